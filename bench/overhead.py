@@ -1,0 +1,98 @@
+"""Does the harness slow down what it measures? Our throughput against a bare loop's, interleaved on one machine.
+
+    python bench/overhead.py [--data-dir DIR] [--mode graph] [--profile PROFILE] [--steps 1800] [--rounds 5]
+
+Each round runs, each in a process of its own and in turn first: the plain transcription of the tutorial that the tests
+keep (no windows, no reports, two readings of the clock), and the same steps through the engine and its worker. Both
+rates are over the same steps, from the 61st to the last. Printed: every round's rates, and the median of the ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet.case import WARMUP_STEPS_AT_LEAST, Case, Matrix, Mode, Plan, RuntimeProfile
+from lenet.dataset import Dataset, resolve
+from lenet.engine.local import LocalEngine
+from lenet.machine import describe
+from lenet.record import Status
+from lenet.store import Store
+
+TRANSCRIPTION = Path(__file__).resolve().parents[1] / "tests" / "transcription.py"
+
+
+def bare(case: Case, dataset: Dataset, steps: int, folder: Path) -> float:
+    """Images a second of the plain transcription."""
+    out = folder / "out.json"
+    hyper = case.hyperparameters
+    numbers = [str(hyper.batch_size), "1000", str(hyper.seed)]
+    subprocess.run(
+        [sys.executable, str(TRANSCRIPTION), str(dataset.folder), case.mode.value, *numbers, str(out), str(steps)],
+        check=True,
+        cwd=folder,
+        env={**os.environ, **case.profile.environment},
+        capture_output=True,
+    )
+    return float(json.loads(out.read_text(encoding="utf-8"))["images_per_second"])
+
+
+def ours(case: Case, dataset: Dataset, folder: Path) -> float:
+    """Images a second of the worker over the same steps."""
+    store = Store.create(folder / "run", Matrix(), [case], {case.dataset: dataset.card}, describe())
+    (record,) = LocalEngine().run([case], {case.dataset: dataset}, store)
+    if record.status is not Status.OK:
+        raise SystemExit(f"{record.status.value}: {record.reason}")
+    steady = [window for window in record.windows if not window.warmup]
+    return sum(window.images for window in steady) / sum(window.seconds for window in steady)
+
+
+def main(
+    data_dir: Annotated[Path | None, typer.Option(help="data of MNIST's shape; default: MNIST or digits")] = None,
+    mode: Annotated[Mode, typer.Option()] = Mode.GRAPH,
+    profile: Annotated[str, typer.Option(help="without settings that MindSpore takes by call")] = "default",
+    batch_size: Annotated[int, typer.Option()] = 32,
+    steps: Annotated[int, typer.Option(min=120)] = 1800,
+    rounds: Annotated[int, typer.Option(min=1)] = 5,
+) -> None:
+    """Measure and print."""
+    dataset = resolve("auto", data_dir)
+    window_steps = 20
+    plan = Plan(
+        window_steps=window_steps,
+        windows=(steps - WARMUP_STEPS_AT_LEAST) // window_steps,
+        budget_seconds=86_400,
+        resident_windows=0,
+        evaluation_images=batch_size,
+    )
+    case = Case(
+        mode=mode,
+        dataset=dataset.card.name,
+        profile=RuntimeProfile.parse(profile),
+        plan=plan,
+        hyperparameters={"batch_size": batch_size},
+    )
+    print(f"{case.label}, {dataset.card.name}, {steps} steps, {describe().summary}")
+    ratios = []
+    for number in range(rounds):
+        rates: dict[str, float] = {}
+        for side in ("bare", "ours") if number % 2 == 0 else ("ours", "bare"):
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+                folder = Path(name)
+                measured = bare(case, dataset, steps, folder) if side == "bare" else ours(case, dataset, folder)
+            rates[side] = measured
+        ratios.append(rates["ours"] / rates["bare"])
+        print(f"round {number + 1}: bare {rates['bare']:,.0f}, ours {rates['ours']:,.0f} images/s, {ratios[-1]:.4f}")
+    print(f"ours / bare: median {statistics.median(ratios):.4f}, from {min(ratios):.4f} to {max(ratios):.4f}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,229 @@
+"""What is measured: hyperparameters, runtime profile, measurement plan, case and matrix.
+
+All models are frozen, refuse unknown fields and validate on construction, so that a `Case` which exists can be run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import Enum
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+MINDSPORE_UNSET_SEED = 5489
+"""The seed that MindSpore's data engine reads as "no seed": every run would see another order."""
+
+WARMUP_STEPS_AT_LEAST = 60
+"""MindSpore's CPU kernels tune themselves by the clock during about the first 50 steps (RELEASE notes of 1.7.0)."""
+
+
+class Frozen(BaseModel):
+    """Base of every value here: immutable, closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Framework(str, Enum):
+    """The library that carries the workload out."""
+
+    MINDSPORE = "mindspore"
+
+
+class DeviceTarget(str, Enum):
+    """MindSpore's names of device targets."""
+
+    CPU = "CPU"
+    GPU = "GPU"
+    ASCEND = "Ascend"
+
+
+class Mode(str, Enum):
+    """How a step is executed.
+
+    `pynative`: operator by operator. `graph`: the functional step under GRAPH_MODE. `jit`: the whole step, optimiser
+    included, as one `@ms.jit` function under PyNative.
+    """
+
+    PYNATIVE = "pynative"
+    GRAPH = "graph"
+    JIT = "jit"
+
+    @property
+    def label(self) -> str:
+        """What ran, in words, for a table."""
+        return {
+            Mode.PYNATIVE: "PyNative",
+            Mode.GRAPH: "Graph (functional step)",
+            Mode.JIT: "jit (whole step)",
+        }[self]
+
+
+class Hyperparameters(Frozen):
+    """The training itself; the defaults are those of MindSpore's beginner tutorial."""
+
+    batch_size: int = Field(default=32, ge=1, le=65536)
+    learning_rate: float = Field(default=1e-2, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    seed: int = Field(default=1, ge=0, lt=2**32)
+
+    @field_validator("seed")
+    @classmethod
+    def _seed_is_a_seed(cls, seed: int) -> int:
+        if seed == MINDSPORE_UNSET_SEED:
+            raise ValueError(f"{seed} is MindSpore's mark for an unset seed; choose another")
+        return seed
+
+
+class RuntimeProfile(Frozen):
+    """Settings around the training that change its speed and not its definition. `default` sets nothing."""
+
+    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.+=-]{0,79}$")
+    operator_threads: int | None = Field(default=None, ge=1, le=1024)
+    dispatch_threads: int | None = Field(default=None, ge=1, le=1024)
+    dataset_workers: int | None = Field(default=None, ge=1, le=1024)
+    launch_blocking: bool = False
+    onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that must be set before the framework is imported. oneDNN before 3.0 reads the DNNL_ names."""
+        if self.onednn_isa is None:
+            return {}
+        return {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
+
+    @classmethod
+    def parse(cls, text: str) -> RuntimeProfile:
+        """A profile from its name or from settings joined by `+`, as in `onednn_isa=AVX2+launch_blocking`.
+
+        Raises:
+            ValueError: an unknown name or setting, or a value out of range.
+        """
+        if text == "default":
+            return cls()
+        settings: dict[str, Any] = {}
+        for part in text.split("+"):
+            key, separator, value = part.partition("=")
+            if key == "name" or key not in cls.model_fields:
+                known = ", ".join(field for field in cls.model_fields if field != "name")
+                raise ValueError(f"unknown profile setting {key!r}; use 'default' or settings of {known}, joined by +")
+            settings[key] = value if separator else True
+        return cls(name=text.lower(), **settings)
+
+
+class Plan(Frozen):
+    """How much of the training is carried out and measured.
+
+    With `epochs` the case trains that many whole epochs, evaluating the whole test set after each. Without, it
+    trains until `windows` steady windows are measured or `budget_seconds` of training are spent, whichever is first,
+    and evaluates once. The clock is read after every `window_steps` steps.
+    """
+
+    epochs: int | None = Field(default=None, ge=1, le=10_000)
+    warmup_steps: int = Field(default=WARMUP_STEPS_AT_LEAST, ge=1)
+    window_steps: int = Field(default=20, ge=1, le=100_000)
+    windows: int = Field(default=10, ge=1, le=1_000_000)
+    resident_windows: int = Field(default=3, ge=0, le=1_000_000)
+    budget_seconds: float = Field(default=60.0, gt=0)
+    evaluation_images: int | None = Field(default=None, ge=1)
+    """Test images judged when the plan has no whole epochs; None is the whole test set."""
+
+
+class Case(Frozen):
+    """One point of the matrix: exactly what one worker process carries out."""
+
+    framework: Framework = Framework.MINDSPORE
+    device_target: DeviceTarget = DeviceTarget.CPU
+    mode: Mode = Mode.GRAPH
+    dataset: str = Field(default="mnist", min_length=1, max_length=120)
+    """`mnist`, `digits`, or `FOLDER@DIGEST` for other data of MNIST's shape."""
+    profile: RuntimeProfile = RuntimeProfile()
+    world_size: Literal[1] = 1
+    repetition: int = Field(default=0, ge=0)
+    hyperparameters: Hyperparameters = Hyperparameters()
+    plan: Plan = Plan()
+
+    @property
+    def id(self) -> str:
+        """A stable name: readable fields, then a digest of every field. Safe as a file name."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
+        return f"{self.device_target.value.lower()}-{self.mode.value}-b{self.hyperparameters.batch_size}-{digest}"
+
+    @property
+    def label(self) -> str:
+        """The case in words, for progress lines."""
+        words = [self.device_target.value, self.mode.value, f"batch {self.hyperparameters.batch_size}"]
+        if self.profile.name != "default":
+            words.append(self.profile.name)
+        words.append(f"seed {self.hyperparameters.seed}")
+        if self.repetition:
+            words.append(f"repetition {self.repetition + 1}")
+        return " · ".join(words)
+
+
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("a value is listed twice")
+    return values
+
+
+class Matrix(Frozen):
+    """The set of cases that a preset, a TOML file or the command line spans."""
+
+    name: str = Field(default="matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    description: str = ""
+    frameworks: Annotated[tuple[Framework, ...], Field(min_length=1)] = (Framework.MINDSPORE,)
+    device_targets: Annotated[tuple[DeviceTarget, ...], Field(min_length=1)] = (DeviceTarget.CPU,)
+    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
+    batch_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32,)
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
+    profiles: Annotated[tuple[RuntimeProfile, ...], Field(min_length=1)] = (RuntimeProfile(),)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+    repeat: int = Field(default=1, ge=1, le=1000)
+    learning_rate: float = 1e-2
+    momentum: float = 0.9
+    plan: Plan = Plan()
+
+    @field_validator("profiles", mode="before")
+    @classmethod
+    def _profiles_by_name(cls, profiles: Any) -> Any:
+        if not isinstance(profiles, (list, tuple)):
+            return profiles
+        return tuple(RuntimeProfile.parse(item) if isinstance(item, str) else item for item in profiles)
+
+    @model_validator(mode="after")
+    def _every_case_is_valid_and_single(self) -> Matrix:
+        for values in (self.device_targets, self.modes, self.batch_sizes, self.datasets, self.profiles, self.seeds):
+            _unique(values)
+        self.cases()
+        return self
+
+    def cases(self) -> list[Case]:
+        """Every case, in rounds: all cases of one repetition before the next, so that slow drift hits all alike."""
+        return [
+            Case(
+                framework=framework,
+                device_target=device_target,
+                mode=mode,
+                dataset=dataset,
+                profile=profile,
+                repetition=repetition,
+                hyperparameters=Hyperparameters(
+                    batch_size=batch_size, learning_rate=self.learning_rate, momentum=self.momentum, seed=seed
+                ),
+                plan=self.plan,
+            )
+            for repetition, seed, dataset, framework, device_target, profile, batch_size, mode in product(
+                range(self.repeat),
+                self.seeds,
+                self.datasets,
+                self.frameworks,
+                self.device_targets,
+                self.profiles,
+                self.batch_sizes,
+                self.modes,
+            )
+        ]

@@ -1,0 +1,87 @@
+"""IDX, MNIST's file format: a big-endian magic, the counts, then bytes. Read with nothing taken on trust.
+
+Format: the description on the original MNIST page. 2051 marks unsigned bytes in three dimensions, 2049 in one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet.errors import DatasetError
+
+IMAGES_MAGIC = 2051
+LABELS_MAGIC = 2049
+SIDE = 28
+CLASSES = 10
+MAX_ITEMS = 1_000_000
+"""More images than any data of MNIST's shape has; a header that claims more is damaged."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def read_images(path: Path) -> Bytes:
+    """Images of a file, plain or .gz: uint8 (n, 28, 28).
+
+    Raises:
+        DatasetError: not readable, not IDX images, not 28x28, or not as long as its header says.
+    """
+    _, data = _read(path, IMAGES_MAGIC, (SIDE, SIDE))
+    return data.reshape(-1, SIDE, SIDE)
+
+
+def read_labels(path: Path) -> Bytes:
+    """Labels of a file, plain or .gz: uint8 (n,), each 0 to 9.
+
+    Raises:
+        DatasetError: not readable, not IDX labels, a label above 9, or not as long as its header says.
+    """
+    _, data = _read(path, LABELS_MAGIC, ())
+    if data.max() >= CLASSES:
+        raise DatasetError(f"{path.name} has a label {data.max()}; labels are 0 to 9")
+    return data
+
+
+def images_bytes(images: Bytes) -> bytes:
+    """The IDX file of uint8 (n, 28, 28)."""
+    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
+        raise ValueError(f"images are uint8 (n, {SIDE}, {SIDE}), not {images.dtype} {images.shape}")
+    return struct.pack(">4I", IMAGES_MAGIC, len(images), SIDE, SIDE) + images.tobytes()
+
+
+def labels_bytes(labels: Bytes) -> bytes:
+    """The IDX file of uint8 (n,)."""
+    if labels.dtype != np.uint8 or labels.ndim != 1:
+        raise ValueError(f"labels are uint8 (n,), not {labels.dtype} {labels.shape}")
+    return struct.pack(">2I", LABELS_MAGIC, len(labels)) + labels.tobytes()
+
+
+def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> tuple[int, Bytes]:
+    header_size = 4 * (2 + len(item_shape))
+    item_size = int(np.prod(item_shape, dtype=np.int64)) if item_shape else 1
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            header = file.read(header_size)
+            if len(header) < header_size:
+                raise DatasetError(f"{path.name} is truncated: it ends inside its header; get the file again")
+            found, count, *shape = struct.unpack(f">{header_size // 4}I", header)
+            if found != magic:
+                hint = " (a .gz file without its suffix?)" if header[:2] == b"\x1f\x8b" else ""
+                raise DatasetError(f"{path.name} has magic number {found} instead of {magic}{hint}: not the file it should be")
+            if tuple(shape) != item_shape:
+                raise DatasetError(f"{path.name} holds items of shape {tuple(shape)}; MNIST's shape is {item_shape}")
+            if not 1 <= count <= MAX_ITEMS:
+                raise DatasetError(f"{path.name} claims {count} items; 1 to {MAX_ITEMS} are read")
+            # One byte more than promised: a longer file is noticed, and a gzip bomb is never unpacked.
+            data = file.read(count * item_size + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path.name} cannot be read: {error}; get the file again") from error
+    if len(data) != count * item_size:
+        there = "more" if len(data) > count * item_size else f"{len(data) // item_size}"
+        raise DatasetError(f"{path.name} promises {count} items and holds {there}; get the file again")
+    return count, np.frombuffer(data, dtype=np.uint8)

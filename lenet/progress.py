@@ -1,0 +1,125 @@
+"""What a person sees while a run goes on. On standard error, so that a table can be piped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from lenet.case import Case
+from lenet.dataset import Dataset
+from lenet.record import Record, Status
+
+REFRESHES_PER_SECOND = 2
+"""Seldom: drawing takes time from the training that is measured on the same cores."""
+
+
+class PlainObserver:
+    """A line a case; for logs and pipes, and below the live view."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._total = 0
+        self._index = 0
+
+    def case_started(self, case: Case, index: int, total: int) -> None:
+        """Remember where we are."""
+        self._index, self._total = index + 1, total
+
+    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+        """Say nothing between the lines."""
+
+    def case_finished(self, case: Case, record: Record) -> None:
+        """Say how it ended."""
+        speed = record.summary.throughput
+        words = [f"{speed.median:,.0f} images/s"] if speed else []
+        if record.summary.accuracy is not None and case.plan.epochs is not None:
+            words.append(f"accuracy {record.summary.accuracy:.4f}")
+        if record.status is not Status.OK:
+            words.append(f"{record.status.value}: {record.reason}")
+        line = f"[{self._index}/{self._total}] {case.label}: {', '.join(words)}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveObserver(PlainObserver):
+    """The same lines, and below them the run and the case in hand with phase, epoch, step, images/s and time left."""
+
+    def __init__(self, console: Console, datasets: Mapping[str, Dataset]) -> None:
+        super().__init__(console)
+        self._datasets = datasets
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=14),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+        )
+        self._run: TaskID | None = None
+        self._case: TaskID | None = None
+        self._began = time.monotonic()
+        self._spent = 0.0
+
+    def __enter__(self) -> LiveObserver:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop drawing and leave the lines."""
+        self._progress.stop()
+
+    def case_started(self, case: Case, index: int, total: int) -> None:
+        """Show a new case."""
+        super().case_started(case, index, total)
+        if self._run is None:
+            self._run = self._progress.add_task("run", total=total, note="")
+        mean = (time.monotonic() - self._began) / index if index else None
+        left = f"about {_clock(mean * (total - index))} left" if mean else f"{total} cases"
+        self._progress.update(self._run, completed=index, note=left)
+        steps = self._steps(case)
+        self._spent = 0.0
+        text = f"{case.device_target.value} {case.mode.value} b{case.hyperparameters.batch_size}"
+        self._case = self._progress.add_task(text, total=steps, note="starting")
+
+    def _steps(self, case: Case) -> int:
+        plan = case.plan
+        if plan.epochs is None:
+            return plan.warmup_steps + plan.windows * plan.window_steps
+        return plan.epochs * (self._datasets[case.dataset].card.training_images // case.hyperparameters.batch_size)
+
+    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+        """Show how far the case is."""
+        if self._case is None:
+            return
+        kind = event["event"]
+        if kind == "started":
+            self._progress.update(self._case, note="compiling")
+        elif kind == "steps":
+            done = event["first_step"] + event["steps"]
+            self._spent += event["seconds"]
+            left = max(self._steps(case) - done, 0) * event["seconds"] / event["steps"]
+            state = "warm-up" if event["warmup"] else f"epoch {event['epoch']}"
+            rate = event["images"] / event["seconds"]
+            note = f"{state}, step {done:,}, {rate:,.0f} img/s, {_clock(left)} left"
+            self._progress.update(self._case, completed=done, note=note)
+        elif kind == "evaluated":
+            self._progress.update(self._case, note=f"accuracy {event['correct'] / event['images']:.4f}")
+        elif kind == "resident":
+            self._progress.update(self._case, note="resident batch")
+
+    def case_finished(self, case: Case, record: Record) -> None:
+        """Turn the bar into a line."""
+        if self._case is not None:
+            self._progress.remove_task(self._case)
+            self._case = None
+        super().case_finished(case, record)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

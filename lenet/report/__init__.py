@@ -1,0 +1,6 @@
+"""Reads records, shows tables. Never runs anything."""
+
+from lenet.report.rows import Row, rows
+from lenet.report.table import FORMATS, render
+
+__all__ = ["FORMATS", "Row", "render", "rows"]

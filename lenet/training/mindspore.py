@@ -1,0 +1,212 @@
+"""The workload in MindSpore's functional style, one definition for every mode.
+
+LeNet on MNIST as MindSpore's beginner tutorial trains it. What the mode changes is how the step is executed and
+nothing else: the functional step operator by operator (PyNative), the functional step under GRAPH_MODE, or the whole
+step, optimiser included, as one `@ms.jit` function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import mindspore.dataset as ds
+import numpy as np
+from mindspore import nn
+from mindspore.common.initializer import Normal
+from mindspore.dataset import transforms, vision
+
+from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.dataset import Dataset
+from lenet.record import Software
+from lenet.training import DeviceUnavailableError, Judgement
+from lenet.training.devices import missing
+
+
+class LeNet(nn.Cell):  # type: ignore[misc]
+    """LeNet: float32 images (N, 1, 32, 32) to logits (N, 10)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.CellList(
+            [
+                nn.Conv2d(1, 6, 5, pad_mode="valid"),
+                nn.ReLU(),
+                nn.MaxPool2d(kernel_size=2, stride=2),
+                nn.Conv2d(6, 16, 5, pad_mode="valid"),
+                nn.ReLU(),
+                nn.MaxPool2d(kernel_size=2, stride=2),
+                nn.Flatten(),
+                nn.Dense(400, 120, weight_init=Normal(0.02)),
+                nn.ReLU(),
+                nn.Dense(120, 84, weight_init=Normal(0.02)),
+                nn.ReLU(),
+                nn.Dense(84, 10, weight_init=Normal(0.02)),
+            ]
+        )
+
+    def construct(self, images: Any) -> Any:
+        """The forward pass."""
+        for layer in self.layers:
+            images = layer(images)
+        return images
+
+
+def pipeline(folder: Path, batch_size: int) -> Any:
+    """The tutorial's pipeline over one of `train/` and `test/`: float32 (N, 1, 32, 32) in [0, 1] and int32 (N,).
+
+    MnistDataset shuffles, the test set too. The rest of an epoch that fills no batch is dropped.
+    """
+    data = ds.MnistDataset(str(folder))
+    data = data.map([vision.Resize(32), vision.Rescale(1.0 / 255.0, 0.0), vision.HWC2CHW()], "image")
+    # MnistDataset gives uint32 labels; the loss takes int32.
+    data = data.map(transforms.TypeCast(ms.int32), "label")
+    return data.batch(batch_size, drop_remainder=True)
+
+
+def apply_profile(profile: RuntimeProfile) -> None:
+    """Settings that MindSpore takes by call. Those it reads from the environment are set before the import."""
+    if profile.operator_threads is not None:
+        ms.device_context.cpu.op_tuning.threads_num(profile.operator_threads)
+    if profile.dispatch_threads is not None:
+        ms.runtime.dispatch_threads_num(profile.dispatch_threads)
+    if profile.launch_blocking:
+        ms.runtime.launch_blocking()
+    if profile.dataset_workers is not None:
+        ds.config.set_num_parallel_workers(profile.dataset_workers)
+
+
+def choose_device(target: DeviceTarget) -> None:
+    """Make `target` this process's device.
+
+    Raises:
+        DeviceUnavailableError: MindSpore cannot use it here.
+    """
+    try:
+        ms.set_device(target.value)
+        if target is not DeviceTarget.CPU:
+            ms.Tensor(np.zeros(1, np.float32)).__add__(1).asnumpy()  # the device opens at its first operator
+    except (RuntimeError, ValueError) as error:
+        # MindSpore's own words speak of Ascend whatever was asked; the log keeps them whole.
+        lacking = "; ".join(missing(target)) or " ".join(str(error).split())[:300]
+        raise DeviceUnavailableError(f"MindSpore {ms.__version__} cannot use {target.value} here: {lacking}") from error
+
+
+class MindSporeTrainer:
+    """The workload on one device in one mode.
+
+    Weights are drawn after `ms.set_seed`, network first, then the pipelines, so that a plain script which does the
+    same gives the same training to the last bit on one machine.
+    """
+
+    def __init__(self, case: Case, dataset: Dataset) -> None:
+        hyper = case.hyperparameters
+        choose_device(case.device_target)
+        ms.set_context(mode=ms.GRAPH_MODE if case.mode is Mode.GRAPH else ms.PYNATIVE_MODE)
+        apply_profile(case.profile)
+        ms.set_seed(hyper.seed)
+
+        self._target = case.device_target
+        self._batch_size = hyper.batch_size
+        self._network = LeNet()
+        loss_function = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
+        optimizer = nn.Momentum(self._network.trainable_params(), hyper.learning_rate, hyper.momentum)
+
+        def forward(images: Any, labels: Any) -> tuple[Any, Any]:
+            logits = self._network(images)
+            return loss_function(logits, labels), logits
+
+        gradient = ms.value_and_grad(forward, None, optimizer.parameters, has_aux=True)
+
+        def step(images: Any, labels: Any) -> Any:
+            (loss, _), gradients = gradient(images, labels)
+            optimizer(gradients)
+            return loss
+
+        self._step = ms.jit(step) if case.mode is Mode.JIT else step
+        self._training = pipeline(dataset.folder / "train", hyper.batch_size)
+        self._test = pipeline(dataset.folder / "test", hyper.batch_size)
+        self.software = self._software()
+
+    def _software(self) -> Software:
+        details = {
+            "device": "/".join(str(part) for part in ms.get_current_device()),
+            "dataset_workers": str(ds.config.get_num_parallel_workers()),
+            "dataset_prefetch": str(ds.config.get_prefetch_size()),
+        }
+        return Software(
+            framework_version=ms.__version__,
+            python_version=platform.python_version(),
+            numpy_version=np.__version__,
+            details=details,
+        )
+
+    def train_epoch(self) -> Iterator[Any]:
+        """One pass over the training set.
+
+        Like the tutorial's loop it makes a new iterator an epoch. With the seed set, MindSpore then gives the same
+        order every epoch; the workload keeps that.
+        """
+        self._network.set_train(True)
+        for images, labels in self._training.create_tuple_iterator(num_epochs=1):
+            yield self._step(images, labels)
+
+    def train_resident(self) -> Iterator[Any]:
+        """Steps on the first batch, again and again."""
+        self._network.set_train(True)
+        images, labels = next(self._training.create_tuple_iterator(num_epochs=1))
+        while True:
+            yield self._step(images, labels)
+
+    def read(self, losses: Sequence[Any]) -> list[float]:
+        """Loss values; copying a value to the host waits for the device."""
+        return [float(loss.asnumpy()) for loss in losses]
+
+    def synchronize(self, loss: Any) -> None:
+        """Wait for the device. MindSpore's CPU target has no synchronise of its own: reading the loss is it."""
+        loss.asnumpy()
+        if self._target is not DeviceTarget.CPU:
+            ms.runtime.synchronize()
+
+    def evaluate(self, images: int | None) -> Judgement:
+        """Judge the test set batch by batch, like the tutorial's test loop."""
+        self._network.set_train(False)
+        seen = correct = 0
+        answers: set[int] = set()
+        for batch, labels in self._test.create_tuple_iterator(num_epochs=1):
+            answer = self._network(batch).argmax(1).asnumpy()
+            correct += int((answer == labels.asnumpy()).sum())
+            answers.update(int(value) for value in np.unique(answer))
+            seen += len(answer)
+            if images is not None and seen >= images:
+                break
+        return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
+
+    def weights_sha256(self) -> str:
+        """Digest over names, shapes and values of all parameters."""
+        digest = hashlib.sha256()
+        for parameter in self._network.get_parameters():
+            value = parameter.asnumpy().astype("<f4")
+            digest.update(f"{parameter.name}:{value.shape};".encode())
+            digest.update(value.tobytes())
+        return digest.hexdigest()
+
+    def peak_memory_bytes(self) -> int | None:
+        """VmHWM on CPU, where MindSpore's own counter is always 0; MindSpore's counter elsewhere."""
+        if self._target is not DeviceTarget.CPU:
+            return int(ms.runtime.max_memory_allocated())
+        if sys.platform != "linux":
+            return None
+        # ru_maxrss would be inherited over exec from a parent that was larger.
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        return None
+
+    def close(self) -> None:
+        """Nothing to do: MindSpore gives the device back when the process ends."""

@@ -1,0 +1,63 @@
+"""Fixtures that several rooms' tests use. No test imports MindSpore: only worker processes do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from lenet.case import Case, Matrix
+from lenet.dataset import Dataset, resolve
+from lenet.machine import describe
+from lenet.record import Record, Status
+from lenet.store import Store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The user's cache is not touched, and what is cached there cannot make a test pass."""
+    os.environ["LENET_BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def digits(_own_cache: None) -> Dataset:
+    return resolve("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist(_own_cache: None) -> Dataset:
+    default = Path(__file__).resolve().parents[2] / "shared" / "mnist"
+    folder = Path(os.environ.get("LENET_BENCH_MNIST", default))
+    if not (folder / "train").is_dir():
+        pytest.skip("the real MNIST is not here; set LENET_BENCH_MNIST to its folder")
+    return resolve("mnist", folder)
+
+
+@pytest.fixture
+def new_store(tmp_path: Path) -> Callable[[Sequence[Case], Dataset], Store]:
+    def create(cases: Sequence[Case], dataset: Dataset) -> Store:
+        return Store.create(tmp_path / "run", Matrix(), cases, {dataset.card.name: dataset.card}, describe())
+
+    return create
+
+
+@pytest.fixture
+def plain_record() -> Callable[..., Record]:
+    def create(case: Case, status: Status = Status.OK, reason: str = "") -> Record:
+        now = datetime(2026, 1, 2, tzinfo=timezone.utc)
+        return Record(case_id=case.id, case=case, status=status, reason=reason, started_at=now, finished_at=now)
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def events_of() -> Callable[[Store, Case], list[dict]]:
+    def read(store: Store, case: Case) -> list[dict]:
+        lines = (store.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        return [event for event in map(json.loads, lines) if event["case_id"] == case.id]
+
+    return read

@@ -1,0 +1,95 @@
+"""The training is the tutorial's: step by step, to the last bit, in every mode."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.engine.local import LocalEngine
+from lenet.record import Status
+
+pytestmark = pytest.mark.mindspore
+
+TRANSCRIPTION = Path(__file__).parents[1] / "transcription.py"
+FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
+
+
+def transcribed(folder, mode, epochs, out, environment=None, cwd=None):
+    import os
+
+    arguments = [str(folder), mode, "32", str(epochs), "1", str(out)]
+    env = {**os.environ, **(environment or {})}
+    subprocess.run(
+        [sys.executable, str(TRANSCRIPTION), *arguments], check=True, env=env, cwd=cwd, timeout=280, capture_output=True
+    )
+    return json.loads(Path(out).read_text(encoding="utf-8"))
+
+
+def ours(case, dataset, new_store, events_of):
+    store = new_store([case], dataset)
+    (record,) = LocalEngine().run([case], {case.dataset: dataset}, store)
+    steps = [event for event in events_of(store, case) if event["event"] == "steps"]
+    return record, [loss for event in steps for loss in event["losses"]]
+
+
+@pytest.fixture(scope="module")
+def reference(digits, tmp_path_factory):
+    """The transcription in PyNative on digits, as MindSpore is installed."""
+    folder = tmp_path_factory.mktemp("transcription")
+    return transcribed(digits.folder, "pynative", 2, folder / "out.json", cwd=folder)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_every_mode_is_the_tutorial_to_the_last_bit(mode, reference, digits, new_store, events_of):
+    case = Case(mode=mode, dataset="digits", plan=Plan(epochs=2, resident_windows=1))
+    record, losses = ours(case, digits, new_store, events_of)
+    assert record.status in (Status.OK, Status.PLATEAU), record
+    assert len(losses) == 80
+    assert losses == reference["losses"]
+    assert losses[:40] != losses[40:], "the second epoch trains on, on other weights"
+    assert [[e.correct, e.images] for e in record.evaluations] == reference["accuracies"]
+
+
+def test_a_whole_epoch_of_real_mnist_is_the_tutorials(mnist, new_store, events_of, tmp_path):
+    out = tmp_path / "out.json"
+    plain = transcribed(mnist.folder, "graph", 1, out, FAST.environment, tmp_path)
+    case = Case(mode=Mode.GRAPH, profile=FAST, plan=Plan(epochs=1, window_steps=100))
+    record, losses = ours(case, mnist, new_store, events_of)
+    assert record.status is Status.OK, record
+    assert len(losses) == 1875
+    assert losses == plain["losses"]
+    assert [[e.correct, e.images] for e in record.evaluations] == plain["accuracies"]
+    assert record.summary.accuracy > 0.95
+
+
+def test_another_seed_is_another_training_and_the_same_seed_the_same(digits, new_store, events_of):
+    plan = Plan(windows=1, warmup_steps=3, window_steps=1, resident_windows=0, evaluation_images=32)
+    cases = [
+        Case(dataset="digits", plan=plan, repetition=repetition, hyperparameters=Hyperparameters(seed=seed))
+        for seed, repetition in ((1, 0), (1, 1), (2, 0))
+    ]
+    store = new_store(cases, digits)
+    first, again, other = LocalEngine().run(cases, {"digits": digits}, store)
+    assert first.losses_sha256 == again.losses_sha256
+    assert first.weights_sha256 == again.weights_sha256
+    assert other.losses_sha256 != first.losses_sha256
+    assert other.weights_sha256["initial"] != first.weights_sha256["initial"]
+    assert first.weights_sha256["initial"] != first.weights_sha256["final"]
+
+
+@pytest.mark.parametrize("device", ["GPU", "Ascend"])
+def test_an_absent_device_is_unavailable_with_its_reason(device, digits, new_store):
+    plan = Plan(windows=1, warmup_steps=1, window_steps=1, evaluation_images=32)
+    case = Case(device_target=device, dataset="digits", plan=plan)
+    (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))
+    if record.status is Status.OK:
+        pytest.skip(f"this machine has a working {device}")
+    assert record.status is Status.UNAVAILABLE
+    assert device in record.reason
+    assert "\n" not in record.reason
+    assert record.summary.throughput is None
