@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import click
 import typer
 
 from lenet import __version__
@@ -25,13 +24,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="One LeNet training, the same on every MindSpore device, mode and batch size.",
 )
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+"""What typer raises for a command line that it cannot read: click's ClickException, or typer's own copy of it."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -51,13 +52,17 @@ def _callback(
 def run(
     preset: Annotated[str | None, typer.Option(help="A named matrix: quick (default), standard, full.")] = None,
     matrix: Annotated[Path | None, typer.Option(help="A matrix as a TOML file.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu,gpu,ascend, or auto: those this machine seems to have.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu,gpu,ascend, or auto: those this machine seems to have.")
+    ] = None,
     mode: Annotated[str | None, typer.Option(help="pynative,graph,jit")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Batch sizes, with commas.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Train that many whole epochs, judged after each.")] = None,
     dataset: Annotated[str | None, typer.Option(help="mnist, digits, or auto: mnist where it can be had.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="A folder with data of MNIST's shape.")] = None,
-    profile: Annotated[str | None, typer.Option(help="default, or settings as onednn_isa=AVX2+launch_blocking.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="default, or settings as onednn_isa=AVX2+launch_blocking.")
+    ] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
     output: Annotated[Path | None, typer.Option(help="The run's folder (default results/run-TIME-NAME).")] = None,
@@ -163,7 +168,7 @@ def _resolve(name: str, data_dir: Path | None, console: Console) -> Dataset:
         print(f"lenet-bench: WARNING: {text}", file=sys.stderr)
 
     columns = (TextColumn("{task.description}"), BarColumn(20), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(file: str, done: int, total: int | None) -> None:
@@ -174,7 +179,9 @@ def _resolve(name: str, data_dir: Path | None, console: Console) -> Dataset:
         return resolve(name, data_dir, progress=progress, warn=warn)
 
 
-def _created(matrix: Matrix, data_dir: Path | None, output: Path | None, console: Console) -> tuple[Store, dict[str, Dataset]]:
+def _created(
+    matrix: Matrix, data_dir: Path | None, output: Path | None, console: Console
+) -> tuple[Store, dict[str, Dataset]]:
     """A new run with its data found; the matrix then names the data that was found."""
     from datetime import datetime, timezone
 
@@ -213,7 +220,9 @@ def _resumed(folder: Path, data_dir: Path | None, console: Console) -> tuple[Sto
     for name, card in store.manifest.datasets.items():
         datasets[name] = _resolve(name, data_dir, console)
         if datasets[name].card.sha256 != card.sha256:
-            raise UsageError(f"{folder} was begun with other data: {name} was {card.sha256[:12]}… then; begin a new run")
+            raise UsageError(
+                f"{folder} was begun with other data: {name} was {card.sha256[:12]}… then; begin a new run"
+            )
     return store, datasets
 
 
@@ -226,7 +235,9 @@ def _carry_out(store: Store, datasets: dict[str, Dataset], limits: Any, baseline
     done = len(store.manifest.cases) - len(cases)
     matrix = store.manifest.matrix
     kept = f", {done} done before" if done else ""
-    console.print(f"{matrix.name}: {len(cases)} cases{kept} → {store.path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{matrix.name}: {len(cases)} cases{kept} → {store.path}", markup=False, highlight=False, soft_wrap=True
+    )
     if matrix.description:
         console.print(matrix.description, markup=False, highlight=False)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -282,15 +293,13 @@ def _verdict(records: list[Record]) -> int:
 def main() -> None:
     """Entry of the command: every foreseen error is one sentence and exit code 2."""
     try:
-        app(standalone_mode=False)
+        raise SystemExit(app(standalone_mode=False) or 0)
     except UsageError as error:
         _complain(str(error))
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        raise SystemExit(BAD_INPUT) from error
-    except click.ClickException as error:
-        _complain(error.format_message())
-    except (KeyboardInterrupt, click.Abort) as error:
+    except CommandLineError as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        _complain(f"{message.rstrip('.')}: see lenet-bench --help")
+    except (KeyboardInterrupt, typer.Abort) as error:
         print("stopped before the first case; nothing was lost", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from error
     except BrokenPipeError as error:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -60,8 +61,10 @@ class MachineCard(Frozen):
     def id(self) -> str:
         """A short stable name over what does not change between runs: the hardware."""
         hardware = repr(
-            (self.cpu, self.architecture, self.physical_cores, self.logical_cores, self.usable_cores, self.cpu_limit)
-            + (self.instruction_sets, self.memory_bytes >> 30, self.gpus, self.npus)
+            (
+                *(self.cpu, self.architecture, self.physical_cores, self.logical_cores, self.usable_cores),
+                *(self.cpu_limit, self.instruction_sets, self.memory_bytes >> 30, self.gpus, self.npus),
+            )
         )
         words = re.sub(r"[^a-z0-9]+", "-", self.cpu.lower()).strip("-")[:24].strip("-") or "machine"
         return f"{words}-{self.usable_cores}c-{hashlib.sha256(hardware.encode()).hexdigest()[:8]}"
@@ -70,7 +73,11 @@ class MachineCard(Frozen):
     def summary(self) -> str:
         """The machine in one line."""
         sets = "AVX-512" if "avx512f" in self.instruction_sets else ", ".join(self.instruction_sets[-2:])
-        parts = [f"{self.cpu}, {self.usable_cores} of {self.logical_cores} cores", sets, f"{self.memory_bytes >> 30} GiB"]
+        parts = [
+            f"{self.cpu}, {self.usable_cores} of {self.logical_cores} cores",
+            sets,
+            f"{self.memory_bytes >> 30} GiB",
+        ]
         return ", ".join(filter(None, [*parts, *self.gpus, *self.npus, self.system]))
 
 
@@ -113,7 +120,7 @@ def describe() -> MachineCard:
     )
 
 
-def _cpu_information() -> dict[str, object]:
+def _cpu_information() -> dict[str, Any]:
     import cpuinfo
 
     try:

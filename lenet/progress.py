@@ -27,6 +27,7 @@ class PlainObserver:
 
     def case_started(self, case: Case, index: int, total: int) -> None:
         """Remember where we are."""
+        del case
         self._index, self._total = index + 1, total
 
     def event(self, case: Case, event: Mapping[str, Any]) -> None:

@@ -49,7 +49,7 @@ class Software(Frozen):
     framework_version: str
     python_version: str
     numpy_version: str
-    details: dict[str, str] = {}
+    details: dict[str, str] = Field(default_factory=dict)
     """Device name, settings in force, variables of the environment that bear on speed."""
 
 
@@ -125,7 +125,7 @@ class Summary(Frozen):
     trained_images: int = 0
     final_loss: float | None = None
     compile_seconds: float | None = None
-    seconds_to_accuracy: dict[str, float | None] = {}
+    seconds_to_accuracy: dict[str, float | None] = Field(default_factory=dict)
     """Training clock at the end of the first epoch that reached the target, by target; null when none did."""
     peak_memory_bytes: int | None = None
 
@@ -150,7 +150,7 @@ class Record(Frozen):
     evaluations: tuple[Evaluation, ...] = ()
     losses_sha256: str | None = None
     """Digest over every step's loss as little-endian float32; the losses are in the event log."""
-    weights_sha256: dict[str, str] = {}
+    weights_sha256: dict[str, str] = Field(default_factory=dict)
     """Digests of the weights, `initial` and `final`."""
     stderr_tail: str = ""
     exit_code: int | None = None

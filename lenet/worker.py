@@ -19,11 +19,14 @@ import traceback  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from itertools import islice  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from lenet.case import Case, Frozen, RuntimeProfile  # noqa: E402
 from lenet.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps  # noqa: E402
 from lenet.record import DatasetCard, Phases, Status  # noqa: E402
+
+if TYPE_CHECKING:
+    from lenet.training import Trainer
 
 OUT_OF_MEMORY_WORDS = ("out of memory", "bad_alloc", "memory not enough", "allocate memory failed", "malloc failed")
 
@@ -83,7 +86,9 @@ class DivergedError(RuntimeError):
 class Training:
     """Carries a plan out on a trainer and reports it."""
 
-    def __init__(self, assignment: Assignment, trainer: Any, clock: PhaseClock, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, assignment: Assignment, trainer: Trainer, clock: PhaseClock, emit: Callable[[Event], None]
+    ) -> None:
         self._case = assignment.case
         self._plan = assignment.case.plan
         self._trainer = trainer

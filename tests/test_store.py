@@ -87,7 +87,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_atomically(path, "new \udcff")
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["table.md"]
+    assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
 
 
 def test_a_read_only_folder_is_one_sentence(tmp_path, cases, digits):

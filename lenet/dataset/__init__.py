@@ -37,7 +37,9 @@ def resolve(
 
         found = local(data_dir)
         if name not in ("auto", found.card.name):
-            raise DatasetError(f"{data_dir} holds {found.card.name}, not {name}: leave --dataset away to use it as it is")
+            raise DatasetError(
+                f"{data_dir} holds {found.card.name}, not {name}: leave --dataset away to use it as it is"
+            )
         return found
     if name == "digits":
         from lenet.dataset.digits import digits

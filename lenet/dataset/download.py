@@ -78,7 +78,7 @@ class Downloader:
         """
         with locked("mnist") as folder:
             if not all(_is_right(folder / name, name) for name in NAMES):
-                self._fetch(folder, progress or (lambda name, done, total: None))
+                self._fetch(folder, progress or _say_nothing)
         return load(folder, "mnist")
 
     def _fetch(self, folder: Path, progress: Progress) -> None:
@@ -209,6 +209,10 @@ class Downloader:
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in self.plain_http_hosts):
             raise MirrorError(f"it leads to {parts.scheme}://{parts.hostname}, and only https is followed")
+
+
+def _say_nothing(name: str, done: int, total: int | None) -> None:
+    del name, done, total
 
 
 def _is_right(path: Path, name: str) -> bool:

@@ -72,7 +72,9 @@ def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> tuple[int, Byt
             found, count, *shape = struct.unpack(f">{header_size // 4}I", header)
             if found != magic:
                 hint = " (a .gz file without its suffix?)" if header[:2] == b"\x1f\x8b" else ""
-                raise DatasetError(f"{path.name} has magic number {found} instead of {magic}{hint}: not the file it should be")
+                raise DatasetError(
+                    f"{path.name} has magic number {found} instead of {magic}{hint}: not the file it should be"
+                )
             if tuple(shape) != item_shape:
                 raise DatasetError(f"{path.name} holds items of shape {tuple(shape)}; MNIST's shape is {item_shape}")
             if not 1 <= count <= MAX_ITEMS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -138,10 +139,8 @@ class WorkerProcess:
         """End the whole group, gently first; returns the exit code."""
         children = self._descendants()
         self._signal_group(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=TERMINATE_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         self._signal_group(signal.SIGKILL)
         for child in children:  # those that left the group
             try:
@@ -157,7 +156,5 @@ class WorkerProcess:
             return []
 
     def _signal_group(self, number: signal.Signals) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
             os.killpg(self._process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # the group is empty

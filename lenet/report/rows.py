@@ -92,7 +92,9 @@ def row(record: Record, run: str) -> Row:
         trained_images=summary.trained_images,
         epochs=case.plan.epochs,
         final_loss=summary.final_loss,
-        seconds_to_accuracy={f"{target:.2f}": None for target in ACCURACY_TARGETS} | summary.seconds_to_accuracy,
+        seconds_to_accuracy={
+            f"{target:.2f}": summary.seconds_to_accuracy.get(f"{target:.2f}") for target in ACCURACY_TARGETS
+        },
         peak_memory_bytes=summary.peak_memory_bytes,
         machine=record.machine_id,
         run=run,
@@ -107,8 +109,8 @@ def rows(records: Iterable[Record], run: str) -> list[Row]:
     return sorted(
         (row(record, run) for record in records),
         key=lambda r: (
-            (r.run, r.device_target, r.dataset, r.profile != "default", r.profile, r.batch_size)
-            + (order.index(r.mode), r.seed, r.repetition)
+            *(r.run, r.device_target, r.dataset, r.profile != "default", r.profile, r.batch_size),
+            *(order.index(r.mode), r.seed, r.repetition),
         ),
     )
 

@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from lenet.case import Mode
 from lenet.errors import UsageError
-from lenet.record import ACCURACY_TARGETS, Status
+from lenet.record import ACCURACY_TARGETS
 from lenet.report.baseline import DEFAULT, speed_ups
 from lenet.report.rows import Group, Row, grouped
 
@@ -31,7 +31,9 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
         UsageError: there is no row, or none is the baseline.
     """
     if not table:
-        raise UsageError("there is no record to show: the run has none yet; continue it with `lenet-bench run --resume`")
+        raise UsageError(
+            "there is no record to show: the run has none yet; continue it with `lenet-bench run --resume`"
+        )
     if form == "json":
         return json.dumps([each.model_dump(mode="json") for each in table], indent=1, allow_nan=False) + "\n"
     if form == "csv":

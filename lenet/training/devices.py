@@ -56,7 +56,7 @@ def missing(target: DeviceTarget) -> list[str]:
     if target is DeviceTarget.GPU:
         if (toolkit := _cuda_toolkit()) is not None:
             found.append(toolkit)
-        libraries = GPU_LIBRARIES
+        libraries: tuple[str, ...] = GPU_LIBRARIES
     else:
         if not os.environ.get("ASCEND_HOME_PATH"):
             found.append("ASCEND_HOME_PATH is not set (source CANN's set_env.sh)")

@@ -110,7 +110,14 @@ def test_a_worker_that_reports_half_is_invalid(run):
 
 @pytest.mark.parametrize(
     "garbage",
-    ["not json", "[1]", '{"event": "steps"}', '{"event": "unheard of"}', '{"event":"compiled","seconds":NaN}', "{" * 9999],
+    [
+        "not json",
+        "[1]",
+        '{"event": "steps"}',
+        '{"event": "unheard of"}',
+        '{"event":"compiled","seconds":NaN}',
+        "{" * 9999,
+    ],
 )
 def test_garbage_on_the_event_pipe_is_invalid(run, garbage):
     record, _ = run(f"emit(STARTED); emit({garbage!r}); time.sleep(60)")
@@ -181,13 +188,13 @@ def test_a_failed_event_gives_status_and_reason(run):
 
 
 def test_a_constant_answer_after_whole_epochs_is_a_plateau(run):
-    constant = 'EVALUATED = EVALUATED.replace(\'"distinct_answers": 10\', \'"distinct_answers": 1\'); good()'
+    constant = "EVALUATED = EVALUATED.replace('\"distinct_answers\": 10', '\"distinct_answers\": 1'); good()"
     record, _ = run(constant, cases=[Case(dataset="digits", plan=Plan(epochs=1))])
     assert record.status is Status.PLATEAU
 
 
 def test_a_constant_answer_of_a_speed_measurement_is_said_but_ok(run):
-    constant = 'EVALUATED = EVALUATED.replace(\'"distinct_answers": 10\', \'"distinct_answers": 1\'); good()'
+    constant = "EVALUATED = EVALUATED.replace('\"distinct_answers\": 10', '\"distinct_answers\": 1'); good()"
     record, _ = run(constant)
     assert record.status is Status.OK
     assert "constant answer" in record.reason
