@@ -15,12 +15,18 @@ from lenet.dataset.files import (
     TRAINING_IMAGES,
     TRAINING_LABELS,
     Dataset,
+    digest,
     keep,
+    kept,
 )
 from lenet.dataset.idx import images_bytes, labels_bytes
+from lenet.errors import DatasetError
 
 TEST_COUNT = 512
 """Whole batches at every batch size that is a power of two up to 512; the other 1,285 are for training."""
+
+SHA256 = "f4612983cad0100933bc8caf939ebed9f075bab9599a65c8ca73abaa406f8267"
+"""Over the four files, in their order."""
 
 
 def contents() -> dict[str, bytes]:
@@ -45,9 +51,20 @@ def contents() -> dict[str, bytes]:
 
 
 def digits() -> Dataset:
-    """The digits, in the cache.
+    """The digits, in the cache; made again if what is there is damaged.
 
     Raises:
-        DatasetError: the cache cannot be written.
+        DatasetError: the cache cannot be written, or scikit-learn is absent or carries other digits.
     """
-    return keep(contents(), "digits", "digits")
+    # First the cache: importing scikit-learn takes longer than reading a megabyte.
+    if (found := kept("digits", "digits", SHA256)) is not None:
+        return found
+    try:
+        made = contents()
+    except ImportError as error:
+        raise DatasetError("--dataset digits comes with scikit-learn, which is not installed: install it") from error
+    if (sha256 := digest(made)) != SHA256:
+        raise DatasetError(
+            f"this scikit-learn's digits are not the known ones (sha256 {sha256[:12]}): install another version of it"
+        )
+    return keep(made, "digits", "digits")

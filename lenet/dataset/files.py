@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import filelock
 import platformdirs
 
-from lenet.dataset.idx import read_images, read_labels
+from lenet.dataset.idx import put, read_images, read_labels
 from lenet.errors import DatasetError
 from lenet.record import DatasetCard
 
@@ -24,6 +23,20 @@ TEST_IMAGES = "test/t10k-images-idx3-ubyte"
 TEST_LABELS = "test/t10k-labels-idx1-ubyte"
 NAMES = (TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS)
 """Where MindSpore's MnistDataset expects them, unpacked, below a dataset's folder."""
+
+MNIST_SHA256 = dict(
+    zip(
+        NAMES,
+        (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+        strict=True,
+    )
+)
+"""MNIST's four files, unpacked."""
 
 LOCK_SECONDS = 1800.0
 
@@ -44,6 +57,18 @@ def digest(contents: Mapping[str, bytes]) -> str:
     return total.hexdigest()
 
 
+def check_pair(images: Path, labels: Path) -> int:
+    """How many images there are, each with its label.
+
+    Raises:
+        DatasetError: a file is absent or damaged, or they are not equally many.
+    """
+    count = len(read_images(images))
+    if (other := len(read_labels(labels))) != count:
+        raise DatasetError(f"{images.name} holds {count} images and {labels.name} {other} labels: get both again")
+    return count
+
+
 def load(folder: Path, name: str) -> Dataset:
     """The dataset in `folder`, every file read and checked.
 
@@ -52,10 +77,7 @@ def load(folder: Path, name: str) -> Dataset:
     """
     counts = []
     for images, labels in ((TRAINING_IMAGES, TRAINING_LABELS), (TEST_IMAGES, TEST_LABELS)):
-        count = len(read_images(folder / images))
-        if (other := len(read_labels(folder / labels))) != count:
-            raise DatasetError(f"{Path(images).name} holds {count} images and {Path(labels).name} {other} labels")
-        counts.append(count)
+        counts.append(check_pair(folder / images, folder / labels))
     sha256 = digest({name: (folder / name).read_bytes() for name in NAMES})
     return Dataset(folder, DatasetCard(name=name, sha256=sha256, training_images=counts[0], test_images=counts[1]))
 
@@ -75,8 +97,8 @@ def cache_folder() -> Path:
     return folder
 
 
-def _unwritable(folder: Path, error: OSError) -> DatasetError:
-    reason = error.strerror or error
+def _unwritable(folder: Path, error: OSError | NotImplementedError) -> DatasetError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
     return DatasetError(f"the cache {folder} cannot be written: {reason}; set LENET_BENCH_CACHE to a folder that can")
 
 
@@ -94,21 +116,22 @@ def locked(name: str) -> Iterator[Path]:
             yield folder / name
     except filelock.Timeout as error:
         raise DatasetError(f"another process has held {folder / name}.lock for {LOCK_SECONDS:g} s") from error
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter: a file system that knows no locks
         raise _unwritable(folder, error) from error
 
 
-def put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def kept(cache_name: str, dataset_name: str, sha256: str) -> Dataset | None:
+    """What is in the cache under `cache_name`, if it is there whole and has this digest. Needs no right to write.
+
+    Raises:
+        DatasetError: the cache's folder cannot be made.
+    """
+    folder = cache_folder() / cache_name
+    with contextlib.suppress(DatasetError):
+        dataset = load(folder, dataset_name)
+        if dataset.card.sha256 == sha256:
+            return dataset
+    return None
 
 
 def keep(contents: Mapping[str, bytes], cache_name: str, dataset_name: str) -> Dataset:
@@ -117,11 +140,13 @@ def keep(contents: Mapping[str, bytes], cache_name: str, dataset_name: str) -> D
     Raises:
         DatasetError: the cache cannot be written.
     """
+    sha256 = digest(contents)
+    if (found := kept(cache_name, dataset_name, sha256)) is not None:
+        return found
     with locked(cache_name) as folder:
-        with contextlib.suppress(DatasetError):
-            kept = load(folder, dataset_name)
-            if kept.card.sha256 == digest(contents):
-                return kept
+        # Another process may have been at it while this one waited.
+        if (found := kept(cache_name, dataset_name, sha256)) is not None:
+            return found
         for part in ("train", "test"):
             shutil.rmtree(folder / part, ignore_errors=True)
         for name in NAMES:

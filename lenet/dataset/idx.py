@@ -5,8 +5,11 @@ Format: the description on the original MNIST page. 2051 marks unsigned bytes in
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import os
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -19,49 +22,94 @@ IMAGES_MAGIC = 2051
 LABELS_MAGIC = 2049
 SIDE = 28
 CLASSES = 10
-MAX_ITEMS = 1_000_000
-"""More images than any data of MNIST's shape has; a header that claims more is damaged."""
+MAX_ITEMS = 300_000
+"""More images than data of MNIST's shape has (EMNIST's digits are 280,000): 235 MB, the most that is ever unpacked."""
 
 Bytes = npt.NDArray[np.uint8]
 
 
 def read_images(path: Path) -> Bytes:
-    """Images of a file, plain or .gz: uint8 (n, 28, 28).
+    """Images of a file, plain or .gz: uint8 (n, 28, 28), read-only.
 
     Raises:
         DatasetError: not readable, not IDX images, not 28x28, or not as long as its header says.
     """
-    _, data = _read(path, IMAGES_MAGIC, (SIDE, SIDE))
-    return data.reshape(-1, SIDE, SIDE)
+    return _read(path, IMAGES_MAGIC, (SIDE, SIDE)).reshape(-1, SIDE, SIDE)
 
 
 def read_labels(path: Path) -> Bytes:
-    """Labels of a file, plain or .gz: uint8 (n,), each 0 to 9.
+    """Labels of a file, plain or .gz: uint8 (n,), each 0 to 9, read-only.
 
     Raises:
         DatasetError: not readable, not IDX labels, a label above 9, or not as long as its header says.
     """
-    _, data = _read(path, LABELS_MAGIC, ())
+    data = _read(path, LABELS_MAGIC, ())
     if data.max() >= CLASSES:
-        raise DatasetError(f"{path.name} has a label {data.max()}; labels are 0 to 9")
+        raise DatasetError(f"{path.name} has a label {data.max()}, and labels are 0 to 9: give data with ten classes")
     return data
 
 
 def images_bytes(images: Bytes) -> bytes:
-    """The IDX file of uint8 (n, 28, 28)."""
-    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
+    """The IDX file of uint8 (n, 28, 28), as bytes.
+
+    Raises:
+        ValueError: another shape or dtype.
+    """
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
         raise ValueError(f"images are uint8 (n, {SIDE}, {SIDE}), not {images.dtype} {images.shape}")
     return struct.pack(">4I", IMAGES_MAGIC, len(images), SIDE, SIDE) + images.tobytes()
 
 
 def labels_bytes(labels: Bytes) -> bytes:
-    """The IDX file of uint8 (n,)."""
+    """The IDX file of uint8 (n,), as bytes.
+
+    Raises:
+        ValueError: another shape or dtype.
+    """
     if labels.dtype != np.uint8 or labels.ndim != 1:
         raise ValueError(f"labels are uint8 (n,), not {labels.dtype} {labels.shape}")
     return struct.pack(">2I", LABELS_MAGIC, len(labels)) + labels.tobytes()
 
 
-def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> tuple[int, Bytes]:
+def write_images(path: Path, images: Bytes) -> None:
+    """Write uint8 (n, 28, 28) as an unpacked IDX file, whole or not at all.
+
+    Raises:
+        ValueError: another shape or dtype.
+        OSError: the folder cannot be made or written.
+    """
+    put(path, images_bytes(images))
+
+
+def write_labels(path: Path, labels: Bytes) -> None:
+    """Write uint8 (n,) as an unpacked IDX file, whole or not at all.
+
+    Raises:
+        ValueError: another shape or dtype.
+        OSError: the folder cannot be made or written.
+    """
+    put(path, labels_bytes(labels))
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, making its folder.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> Bytes:
     header_size = 4 * (2 + len(item_shape))
     item_size = int(np.prod(item_shape, dtype=np.int64)) if item_shape else 1
     try:
@@ -76,14 +124,21 @@ def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> tuple[int, Byt
                     f"{path.name} has magic number {found} instead of {magic}{hint}: not the file it should be"
                 )
             if tuple(shape) != item_shape:
-                raise DatasetError(f"{path.name} holds items of shape {tuple(shape)}; MNIST's shape is {item_shape}")
+                raise DatasetError(
+                    f"{path.name} holds items of shape {tuple(shape)}; MNIST's shape is {item_shape}: convert it"
+                )
             if not 1 <= count <= MAX_ITEMS:
-                raise DatasetError(f"{path.name} claims {count} items; 1 to {MAX_ITEMS} are read")
+                raise DatasetError(
+                    f"{path.name} claims {count} items, and 1 to {MAX_ITEMS} are read: get the file again"
+                )
             # One byte more than promised: a longer file is noticed, and a gzip bomb is never unpacked.
             data = file.read(count * item_size + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path.name} cannot be read: {error}; get the file again") from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise DatasetError(f"{path.name} cannot be read ({reason}): get the file again") from error
     if len(data) != count * item_size:
         there = "more" if len(data) > count * item_size else f"{len(data) // item_size}"
         raise DatasetError(f"{path.name} promises {count} items and holds {there}; get the file again")
-    return count, np.frombuffer(data, dtype=np.uint8)
+    return np.frombuffer(data, dtype=np.uint8)

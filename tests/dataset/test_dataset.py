@@ -1,0 +1,168 @@
+"""Finding the data: digits, local folders in every layout, and what a name may mean."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lenet.dataset import resolve
+from lenet.dataset.digits import contents
+from lenet.dataset.download import Downloader, Mirror
+from lenet.dataset.files import NAMES, digest
+from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labels
+from lenet.errors import DatasetError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def files():
+    generator = np.random.default_rng(7)
+    made = {}
+    for name, count in zip(NAMES, (40, 40, 20, 20), strict=True):
+        if "images" in name:
+            made[name] = images_bytes(generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        else:
+            made[name] = labels_bytes(generator.integers(0, 10, count, dtype=np.uint8))
+    return made
+
+
+def lay(folder, files, inner="", flat=False, packed=False, dotted=False):
+    for name, data in files.items():
+        part, base = name.split("/")
+        if dotted:
+            base = base.replace("-idx", ".idx")
+        path = folder / inner / ("" if flat else part) / (base + (".gz" if packed else ""))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(data) if packed else data)
+    return folder
+
+
+class TestDigits:
+    def test_they_are_the_same_everywhere(self):
+        assert digest(contents()) == "f4612983cad0100933bc8caf939ebed9f075bab9599a65c8ca73abaa406f8267"
+
+    def test_they_are_real_digits_in_mnists_shape(self):
+        dataset = resolve("digits")
+        images = read_images(dataset.folder / NAMES[0])
+        labels = read_labels(dataset.folder / NAMES[1])
+        test = read_labels(dataset.folder / NAMES[3])
+        assert (len(images), len(test)) == (1285, 512)
+        assert images.max() == 255
+        assert np.bincount(labels).min() > 100
+        assert np.bincount(test).min() > 40
+        # Digits of one class look alike: the nearest class mean is right far more often than one time in ten.
+        means = np.stack([images[labels == each].mean(0) for each in range(10)]).reshape(10, -1)
+        flat = read_images(dataset.folder / NAMES[2]).reshape(512, -1).astype(float)
+        nearest = ((flat[:, None] - means[None]) ** 2).sum(-1).argmin(1)
+        assert (nearest == test).mean() > 0.8
+
+    def test_no_image_is_in_both_parts(self):
+        dataset = resolve("digits")
+        training = {image.tobytes() for image in read_images(dataset.folder / NAMES[0])}
+        assert not any(image.tobytes() in training for image in read_images(dataset.folder / NAMES[2]))
+
+    def test_a_damaged_cache_is_made_again(self):
+        dataset = resolve("digits")
+        (dataset.folder / NAMES[0]).write_bytes(b"damaged")
+        assert resolve("digits").card == dataset.card
+        assert len(read_images(dataset.folder / NAMES[0])) == 1285
+
+    def test_two_processes_at_once(self, cache):
+        script = "from lenet.dataset import resolve; print(resolve('digits').card.sha256)"
+        racers = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        answers = {racer.communicate(timeout=60)[0].strip() for racer in racers}
+        assert answers == {digest(contents())}
+        assert not list(cache.rglob("*.tmp"))
+
+
+class TestLocal:
+    @pytest.mark.parametrize("inner", ["", "MNIST_Data", "MNIST/raw"])
+    @pytest.mark.parametrize("flat", [False, True])
+    @pytest.mark.parametrize("packed", [False, True])
+    @pytest.mark.parametrize("dotted", [False, True])
+    def test_every_layout_is_the_same_data(self, tmp_path, files, inner, flat, packed, dotted):
+        dataset = resolve("auto", lay(tmp_path / "shirts", files, inner, flat, packed, dotted))
+        assert dataset.card.name == f"shirts@{digest(files)[:12]}"
+        assert (dataset.card.training_images, dataset.card.test_images) == (40, 20)
+        for name, data in files.items():
+            assert (dataset.folder / name).read_bytes() == data
+
+    def test_it_is_never_passed_off_as_mnist(self, tmp_path, files):
+        folder = lay(tmp_path / "mnist", files)
+        assert resolve("auto", folder).card.name.startswith("mnist@")
+        with pytest.raises(DatasetError, match="not mnist"):
+            resolve("mnist", folder)
+
+    def test_its_own_name_is_accepted_when_a_run_goes_on(self, tmp_path, files):
+        folder = lay(tmp_path / "shirts", files)
+        name = resolve("auto", folder).card.name
+        assert resolve(name, folder).card.name == name
+        with pytest.raises(DatasetError, match="--data-dir"):
+            resolve(name)
+
+    def test_a_strange_folder_name_is_made_harmless(self, tmp_path, files):
+        name = resolve("auto", lay(tmp_path / "a <b>|c", files, packed=True)).card.name
+        assert name.startswith("a__b__c@")
+
+    def test_a_missing_file_is_named(self, tmp_path, files):
+        folder = lay(tmp_path / "x", files)
+        (folder / NAMES[2]).unlink()
+        with pytest.raises(DatasetError, match="t10k-images-idx3-ubyte"):
+            resolve("auto", folder)
+
+    def test_two_spellings_are_ambiguous(self, tmp_path, files):
+        folder = lay(lay(tmp_path / "x", files), files, dotted=True)
+        with pytest.raises(DatasetError, match="keep one"):
+            resolve("auto", folder)
+
+    def test_images_and_labels_must_be_equally_many(self, tmp_path, files):
+        files[NAMES[1]] = labels_bytes(np.zeros(39, np.uint8))
+        with pytest.raises(DatasetError, match=r"40 images and .* 39 labels"):
+            resolve("auto", lay(tmp_path / "x", files))
+
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(DatasetError, match="not a folder"):
+            resolve("auto", tmp_path / "nowhere")
+
+    def test_the_real_mnist_is_recognised(self, mnist):
+        assert mnist.card.name == "mnist"
+        assert (mnist.card.training_images, mnist.card.test_images) == (60_000, 10_000)
+        assert (np.bincount(read_labels(mnist.folder / NAMES[3]))[1]) == 1135
+
+
+def test_an_unknown_name():
+    with pytest.raises(DatasetError, match="choose from auto, mnist, digits"):
+        resolve("cifar")
+
+
+def test_without_network_auto_takes_digits_and_says_so():
+    nowhere = Downloader(mirrors=(Mirror("https://nowhere.invalid/"), Mirror("https://127.0.0.1:1/")))
+    said = []
+    dataset = resolve("auto", warn=said.append, downloader=nowhere)
+    assert dataset.card.name == "digits"
+    assert len(said) == 1
+    assert "NOT MNIST" in said[0]
+    with pytest.raises(DatasetError, match=r"no connection.*--data-dir.*--dataset digits"):
+        resolve("mnist", downloader=nowhere)
+
+
+def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(DatasetError, match="LENET_BENCH_CACHE"):
+        resolve("digits")
+
+
+def test_the_digest_is_over_the_files_in_their_order(files):
+    whole = b"".join(files[name] for name in NAMES)
+    assert digest(files) == hashlib.sha256(whole).hexdigest()
