@@ -10,7 +10,8 @@ from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 from lenet.dataset.archive import SIZES, unpacked, unzipped
-from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, cache_folder, load, locked, put
+from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, cache_folder, load, locked
+from lenet.dataset.idx import put
 from lenet.dataset.transfer import MirrorError, Progress, Transfer
 from lenet.errors import DatasetError
 

@@ -99,7 +99,7 @@ class TestLocal:
 
     def test_it_is_never_passed_off_as_mnist(self, tmp_path, files):
         folder = lay(tmp_path / "mnist", files)
-        assert resolve("auto", folder).card.name.startswith("mnist@")
+        assert resolve("auto", folder).card.name.startswith("local-mnist@")
         with pytest.raises(DatasetError, match="not mnist"):
             resolve("mnist", folder)
 
