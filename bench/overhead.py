@@ -20,8 +20,10 @@ from typing import Annotated
 
 import typer
 
-from lenet.case import WARMUP_STEPS_AT_LEAST, Case, Matrix, Mode, Plan, RuntimeProfile
+from lenet.case import Case, Matrix, Mode, Plan, RuntimeProfile
 from lenet.dataset import Dataset, resolve
+from lenet.dataset.files import NAMES
+from lenet.dataset.idx import read_images, read_labels, write_images, write_labels
 from lenet.engine.local import LocalEngine
 from lenet.machine import describe
 from lenet.record import Status
@@ -63,24 +65,34 @@ def main(
     steps: Annotated[int, typer.Option(min=120)] = 1800,
     rounds: Annotated[int, typer.Option(min=1)] = 5,
 ) -> None:
-    """Measure and print."""
-    dataset = resolve("auto", data_dir)
-    window_steps = 20
-    plan = Plan(
-        window_steps=window_steps,
-        windows=(steps - WARMUP_STEPS_AT_LEAST) // window_steps,
-        budget_seconds=86_400,
-        resident_windows=0,
-        evaluation_images=batch_size,
-    )
-    case = Case(
-        mode=mode,
-        dataset=dataset.card.name,
-        profile=RuntimeProfile.parse(profile),
-        plan=plan,
-        hyperparameters={"batch_size": batch_size},
-    )
-    print(f"{case.label}, {dataset.card.name}, {steps} steps, {describe().summary}")
+    """Measure how much the harness costs."""
+    whole = resolve("auto", data_dir)
+    needed = steps * batch_size
+    if needed > whole.card.training_images:
+        raise typer.BadParameter(f"{needed:,} images are more than {whole.card.name} has: choose fewer --steps")
+    print(f"{mode.value}, {profile}, {steps} steps of {batch_size}, {whole.card.name}, {describe().summary}")
+    with tempfile.TemporaryDirectory() as name:
+        dataset = beginning(whole, needed, batch_size, Path(name))
+        case = Case(
+            mode=mode,
+            dataset=dataset.card.name,
+            profile=RuntimeProfile.parse(profile),
+            plan=Plan(epochs=1, resident_windows=0),
+            hyperparameters={"batch_size": batch_size},
+        )
+        compare(case, dataset, steps, rounds)
+
+
+def beginning(whole: Dataset, training: int, test: int, folder: Path) -> Dataset:
+    """The first images of both parts, so that one epoch is exactly the steps that are compared."""
+    for images, labels, count in ((*NAMES[:2], training), (*NAMES[2:], test)):
+        write_images(folder / images, read_images(whole.folder / images)[:count])
+        write_labels(folder / labels, read_labels(whole.folder / labels)[:count])
+    return resolve("auto", folder)
+
+
+def compare(case: Case, dataset: Dataset, steps: int, rounds: int) -> None:
+    """Measure the rounds and print them."""
     ratios = []
     for number in range(rounds):
         rates: dict[str, float] = {}

@@ -118,12 +118,14 @@ class Plan(Frozen):
 
     With `epochs` the case trains that many whole epochs, evaluating the whole test set after each. Without, it
     trains until `windows` steady windows are measured or `budget_seconds` of training are spent, whichever is first,
-    and evaluates once. The clock is read after every `window_steps` steps.
+    and evaluates once. A steady window is `window_steps` steps, or, where training is fast, as many as fill
+    `window_seconds` at the pace of the warm-up: what a reading of the clock costs then stays below the noise.
     """
 
     epochs: int | None = Field(default=None, ge=1, le=10_000)
     warmup_steps: int = Field(default=WARMUP_STEPS_AT_LEAST, ge=1)
     window_steps: int = Field(default=20, ge=1, le=100_000)
+    window_seconds: float = Field(default=0.5, ge=0, le=3600)
     windows: int = Field(default=10, ge=1, le=1_000_000)
     resident_windows: int = Field(default=3, ge=0, le=1_000_000)
     budget_seconds: float = Field(default=60.0, gt=0)

@@ -87,10 +87,11 @@ class LiveObserver(PlainObserver):
         text = f"{case.device_target.value} {case.mode.value} b{case.hyperparameters.batch_size}"
         self._case = self._progress.add_task(text, total=steps, note="starting")
 
-    def _steps(self, case: Case) -> int:
+    def _steps(self, case: Case, window_steps: int = 0) -> int:
+        """Steps that the case will take; `window_steps` are those of a window that was seen."""
         plan = case.plan
         if plan.epochs is None:
-            return plan.warmup_steps + plan.windows * plan.window_steps
+            return plan.warmup_steps + plan.windows * max(plan.window_steps, window_steps)
         return plan.epochs * (self._datasets[case.dataset].card.training_images // case.hyperparameters.batch_size)
 
     def event(self, case: Case, event: Mapping[str, Any]) -> None:
@@ -103,11 +104,12 @@ class LiveObserver(PlainObserver):
         elif kind == "steps":
             done = event["first_step"] + event["steps"]
             self._spent += event["seconds"]
-            left = max(self._steps(case) - done, 0) * event["seconds"] / event["steps"]
+            total = self._steps(case, 0 if event["warmup"] else event["steps"])
+            left = max(total - done, 0) * event["seconds"] / event["steps"]
             state = "warm-up" if event["warmup"] else f"epoch {event['epoch']}"
             rate = event["images"] / event["seconds"]
             note = f"{state}, step {done:,}, {rate:,.0f} img/s, {_clock(left)} left"
-            self._progress.update(self._case, completed=done, note=note)
+            self._progress.update(self._case, completed=done, total=total, note=note)
         elif kind == "evaluated":
             self._progress.update(self._case, note=f"accuracy {event['correct'] / event['images']:.4f}")
         elif kind == "resident":

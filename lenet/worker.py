@@ -101,10 +101,11 @@ class Training:
         self._window_began = 0.0
         self._epoch_losses: list[float] = []
         self._losses_digest = hashlib.sha256()
+        self._window_steps = self._at_most_an_epoch(self._plan.window_steps)
+
+    def _at_most_an_epoch(self, steps: int) -> int:
         # A window of whole-epoch training never spans an evaluation.
-        self._window_steps = self._plan.window_steps
-        if self._plan.epochs is not None:
-            self._window_steps = min(self._window_steps, self._steps_an_epoch)
+        return steps if self._plan.epochs is None else min(steps, self._steps_an_epoch)
 
     def run(self) -> None:
         """Train and evaluate as planned."""
@@ -166,6 +167,10 @@ class Training:
         )
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
+        if self._step == self._plan.warmup_steps and first > 0:
+            pace = (now - self._window_began) / len(losses)
+            wanted = math.ceil(self._plan.window_seconds / pace)
+            self._window_steps = self._at_most_an_epoch(max(self._plan.window_steps, wanted))
         # Windows touch: what reporting costs counts in the next one, so that throughput hides nothing.
         self._window_began = now
         self._pending.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from lenet.record import Status
 from lenet.worker import DivergedError, PhaseClock, failure
 
 FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
+PLAN = Plan(windows=8, window_steps=5, window_seconds=0.08, evaluation_images=100)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def measured(digits, tmp_path_factory):
     from lenet.machine import describe
     from lenet.store import Store
 
-    case = Case(dataset="digits", profile=FAST, plan=Plan(windows=8, window_steps=10, evaluation_images=100))
+    case = Case(dataset="digits", profile=FAST, plan=PLAN)
     folder = tmp_path_factory.mktemp("measured") / "run"
     store = Store.create(folder, Matrix(), [case], {"digits": digits.card}, describe())
     began = time.perf_counter()
@@ -64,8 +66,15 @@ class TestMeasuredCase:
         record, _, _ = measured
         assert sum(window.steps for window in record.windows if window.warmup) == 60
         steady = [window for window in record.windows if not window.warmup]
-        assert [window.steps for window in steady] == [10] * 8
-        assert record.summary.throughput.windows == 8
+        assert len(steady) == record.summary.throughput.windows == 8
+
+    def test_a_fast_training_fills_its_windows_with_more_steps(self, measured):
+        record, _, _ = measured
+        steady = [window for window in record.windows if not window.warmup]
+        assert len({window.steps for window in steady}) == 1
+        assert steady[0].steps > PLAN.window_steps
+        assert statistics.median(window.seconds for window in steady) > PLAN.window_seconds / 3
+        assert {window.steps for window in record.windows if window.warmup} <= {1, 5, 4}
 
     def test_the_first_step_is_its_own_figure(self, measured):
         record, _, _ = measured
@@ -83,7 +92,7 @@ class TestMeasuredCase:
     def test_every_loss_is_in_the_event_log(self, measured):
         record, events, _ = measured
         losses = [loss for event in events if event["event"] == "steps" for loss in event["losses"]]
-        assert len(losses) == 140
+        assert len(losses) == sum(window.steps for window in record.windows)
         assert losses[-1] == record.summary.final_loss
 
     def test_a_limited_evaluation_is_whole_batches(self, measured):
