@@ -59,16 +59,16 @@ def _csv(table: Sequence[Row]) -> str:
         data = each.model_dump(mode="json")
         times = data.pop("seconds_to_accuracy")
         data |= {f"seconds_to_accuracy_{target}": value for target, value in times.items()}
-        # A spreadsheet runs a text that begins like a formula.
-        flat.append(
-            {
-                name: f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-                for name, value in data.items()
-            }
-        )
+        flat.append({name: _inert(value) if isinstance(value, str) else value for name, value in data.items()})
     target = io.StringIO()
     pd.DataFrame(flat).to_csv(target, index=False, lineterminator="\n")
     return target.getvalue()
+
+
+def _inert(text: str) -> str:
+    """Text for a spreadsheet, which runs what begins like a formula."""
+    text = clean(text)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -235,7 +235,7 @@ def _captions(groups: Sequence[Group], against: str) -> list[str]:
         "Dataset: "
         + ", ".join(f"{name} (sha256 {(sha256 or 'unknown')[:12]})" for name, sha256 in datasets)
         + f". Framework: {', '.join(versions) or 'none ran'}. Machine: {', '.join(machines) or 'unknown'}.",
-        f"images/s: median over steady windows, data pipeline included, 60 warm-up steps left out; spread: {spread}. "
+        f"images/s: median over steady windows, data pipeline included, warm-up left out; spread: {spread}. "
         f"Speed-up: over {against}, all else equal.",
     ]
     if any(row.epochs is None and row.accuracy is not None for row in rows):

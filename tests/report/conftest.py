@@ -1,0 +1,66 @@
+"""Records with known figures."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
+
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """A record whose steady windows have these rates, in images a second."""
+
+    def create(
+        rates=(100.0, 200.0, 400.0), *, mode=Mode.GRAPH, batch_size=32, status=Status.OK, reason="", epochs=None,
+        correct=50, profile="default", dataset="mnist", version="2.10.0", **case_fields,
+    ):  # fmt: skip
+        case = Case(
+            mode=mode,
+            dataset=dataset,
+            hyperparameters=Hyperparameters(batch_size=batch_size),
+            profile=RuntimeProfile.parse(profile) if profile == "default" else RuntimeProfile(name=profile),
+            plan=Plan(epochs=epochs),
+            **case_fields,
+        )
+        windows = tuple(
+            Window(epoch=1, first_step=60 + i, steps=1, images=100, seconds=100 / rate, warmup=False)
+            for i, rate in enumerate(rates)
+        )
+        evaluations = ()
+        phases = None
+        if rates:
+            evaluations = (
+                Evaluation(
+                    epoch=epochs or 0, steps=60, training_seconds=12.5, seconds=1, images=100, correct=correct,
+                    distinct_answers=10,
+                ),
+            )  # fmt: skip
+            phases = Phases(
+                import_and_setup_seconds=1, compile_and_first_step_seconds=0.25, training_seconds=1,
+                evaluation_seconds=1, resident_seconds=0, other_seconds=0, wall_seconds=3.25,
+            )  # fmt: skip
+        return Record(
+            case_id=case.id,
+            case=case,
+            status=status,
+            reason=reason,
+            machine_id="a-machine",
+            started_at=NOW,
+            finished_at=NOW,
+            dataset=DatasetCard(name=dataset, sha256="ab" * 32, training_images=60000, test_images=10000),
+            software=Software(framework_version=version, python_version="3.11", numpy_version="1.26")
+            if rates
+            else None,
+            phases=phases,
+            windows=windows,
+            evaluations=evaluations,
+            summary=summarise(phases, windows, (), evaluations, 0.125 if rates else None, 2**30 if rates else None),
+        )
+
+    return create

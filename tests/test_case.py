@@ -1,0 +1,143 @@
+"""Cases and matrices: identity, order, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from lenet.case import Case, DeviceTarget, Hyperparameters, Matrix, Mode, Plan, RuntimeProfile
+
+
+def test_the_defaults_are_the_tutorials():
+    hyper = Hyperparameters()
+    assert (hyper.batch_size, hyper.learning_rate, hyper.momentum) == (32, 1e-2, 0.9)
+    assert Plan().warmup_steps == 60
+
+
+class TestId:
+    def test_it_is_the_same_in_another_process(self):
+        code = "from lenet.case import Case; print(Case().id)"
+        for seed in ("1", "2"):
+            other = subprocess.run(
+                [sys.executable, "-c", code],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "PYTHONHASHSEED": seed},
+            )
+            assert other.stdout.strip() == Case().id
+
+    def test_every_field_is_in_it(self):
+        others = [
+            Case(mode=Mode.JIT),
+            Case(device_target=DeviceTarget.GPU),
+            Case(dataset="digits"),
+            Case(profile=RuntimeProfile(name="x", operator_threads=1)),
+            Case(profile=RuntimeProfile(name="x", operator_threads=2)),
+            Case(repetition=1),
+            Case(hyperparameters=Hyperparameters(seed=2)),
+            Case(hyperparameters=Hyperparameters(learning_rate=0.02)),
+            Case(plan=Plan(epochs=1)),
+            Case(plan=Plan(windows=3)),
+        ]
+        assert len({case.id for case in [Case(), *others]}) == len(others) + 1
+
+    @given(st.text(min_size=1, max_size=120))
+    def test_it_is_safe_as_a_file_name(self, dataset):
+        assert re.fullmatch(r"[a-z0-9-]{1,80}", Case(dataset=dataset).id)
+
+    def test_it_survives_being_written(self):
+        case = Case(profile=RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking"))
+        assert Case.model_validate_json(case.model_dump_json()).id == case.id
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        "values",
+        [
+            *({"batch_size": each} for each in (0, -1, 65537, 1.5, "many")),
+            *({"learning_rate": each} for each in (0, -1, float("nan"), float("inf"))),
+            *({"momentum": each} for each in (-0.1, 1)),
+            *({"seed": each} for each in (-1, 2**32, 5489)),
+            {"unheard_of": 1},
+        ],
+        ids=str,
+    )
+    def test_hyperparameters(self, values):
+        with pytest.raises(ValidationError):
+            Hyperparameters(**values)
+
+    @pytest.mark.parametrize(
+        "values",
+        [{"epochs": 0}, {"windows": 0}, {"window_steps": 0}, {"budget_seconds": 0}, {"warmup_steps": 0}],
+        ids=str,
+    )
+    def test_plan(self, values):
+        with pytest.raises(ValidationError):
+            Plan(**values)
+
+    def test_a_case_does_not_change(self):
+        with pytest.raises(ValidationError):
+            Case().mode = Mode.JIT
+
+
+class TestProfile:
+    def test_default_sets_nothing(self):
+        assert RuntimeProfile.parse("default") == RuntimeProfile()
+        assert RuntimeProfile().environment == {}
+
+    def test_settings(self):
+        profile = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=2")
+        assert (profile.onednn_isa, profile.launch_blocking, profile.operator_threads) == ("AVX2", True, 2)
+        assert profile.name == "onednn_isa=avx2+launch_blocking+operator_threads=2"
+        assert set(profile.environment) == {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}
+        assert set(profile.environment.values()) == {"AVX2"}
+
+    @pytest.mark.parametrize(
+        "text", ["", "fast", "onednn_isa", "onednn_isa=MMX", "operator_threads=0", "operator_threads=x", "name=x", "+"]
+    )
+    def test_nonsense_is_refused(self, text):
+        with pytest.raises(ValueError, match=r"."):
+            RuntimeProfile.parse(text)
+
+
+class TestMatrix:
+    def test_every_combination_once(self):
+        matrix = Matrix(
+            device_targets=("CPU", "GPU"), modes=("pynative", "graph"), batch_sizes=(1, 2, 3), datasets=("a", "b"),
+            profiles=("default", "launch_blocking"), seeds=(1, 2), repeat=2,
+        )  # fmt: skip
+        cases = matrix.cases()
+        assert len(cases) == len({case.id for case in cases}) == 2 * 2 * 3 * 2 * 2 * 2 * 2
+
+    def test_cases_go_in_rounds(self):
+        cases = Matrix(batch_sizes=(32, 64), repeat=3).cases()
+        assert [case.repetition for case in cases] == [0] * 6 + [1] * 6 + [2] * 6
+        rounds = [[(case.mode, case.hyperparameters.batch_size) for case in cases[i : i + 6]] for i in (0, 6, 12)]
+        assert rounds[0] == rounds[1] == rounds[2]
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            *({name: ()} for name in ("modes", "batch_sizes", "device_targets", "datasets", "profiles", "seeds")),
+            {"batch_sizes": (32, 32)},
+            {"modes": ("graph", "graph")},
+            {"batch_sizes": (0,)},
+            {"seeds": (5489,)},
+            {"repeat": 0},
+            {"modes": ("eager",)},
+            {"name": "../x"},
+            {"unheard_of": 1},
+        ],
+        ids=str,
+    )
+    def test_what_cannot_run_cannot_be_made(self, values):
+        with pytest.raises(ValidationError):
+            Matrix(**values)

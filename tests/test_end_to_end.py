@@ -1,0 +1,204 @@
+"""The real command, the real MindSpore, from the command line to the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lenet.store import Store
+
+pytestmark = pytest.mark.mindspore
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MATRIX = """
+modes = ["graph", "pynative"]
+batch_sizes = [32, 64]
+profiles = ["onednn_isa=AVX2+launch_blocking"]
+datasets = ["digits"]
+[plan]
+window_steps = 5
+window_seconds = 0
+windows = 3
+resident_windows = 1
+evaluation_images = 64
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "small.toml").write_text(MATRIX)
+    return folder
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "lenet.cli", *map(str, arguments)]
+
+
+def environment():
+    return {**os.environ, "COLUMNS": "80"}
+
+
+def execute(folder, *arguments):
+    return subprocess.run(
+        command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True, timeout=240
+    )
+
+
+@pytest.fixture(scope="module")
+def interrupted(folder):
+    """A run that Ctrl-C stopped after its first record: exit code, what it said, the records then."""
+    process = subprocess.Popen(
+        command("run", "--matrix", "small.toml", "--output", "run"),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((folder / "run" / "records").glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err, {path: path.read_bytes() for path in (folder / "run/records").glob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def resumed(folder, interrupted):
+    return execute(folder, "run", "--resume", "run")
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(interrupted):
+    code, out, err, records = interrupted
+    assert code == 130
+    assert out == ""
+    assert "1 of 4 records are intact" in err
+    assert "lenet-bench run --resume run" in err
+    assert "Traceback" not in err
+    assert len(records) == 1
+
+
+def test_resume_does_only_what_is_missing(folder, interrupted, resumed):
+    assert resumed.returncode == 0, resumed.stderr
+    assert "3 cases, 1 done before" in resumed.stderr
+    for path, content in interrupted[3].items():
+        assert path.read_bytes() == content, "a finished record is not touched"
+    assert len(Store.open(folder / "run").records()) == 4
+
+
+def test_the_table_is_printed_and_fits(resumed):
+    lines = resumed.stdout.splitlines()
+    assert lines[0].split() == ["device", "mode", "batch", "images/s", "spread", "speed-up", "accuracy", "status"]
+    assert max(map(len, lines[:7])) <= 80
+    assert "NOT MNIST: digits" in " ".join(resumed.stdout.split())
+    assert "\x1b" not in resumed.stdout + resumed.stderr
+
+
+def test_each_figure_in_the_table_is_a_records(folder, resumed):
+    found = json.loads((folder / "run" / "table.json").read_text())
+    records = {record.case_id: record for record in Store.open(folder / "run").records()}
+    assert {row["case_id"] for row in found} == set(records)
+    for row in found:
+        steady = [window for window in records[row["case_id"]].windows if not window.warmup]
+        rates = sorted(window.images / window.seconds for window in steady)
+        assert row["images_per_second"] == pytest.approx(rates[1])
+        assert row["status"] == "ok"
+        assert row["framework_version"].startswith("2.")
+        assert row["compile_seconds"] > 0
+        assert row["peak_memory_bytes"] > 10**8
+
+
+def test_a_whole_run_left_alone_does_nothing_more(folder, resumed):
+    again = execute(folder, "run", "--resume", "run")
+    assert again.returncode == 0
+    assert "0 cases, 4 done before" in again.stderr
+    assert again.stdout == resumed.stdout
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(folder, resumed):
+    done = execute(folder, "run", "--matrix", "small.toml", "--output", "run")
+    assert done.returncode == 2
+    assert "--resume" in done.stderr
+
+
+def test_devices_that_are_not_there_are_rows_and_not_stack_traces(folder):
+    done = execute(folder, "run", "--matrix", "small.toml", "--device", "gpu,ascend", "--mode", "graph",
+                   "--batch-size", "32", "--output", "absent")  # fmt: skip
+    rows = json.loads((folder / "absent" / "table.json").read_text())
+    by_device = {row["device_target"]: row for row in rows}
+    assert "Traceback" not in done.stderr
+    for device in ("GPU", "Ascend"):
+        if by_device[device]["status"] == "ok":
+            pytest.skip(f"this machine has a {device}")
+        assert by_device[device]["status"] == "unavailable"
+        assert by_device[device]["reason"]
+        assert by_device[device]["images_per_second"] is None
+    assert done.returncode == 1
+    assert "no case could be carried out" in done.stderr
+
+
+class TestPytestBenchmark:
+    @pytest.fixture(scope="class")
+    def session(self, folder):
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "bench/", "--benchmark-only", "-p", "no:cacheprovider"]
+            + ["-p", "no:randomly", "--device", "cpu,ascend", "--mode", "graph", "--batch-size", "32"]
+            + ["--profile", "onednn_isa=AVX2+launch_blocking", "--dataset", "digits"]
+            + ["--output", str(folder / "bench"), f"--benchmark-storage=file://{folder / 'stored'}"]
+            + ["--benchmark-json", str(folder / "bench.json"), "--benchmark-save", "one"],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    def test_it_measures_and_skips_what_is_absent_with_its_reason(self, session):
+        assert session.returncode == 0, session.stdout + session.stderr
+        assert "1 passed, 1 skipped" in session.stdout
+        assert "cannot use Ascend here" in session.stdout
+
+    def test_a_round_is_a_window(self, session, folder):
+        (bench,) = json.loads((folder / "bench.json").read_text())["benchmarks"]
+        (record,) = [each for each in Store.open(folder / "bench").records() if each.windows]
+        seconds = [window.seconds for window in record.windows if not window.warmup]
+        assert bench["stats"]["data"] == pytest.approx(seconds)
+        assert bench["stats"]["rounds"] == len(seconds)
+        assert bench["extra_info"]["images_per_second"] == record.summary.throughput.median
+        assert bench["extra_info"]["mode"] == "graph"
+
+    def test_the_tables_are_printed_and_stored(self, session, folder):
+        assert "images/s" in session.stdout
+        assert (folder / "bench" / "table.md").read_text().startswith("| device")
+
+    def test_pytest_benchmarks_own_compare_reads_it(self, session, folder):
+        saved = [str(path) for path in (folder / "stored").rglob("*.json")]
+        assert saved
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest_benchmark", "compare", *saved],
+            cwd=folder, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "test_lenet" in done.stdout
+
+    @pytest.mark.parametrize(
+        "arguments", [["--device", "tpu"], ["--batch-size", "0"], ["--preset", "fast"], ["--data-dir", "nowhere"]]
+    )
+    def test_bad_options_are_one_sentence(self, arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "bench/", "--benchmark-only", "-p", "no:cacheprovider", *arguments],
+            cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 4
+        assert "Traceback" not in done.stderr
+        assert arguments[0] in done.stderr or "fast" in done.stderr or "nowhere" in done.stderr
