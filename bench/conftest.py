@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,10 @@ from lenet.dataset import Dataset, resolve
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
-from lenet.machine import describe
 from lenet.matrix import load_preset, override
-from lenet.record import Record, Status
-from lenet.report import render, rows
-from lenet.store import Store
+from lenet.record import Record
+from lenet.report import render
+from lenet.run import Run, begin
 
 SESSION = pytest.StashKey["Session"]()
 
@@ -24,30 +22,19 @@ SESSION = pytest.StashKey["Session"]()
 class Session:
     """The matrix that this pytest session measures, and the run that it writes."""
 
-    def __init__(self, matrix: Matrix, dataset: Dataset, folder: Path) -> None:
-        self.matrix = matrix
-        self.cases = matrix.cases()
+    def __init__(self, matrix: Matrix, dataset: Dataset, folder: Path | None) -> None:
+        self.cases = matrix.model_copy(update={"datasets": (dataset.card.name,)}).cases()
+        self._matrix = matrix
         self._dataset = dataset
         self._folder = folder
-        self._store: Store | None = None
-
-    @property
-    def store(self) -> Store:
-        """Created by the first case that is really measured: collecting alone writes nothing."""
-        if self._store is None:
-            datasets = {self._dataset.card.name: self._dataset.card}
-            self._store = Store.create(self._folder, self.matrix, self.cases, datasets, describe())
-        return self._store
-
-    @property
-    def measured(self) -> Store | None:
-        """The store if anything was measured."""
-        return self._store
+        self.measured: Run | None = None
+        """The run, begun by the first case that is really measured: collecting alone writes nothing."""
 
     def measure(self, case: Case) -> Record:
         """Carry the case out in a worker."""
-        engine = LocalEngine(Limits())
-        (record,) = engine.run([case], {case.dataset: self._dataset}, self.store)
+        if self.measured is None:
+            self.measured = begin(self._matrix, lambda _: self._dataset, self._folder)
+        (record,) = LocalEngine(Limits()).run([case], self.measured.datasets, self.measured.store)
         return record
 
 
@@ -88,10 +75,7 @@ def _session(config: pytest.Config) -> Session:
     dataset = resolve(
         option("dataset"), option("data_dir"), warn=lambda text: warn(pytest.PytestWarning(text), stacklevel=2)
     )
-    matrix = matrix.model_copy(update={"datasets": (dataset.card.name,)})
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-    folder = option("output") or config.rootpath / "results" / f"run-{stamp}-{matrix.name}"
-    return Session(matrix, dataset, folder)
+    return Session(matrix, dataset, option("output"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -106,16 +90,10 @@ def session(request: pytest.FixtureRequest) -> Session:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    store = config.stash[SESSION].measured
-    records = store.records() if store else []
-    if store is None or not records:
+    run = config.stash[SESSION].measured
+    if run is None or not run.rows():
         return
-    table = rows(records, store.path.name)
-    for name, form in (("table.md", "github"), ("table.csv", "csv"), ("table.json", "json"), ("table.html", "html")):
-        store.write_text(name, render(table, form))
+    run.write_tables()
     terminalreporter.section("lenet-bench")
-    terminalreporter.write_line(render(table, "terminal"))
-    unavailable = {record.reason for record in records if record.status is Status.UNAVAILABLE}
-    for reason in sorted(unavailable):
-        terminalreporter.write_line(reason)
-    terminalreporter.write_line(f"records and tables: {store.path}")
+    terminalreporter.write_line(render(run.rows(), "terminal"))
+    terminalreporter.write_line(f"records and tables: {run.store.path}")

@@ -45,6 +45,6 @@ def test_lenet(benchmark, case, session):
         pytest.skip(record.reason)
     assert record.status is Status.OK, f"{record.status.value}: {record.reason}"
     benchmark.group = f"{case.device_target.value}, batch {case.hyperparameters.batch_size}, {record.dataset.name}"
-    (row,) = rows([record], session.store.path.name)
+    (row,) = rows([record], session.measured.store.path.name)
     benchmark.extra_info.update(row.model_dump(mode="json"))
     benchmark.pedantic(CLOCK.advance, rounds=CLOCK.load(record), iterations=1)

@@ -149,8 +149,12 @@ class Case(Frozen):
 
     @property
     def id(self) -> str:
-        """A stable name: readable fields, then a digest of every field. Safe as a file name."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """A stable name: readable fields, then a digest of every field that is not its default. Safe as a file name.
+
+        Defaults are left out so that an axis which is added later leaves the names of older cases as they were.
+        """
+        chosen = self.model_dump(mode="json", exclude_defaults=True)
+        canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
         return f"{self.device_target.value.lower()}-{self.mode.value}-b{self.hyperparameters.batch_size}-{digest}"
 
@@ -202,6 +206,23 @@ class Matrix(Frozen):
             _unique(values)
         self.cases()
         return self
+
+    @property
+    def span(self) -> str:
+        """The axes in words, for the head of a run."""
+        words = [
+            ", ".join(each.value for each in self.device_targets),
+            ", ".join(each.value for each in self.modes),
+            f"batch {', '.join(map(str, self.batch_sizes))}",
+            ", ".join(self.datasets),
+            f"profile {', '.join(each.name for each in self.profiles)}",
+            f"seed {', '.join(map(str, self.seeds))}",
+        ]
+        if self.repeat > 1:
+            words.append(f"{self.repeat} processes each")
+        if self.plan.epochs is not None:
+            words.append(f"{self.plan.epochs} whole epoch{'s' if self.plan.epochs > 1 else ''}")
+        return " × ".join(words)
 
     def cases(self) -> list[Case]:
         """Every case, in rounds: all cases of one repetition before the next, so that slow drift hits all alike."""

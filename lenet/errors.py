@@ -1,4 +1,9 @@
-"""The one error a person is meant to read."""
+"""The errors that a person is meant to read, and the exit codes of the command."""
+
+from __future__ import annotations
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes: a case failed or a check said no; input that cannot be used; stopped by Ctrl-C."""
 
 
 class UsageError(ValueError):

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from lenet.case import Frozen
+from lenet.case import DeviceTarget, Frozen
 
 PACKAGES = ("mindspore", "numpy", "pandas", "scipy", "pydantic", "pytest-benchmark", "scikit-learn", "lenet-bench")
 VARIABLES = re.compile(
@@ -118,6 +118,16 @@ def describe() -> MachineCard:
         git_commit=commit,
         git_dirty=dirty,
     )
+
+
+def present_devices() -> tuple[DeviceTarget, ...]:
+    """The device targets that this machine seems to have, without importing a framework."""
+    found = [DeviceTarget.CPU]
+    if shutil.which("nvidia-smi") or Path("/dev/nvidiactl").exists():
+        found.append(DeviceTarget.GPU)
+    if shutil.which("npu-smi") or Path("/dev/davinci_manager").exists():
+        found.append(DeviceTarget.ASCEND)
+    return tuple(found)
 
 
 def _cpu_information() -> dict[str, Any]:

@@ -105,7 +105,15 @@ def override(
         data["repeat"] = repeat
     if epochs is not None:
         data["plan"]["epochs"] = epochs
-    return _matrix(data, "the command line", OPTIONS)
+    return _renamed(matrix, _matrix(data, "the command line", OPTIONS))
+
+
+def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
+    """`changed` under a name of its own where it is no longer what the name and description of `matrix` say."""
+    described = ("modes", "batch_sizes", "profiles", "seeds", "repeat", "plan")
+    if all(getattr(matrix, field) == getattr(changed, field) for field in described):
+        return changed
+    return changed.model_copy(update={"name": f"{matrix.name[:56]}-changed", "description": ""})
 
 
 def _device(text: str) -> str:

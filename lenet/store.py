@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from pydantic import Field, ValidationError
 from lenet import __version__
 from lenet.case import Case, Frozen, Matrix
 from lenet.errors import StoreError
+from lenet.events import MAX_LINE_BYTES, Event, parse
 from lenet.machine import MachineCard
 from lenet.record import SCHEMA_VERSION, DatasetCard, Record
 
 MANIFEST = "manifest.json"
+EVENTS = "events.jsonl"
 MAX_FILE_BYTES = 64 * 2**20
 """Largest manifest or record that is read."""
 
@@ -91,6 +93,17 @@ def _complaint(path: Path, text: str, error: ValidationError) -> StoreError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return StoreError(f"{path} is damaged: {where}: {first['msg']}")
+
+
+def _event(line: bytes, case_id: str, place: str) -> Event | None:
+    """The event of that line, or None where it is another case's."""
+    try:
+        content = json.loads(line)
+        if content.pop("case_id") != case_id:
+            return None
+        return parse(json.dumps(content).encode())
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise StoreError(f"{place} is no event: the run is damaged") from error
 
 
 class Store:
@@ -189,12 +202,29 @@ class Store:
             StoreError: it cannot be written.
         """
         line = json.dumps({"case_id": case.id, **event}, separators=(",", ":"), allow_nan=False) + "\n"
-        path = self.path / "events.jsonl"
+        path = self.path / EVENTS
         try:
             with path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(line)
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}; free space, then --resume") from error
+
+    def events(self, case: Case) -> Iterator[Event]:
+        """The case's events in the order in which they were reported, read as they are asked for.
+
+        Raises:
+            StoreError: the event log cannot be read, or a line of it is no event.
+        """
+        path = self.path / EVENTS
+        if not path.exists():
+            return
+        try:
+            with path.open("rb") as file:
+                for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                    if (event := _event(line, case.id, f"{path}, line {number}")) is not None:
+                        yield event
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
     def write_record(self, record: Record) -> None:
         """Write a case's record, whole or not at all.

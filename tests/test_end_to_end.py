@@ -151,11 +151,13 @@ class TestPytestBenchmark:
     @pytest.fixture(scope="class")
     def session(self, folder):
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "bench/", "--benchmark-only", "-p", "no:cacheprovider"]
-            + ["-p", "no:randomly", "--device", "cpu,ascend", "--mode", "graph", "--batch-size", "32"]
-            + ["--profile", "onednn_isa=AVX2+launch_blocking", "--dataset", "digits"]
-            + ["--output", str(folder / "bench"), f"--benchmark-storage=file://{folder / 'stored'}"]
-            + ["--benchmark-json", str(folder / "bench.json"), "--benchmark-save", "one"],
+            [
+                *(sys.executable, "-m", "pytest", "bench/", "--benchmark-only", "-p", "no:cacheprovider"),
+                *("-p", "no:randomly", "--device", "cpu,ascend", "--mode", "graph", "--batch-size", "32"),
+                *("--profile", "onednn_isa=AVX2+launch_blocking", "--dataset", "digits"),
+                *("--output", str(folder / "bench"), f"--benchmark-storage=file://{folder / 'stored'}"),
+                *("--benchmark-json", str(folder / "bench.json"), "--benchmark-save", "one"),
+            ],
             cwd=ROOT,
             env=environment(),
             capture_output=True,

@@ -8,16 +8,16 @@ from lenet.case import Mode
 from lenet.record import Status
 from lenet.report.rows import grouped, merged, row, rows
 
-PROMISED = (
-    "framework framework_version device_target mode batch_size dataset profile world_size seed status reason "
-    "images_per_second images_per_second_low images_per_second_high compile_seconds accuracy final_loss "
-    "seconds_to_accuracy peak_memory_bytes machine"
-).split()
+PROMISED = {
+    *("framework", "framework_version", "device_target", "mode", "batch_size", "dataset", "profile", "world_size"),
+    *("seed", "status", "reason", "images_per_second", "images_per_second_low", "images_per_second_high"),
+    *("compile_seconds", "accuracy", "final_loss", "seconds_to_accuracy", "peak_memory_bytes", "machine"),
+}
 
 
 def test_a_row_has_every_promised_field(measured):
     made = row(measured(epochs=1, correct=98), "run-1").model_dump(mode="json")
-    assert set(PROMISED) <= set(made)
+    assert set(made) >= PROMISED
     assert {name: made[name] for name in PROMISED} == {
         "framework": "mindspore",
         "framework_version": "2.10.0",

@@ -1,0 +1,73 @@
+"""Loss traces: every training step's loss of a case, and where two of them part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lenet.case import Case
+from lenet.events import Steps
+from lenet.store import Store
+
+
+def losses(store: Store, case: Case) -> list[float]:
+    """The loss of every training step of the case, in order; NaN where a step's was not finite.
+
+    Raises:
+        StoreError: the event log cannot be read or holds a line that is no event.
+    """
+    return joined(event for event in store.events(case) if isinstance(event, Steps))
+
+
+def joined(windows: Iterable[Steps]) -> list[float]:
+    """The losses of consecutive windows as one trace."""
+    return [math.nan if loss is None else loss for window in windows for loss in window.losses]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two traces over the steps that both have."""
+
+    steps: int
+    """How many steps were compared."""
+    identical: bool
+    """Equal to the last bit at every step."""
+    within: bool
+    """Within the tolerance at every step."""
+    first_difference: int | None
+    """Index of the first step that is not equal to the last bit; None when there is none."""
+    first_beyond: int | None
+    """Index of the first step beyond the tolerance; None when there is none."""
+    largest: float
+    """Largest difference relative to the larger of the two losses' magnitudes; infinite where one is not finite."""
+
+
+def compare(a: Sequence[float], b: Sequence[float], tolerance: float) -> Agreement:
+    """How far two traces agree over their common beginning; `tolerance` is relative, 0 allows no difference.
+
+    Raises:
+        ValueError: a trace is empty: nothing can be said.
+    """
+    steps = min(len(a), len(b))
+    if steps == 0:
+        raise ValueError("a trace without a step cannot be compared")
+    differences = [_relative(x, y) for x, y in zip(a, b, strict=False)]
+    first_difference = next((index for index, value in enumerate(differences) if value > 0), None)
+    first_beyond = next((index for index, value in enumerate(differences) if value > tolerance), None)
+    return Agreement(
+        steps=steps,
+        identical=first_difference is None,
+        within=first_beyond is None,
+        first_difference=first_difference,
+        first_beyond=first_beyond,
+        largest=max(differences),
+    )
+
+
+def _relative(x: float, y: float) -> float:
+    if x == y or (math.isnan(x) and math.isnan(y)):
+        return 0.0
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return math.inf
+    return abs(x - y) / max(abs(x), abs(y))
