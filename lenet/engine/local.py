@@ -72,10 +72,10 @@ class Outcome:
             return Status.INVALID, "the worker ended well but did not report the whole case"
         last = self._evaluations[-1]
         if last.distinct_answers == 1:
-            words = f"a constant answer after {last.steps:,} steps"
             if self._case.plan.epochs is not None:
+                words = f"a constant answer after {last.steps:,} steps"
                 return Status.PLATEAU, f"{words}: the training never left its first plateau"
-            return Status.OK, f"measured for speed; {words}, training was not carried to the end of an epoch"
+            return Status.OK, "measured for speed: training was stopped on its first plateau, a constant answer"
         return Status.OK, f"after it had reported the whole case the worker ended with {end}" if code else ""
 
     def record(self, code: int | None, log: Path, status: Status | None = None, reason: str = "") -> Record:

@@ -11,16 +11,14 @@ from typing import Literal, get_args
 
 from tabulate import tabulate
 
-from lenet.case import Mode
 from lenet.errors import UsageError
-from lenet.record import ACCURACY_TARGETS
 from lenet.report.baseline import DEFAULT, speed_ups
+from lenet.report.columns import SPEED, Column, Line, chosen
 from lenet.report.rows import Group, Row, grouped
 
 Format = Literal["terminal", "github", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-DASH = "–"
 TERMINAL_WIDTH = 80
 
 
@@ -39,11 +37,13 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
     if form == "csv":
         return _csv(table)
     groups = grouped(table)
-    ratios = speed_ups(groups, baseline)
-    against = baseline or DEFAULT
+    lines, notes = _lines(groups, speed_ups(groups, baseline))
+    captions = _captions(groups, baseline or DEFAULT)
     if form == "terminal":
-        return _terminal(groups, ratios, against)
-    return _document(groups, ratios, against, form)
+        return _terminal(lines, notes, captions)
+    if form == "html":
+        return _html(lines, notes, captions)
+    return _github(lines, notes, captions)
 
 
 def clean(text: str) -> str:
@@ -71,99 +71,58 @@ def _inert(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
-def number(value: float | None, digits: int = 0) -> str:
-    """A figure with thousands separated, or a dash."""
-    return DASH if value is None else f"{value:,.{digits}f}"
-
-
-def _spread(row: Row) -> str:
-    if row.images_per_second_low is None or row.images_per_second_high is None or row.windows < 2:
-        return DASH
-    return f"{number(row.images_per_second_low)}–{number(row.images_per_second_high)}"
-
-
-def _accuracy(row: Row) -> str:
-    """A partial training's accuracy must never read as a trained one's."""
-    if row.accuracy is None:
-        return DASH
-    if row.epochs is None:
-        return f"({row.accuracy:.3f} after {row.trained_images:,} images)"
-    return f"{row.accuracy:.4f}"
-
-
-def _time_to_accuracy(row: Row) -> str:
-    reached = [(target, row.seconds_to_accuracy.get(f"{target:.2f}")) for target in ACCURACY_TARGETS]
-    shown = [f"{target:.2f}: {seconds:,.1f}" for target, seconds in reached if seconds is not None]
-    return ", ".join(shown) or DASH
-
-
-def _several(groups: Sequence[Group], axis: str) -> bool:
-    return len({getattr(group.row, axis) for group in groups}) > 1
-
-
-def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: str, form: Format) -> str:
-    """GitHub's Markdown or HTML: table, notes, caption."""
-    escape: Callable[[str], str] = html.escape if form == "html" else _markdown
-    strike = "<s>{}</s>" if form == "html" else "~~{}~~"
-    optional = [
-        (axis, title)
-        for axis, title in (
-            ("run", "run"),
-            ("machine", "machine"),
-            ("framework_version", "version"),
-            ("dataset", "dataset"),
-            ("seed", "seed"),
-            ("epochs", "epochs"),
-        )
-        if _several(groups, axis)
-    ]
-    headers = [
-        *(title for _, title in optional),
-        *("device", "mode", "batch size", "profile", "images/s", "spread", f"speed-up over {against}"),
-        *("resident images/s", "accuracy", "seconds to accuracy", "final loss", "compile s", "peak MiB", "status"),
-    ]
+def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:
+    """The lines, and the notes that their statuses point to."""
     notes: list[str] = []
     lines = []
     for group, ratio in zip(groups, ratios, strict=True):
-        row = group.row
-        status = row.status
-        if row.reason:
-            if row.reason not in notes:
-                notes.append(row.reason)
-            status += f" [{notes.index(row.reason) + 1}]"
-        speed = number(row.images_per_second)
-        if not group.processes and row.images_per_second is not None:
-            speed = strike.format(speed)
-        texts = [
-            *(str(getattr(row, axis)) if getattr(row, axis) is not None else DASH for axis, _ in optional),
-            *(row.device_target, Mode(row.mode).label, str(row.batch_size), row.profile),
+        reason = group.row.reason
+        if reason and reason not in notes:
+            notes.append(reason)
+        lines.append(Line(group, ratio, notes.index(reason) + 1 if reason else None))
+    return lines, notes
+
+
+def _cells(
+    lines: Sequence[Line], columns: Sequence[Column], escape: Callable[[str], str], strike: str
+) -> list[list[str]]:
+    return [
+        [
+            strike.format(text) if column is SPEED and line.invalid else text
+            for column in columns
+            for text in [escape(clean(column.text(line)))]
         ]
-        lines.append(
-            [
-                *(escape(clean(text)) for text in texts),
-                *(speed, _spread(row), DASH if ratio is None else f"{ratio:,.2f}×"),
-                *(number(row.resident_images_per_second), _accuracy(row), _time_to_accuracy(row)),
-                *(number(row.final_loss, 4), number(row.compile_seconds, 2)),
-                *(DASH if row.peak_memory_bytes is None else number(row.peak_memory_bytes / 2**20), status),
-            ]
-        )
-    text_columns = len(optional) + 4
-    align = ["left"] * text_columns + ["right"] * (len(headers) - text_columns - 1) + ["left"]
-    captions = [escape(clean(text)) for text in _captions(groups, against)]
-    remarks = [escape(clean(note)) for note in notes]
-    if form == "html":
-        body = tabulate(lines, [escape(each) for each in headers], tablefmt="unsafehtml", colalign=align)
-        items = "".join(f"<li>{remark}</li>\n" for remark in remarks)
-        paragraphs = "".join(f"<p>{caption}</p>\n" for caption in captions)
-        return (
-            '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>lenet-bench</title>\n'
-            "<style>body{font:1rem system-ui,sans-serif;margin:1rem}table{border-collapse:collapse}"
-            "td,th{padding:.3rem .6rem;border-bottom:1px solid #8884}</style>\n"
-            f"{body}\n<ol>\n{items}</ol>\n{paragraphs}</html>\n"
-        )
-    body = tabulate(lines, headers, tablefmt="github", colalign=align, disable_numparse=True)
-    listed = "".join(f"\n{index}. {remark}" for index, remark in enumerate(remarks, 1))
-    return "\n".join(filter(None, [body, listed, "", *(f"{caption}\n" for caption in captions)])) + "\n"
+        for line in lines
+    ]
+
+
+def _align(columns: Sequence[Column]) -> list[str]:
+    return ["right" if column.right else "left" for column in columns]
+
+
+def _html(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> str:
+    columns = chosen([line.group for line in lines], terminal=False)
+    cells = _cells(lines, columns, html.escape, "<s>{}</s>")
+    titles = [html.escape(column.title) for column in columns]
+    body = tabulate(cells, titles, tablefmt="unsafehtml", colalign=_align(columns))
+    items = "".join(f"<li>{html.escape(clean(note))}</li>\n" for note in notes)
+    paragraphs = "".join(f"<p>{html.escape(clean(caption))}</p>\n" for caption in captions)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>lenet-bench</title>\n'
+        "<style>body{font:1rem system-ui,sans-serif;margin:1rem}table{border-collapse:collapse}"
+        "td,th{padding:.3rem .6rem;border-bottom:1px solid #8884}</style>\n"
+        f"{body}\n<ol>\n{items}</ol>\n{paragraphs}</html>\n"
+    )
+
+
+def _github(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> str:
+    columns = chosen([line.group for line in lines], terminal=False)
+    cells = _cells(lines, columns, _markdown, "~~{}~~")
+    titles = [column.title for column in columns]
+    body = tabulate(cells, titles, tablefmt="github", colalign=_align(columns), disable_numparse=True)
+    listed = "".join(f"\n{index}. {_markdown(clean(note))}" for index, note in enumerate(notes, 1))
+    shown = [f"{_markdown(clean(caption))}\n" for caption in captions]
+    return "\n".join(filter(None, [body, listed, "", *shown])) + "\n"
 
 
 def _markdown(text: str) -> str:
@@ -174,44 +133,37 @@ def _markdown(text: str) -> str:
     return escaped
 
 
-def _terminal(groups: Sequence[Group], ratios: Sequence[float | None], against: str) -> str:
-    """A table for 80 columns, readable without colour."""
-    show_profile, show_dataset = _several(groups, "profile"), _several(groups, "dataset")
-    headers = ["device", "mode", "batch", "images/s", "spread", "speed-up", "accuracy", "status"]
-    lines, notes = [], list[str]()
-    legend: dict[str, str] = {}
-    if show_profile:
-        legend = {name: chr(65 + i) for i, name in enumerate(dict.fromkeys(group.row.profile for group in groups))}
-        headers.insert(3, "prof.")
-    if show_dataset:
-        headers.insert(0, "dataset")
-    for group, ratio in zip(groups, ratios, strict=True):
-        row = group.row
-        status = row.status
-        if row.reason:
-            if row.reason not in notes:
-                notes.append(row.reason)
-            status += f" [{notes.index(row.reason) + 1}]"
-        speed = number(row.images_per_second)
-        line = [row.device_target, row.mode, str(row.batch_size)]
-        if show_profile:
-            line.append(legend[row.profile])
-        accuracy = DASH if row.accuracy is None else f"{row.accuracy:.4f}" if row.epochs else f"({row.accuracy:.2f})"
-        line += [
-            speed if group.processes or row.images_per_second is None else f"[{speed}]",
-            _spread(row),
-            DASH if ratio is None else f"{ratio:,.2f}x",
-            accuracy,
-            status,
-        ]
-        if show_dataset:
-            line.insert(0, clean(row.dataset)[:12])
-        lines.append(line)
-    align = ["right" if each in ("batch", "images/s", "speed-up", "accuracy") else "left" for each in headers]
-    body = tabulate(lines, headers, tablefmt="simple", colalign=align, disable_numparse=True)
-    paragraphs = [f"[{index}] {clean(note)}" for index, note in enumerate(notes, 1)]
-    paragraphs += [f"profile {letter}: {name}" for name, letter in legend.items()]
-    paragraphs += [clean(caption) for caption in _captions(groups, against)]
+def _terminal(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> str:
+    """A table for 80 columns, readable without colour. Long names of profiles become letters with a legend."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = chosen([line.group for line in lines], terminal=True)
+    letters = {name: chr(65 + i) for i, name in enumerate(dict.fromkeys(line.row.profile for line in lines))}
+    lettered = any(len(name) > 8 for name in letters) and len(letters) <= 26
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in columns:
+        title = column.short or ""
+        # Figures never break over lines; what is words may.
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        shown.add_column(title, justify=justify, no_wrap=column.right, overflow="fold", min_width=len(title))
+    for line in lines:
+        cells = []
+        for column in columns:
+            text = (column.brief or column.text)(line)
+            if column.axis == "profile" and lettered:
+                text = letters[text]
+            cells.append(Text(f"[{text}]" if column is SPEED and line.invalid else clean(text)))
+        shown.add_row(*cells)
+    target = io.StringIO()
+    Console(file=target, width=TERMINAL_WIDTH, color_system=None, legacy_windows=False).print(shown)
+    body = "\n".join(each.rstrip() for each in target.getvalue().splitlines())
+    paragraphs = [f"({index}) {clean(note)}" for index, note in enumerate(notes, 1)]
+    if lettered and len(letters) > 1:
+        paragraphs += [f"profile {letter}: {name}" for name, letter in letters.items()]
+    paragraphs += [clean(caption) for caption in captions]
     return body + "\n\n" + "\n".join(_wrapped(paragraph) for paragraph in paragraphs) + "\n"
 
 
@@ -227,6 +179,7 @@ def _captions(groups: Sequence[Group], against: str) -> list[str]:
     datasets = dict.fromkeys((row.dataset, row.dataset_sha256) for row in rows)
     versions = dict.fromkeys(f"{row.framework} {row.framework_version}" for row in rows if row.framework_version)
     machines = dict.fromkeys(row.machine for row in rows if row.machine)
+    devices = dict.fromkeys(row.device_target for row in rows)
     repeated = any(group.of > 1 for group in groups)
     counts = sorted({row.windows for row in rows if row.windows})
     samples = "–".join(str(each) for each in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
@@ -234,7 +187,8 @@ def _captions(groups: Sequence[Group], against: str) -> list[str]:
     captions = [
         "Dataset: "
         + ", ".join(f"{name} (sha256 {(sha256 or 'unknown')[:12]})" for name, sha256 in datasets)
-        + f". Framework: {', '.join(versions) or 'none ran'}. Machine: {', '.join(machines) or 'unknown'}.",
+        + f". Framework: {', '.join(versions) or 'none ran'}. Device: {', '.join(devices)}. "
+        f"Machine: {', '.join(machines) or 'unknown'}.",
         f"images/s: median over steady windows, data pipeline included, warm-up left out; spread: {spread}. "
         f"Speed-up: over {against}, all else equal.",
     ]

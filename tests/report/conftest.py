@@ -18,12 +18,12 @@ def measured():
 
     def create(
         rates=(100.0, 200.0, 400.0), *, mode=Mode.GRAPH, batch_size=32, status=Status.OK, reason="", epochs=None,
-        correct=50, profile="default", dataset="mnist", version="2.10.0", **case_fields,
+        correct=50, profile="default", dataset="mnist", version="2.10.0", seed=1, **case_fields,
     ):  # fmt: skip
         case = Case(
             mode=mode,
             dataset=dataset,
-            hyperparameters=Hyperparameters(batch_size=batch_size),
+            hyperparameters=Hyperparameters(batch_size=batch_size, seed=seed),
             profile=RuntimeProfile.parse(profile) if profile == "default" else RuntimeProfile(name=profile),
             plan=Plan(epochs=epochs),
             **case_fields,
