@@ -17,6 +17,7 @@ from lenet.case import Case
 from lenet.dataset import Dataset
 from lenet.engine import Limits, Observer, SilentObserver
 from lenet.engine.process import Ended, Line, Overdue, WorkerProcess
+from lenet.load import LoadMeter
 from lenet.record import Evaluation, Record, Status, Window, summarise
 from lenet.store import Store
 from lenet.worker import Assignment
@@ -153,7 +154,9 @@ class LocalEngine:
         records = []
         for index, case in enumerate(cases):
             self._observer.case_started(case, index, len(cases))
+            meter = LoadMeter()
             record = self._run_case(case, datasets[case.dataset], store)
+            record = record.model_copy(update={"load": meter.finish()})
             store.write_record(record)
             self._observer.case_finished(case, record)
             records.append(record)
