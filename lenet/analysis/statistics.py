@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 
 LEVEL = 0.95
 """Confidence of every interval."""
@@ -51,7 +54,7 @@ def expanded_level(count: int, level: float = LEVEL) -> float:
     return float(1 - 2 * stats.norm.sf(reach))
 
 
-def _student(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _student(samples: Array) -> tuple[Array, Array]:
     """Student's interval over the logarithms of float64 (G, N), as (G,) lows and highs."""
     from scipy import special
 
@@ -61,7 +64,7 @@ def _student(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(centre - reach), np.exp(centre + reach)
 
 
-def _bootstrapped(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bootstrapped(samples: Array) -> tuple[Array, Array]:
     """The percentile bootstrap of the median over float64 (G, N), as (G,) lows and highs."""
     from scipy import stats
 
@@ -99,7 +102,7 @@ def intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
 
 
 @functools.cache
-def _reaches() -> np.ndarray:
+def _reaches() -> Array:
     """Half an interval over N samples in standard deviations of one, for N = 2, 3, ... 1000, as float64 (999,)."""
     from scipy import special
 

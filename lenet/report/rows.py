@@ -163,6 +163,10 @@ def rows(records: Iterable[Record], run: str) -> list[Row]:
     )
 
 
+REASONS_SHOWN = 3
+"""Different reasons of merged rows that are told; the records have all."""
+
+
 @dataclass(frozen=True)
 class Group:
     """Repetitions of one case, each a process of its own, as one line of a table."""
@@ -193,7 +197,9 @@ def merged(repetitions: Sequence[Row]) -> Group:
         name: _median(getattr(each, name) for each in figures)
         for name in ("resident_images_per_second", "compile_seconds", "accuracy", "final_loss")
     }
-    reasons = {each.reason: None for each in (failed or good) if each.reason}
+    reasons = list(dict.fromkeys(each.reason for each in (failed or good) if each.reason))
+    if len(reasons) > REASONS_SHOWN:
+        reasons[REASONS_SHOWN:] = [f"and {len(reasons) - REASONS_SHOWN} more reasons, in the records"]
     line = first.model_copy(
         update={
             **changes,

@@ -16,6 +16,7 @@ from lenet.errors import UsageError
 from lenet.record import ACCURACY_TARGETS
 from lenet.report.baseline import DEFAULT, speed_ups
 from lenet.report.rows import Group, Row, grouped
+from lenet.report.sureness import described, legend_of, marked, samples_caption
 
 Format = Literal["terminal", "github", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -59,13 +60,13 @@ def _csv(table: Sequence[Row]) -> str:
         data = each.model_dump(mode="json")
         times = data.pop("seconds_to_accuracy")
         data |= {f"seconds_to_accuracy_{target}": value for target, value in times.items()}
-        flat.append({name: _inert(value) if isinstance(value, str) else value for name, value in data.items()})
+        flat.append({name: inert(value) if isinstance(value, str) else value for name, value in data.items()})
     target = io.StringIO()
     pd.DataFrame(flat).to_csv(target, index=False, lineterminator="\n")
     return target.getvalue()
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Text for a spreadsheet, which runs what begins like a formula."""
     text = clean(text)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
@@ -103,7 +104,7 @@ def _several(groups: Sequence[Group], axis: str) -> bool:
 
 def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: str, form: Format) -> str:
     """GitHub's Markdown or HTML: table, notes, caption."""
-    escape: Callable[[str], str] = html.escape if form == "html" else _markdown
+    escape: Callable[[str], str] = html.escape if form == "html" else markdown
     strike = "<s>{}</s>" if form == "html" else "~~{}~~"
     optional = [
         (axis, title)
@@ -120,7 +121,16 @@ def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: 
     headers = [
         *(title for _, title in optional),
         *("device", "mode", "batch size", "profile", "images/s", "spread", f"speed-up over {against}"),
-        *("resident images/s", "accuracy", "seconds to accuracy", "final loss", "compile s", "peak MiB", "status"),
+        *(
+            "resident images/s",
+            "accuracy",
+            "seconds to accuracy",
+            "final loss",
+            "compile s",
+            "peak MiB",
+            "verdict",
+            "status",
+        ),
     ]
     notes: list[str] = []
     lines = []
@@ -144,11 +154,12 @@ def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: 
                 *(speed, _spread(row), DASH if ratio is None else f"{ratio:,.2f}×"),
                 *(number(row.resident_images_per_second), _accuracy(row), _time_to_accuracy(row)),
                 *(number(row.final_loss, 4), number(row.compile_seconds, 2)),
-                *(DASH if row.peak_memory_bytes is None else number(row.peak_memory_bytes / 2**20), status),
+                *(DASH if row.peak_memory_bytes is None else number(row.peak_memory_bytes / 2**20),),
+                *(described(group), status),
             ]
         )
     text_columns = len(optional) + 4
-    align = ["left"] * text_columns + ["right"] * (len(headers) - text_columns - 1) + ["left"]
+    align = ["left"] * text_columns + ["right"] * (len(headers) - text_columns - 2) + ["left"] * 2
     captions = [escape(clean(text)) for text in _captions(groups, against)]
     remarks = [escape(clean(note)) for note in notes]
     if form == "html":
@@ -163,10 +174,10 @@ def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: 
         )
     body = tabulate(lines, headers, tablefmt="github", colalign=align, disable_numparse=True)
     listed = "".join(f"\n{index}. {remark}" for index, remark in enumerate(remarks, 1))
-    return "\n".join(filter(None, [body, listed, "", *(f"{caption}\n" for caption in captions)])) + "\n"
+    return "\n".join([body, *filter(None, [listed]), "", *(f"{caption}\n" for caption in captions)]) + "\n"
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
     """Text that a forge shows as it is."""
     escaped = html.escape(text, quote=False)
     for mark in "\\|*_~`[]":
@@ -202,7 +213,7 @@ def _terminal(groups: Sequence[Group], ratios: Sequence[float | None], against: 
             _spread(row),
             DASH if ratio is None else f"{ratio:,.2f}x",
             accuracy,
-            status,
+            f"{status} {marked(group)}".rstrip(),
         ]
         if show_dataset:
             line.insert(0, clean(row.dataset)[:12])
@@ -211,11 +222,12 @@ def _terminal(groups: Sequence[Group], ratios: Sequence[float | None], against: 
     body = tabulate(lines, headers, tablefmt="simple", colalign=align, disable_numparse=True)
     paragraphs = [f"[{index}] {clean(note)}" for index, note in enumerate(notes, 1)]
     paragraphs += [f"profile {letter}: {name}" for name, letter in legend.items()]
-    paragraphs += [clean(caption) for caption in _captions(groups, against)]
-    return body + "\n\n" + "\n".join(_wrapped(paragraph) for paragraph in paragraphs) + "\n"
+    paragraphs += [clean(caption) for caption in (*_captions(groups, against), *legend_of(groups))]
+    return body + "\n\n" + "\n".join(wrapped(paragraph) for paragraph in paragraphs) + "\n"
 
 
-def _wrapped(text: str) -> str:
+def wrapped(text: str) -> str:
+    """A paragraph for a terminal's width."""
     import textwrap
 
     return textwrap.fill(text, TERMINAL_WIDTH, subsequent_indent="    ", break_on_hyphens=False)
@@ -227,15 +239,11 @@ def _captions(groups: Sequence[Group], against: str) -> list[str]:
     datasets = dict.fromkeys((row.dataset, row.dataset_sha256) for row in rows)
     versions = dict.fromkeys(f"{row.framework} {row.framework_version}" for row in rows if row.framework_version)
     machines = dict.fromkeys(row.machine for row in rows if row.machine)
-    repeated = any(group.of > 1 for group in groups)
-    counts = sorted({row.windows for row in rows if row.windows})
-    samples = "–".join(str(each) for each in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"
-    spread = f"the range over {samples} processes" if repeated else f"the quartiles of {samples} windows"
     captions = [
         "Dataset: "
         + ", ".join(f"{name} (sha256 {(sha256 or 'unknown')[:12]})" for name, sha256 in datasets)
         + f". Framework: {', '.join(versions) or 'none ran'}. Machine: {', '.join(machines) or 'unknown'}.",
-        f"images/s: median over steady windows, data pipeline included, warm-up left out; spread: {spread}. "
+        f"images/s: median over steady windows, data pipeline included, warm-up left out; {samples_caption(groups)} "
         f"Speed-up: over {against}, all else equal.",
     ]
     if any(row.epochs is None and row.accuracy is not None for row in rows):
