@@ -20,6 +20,10 @@ WARMUP_STEPS_AT_LEAST = 60
 """MindSpore's CPU kernels tune themselves by the clock during about the first 50 steps (RELEASE notes of 1.7.0)."""
 
 
+VERSION = r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,4})?$"
+"""A release as package indexes write it: 2.10.0, 2.7.1.post1."""
+
+
 class Frozen(BaseModel):
     """Base of every value here: immutable, closed to unknown fields."""
 
@@ -137,6 +141,8 @@ class Case(Frozen):
     """One point of the matrix: exactly what one worker process carries out."""
 
     framework: Framework = Framework.MINDSPORE
+    framework_version: str | None = Field(default=None, pattern=VERSION)
+    """The release to run on, in an environment of its own; None is the one that is installed here."""
     device_target: DeviceTarget = DeviceTarget.CPU
     mode: Mode = Mode.GRAPH
     dataset: str = Field(default="mnist", min_length=1, max_length=120)
@@ -161,7 +167,8 @@ class Case(Frozen):
     @property
     def label(self) -> str:
         """The case in words, for progress lines."""
-        words = [self.device_target.value, self.mode.value, f"batch {self.hyperparameters.batch_size}"]
+        words = [self.framework_version] if self.framework_version else []
+        words += [self.device_target.value, self.mode.value, f"batch {self.hyperparameters.batch_size}"]
         if self.profile.name != "default":
             words.append(self.profile.name)
         words.append(f"seed {self.hyperparameters.seed}")
@@ -182,6 +189,8 @@ class Matrix(Frozen):
     name: str = Field(default="matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     description: str = ""
     frameworks: Annotated[tuple[Framework, ...], Field(min_length=1)] = (Framework.MINDSPORE,)
+    versions: tuple[Annotated[str, Field(pattern=VERSION)], ...] = ()
+    """Releases of the framework, each run in an environment of its own; none is the one that is installed here."""
     device_targets: Annotated[tuple[DeviceTarget, ...], Field(min_length=1)] = (DeviceTarget.CPU,)
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
     batch_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32,)
@@ -202,7 +211,15 @@ class Matrix(Frozen):
 
     @model_validator(mode="after")
     def _every_case_is_valid_and_single(self) -> Matrix:
-        for values in (self.device_targets, self.modes, self.batch_sizes, self.datasets, self.profiles, self.seeds):
+        for values in (
+            self.versions,
+            self.device_targets,
+            self.modes,
+            self.batch_sizes,
+            self.datasets,
+            self.profiles,
+            self.seeds,
+        ):
             _unique(values)
         self.cases()
         return self
@@ -218,6 +235,8 @@ class Matrix(Frozen):
             f"profile {', '.join(each.name for each in self.profiles)}",
             f"seed {', '.join(map(str, self.seeds))}",
         ]
+        if self.versions:
+            words.insert(0, ", ".join(self.versions))
         if self.repeat > 1:
             words.append(f"{self.repeat} processes each")
         if self.plan.epochs is not None:
@@ -229,6 +248,7 @@ class Matrix(Frozen):
         return [
             Case(
                 framework=framework,
+                framework_version=version,
                 device_target=device_target,
                 mode=mode,
                 dataset=dataset,
@@ -239,11 +259,12 @@ class Matrix(Frozen):
                 ),
                 plan=self.plan,
             )
-            for repetition, seed, dataset, framework, device_target, profile, batch_size, mode in product(
+            for repetition, seed, dataset, framework, version, device_target, profile, batch_size, mode in product(
                 range(self.repeat),
                 self.seeds,
                 self.datasets,
                 self.frameworks,
+                self.versions or (None,),
                 self.device_targets,
                 self.profiles,
                 self.batch_sizes,

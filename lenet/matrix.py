@@ -29,6 +29,7 @@ OPTIONS = {
     "seeds": "--seed",
     "profiles": "--profile",
     "repeat": "--repeat",
+    "versions": "--versions",
     "plan": "--epochs",
 }
 """The option that sets a field, for messages."""
@@ -82,6 +83,7 @@ def override(
     profile: str | None = None,
     seed: str | None = None,
     repeat: int | None = None,
+    versions: str | None = None,
 ) -> Matrix:
     """`matrix` with what the command line says instead; lists are texts with commas.
 
@@ -101,6 +103,8 @@ def override(
         data["datasets"] = _list("--dataset", dataset, str)
     if profile is not None:
         data["profiles"] = _list("--profile", profile, str)
+    if versions is not None:
+        data["versions"] = _list("--versions", versions, str)
     if repeat is not None:
         data["repeat"] = repeat
     if epochs is not None:
@@ -110,7 +114,7 @@ def override(
 
 def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
     """`changed` under a name of its own where it is no longer what the name and description of `matrix` say."""
-    described = ("modes", "batch_sizes", "profiles", "seeds", "repeat", "plan")
+    described = ("versions", "modes", "batch_sizes", "profiles", "seeds", "repeat", "plan")
     if all(getattr(matrix, field) == getattr(changed, field) for field in described):
         return changed
     return changed.model_copy(update={"name": f"{matrix.name[:56]}-changed", "description": ""})

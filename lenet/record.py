@@ -13,6 +13,7 @@ from enum import Enum
 from pydantic import Field
 
 from lenet.case import Case, Frozen
+from lenet.load import CaseLoad
 
 SCHEMA_VERSION = 1
 """Raised with every change that an older reader would misread. 1: the first."""
@@ -154,6 +155,8 @@ class Record(Frozen):
     """Digests of the weights, `initial` and `final`."""
     stderr_tail: str = ""
     exit_code: int | None = None
+    load: CaseLoad | None = None
+    """What else the machine did meanwhile; null in records from before it was measured."""
     summary: Summary = Summary()
 
 

@@ -195,6 +195,18 @@ class Store:
         """The manifest's cases that have no record, in order."""
         return [case for case in self.manifest.cases if not self.record_path(case).exists()]
 
+    def extend(self, cases: Sequence[Case]) -> None:
+        """Add cases to the manifest, written whole or not at all; those that it has already are left as they are.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        new = [case for case in dict.fromkeys(cases) if case.id not in self._by_id]
+        manifest = self.manifest.model_copy(update={"cases": (*self.manifest.cases, *new)})
+        write_atomically(self.path / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+        self.manifest = manifest
+        self._by_id |= {case.id: case for case in new}
+
     def append_event(self, case: Case, event: Mapping[str, Any]) -> None:
         """Add a line to the event log.
 

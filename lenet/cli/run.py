@@ -12,11 +12,15 @@ import typer
 from lenet.errors import FAILED, INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from lenet.case import Case, Framework
     from lenet.engine import Limits
     from lenet.record import Record
     from lenet.run import Run
+    from lenet.sampling import Goal
 
 
 def run(
@@ -35,6 +39,13 @@ def run(
     ] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
+    versions: Annotated[
+        str | None, typer.Option(help="Releases as 2.7.0,2.10.0, each in an environment of its own.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Add processes until every 95% interval is within that, as 3%.")
+    ] = None,
+    budget: Annotated[float, typer.Option(min=1, help="Seconds after which --until stops.")] = 1800.0,
     output: Annotated[Path | None, typer.Option(help="The run's folder (default results/run-TIME-NAME).")] = None,
     resume: Annotated[Path | None, typer.Option(help="A run to go on with: only what is missing is done.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds that a case may take.")] = None,
@@ -47,12 +58,15 @@ def run(
 
     from lenet import run as runs
     from lenet.cli.data import find
+    from lenet.cli.quantity import share
     from lenet.engine import Limits
     from lenet.report.baseline import parse
+    from lenet.sampling import Goal
 
     console = Console(stderr=True, quiet=quiet)
     if baseline is not None:
         parse(baseline)
+    goal = Goal(share("--until", until), budget) if until is not None else None
     spanning = {
         "preset": preset,
         "matrix": matrix,
@@ -64,6 +78,7 @@ def run(
         "profile": profile,
         "seed": seed,
         "repeat": repeat,
+        "versions": versions,
         "output": output,
     }
     if resume is not None:
@@ -90,15 +105,35 @@ def run(
             profile=profile,
             seed=seed,
             repeat=repeat,
+            versions=versions,
         )
+        _interpreters(chosen.cases(), console)  # before the run is begun: one that cannot be had leaves no folder
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output)
-    raise typer.Exit(_carry_out(asked, Limits(timeout, silence_timeout), baseline, console))
+    raise typer.Exit(_carry_out(asked, Limits(timeout, silence_timeout), goal, baseline, console))
 
 
-def _carry_out(asked: Run, limits: Limits, baseline: str | None, console: Console) -> int:
-    """Run what is missing, show the table; the exit code."""
+def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
+    """The interpreters of the releases that the cases ask for; environments that are missing are made."""
+    from lenet.environments import prepare
+
+    wanted: dict[Framework, list[str]] = {}
+    for case in cases:
+        if case.framework_version is not None:
+            wanted.setdefault(case.framework, []).append(case.framework_version)
+    found: dict[str, str] = {}
+    for framework, versions in wanted.items():
+        found |= prepare(framework, versions, lambda text: console.print(text, markup=False, soft_wrap=True))
+    return found
+
+
+def _carry_out(asked: Run, limits: Limits, goal: Goal | None, baseline: str | None, console: Console) -> int:
+    """Run what is missing, then more until the goal is reached; show the table; the exit code."""
+    import time
+
     from lenet.engine.local import LocalEngine
+    from lenet.environments import commands
     from lenet.progress import LiveObserver, PlainObserver
+    from lenet.sampling import sample_until
 
     store, cases = asked.store, asked.store.missing()
     done = len(store.manifest.cases) - len(cases)
@@ -106,13 +141,25 @@ def _carry_out(asked: Run, limits: Limits, baseline: str | None, console: Consol
     matrix = store.manifest.matrix
     for line in (f"{matrix.name}: {len(cases)} cases{kept} → {store.path}", matrix.description or matrix.span):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    workers = commands(_interpreters(store.manifest.cases, console))
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def measure(observer: PlainObserver) -> None:
+        engine = LocalEngine(limits, observer, commands=workers)
+        engine.run(cases, asked.datasets, store)
+        if goal is not None:
+            sample_until(asked, engine, goal, say, began)
+
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if console.is_terminal and not console.quiet:
             with LiveObserver(console, asked.datasets) as live:
-                LocalEngine(limits, live).run(cases, asked.datasets, store)
+                measure(live)
         else:
-            LocalEngine(limits, PlainObserver(console)).run(cases, asked.datasets, store)
+            measure(PlainObserver(console))
     except KeyboardInterrupt:
         intact = len(store.manifest.cases) - len(store.missing())
         print(

@@ -17,6 +17,7 @@ from lenet.case import Case
 from lenet.dataset import Dataset
 from lenet.engine import Limits, Observer, SilentObserver
 from lenet.engine.process import Ended, Line, Overdue, WorkerProcess
+from lenet.load import LoadMeter
 from lenet.record import Evaluation, Record, Status, Window, summarise
 from lenet.store import Store
 from lenet.worker import Assignment
@@ -132,14 +133,22 @@ def tail(log: Path) -> str:
 
 
 class LocalEngine:
-    """Runs cases one at a time. `command` starts a worker; tests give one that misbehaves."""
+    """Runs cases one at a time. `command` starts a worker; tests give one that misbehaves.
+
+    `commands` starts those of the cases that ask for a release of their framework, by release.
+    """
 
     def __init__(
-        self, limits: Limits | None = None, observer: Observer | None = None, command: Sequence[str] = WORKER_COMMAND
+        self,
+        limits: Limits | None = None,
+        observer: Observer | None = None,
+        command: Sequence[str] = WORKER_COMMAND,
+        commands: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._observer = observer or SilentObserver()
         self._command = command
+        self._commands = commands or {}
 
     def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
         """Carry the cases out in order; a bad one becomes a record and never ends the run.
@@ -153,7 +162,9 @@ class LocalEngine:
         records = []
         for index, case in enumerate(cases):
             self._observer.case_started(case, index, len(cases))
+            meter = LoadMeter()
             record = self._run_case(case, datasets[case.dataset], store)
+            record = record.model_copy(update={"load": meter.finish()})
             store.write_record(record)
             self._observer.case_finished(case, record)
             records.append(record)
@@ -166,13 +177,17 @@ class LocalEngine:
         if case.hyperparameters.batch_size > smallest:
             reason = f"batch size {case.hyperparameters.batch_size} is larger than the {smallest} images of a set"
             return outcome.record(None, log, Status.INVALID, reason)
+        command = self._command
+        if case.framework_version is not None:
+            if case.framework_version not in self._commands:
+                reason = f"there is no environment with {case.framework.value} {case.framework_version} here"
+                return outcome.record(None, log, Status.UNAVAILABLE, reason)
+            command = self._commands[case.framework_version]
         assignment = Assignment(case=case, dataset_folder=dataset.folder.resolve(), dataset=dataset.card)
         # MindSpore writes dumps into the working folder; they must not litter the user's.
         with tempfile.TemporaryDirectory(prefix="lenet-bench-", ignore_cleanup_errors=True) as folder:
             try:
-                process = WorkerProcess(
-                    self._command, assignment.model_dump_json().encode(), log, Path(folder), self._limits
-                )
+                process = WorkerProcess(command, assignment.model_dump_json().encode(), log, Path(folder), self._limits)
             except OSError as error:
                 return outcome.record(None, log, Status.CRASHED, f"the worker cannot be started: {error}")
             try:

@@ -58,6 +58,10 @@ class WorkerProcess:
         self._limits = limits
         self._messages: queue.Queue[bytes | int] = queue.Queue(maxsize=4096)
         self._began = self._heard = time.monotonic()
+        foreign = Path(command[0]).is_absolute() and command[0] != sys.executable
+        if foreign:
+            # Another environment's interpreter is lent this package, and none of those installed beside it.
+            (folder / "lenet").symlink_to(Path(lenet.__file__).resolve().parent, target_is_directory=True)
         read_end, write_end = os.pipe()
         try:
             with log.open("wb") as output:
@@ -67,7 +71,7 @@ class WorkerProcess:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=folder,
-                    env=self._environment(),
+                    env=self._environment(command[0], folder if foreign else Path(lenet.__file__).parents[1]),
                     pass_fds=(write_end,),
                     start_new_session=True,
                 )
@@ -89,12 +93,13 @@ class WorkerProcess:
             pass  # it died already: its end is reported as any other
 
     @staticmethod
-    def _environment() -> dict[str, str]:
+    def _environment(interpreter: str, package: Path) -> dict[str, str]:
+        """The worker's variables; `package` is the folder that this package is found in."""
         # MindSpore looks for tools (msrun among them) that are installed beside the interpreter.
-        tools = str(Path(sys.executable).parent)
+        tools = str(Path(interpreter if Path(interpreter).is_absolute() else sys.executable).parent)
         path = os.environ.get("PATH", os.defpath)
         # The worker runs in another folder, where a checkout that is not installed would not be found.
-        modules = [str(Path(lenet.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        modules = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {
             **os.environ,
             "PATH": f"{tools}{os.pathsep}{path}",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from lenet.case import Mode
 from lenet.record import ACCURACY_TARGETS
+from lenet.report.layout import DASH, number
 from lenet.report.rows import Group, Row
-
-DASH = "–"
+from lenet.report.sureness import described, marked
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,6 @@ class Column:
     short: str | None = None
     """Its title in a terminal; None leaves it out there."""
     brief: Callable[[Line], str] | None = None
-
-
-def number(value: float | None, digits: int = 0) -> str:
-    """A figure with thousands separated, or a dash."""
-    return DASH if value is None else f"{value:,.{digits}f}"
 
 
 def _axis(field: str, title: str, *, short: str | None = None, always: bool = False, right: bool = False) -> Column:
@@ -128,7 +123,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("final loss", lambda line: number(line.row.final_loss, 4), right=True),
     Column("compile s", lambda line: number(line.row.compile_seconds, 2), right=True),
     Column("peak MiB", _peak, right=True),
-    Column("status", _status, short="status"),
+    Column("verdict", lambda line: described(line.group)),
+    Column("status", _status, short="status", brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip()),
 )
 
 

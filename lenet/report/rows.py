@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lenet.analysis.verdict import Sample, judge, sample
 from lenet.case import Frozen, Mode
 from lenet.record import ACCURACY_TARGETS, Record, Status
 
@@ -32,6 +33,17 @@ class Row(Frozen):
     resident_images_per_second: float | None
     windows: int
     """Steady windows behind images_per_second, or processes where rows were merged."""
+    samples: int = 0
+    """Processes of this case that ended well and were measured, this one among them."""
+    interval_low: float | None = None
+    interval_high: float | None = None
+    """95% interval of the case's images/s over those processes; null below three."""
+    verdict: str | None = None
+    """On the case's images/s: `stable`, or `unstable:` and the reasons; null where it has none."""
+    more_processes: int | None = None
+    """Further processes for an interval of 3% to either side; null where over 1,000 or unknown."""
+    foreign_load: float | None = None
+    """Largest share of the machine, 0 to 1, that other processes took before, during or after the case."""
     compile_seconds: float | None
     accuracy: float | None
     evaluated_images: int | None
@@ -65,12 +77,17 @@ AXES = (
 
 
 def row(record: Record, run: str) -> Row:
-    """The record as a row."""
+    """The record as a row, without what only the case's other processes can tell."""
+    return _row(record, sample(record.windows), run)
+
+
+def _row(record: Record, measured: Sample | None, run: str) -> Row:
     case, summary = record.case, record.summary
-    speed, resident = summary.throughput, summary.resident_throughput
+    low, median, high = _quartiles(measured.rates) if measured else (None, None, None)
+    resident = summary.resident_throughput
     return Row(
         framework=case.framework.value,
-        framework_version=record.software.framework_version if record.software else None,
+        framework_version=record.software.framework_version if record.software else case.framework_version,
         device_target=case.device_target.value,
         mode=case.mode.value,
         batch_size=case.hyperparameters.batch_size,
@@ -81,11 +98,12 @@ def row(record: Record, run: str) -> Row:
         repetition=case.repetition,
         status=record.status.value,
         reason=record.reason,
-        images_per_second=speed.median if speed else None,
-        images_per_second_low=speed.low if speed else None,
-        images_per_second_high=speed.high if speed else None,
+        images_per_second=median,
+        images_per_second_low=low,
+        images_per_second_high=high,
         resident_images_per_second=resident.median if resident else None,
-        windows=speed.windows if speed else 0,
+        windows=len(measured.rates) if measured else 0,
+        foreign_load=record.load.foreign_share if record.load else None,
         compile_seconds=summary.compile_seconds,
         accuracy=summary.accuracy,
         evaluated_images=summary.evaluated_images,
@@ -103,16 +121,50 @@ def row(record: Record, run: str) -> Row:
     )
 
 
+def _quartiles(rates: Sequence[float]) -> tuple[float, float, float]:
+    if len(rates) == 1:
+        return rates[0], rates[0], rates[0]
+    low, median, high = statistics.quantiles(rates, n=4, method="inclusive")
+    return low, median, high
+
+
+def _judged(records: Iterable[Record], run: str) -> Iterator[Row]:
+    """A row a record, with the verdict on its case."""
+    found = [(record, sample(record.windows)) for record in records]
+    table = [_row(record, measured, run) for record, measured in found]
+    members = _repetitions(table)
+    verdicts = judge([[found[index] for index in indices] for indices in members])
+    for indices, verdict in zip(members, verdicts, strict=True):
+        for index in indices:
+            if verdict is None:
+                yield table[index]
+                continue
+            interval = verdict.interval
+            yield table[index].model_copy(
+                update={
+                    "samples": verdict.processes,
+                    "interval_low": interval.low if interval else None,
+                    "interval_high": interval.high if interval else None,
+                    "verdict": verdict.text,
+                    "more_processes": verdict.more,
+                }
+            )
+
+
 def rows(records: Iterable[Record], run: str) -> list[Row]:
     """A row a record, in a table's order: device, dataset, profile, batch size, mode, then the rest."""
     order = [mode.value for mode in Mode]
     return sorted(
-        (row(record, run) for record in records),
+        _judged(records, run),
         key=lambda r: (
             *(r.run, r.device_target, r.dataset, r.profile != "default", r.profile, r.batch_size),
             *(order.index(r.mode), r.seed, r.repetition),
         ),
     )
+
+
+REASONS_SHOWN = 3
+"""Different reasons of merged rows that are told; the records have all."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +184,7 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 def merged(repetitions: Sequence[Row]) -> Group:
-    """Several processes as one: medians of their medians, the range over them as the spread."""
+    """Several processes as one: medians of their medians; the spread is their interval, below three their range."""
     good = [each for each in repetitions if each.status == Status.OK.value]
     # One that failed among good ones is said in the status; alone, it is the line itself.
     figures = good or list(repetitions)
@@ -145,13 +197,15 @@ def merged(repetitions: Sequence[Row]) -> Group:
         name: _median(getattr(each, name) for each in figures)
         for name in ("resident_images_per_second", "compile_seconds", "accuracy", "final_loss")
     }
-    reasons = {each.reason: None for each in (failed or good) if each.reason}
+    reasons = list(dict.fromkeys(each.reason for each in (failed or good) if each.reason))
+    if len(reasons) > REASONS_SHOWN:
+        reasons[REASONS_SHOWN:] = [f"and {len(reasons) - REASONS_SHOWN} more reasons, in the records"]
     line = first.model_copy(
         update={
             **changes,
             "images_per_second": _median(speeds),
-            "images_per_second_low": min(speeds, default=None),
-            "images_per_second_high": max(speeds, default=None),
+            "images_per_second_low": first.interval_low or min(speeds, default=None),
+            "images_per_second_high": first.interval_high or max(speeds, default=None),
             "windows": len(speeds),
             "peak_memory_bytes": max((each.peak_memory_bytes or 0 for each in figures), default=0) or None,
             "status": first.status if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
@@ -161,11 +215,21 @@ def merged(repetitions: Sequence[Row]) -> Group:
     return Group(line, len(good), len(repetitions))
 
 
-def grouped(table: Iterable[Row]) -> list[Group]:
+def _repetitions(table: Sequence[Row]) -> list[list[int]]:
+    """Indices of the rows that are one case, case by case in the order of first appearance.
+
+    A version is unknown where the worker never started: such a row belongs to the version that its case has elsewhere.
+    """
+    keys = [json.dumps([getattr(each, axis) for axis in AXES if axis != "framework_version"]) for each in table]
+    versions: dict[str, str | None] = {}
+    for key, each in zip(keys, table, strict=True):
+        versions[key] = versions.get(key) or each.framework_version
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for index, (key, each) in enumerate(zip(keys, table, strict=True)):
+        groups.setdefault((key, each.framework_version or versions[key]), []).append(index)
+    return list(groups.values())
+
+
+def grouped(table: Sequence[Row]) -> list[Group]:
     """Rows with their repetitions merged, in the order of first appearance."""
-    groups: dict[str, list[Row]] = {}
-    for each in table:
-        # A version is unknown where the worker never started: such a row is still a repetition of the others.
-        key = json.dumps([getattr(each, axis) for axis in AXES if axis != "framework_version"])
-        groups.setdefault(key, []).append(each)
-    return [merged(repetitions) for repetitions in groups.values()]
+    return [merged([table[index] for index in indices]) for indices in _repetitions(table)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lenet.analysis.statistics import intervals
 from lenet.case import Mode
 from lenet.record import Status
 from lenet.report.rows import grouped, merged, row, rows
@@ -65,14 +66,29 @@ def test_rows_are_in_a_tables_order(measured):
 
 
 class TestMerged:
-    def test_processes_become_their_median_and_range(self, measured):
-        table = rows([measured((rate,), repetition=i) for i, rate in enumerate((100, 300, 260))], "r")
+    def test_two_processes_become_their_median_and_range(self, measured):
+        table = rows([measured((rate,), repetition=i) for i, rate in enumerate((100, 300))], "r")
         (group,) = grouped(table)
-        assert (group.processes, group.of) == (3, 3)
-        assert group.row.images_per_second == pytest.approx(260)
+        assert (group.processes, group.of) == (2, 2)
+        assert group.row.images_per_second == pytest.approx(200)
         assert group.row.images_per_second_low == pytest.approx(100)
         assert group.row.images_per_second_high == pytest.approx(300)
-        assert group.row.windows == 3
+        assert group.row.windows == 2
+
+    def test_three_processes_have_an_interval_and_a_verdict(self, measured):
+        table = rows([measured((rate,), repetition=i) for i, rate in enumerate((100, 300, 260))], "r")
+        (group,) = grouped(table)
+        assert group.row.images_per_second == pytest.approx(260)
+        (interval,) = intervals([(100, 300, 260)])
+        assert group.row.images_per_second_low == pytest.approx(interval.low)
+        assert group.row.images_per_second_high == pytest.approx(interval.high)
+        assert {each.samples for each in table} == {3}
+        assert {each.verdict for each in table} == {"unstable: too few samples"}
+        assert {each.more_processes for each in table} == {None}  # a factor of 3 would take over 1,000
+
+    def test_three_processes_that_agree_are_stable(self, measured):
+        table = rows([measured((rate,) * 4, repetition=i) for i, rate in enumerate((1000, 1001, 1002))], "r")
+        assert {(each.verdict, each.more_processes) for each in table} == {("stable", 0)}
 
     def test_a_failed_one_is_said_and_not_counted(self, measured):
         good, bad = measured((100,)), measured((900,), repetition=1, status=Status.CRASHED, reason="SIGSEGV")

@@ -1,0 +1,180 @@
+"""Intervals, the number of samples that an interval needs, and the correction for many tests.
+
+The unit is the process. Windows inside one process share its memory layout, its tuned kernels and its moment, so that
+they tell little of what the next process will do; resampling processes alone carries the spread of their windows with
+it (Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.95
+"""Confidence of every interval."""
+
+LEAST = 3
+"""Processes below which there is no interval over processes."""
+
+BOOTSTRAP_FROM = 6
+"""Processes from which the bootstrap is used: resamples never leave the range of the samples, and the range of five
+holds the median in 94% of all cases only."""
+
+RESAMPLES = 1999
+CHUNK_VALUES = 4_000_000
+"""Resampled values held at once."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95% interval."""
+
+    low: float
+    high: float
+
+
+def expanded_level(count: int, level: float = LEVEL) -> float:
+    """The level that a percentile interval over `count` samples must be asked for to hold `level`.
+
+    A resample has too little spread by sqrt((n-1)/n) and knows nothing of Student's t (Hesterberg, What Teachers
+    Should Know About the Bootstrap, The American Statistician 69, 2015, section 4.1).
+    """
+    from scipy import stats
+
+    reach = stats.t.ppf((1 + level) / 2, count - 1) * math.sqrt(count / (count - 1))
+    return float(1 - 2 * stats.norm.sf(reach))
+
+
+def _student(samples: Array) -> tuple[Array, Array]:
+    """Student's interval over the logarithms of float64 (G, N), as (G,) lows and highs."""
+    from scipy import special
+
+    logs, count = np.log(samples), samples.shape[1]
+    reach = special.stdtrit(count - 1, (1 + LEVEL) / 2) * logs.std(axis=1, ddof=1) / math.sqrt(count)
+    centre = logs.mean(axis=1)
+    return np.exp(centre - reach), np.exp(centre + reach)
+
+
+def _bootstrapped(samples: Array) -> tuple[Array, Array]:
+    """The percentile bootstrap of the median over float64 (G, N), as (G,) lows and highs."""
+    from scipy import stats
+
+    found = stats.bootstrap(
+        (samples,),
+        np.median,
+        axis=1,
+        n_resamples=RESAMPLES,
+        batch=max(1, CHUNK_VALUES // samples.size),
+        confidence_level=expanded_level(samples.shape[1]),
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return found.confidence_interval.low, found.confidence_interval.high
+
+
+def intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
+    """A 95% interval of each sample's median; None where a sample has fewer than `LEAST` values. All above 0.
+
+    3 to 5 values: Student's t over their logarithms. 6 and more: bootstrap of the median (`scipy.stats.bootstrap`).
+    Samples of one size are worked out together, so that thousands take a moment.
+    """
+    found: list[Interval | None] = [None] * len(samples)
+    sizes: dict[int, list[int]] = {}
+    for index, sample in enumerate(samples):
+        sizes.setdefault(len(sample), []).append(index)
+    for size, indices in sizes.items():
+        if size < LEAST:
+            continue
+        values = np.array([samples[index] for index in indices], dtype=np.float64)
+        lows, highs = _student(values) if size < BOOTSTRAP_FROM else _bootstrapped(values)
+        for index, low, high in zip(indices, lows, highs, strict=True):
+            found[index] = Interval(float(low), float(high))
+    return found
+
+
+@functools.cache
+def _reaches() -> Array:
+    """Half an interval over N samples in standard deviations of one, for N = 2, 3, ... 1000, as float64 (999,)."""
+    from scipy import special
+
+    counts = np.arange(2, 1001)
+    reach = special.stdtrit(counts - 1, (1 + LEVEL) / 2) / np.sqrt(counts)
+    # The median of many normal samples is less sure than their mean by sqrt(pi / 2).
+    return np.minimum.accumulate(np.where(counts < BOOTSTRAP_FROM, reach, reach * math.sqrt(math.pi / 2)))
+
+
+def processes_needed(samples: Sequence[float], precision: float) -> int | None:
+    """How many processes make the interval as narrow as ±`precision` (0.03 is 3%), if they scatter as `samples` do.
+
+    The textbook's sample size for a mean with Student's t, as pyperf's `required_nprocesses` has it with the normal.
+    At least `LEAST`, which is the answer too where there are fewer than 2 samples; None when over 1,000.
+    """
+    if len(samples) < 2:
+        return LEAST
+    deviation = statistics.stdev(math.log(value) for value in samples)
+    enough = np.flatnonzero(_reaches() * deviation <= math.log1p(precision))
+    return max(LEAST, int(enough[0]) + 2) if len(enough) else None
+
+
+def blocks(rates: Sequence[float]) -> list[float]:
+    """Medians of consecutive blocks of about the cube root of their number of windows; the rest is left out.
+
+    Windows of one process hang together; blocks of them do less (Carlstein, The Annals of Statistics 14, 1986).
+    """
+    size = max(1, round(len(rates) ** (1 / 3)))
+    return [statistics.median(rates[first : first + size]) for first in range(0, len(rates) - size + 1, size)]
+
+
+def ratio_interval(a: Sequence[float], b: Sequence[float]) -> Interval | None:
+    """A 95% interval of median(b) / median(a), the samples independent and above 0; None below 2 values on a side.
+
+    Fewer than 6 on a side: Welch's t over the logarithms. Else the bootstrap, both sides resampled.
+    """
+    from scipy import stats
+
+    if min(len(a), len(b)) < 2:
+        return None
+    if min(len(a), len(b)) < BOOTSTRAP_FROM:
+        logs_a, logs_b = np.log(a), np.log(b)
+        if logs_a.std() == 0 and logs_b.std() == 0:
+            only = float(np.exp(logs_b[0] - logs_a[0]))
+            return Interval(only, only)
+        found = stats.ttest_ind(logs_b, logs_a, equal_var=False).confidence_interval(LEVEL)
+        return Interval(float(np.exp(found.low)), float(np.exp(found.high)))
+
+    def statistic(x: Any, y: Any, axis: int = -1) -> Any:
+        return np.median(y, axis=axis) / np.median(x, axis=axis)
+
+    bounds = stats.bootstrap(
+        (np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)),
+        statistic,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        confidence_level=expanded_level(min(len(a), len(b))),
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Interval(float(bounds.low), float(bounds.high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values, in the order given (Holm, Scandinavian Journal of Statistics 6, 1979).
+
+    Of m tests the smallest p is multiplied by m, the next by m - 1, and so on, never below the one before nor above 1:
+    calling those below 5% significant is wrong anywhere in the family in 5% of all families at most.
+    """
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
+    return adjusted

@@ -1,0 +1,73 @@
+"""`lenet-bench compare`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet.errors import FAILED, UsageError
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A folder that `run` wrote: what it was.")],
+    b: Annotated[Path | None, typer.Argument(metavar="B", help="Another: what it is now. Default: A.")] = None,
+    over: Annotated[
+        str | None, typer.Option(help="The axis in which A and B differ: AXIS, or AXIS=VALUE-IN-A,VALUE-IN-B.")
+    ] = None,
+    fail_on: Annotated[str | None, typer.Option(help="Exit 1 where a case is worse by that much, as 5%, or broke.")] = (
+        None
+    ),
+    min_effect: Annotated[str, typer.Option(help="The smallest difference that matters.")] = "1%",
+    form: Annotated[str | None, typer.Option("--format", help="terminal, github, csv, json, html")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of printing.")] = None,
+) -> None:
+    """Say case by case whether B is faster than A, slower, the same, or cannot be told from it."""
+    from lenet.analysis import comparison
+    from lenet.cli.quantity import share
+    from lenet.report.comparison import SHOWN, failures, render
+    from lenet.store import Store, write_atomically
+
+    wanted = next((known for known in SHOWN if known == form), None)
+    if form is not None and wanted is None:
+        raise UsageError(f"--format {form!r}: choose from {', '.join(SHOWN)}")
+    if wanted is None:
+        wanted = "terminal" if output is None and sys.stdout.isatty() else "github"
+    limit = share("--fail-on", fail_on) if fail_on is not None else None
+    effect = share("--min-effect", min_effect)
+    axis, values = comparison.parse_over(over)
+    if b is None and values is None:
+        raise UsageError("compare needs two runs, or one and --over AXIS=VALUE-IN-A,VALUE-IN-B")
+    first, second = Store.open(a), Store.open(b or a)
+    ours, theirs = first.records(), second.records()
+    names = [store.path.resolve().name for store in (first, second)]
+    if axis and values:
+        ours, theirs = (
+            comparison.choose(each, axis, value) for each, value in zip((ours, theirs), values, strict=True)
+        )
+        names = [f"{name} with {axis}={value}" for name, value in zip(names, values, strict=True)]
+    ignored = [*comparison.COMPARED, *filter(None, [axis])]
+    if axis != "framework_version":
+        ignored = comparison.ignored_for(ours, theirs, ignored)
+    found = comparison.compare(ours, theirs, effect, ignored)
+    text = render(found, wanted, effect, (names[0], names[1]))
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(output, text)
+    if limit is not None:
+        failed = failures(found, limit)
+        unsure = sum(each.mark is comparison.Mark.CANNOT_TELL for each in found)
+        if unsure:
+            print(
+                f"lenet-bench: {unsure} of {len(found)} cases cannot be told apart; more --repeat would",
+                file=sys.stderr,
+            )
+        if failed:
+            print(f"lenet-bench: {len(failed)} of {len(found)} cases broke or are worse by {fail_on}", file=sys.stderr)
+            raise typer.Exit(FAILED)
+        if not any(each.ratio is not None or each.mark is comparison.Mark.FIXED for each in found):
+            print("lenet-bench: no case could be compared, so nothing was checked", file=sys.stderr)
+            raise typer.Exit(FAILED)
