@@ -14,7 +14,9 @@ from lenet.errors import FAILED, INTERRUPTED, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lenet.case import Case
     from lenet.engine import Limits
+    from lenet.engine.busy import Busy
     from lenet.record import Record
     from lenet.run import Run
 
@@ -36,7 +38,11 @@ def run(
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
     output: Annotated[Path | None, typer.Option(help="The run's folder (default results/run-TIME-NAME).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="A run to go on with: only what is missing is done.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="A run to go on with: what is missing or stale is done.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what --resume would do.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Resume: also what failed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume: everything again.")] = False,
+    busy: Annotated[str, typer.Option(help="When another run measures on the device: wait or refuse.")] = "wait",
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds that a case may take.")] = None,
     silence_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a sign of life.")] = 600.0,
     baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
@@ -48,9 +54,13 @@ def run(
     from lenet import run as runs
     from lenet.cli.data import find
     from lenet.engine import Limits
+    from lenet.engine.busy import choose
+    from lenet.freshness import wanted
     from lenet.report.baseline import parse
+    from lenet.report.standings import standings
 
     console = Console(stderr=True, quiet=quiet)
+    when_busy = choose(busy)
     if baseline is not None:
         parse(baseline)
     spanning = {
@@ -70,8 +80,14 @@ def run(
         named = [f"--{name}" for name, value in spanning.items() if value is not None]
         if named:
             raise UsageError(f"--resume goes on with a run as it was asked for: leave {', '.join(named)} away")
+        if dry_run:
+            seen = runs.look(resume, lambda name: find(name, data_dir, console)).standings()
+            print(standings(seen, retry_failed=retry_failed, force=force))
+            return
         asked = runs.resume(resume, lambda name: find(name, data_dir, console))
     else:
+        if dry_run or retry_failed or force:
+            raise UsageError("--dry-run, --retry-failed and --force need a run to go on with: name it with --resume")
         if preset is not None and matrix is not None:
             raise UsageError("--preset and --matrix both name a matrix: give one of them")
         from lenet.machine import present_devices
@@ -92,27 +108,32 @@ def run(
             repeat=repeat,
         )
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output)
-    raise typer.Exit(_carry_out(asked, Limits(timeout, silence_timeout), baseline, console))
+    cases = wanted(asked.standings(), retry_failed=retry_failed, force=force)
+    raise typer.Exit(_carry_out(asked, cases, Limits(timeout, silence_timeout), when_busy, baseline, console))
 
 
-def _carry_out(asked: Run, limits: Limits, baseline: str | None, console: Console) -> int:
-    """Run what is missing, show the table; the exit code."""
+def _carry_out(
+    asked: Run, cases: list[Case], limits: Limits, busy: Busy, baseline: str | None, console: Console
+) -> int:
+    """Run these cases, show the table; the exit code."""
     from lenet.engine.local import LocalEngine
     from lenet.progress import LiveObserver, PlainObserver
 
-    store, cases = asked.store, asked.store.missing()
+    store = asked.store
     done = len(store.manifest.cases) - len(cases)
     kept = f", {done} done before" if done else ""
     matrix = store.manifest.matrix
     for line in (f"{matrix.name}: {len(cases)} cases{kept} → {store.path}", matrix.description or matrix.span):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, _interrupt)
+    if cases:
+        asked.go_on_here()
     try:
         if console.is_terminal and not console.quiet:
             with LiveObserver(console, asked.datasets) as live:
-                LocalEngine(limits, live).run(cases, asked.datasets, store)
+                LocalEngine(limits, live, busy=busy).run(cases, asked.datasets, store)
         else:
-            LocalEngine(limits, PlainObserver(console)).run(cases, asked.datasets, store)
+            LocalEngine(limits, PlainObserver(console), busy=busy).run(cases, asked.datasets, store)
     except KeyboardInterrupt:
         intact = len(store.manifest.cases) - len(store.missing())
         print(

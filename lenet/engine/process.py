@@ -60,7 +60,8 @@ class WorkerProcess:
         self._began = self._heard = time.monotonic()
         read_end, write_end = os.pipe()
         try:
-            with log.open("wb") as output:
+            log.unlink(missing_ok=True)  # what stands there may be a link of somebody else's making
+            with log.open("xb") as output:
                 self._process = subprocess.Popen(
                     [*command, str(write_end)],
                     stdin=subprocess.PIPE,
