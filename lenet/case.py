@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from enum import Enum
 from itertools import product
 from typing import Annotated, Any, Literal
@@ -18,6 +19,9 @@ MINDSPORE_UNSET_SEED = 5489
 
 WARMUP_STEPS_AT_LEAST = 60
 """MindSpore's CPU kernels tune themselves by the clock during about the first 50 steps (RELEASE notes of 1.7.0)."""
+
+MAX_CASES = 100_000
+"""A matrix with more is a slip of the pen, or somebody's attempt to fill the memory: cases are made all at once."""
 
 
 VERSION = r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,4})?$"
@@ -221,6 +225,9 @@ class Matrix(Frozen):
             self.seeds,
         ):
             _unique(values)
+        axes = (*(self.frameworks, self.device_targets, self.modes, self.batch_sizes), *(self.datasets, self.profiles))
+        if (count := math.prod(map(len, (*axes, self.seeds))) * self.repeat) > MAX_CASES:
+            raise ValueError(f"the matrix spans {count:,} cases, and at most {MAX_CASES:,} are carried out in one run")
         self.cases()
         return self
 

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from lenet.case import DeviceTarget, Frozen
+from lenet.redact import variables
 
 PACKAGES = ("mindspore", "numpy", "pandas", "scipy", "pydantic", "pytest-benchmark", "scikit-learn", "lenet-bench")
 VARIABLES = re.compile(
@@ -183,12 +184,8 @@ def _packages() -> dict[str, str]:
 
 
 def _environment() -> dict[str, str]:
-    """Variables that bear on speed; a value that may be a path is only said to be set."""
-    return {
-        name: "(set)" if "/" in value or "\\" in value else value
-        for name, value in sorted(os.environ.items())
-        if VARIABLES.search(name)
-    }
+    """Variables that bear on speed; a value that may be a path, an address or a secret is only said to be set."""
+    return variables(os.environ, VARIABLES)
 
 
 def _git() -> tuple[str | None, bool | None]:

@@ -140,9 +140,14 @@ class Record(Frozen):
     status: Status
     reason: str = ""
     """Why the status is not ok, or what to know about an ok one; one sentence."""
+    attempt: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
+    """Which lines of the event log are this record's: a case may have been begun more than once."""
     machine_id: str = ""
+    workload_sha256: str | None = None
+    """Digest over the source of what trains and measures, as `freshness.workload_sha256` gives it."""
     started_at: datetime
     finished_at: datetime
+    """`started_at` and what the steady clock ran since: a wall clock that is set meanwhile changes no duration."""
     dataset: DatasetCard | None = None
     software: Software | None = None
     phases: Phases | None = None

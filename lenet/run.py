@@ -13,6 +13,7 @@ from pathlib import Path
 from lenet.case import Case, Matrix
 from lenet.dataset import Dataset
 from lenet.errors import UsageError
+from lenet.freshness import Standing, observe, stand
 from lenet.machine import describe
 from lenet.report import render, rows
 from lenet.report.rows import Row
@@ -31,7 +32,24 @@ class Run:
 
     def rows(self) -> list[Row]:
         """The records so far, a row each."""
-        return rows(self.store.records(), self.store.path.resolve().name)
+        return rows(self.store.records(), self.store.name)
+
+    def standings(self) -> list[Standing]:
+        """How each case stands here and now, in the manifest's order.
+
+        Raises:
+            StoreError: a record is damaged.
+        """
+        now = observe(describe().id, {name: each.card for name, each in self.datasets.items()})
+        return stand(self.store.manifest.cases, self.store.records(), now)
+
+    def go_on_here(self) -> None:
+        """Say in the store on which machine and with which data it is gone on with.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
 
     def write_tables(self, baseline: str | None = None) -> None:
         """Write the tables in every form beside the records.
@@ -78,23 +96,23 @@ def begin(
 
 
 def resume(folder: Path, find: Find) -> Run:
-    """An existing run, on the same machine and with the same data as then.
+    """An existing run, held for this process. Whether its records still stand is `Run.standings`' to say.
 
     Raises:
-        UsageError: it was begun on another machine or with other data.
+        DatasetError: its data cannot be had.
+        StoreError: `folder` is no run, it is damaged, or another process writes it.
+    """
+    run = look(folder, find)
+    run.store.hold()
+    return run
+
+
+def look(folder: Path, find: Find) -> Run:
+    """An existing run, to be looked at and not to be written.
+
+    Raises:
         DatasetError: its data cannot be had.
         StoreError: `folder` is no run, or it is damaged.
     """
     store = Store.open(folder)
-    if store.manifest.machine.id != describe().id:
-        raise UsageError(
-            f"{folder} was begun on another machine ({store.manifest.machine.summary}): go on there, or begin a new run"
-        )
-    datasets = {}
-    for name, card in store.manifest.datasets.items():
-        datasets[name] = find(name)
-        if datasets[name].card.sha256 != card.sha256:
-            raise UsageError(
-                f"{folder} was begun with other data: {name} was {card.sha256[:12]}… then; begin a new run"
-            )
-    return Run(store, datasets)
+    return Run(store, {name: find(name) for name in store.manifest.datasets})

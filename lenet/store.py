@@ -3,16 +3,18 @@
     manifest.json        what was asked, on which machine, with which data
     events.jsonl         every event of every case, append-only: the raw samples
     records/ID.json      one record a case, written whole or not at all
+    superseded/          records that were measured again, and the manifest of another machine: nothing is thrown away
     logs/ID.log          what the worker printed
+    .lock                held by the process that writes
 
-Reading never trusts the folder: sizes are capped, every file is validated, and no name from a file becomes a path.
+Reading never trusts the folder: sizes are capped, every file is validated, links in it are not followed, and no name
+from a file becomes a path.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,15 +24,19 @@ from pydantic import Field, ValidationError
 
 from lenet import __version__
 from lenet.case import Case, Frozen, Matrix
+from lenet.durable import read_text
+from lenet.durable import write_atomically as write_atomically
 from lenet.errors import StoreError
-from lenet.events import MAX_LINE_BYTES, Event, parse
+from lenet.eventlog import EventLog
+from lenet.events import Event
+from lenet.locks import Lock, holder, take
 from lenet.machine import MachineCard
 from lenet.record import SCHEMA_VERSION, DatasetCard, Record
 
 MANIFEST = "manifest.json"
 EVENTS = "events.jsonl"
-MAX_FILE_BYTES = 64 * 2**20
-"""Largest manifest or record that is read."""
+LOCK = ".lock"
+RECORDS, LOGS, SUPERSEDED = "records", "logs", "superseded"
 
 
 class Manifest(Frozen):
@@ -43,42 +49,6 @@ class Manifest(Frozen):
     cases: tuple[Case, ...]
     datasets: dict[str, DatasetCard]
     machine: MachineCard
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
-
-    Raises:
-        StoreError: the folder is read-only, full or gone.
-    """
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise StoreError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB: not a file of a run")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise StoreError(f"{path} is not UTF-8 text: not a file of a run") from error
 
 
 def _complaint(path: Path, text: str, error: ValidationError) -> StoreError:
@@ -95,24 +65,41 @@ def _complaint(path: Path, text: str, error: ValidationError) -> StoreError:
     return StoreError(f"{path} is damaged: {where}: {first['msg']}")
 
 
-def _event(line: bytes, case_id: str, place: str) -> Event | None:
-    """The event of that line, or None where it is another case's."""
-    try:
-        content = json.loads(line)
-        if content.pop("case_id") != case_id:
-            return None
-        return parse(json.dumps(content).encode())
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise StoreError(f"{place} is no event: the run is damaged") from error
-
-
 class Store:
     """One run on disk."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
-        self._by_id = {case.id: case for case in manifest.cases}
+        self._log = EventLog(path / EVENTS)
+        self._lock: Lock | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's name, as text that can be printed and stored whatever bytes it has."""
+        return os.fsencode(self.path.resolve().name).decode(errors="replace")
+
+    def hold(self) -> None:
+        """Keep the run for this process, until `release` or its end: two that wrote would mix what they measure.
+
+        Raises:
+            StoreError: another process writes it, or the folder cannot be written.
+        """
+        path = self.path / LOCK
+        try:
+            self._lock = take(path)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+        if self._lock is None:
+            raise StoreError(f"{self.path} is being written by {holder(path)}: wait for it, or choose another --output")
+        for folder in (self.path, self.path / RECORDS, self.path / SUPERSEDED):
+            for half in folder.glob(".*.json.*.tmp"):  # of a process that was killed while it wrote
+                half.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let other processes write the run."""
+        if self._lock is not None:
+            self._lock.release()
 
     @classmethod
     def create(
@@ -123,7 +110,7 @@ class Store:
         datasets: Mapping[str, DatasetCard],
         machine: MachineCard,
     ) -> Store:
-        """A new run in `folder`, which must not hold one.
+        """A new run in `folder`, which must not hold one. It is held for this process.
 
         Raises:
             StoreError: it holds one already, or cannot be written.
@@ -131,7 +118,7 @@ class Store:
         if (folder / MANIFEST).exists():
             raise StoreError(f"{folder} holds a run already; continue it with --resume or choose another --output")
         try:
-            for name in ("records", "logs"):
+            for name in (RECORDS, LOGS):
                 (folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot write {folder}: {error.strerror or error}; choose another --output") from error
@@ -143,8 +130,12 @@ class Store:
             datasets=dict(datasets),
             machine=machine,
         )
-        write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
-        return cls(folder, manifest)
+        store = cls(folder, manifest)
+        store.hold()
+        if (folder / MANIFEST).exists():  # another process was faster
+            raise StoreError(f"{folder} holds a run already; continue it with --resume or choose another --output")
+        store._write_manifest()
+        return store
 
     @classmethod
     def open(cls, folder: Path) -> Store:
@@ -156,7 +147,10 @@ class Store:
         path = folder / MANIFEST
         if not path.is_file():
             raise StoreError(f"{folder} is not a run: it has no {MANIFEST}; name the folder that `run` wrote")
-        text = _read(path)
+        for name in (RECORDS, LOGS, SUPERSEDED):
+            if (folder / name).is_symlink():
+                raise StoreError(f"{folder / name} is a link: a run keeps its files in its own folder")
+        text = read_text(path)
         try:
             return cls(folder, Manifest.model_validate_json(text))
         except ValidationError as error:
@@ -176,20 +170,26 @@ class Store:
         Raises:
             StoreError: a record is damaged, or is not of the case whose name it has.
         """
-        found = []
-        for case in self.manifest.cases:
-            path = self.record_path(case)
-            if not path.exists():
-                continue
-            text = _read(path)
-            try:
-                record = Record.model_validate_json(text)
-            except ValidationError as error:
-                raise _complaint(path, text, error) from error
-            if record.case != case or record.case_id != case.id:
-                raise StoreError(f"{path} is damaged: it is the record of another case")
-            found.append(record)
-        return found
+        found = (self.record(case) for case in self.manifest.cases)
+        return [record for record in found if record is not None]
+
+    def record(self, case: Case) -> Record | None:
+        """The case's record, if it exists.
+
+        Raises:
+            StoreError: it is damaged, or is not of the case whose name it has.
+        """
+        path = self.record_path(case)
+        if not path.exists() and not path.is_symlink():
+            return None
+        text = read_text(path)
+        try:
+            record = Record.model_validate_json(text)
+        except ValidationError as error:
+            raise _complaint(path, text, error) from error
+        if record.case != case or record.case_id != case.id:
+            raise StoreError(f"{path} is damaged: it is the record of another case")
+        return record
 
     def missing(self) -> list[Case]:
         """The manifest's cases that have no record, in order."""
@@ -207,44 +207,67 @@ class Store:
         self.manifest = manifest
         self._by_id |= {case.id: case for case in new}
 
-    def append_event(self, case: Case, event: Mapping[str, Any]) -> None:
-        """Add a line to the event log.
+    def append_event(self, case: Case, event: Mapping[str, Any], attempt: str = "") -> None:
+        """Add a line to the event log. `attempt` is that of the record which these events will give.
 
         Raises:
             StoreError: it cannot be written.
         """
-        line = json.dumps({"case_id": case.id, **event}, separators=(",", ":"), allow_nan=False) + "\n"
-        path = self.path / EVENTS
-        try:
-            with path.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(line)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}; free space, then --resume") from error
+        self._log.append(case.id, attempt, event)
 
     def events(self, case: Case) -> Iterator[Event]:
-        """The case's events in the order in which they were reported, read as they are asked for.
+        """The events of the attempt that the case's record is of, in the order in which they were reported.
+
+        Without a record it is the attempt that was begun last. They are read as they are asked for.
 
         Raises:
             StoreError: the event log cannot be read, or a line of it is no event.
         """
-        path = self.path / EVENTS
-        if not path.exists():
-            return
-        try:
-            with path.open("rb") as file:
-                for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
-                    if (event := _event(line, case.id, f"{path}, line {number}")) is not None:
-                        yield event
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+        record = self.record(case)
+        return self._log.read(case.id, record.attempt if record else None)
 
     def write_record(self, record: Record) -> None:
-        """Write a case's record, whole or not at all.
+        """Write a case's record, whole or not at all; one that stands there is kept in `superseded/`.
 
         Raises:
             StoreError: it cannot be written.
         """
-        write_atomically(self.record_path(record.case), record.model_dump_json(indent=1) + "\n")
+        self._log.sync()
+        path = self.record_path(record.case)
+        self._keep_aside(path)
+        write_atomically(path, record.model_dump_json(indent=1) + "\n")
+
+    def renew(self, machine: MachineCard, datasets: Mapping[str, DatasetCard]) -> None:
+        """Say in the manifest where and with which data the run goes on; the old one is kept in `superseded/`.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if machine.id == self.manifest.machine.id and dict(datasets) == self.manifest.datasets:
+            return
+        self._keep_aside(self.path / MANIFEST)
+        self.manifest = self.manifest.model_copy(update={"machine": machine, "datasets": dict(datasets)})
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        write_atomically(self.path / MANIFEST, self.manifest.model_dump_json(indent=1) + "\n")
+
+    def _keep_aside(self, path: Path) -> None:
+        """Copy what stands at `path` into `superseded/` under the next free number, unless it is there already."""
+        if not path.exists():
+            return
+        text = read_text(path)
+        folder = self.path / SUPERSEDED
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot write {folder}: {error.strerror or error}; free space, then --resume") from error
+        number = 1
+        while (there := folder / f"{path.stem}.{number}.json").exists():
+            if read_text(there) == text:
+                return  # copied before, by a process that was killed before it could replace it
+            number += 1
+        write_atomically(there, text)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a report beside the manifest, whole or not at all.

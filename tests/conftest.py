@@ -21,6 +21,8 @@ from lenet.store import Store
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's cache is not touched, and what is cached there cannot make a test pass."""
     os.environ["LENET_BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    # Nor do tests wait for whoever measures on this machine.
+    os.environ["LENET_BENCH_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
 
 
 @pytest.fixture(scope="session")

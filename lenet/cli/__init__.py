@@ -5,6 +5,7 @@ What a verb does lives in the other rooms and is imported inside it, so that `le
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -45,6 +46,10 @@ def _callback(
 
 def main() -> None:
     """Entry of the command: every foreseen error is one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A path may be no text, and a terminal may know less than UTF-8: neither is a reason to lose a table.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         raise SystemExit(app(standalone_mode=False) or 0)
     except UsageError as error:

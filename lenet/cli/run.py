@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lenet.case import Case, Framework
     from lenet.engine import Limits
+    from lenet.engine.busy import Busy
     from lenet.record import Record
     from lenet.run import Run
     from lenet.sampling import Goal
@@ -47,7 +48,11 @@ def run(
     ] = None,
     budget: Annotated[float, typer.Option(min=1, help="Seconds after which --until stops.")] = 1800.0,
     output: Annotated[Path | None, typer.Option(help="The run's folder (default results/run-TIME-NAME).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="A run to go on with: only what is missing is done.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="A run to go on with: what is missing or stale is done.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what --resume would do.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Resume: also what failed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume: everything again.")] = False,
+    busy: Annotated[str, typer.Option(help="When another run measures on the device: wait or refuse.")] = "wait",
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds that a case may take.")] = None,
     silence_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a sign of life.")] = 600.0,
     baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
@@ -60,10 +65,14 @@ def run(
     from lenet.cli.data import find
     from lenet.cli.quantity import share
     from lenet.engine import Limits
+    from lenet.engine.busy import choose
+    from lenet.freshness import wanted
     from lenet.report.baseline import parse
+    from lenet.report.standings import standings
     from lenet.sampling import Goal
 
     console = Console(stderr=True, quiet=quiet)
+    when_busy = choose(busy)
     if baseline is not None:
         parse(baseline)
     goal = Goal(share("--until", until), budget) if until is not None else None
@@ -85,8 +94,14 @@ def run(
         named = [f"--{name}" for name, value in spanning.items() if value is not None]
         if named:
             raise UsageError(f"--resume goes on with a run as it was asked for: leave {', '.join(named)} away")
+        if dry_run:
+            seen = runs.look(resume, lambda name: find(name, data_dir, console)).standings()
+            print(standings(seen, retry_failed=retry_failed, force=force))
+            return
         asked = runs.resume(resume, lambda name: find(name, data_dir, console))
     else:
+        if dry_run or retry_failed or force:
+            raise UsageError("--dry-run, --retry-failed and --force need a run to go on with: name it with --resume")
         if preset is not None and matrix is not None:
             raise UsageError("--preset and --matrix both name a matrix: give one of them")
         from lenet.machine import present_devices
@@ -109,25 +124,34 @@ def run(
         )
         _interpreters(chosen.cases(), console)  # before the run is begun: one that cannot be had leaves no folder
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output)
-    raise typer.Exit(_carry_out(asked, Limits(timeout, silence_timeout), goal, baseline, console))
+    cases = wanted(asked.standings(), retry_failed=retry_failed, force=force)
+    raise typer.Exit(_carry_out(asked, cases, Limits(timeout, silence_timeout), when_busy, goal, baseline, console))
 
 
 def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
     """The interpreters of the releases that the cases ask for; environments that are missing are made."""
     from lenet.environments import prepare
 
-    wanted: dict[Framework, list[str]] = {}
+    asked: dict[Framework, list[str]] = {}
     for case in cases:
         if case.framework_version is not None:
-            wanted.setdefault(case.framework, []).append(case.framework_version)
+            asked.setdefault(case.framework, []).append(case.framework_version)
     found: dict[str, str] = {}
-    for framework, versions in wanted.items():
+    for framework, versions in asked.items():
         found |= prepare(framework, versions, lambda text: console.print(text, markup=False, soft_wrap=True))
     return found
 
 
-def _carry_out(asked: Run, limits: Limits, goal: Goal | None, baseline: str | None, console: Console) -> int:
-    """Run what is missing, then more until the goal is reached; show the table; the exit code."""
+def _carry_out(
+    asked: Run,
+    cases: list[Case],
+    limits: Limits,
+    busy: Busy,
+    goal: Goal | None,
+    baseline: str | None,
+    console: Console,
+) -> int:
+    """Run these cases, then more until the goal is reached; show the table; the exit code."""
     import time
 
     from lenet.engine.local import LocalEngine
@@ -135,7 +159,7 @@ def _carry_out(asked: Run, limits: Limits, goal: Goal | None, baseline: str | No
     from lenet.progress import LiveObserver, PlainObserver
     from lenet.sampling import sample_until
 
-    store, cases = asked.store, asked.store.missing()
+    store = asked.store
     done = len(store.manifest.cases) - len(cases)
     kept = f", {done} done before" if done else ""
     matrix = store.manifest.matrix
@@ -148,12 +172,14 @@ def _carry_out(asked: Run, limits: Limits, goal: Goal | None, baseline: str | No
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def measure(observer: PlainObserver) -> None:
-        engine = LocalEngine(limits, observer, commands=workers)
+        engine = LocalEngine(limits, observer, commands=workers, busy=busy)
         engine.run(cases, asked.datasets, store)
         if goal is not None:
             sample_until(asked, engine, goal, say, began)
 
     signal.signal(signal.SIGTERM, _interrupt)
+    if cases:
+        asked.go_on_here()
     try:
         if console.is_terminal and not console.quiet:
             with LiveObserver(console, asked.datasets) as live:

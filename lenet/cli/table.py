@@ -29,7 +29,7 @@ def table(
     found = []
     for folder in runs:
         store = Store.open(folder)
-        found += rows(store.records(), store.path.resolve().name)
+        found += rows(store.records(), store.name)
     text = render(found, wanted, baseline)
     if output is None:
         sys.stdout.write(text)

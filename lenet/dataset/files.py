@@ -82,6 +82,11 @@ def load(folder: Path, name: str) -> Dataset:
     return Dataset(folder, DatasetCard(name=name, sha256=sha256, training_images=counts[0], test_images=counts[1]))
 
 
+def speakable(path: Path) -> bool:
+    """Whether the path is text: MindSpore takes no other, and no other can stand in a message to a worker."""
+    return os.fsencode(path).decode(errors="replace") == str(path)
+
+
 def cache_folder() -> Path:
     """The user's cache; `LENET_BENCH_CACHE` moves it.
 
@@ -90,6 +95,10 @@ def cache_folder() -> Path:
     """
     chosen = os.environ.get("LENET_BENCH_CACHE")
     folder = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("lenet-bench"))
+    if not chosen and not folder.is_absolute():
+        raise DatasetError("this user has no home folder for a cache: set LENET_BENCH_CACHE to a folder")
+    if not speakable(folder.resolve()):
+        raise DatasetError(f"the cache's path {folder} is not UTF-8: set LENET_BENCH_CACHE to one that is")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

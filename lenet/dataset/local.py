@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, check_pair, digest, keep, load
+from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, check_pair, digest, keep, load, speakable
 from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labels
 from lenet.errors import DatasetError
 
@@ -95,7 +95,7 @@ def _is_canonical(folder: Path, paths: dict[str, Path]) -> bool:
 
     MindSpore takes every file whose name contains the one it looks for, so that a .gz beside would be read too.
     """
-    if any(path != folder / name for name, path in paths.items()):
+    if any(path != folder / name for name, path in paths.items()) or not speakable(folder.resolve()):
         return False
     beside = {path for part in ("train", "test") for path in (folder / part).iterdir() if "ubyte" in path.name}
     return beside == set(paths.values())

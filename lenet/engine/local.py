@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+import time
+import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,13 @@ from lenet import events
 from lenet.case import Case
 from lenet.dataset import Dataset
 from lenet.engine import Limits, Observer, SilentObserver
+from lenet.engine.busy import Busy, devices, held
 from lenet.engine.process import Ended, Line, Overdue, WorkerProcess
+from lenet.errors import StoreError
+from lenet.freshness import workload_sha256
 from lenet.load import LoadMeter
 from lenet.record import Evaluation, Record, Status, Window, summarise
+from lenet.redact import without_names
 from lenet.store import Store
 from lenet.worker import Assignment
 
@@ -26,14 +32,26 @@ WORKER_COMMAND = (sys.executable, "-m", "lenet.worker")
 LOG_TAIL_BYTES = 4000
 
 
+def out_of_memory_kills() -> int | None:
+    """How many processes the kernel has killed for memory since it started, in whichever group; None if it is mute."""
+    try:
+        with Path("/proc/vmstat").open(encoding="ascii") as lines:
+            return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+    except (OSError, ValueError):
+        return None
+
+
 class Outcome:
     """Gathers a case's events and makes its record."""
 
     def __init__(self, case: Case, dataset: Dataset, machine_id: str) -> None:
+        self.attempt = uuid.uuid4().hex[:12]
         self._case = case
         self._dataset = dataset
         self._machine_id = machine_id
         self._started_at = datetime.now(timezone.utc)
+        self._began = time.monotonic()
+        self._kills_before = out_of_memory_kills()
         self._started: events.Started | None = None
         self._finished: events.Finished | None = None
         self._windows: list[Window] = []
@@ -67,7 +85,11 @@ class Outcome:
         if code < 0:
             end = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         if code != 0 and self._finished is None:
-            hint = "; the system kills so when memory runs out" if end == "SIGKILL" else ""
+            hint = ""
+            if end == "SIGKILL":
+                if None not in (kills := (self._kills_before, out_of_memory_kills())) and kills[0] != kills[1]:
+                    return Status.OUT_OF_MEMORY, "the system killed the worker when memory ran out"
+                hint = "; the system kills so when memory runs out"
             return Status.CRASHED, f"the worker ended with {end} before it had reported the case{hint}"
         if self._finished is None or self._started is None or not self._evaluations:
             return Status.INVALID, "the worker ended well but did not report the whole case"
@@ -96,9 +118,11 @@ class Outcome:
             case=self._case,
             status=status,
             reason=reason,
+            attempt=self.attempt,
             machine_id=self._machine_id,
+            workload_sha256=workload_sha256(),
             started_at=self._started_at,
-            finished_at=datetime.now(timezone.utc),
+            finished_at=self._started_at + timedelta(seconds=time.monotonic() - self._began),
             dataset=self._dataset.card,
             software=self._started.software if self._started else None,
             phases=phases,
@@ -121,7 +145,7 @@ class Outcome:
 
 
 def tail(log: Path) -> str:
-    """The end of a worker's log, as text without control characters."""
+    """The end of a worker's log, as text without control characters and without names of user and host."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
@@ -129,7 +153,8 @@ def tail(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+    shown = "".join(character for character in text if character.isprintable() or character in "\n\t")
+    return without_names(shown)
 
 
 class LocalEngine:
@@ -144,21 +169,29 @@ class LocalEngine:
         observer: Observer | None = None,
         command: Sequence[str] = WORKER_COMMAND,
         commands: Mapping[str, Sequence[str]] | None = None,
+        busy: Busy = "wait",
     ) -> None:
         self._limits = limits or Limits()
         self._observer = observer or SilentObserver()
         self._command = command
         self._commands = commands or {}
+        self._busy = busy
 
     def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
         """Carry the cases out in order; a bad one becomes a record and never ends the run.
 
-        `datasets` maps a case's dataset name to the data. Returns the records, which are on disk too.
+        `datasets` maps a case's dataset name to the data. Returns the records, which are on disk too. Their devices
+        are held meanwhile: another run that measures there is waited for, or refuses this one, as `busy` says.
 
         Raises:
             StoreError: the store can no longer be written; what was finished before is intact.
+            BusyError: another run measures on one of the devices, and is not to be waited for.
             KeyboardInterrupt: on Ctrl-C, after the worker was ended; the case in hand leaves no record.
         """
+        with held(devices(cases), self._busy):
+            return self._run_all(cases, datasets, store)
+
+    def _run_all(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
         records = []
         for index, case in enumerate(cases):
             self._observer.case_started(case, index, len(cases))
@@ -185,7 +218,13 @@ class LocalEngine:
             command = self._commands[case.framework_version]
         assignment = Assignment(case=case, dataset_folder=dataset.folder.resolve(), dataset=dataset.card)
         # MindSpore writes dumps into the working folder; they must not litter the user's.
-        with tempfile.TemporaryDirectory(prefix="lenet-bench-", ignore_cleanup_errors=True) as folder:
+        try:
+            own = tempfile.TemporaryDirectory(prefix="lenet-bench-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise StoreError(
+                f"no temporary folder can be made ({error.strerror or error}): free space or set TMPDIR, then --resume"
+            ) from error
+        with own as folder:
             try:
                 process = WorkerProcess(command, assignment.model_dump_json().encode(), log, Path(folder), self._limits)
             except OSError as error:
@@ -211,12 +250,15 @@ class LocalEngine:
                 return outcome.record(process.kill(), log, Status.INVALID, reason)
             outcome.take(event)
             told: dict[str, Any] = event.model_dump(mode="json")
-            store.append_event(case, told)
+            store.append_event(case, told, outcome.attempt)
             self._observer.event(case, told)
 
     @staticmethod
     def _understand(line: Line) -> events.Event | None:
         try:
-            return events.parse(line.text)
+            event = events.parse(line.text)
         except ValidationError:
             return None
+        if isinstance(event, events.Failed):
+            return event.model_copy(update={"reason": without_names(event.reason)})
+        return event

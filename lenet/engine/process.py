@@ -64,7 +64,8 @@ class WorkerProcess:
             (folder / "lenet").symlink_to(Path(lenet.__file__).resolve().parent, target_is_directory=True)
         read_end, write_end = os.pipe()
         try:
-            with log.open("wb") as output:
+            log.unlink(missing_ok=True)  # what stands there may be a link of somebody else's making
+            with log.open("xb") as output:
                 self._process = subprocess.Popen(
                     [*command, str(write_end)],
                     stdin=subprocess.PIPE,

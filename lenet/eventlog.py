@@ -1,0 +1,137 @@
+"""The event log: a line an event, append-only, of all cases of a run.
+
+Each line names its case and its attempt. A case that was begun twice (its first worker's parent was killed, or it was
+measured again) has lines of two attempts, and they are never read as one trace.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lenet.errors import StoreError
+from lenet.events import MAX_LINE_BYTES, Event, parse
+
+BLOCK_BYTES = 1 << 16
+
+
+class EventLog:
+    """The log at `path`. One process writes it (the store's lock sees to that), any number read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mended = False
+
+    def append(self, case_id: str, attempt: str, event: Mapping[str, Any]) -> None:
+        """Add a line.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        named = {"case_id": case_id, "attempt": attempt} if attempt else {"case_id": case_id}
+        line = json.dumps({**named, **event}, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        try:
+            with self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+                if not self._mended:
+                    _cut_torn_end(file)
+                    self._mended = True
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
+            ) from error
+
+    def sync(self) -> None:
+        """Bring what was appended to the disk: a record that stands there must not outlive its events.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if not self._path.exists():
+            return
+        try:
+            with self._open(os.O_RDWR) as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
+            ) from error
+
+    def read(self, case_id: str, attempt: str | None) -> Iterator[Event]:
+        """The events of one attempt in the order in which they were reported, read as they are asked for.
+
+        `attempt` None is the one that was begun last. Where `attempt` has no line, lines that name no attempt are
+        its (logs of older versions, and of one attempt a case). A last line without its end is the half of a line
+        that somebody was writing: it is left out.
+
+        Raises:
+            StoreError: the log cannot be read, or a line of it is no event.
+        """
+        if not self._path.exists():
+            return
+        seen = dict.fromkeys(found for _, found, _ in self._lines(case_id))
+        if attempt is None:
+            attempt = next(reversed(seen), "")
+        elif attempt not in seen:
+            attempt = ""
+        for place, found, content in self._lines(case_id):
+            if found != attempt:
+                continue
+            try:
+                event = parse(json.dumps(content).encode())
+            except (ValueError, RecursionError) as error:
+                raise StoreError(f"{place} is no event: the run is damaged") from error
+            yield event
+
+    def _lines(self, case_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Place, attempt and content of each line of the case."""
+        try:
+            with self._open(os.O_RDONLY) as raw, io.BufferedReader(raw) as file:
+                for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                    if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+                        return  # torn: it is being written, or its writer was killed
+                    if case_id.encode() not in line:
+                        continue
+                    place = f"{self._path}, line {number}"
+                    try:
+                        content = json.loads(line)
+                        name, attempt = content.pop("case_id"), content.pop("attempt", "")
+                        if not (isinstance(name, str) and isinstance(attempt, str)):
+                            raise ValueError("a name is no text")
+                    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+                        raise StoreError(f"{place} is no event: the run is damaged") from error
+                    if name == case_id:
+                        yield place, attempt, content
+        except OSError as error:
+            raise StoreError(f"cannot read {self._path}: {error.strerror or error}") from error
+
+    def _open(self, flags: int) -> io.FileIO:
+        """The file, unbuffered, if it is one: a run may come from somebody else, and a link in it lead anywhere."""
+        descriptor = os.open(self._path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        return io.FileIO(descriptor, "rb+" if flags & os.O_RDWR else "rb")
+
+
+def _cut_torn_end(file: io.FileIO) -> None:
+    """Take away what stands behind the last whole line: the half of a line whose writer was killed."""
+    end = place = file.seek(0, os.SEEK_END)
+    while place > 0:
+        begin = max(0, place - BLOCK_BYTES)
+        file.seek(begin)
+        found = file.read(place - begin).rfind(b"\n")
+        if found >= 0:
+            place = begin + found + 1
+            break
+        place = begin
+    if place < end:
+        file.truncate(place)

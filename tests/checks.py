@@ -1,0 +1,47 @@
+"""What must hold of a run after whatever happened to it: used by the tests of faults and by the soak."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+
+from lenet.analysis.traces import losses
+from lenet.events import Finished, Started
+from lenet.record import Status
+from lenet.store import Store
+
+
+def snapshot(folder):
+    """The records that are whole on disk, by name."""
+    return {path.name: path.read_bytes() for path in (folder / "records").glob("*.json")}
+
+
+def nothing_lost(before, folder):
+    """A record that was there is there still, to the byte, or stands aside."""
+    now = snapshot(folder)
+    aside = {path.read_bytes() for path in (folder / "superseded").glob("*.json")}
+    for name, content in before.items():
+        assert now.get(name) == content or content in aside, f"the record {name} was lost"
+
+
+def whole(folder, status=None):
+    """The run holds one record a case, each agrees with its events, and no line of the log is torn."""
+    store = Store.open(folder)
+    records = store.records()
+    assert [record.case for record in records] == list(store.manifest.cases), "lost or doubled"
+    assert len({record.attempt for record in records}) == len(records)
+    assert not list(folder.rglob("*.tmp")), "something half-written is left"
+    text = (folder / "events.jsonl").read_bytes()
+    assert text.endswith(b"\n")
+    for line in text.splitlines():
+        json.loads(line)
+    for record in records:
+        assert status is None or record.status is status, record
+        events, trace = list(store.events(record.case)), losses(store, record.case)
+        assert len(trace) == sum(window.steps for window in record.windows), "the trace is not this record's"
+        assert sum(isinstance(event, Started) for event in events) == (record.software is not None)
+        if record.status is Status.OK:
+            assert isinstance(events[-1], Finished)
+            assert hashlib.sha256(struct.pack(f"<{len(trace)}f", *trace)).hexdigest() == record.losses_sha256
+    return records

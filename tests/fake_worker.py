@@ -1,0 +1,74 @@
+"""A worker that trains nothing and is done in a blink: `fake_worker.py FD`, an assignment on standard input.
+
+Its losses are all one number that no other process draws, so that a trace joined from two attempts shows. What goes
+wrong is chosen by `FAKE_FAULTS`, names with commas, one drawn for each process; `FAKE_SECONDS` lies between events.
+"""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+STEPS = 4
+MEGABYTE = 2**20
+
+
+def main():
+    channel = int(sys.argv[1])
+    pause = float(os.environ.get("FAKE_SECONDS", "0.002"))
+    fault = random.choice(os.environ.get("FAKE_FAULTS", "none").split(","))
+    at = random.randrange(STEPS)
+    json.loads(sys.stdin.read())
+    loss = struct.unpack("<f", struct.pack("<f", 1 + random.SystemRandom().random()))[0]
+
+    def emit(event, **fields):
+        time.sleep(pause)
+        os.write(channel, json.dumps({"event": event, **fields}).encode() + b"\n")
+
+    software = {"framework_version": "0", "python_version": "0", "numpy_version": "0"}
+    emit("started", initial_weights_sha256="0" * 64, software=software)
+    for step in range(STEPS):
+        if step == at:
+            go_wrong(fault, channel)
+        emit("steps", epoch=1, first_step=step, steps=1, images=32, seconds=0.5, warmup=step < 2, losses=[loss])
+    emit(
+        "evaluated", epoch=0, steps=STEPS, training_seconds=2.0, seconds=0.1, images=512, correct=300,
+        distinct_answers=10,
+    )  # fmt: skip
+    names = ("import_and_setup", "compile_and_first_step", "training", "evaluation", "resident", "other", "wall")
+    digest = hashlib.sha256(struct.pack(f"<{STEPS}f", *[loss] * STEPS)).hexdigest()
+    emit(
+        "finished", phases={f"{name}_seconds": 1.0 for name in names}, final_weights_sha256="1" * 64,
+        losses_sha256=digest, peak_memory_bytes=1000,
+    )  # fmt: skip
+
+
+def go_wrong(fault, channel):
+    if fault in ("SIGKILL", "SIGSEGV", "SIGABRT"):
+        os.kill(os.getpid(), getattr(signal, fault))
+    elif fault == "exit":
+        os._exit(3)
+    elif fault == "silent":
+        time.sleep(600)
+    elif fault == "garbage":
+        os.write(channel, b"\x00\xff{not an event\n")
+        time.sleep(600)
+    elif fault == "torn":  # half a line, then nothing more of it
+        os.write(channel, b'{"event": "steps", "epo')
+        os._exit(4)
+    elif fault == "children":  # two that outlive it and hold its pipe, one of them in a session of its own
+        for alone in (False, True):
+            subprocess.Popen(["sleep", "600"], pass_fds=(channel,), start_new_session=alone)
+        os._exit(5)
+    elif fault == "noise":
+        sys.stdout.buffer.write(os.urandom(MEGABYTE))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

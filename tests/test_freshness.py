@@ -1,0 +1,115 @@
+"""What makes a record stale, and what is then measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+import lenet
+from lenet import freshness
+from lenet.case import Case
+from lenet.freshness import Conditions, State, changes, observe, stand, wanted, workload_sha256
+from lenet.machine import describe
+from lenet.record import DatasetCard, Software, Status
+
+NOW = Conditions("w" * 64, "machine", {"digits": "d" * 64}, {"python": "3", "numpy": "1", "mindspore": "2"})
+CARD = DatasetCard(name="digits", sha256="d" * 64, training_images=1, test_images=1)
+SOFTWARE = Software(framework_version="2", python_version="3", numpy_version="1")
+
+
+@pytest.fixture
+def measured(plain_record):
+    def make(case=None, status=Status.OK, **fields):
+        same = {"workload_sha256": "w" * 64, "machine_id": "machine", "dataset": CARD, "software": SOFTWARE}
+        return plain_record(case or Case(dataset="digits"), status).model_copy(update={**same, **fields})
+
+    return make
+
+
+def test_nothing_changed(measured):
+    assert changes(measured(), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"workload_sha256": "x" * 64}, "the workload's source changed"),
+        ({"workload_sha256": None}, "source was not noted"),
+        ({"machine_id": "other"}, "machine other, now machine"),
+        ({"machine_id": ""}, "machine unknown, now machine"),
+        ({"dataset": CARD.model_copy(update={"sha256": "e" * 64})}, "data eeeeeeeeeeee, now dddddddddddd"),
+        ({"software": SOFTWARE.model_copy(update={"framework_version": "1"})}, "mindspore 1, now 2"),
+        ({"software": SOFTWARE.model_copy(update={"python_version": "4"})}, "python 4, now 3"),
+        ({"software": SOFTWARE.model_copy(update={"numpy_version": "2"})}, "numpy 2, now 1"),
+    ],
+)
+def test_each_condition_counts_and_is_named(measured, fields, words):
+    (found,) = changes(measured(**fields), NOW)
+    assert words in found
+
+
+def test_a_framework_that_is_gone_and_data_that_is_gone(measured):
+    gone = dataclasses.replace(NOW, versions={"python": "3", "numpy": "1"}, datasets={})
+    assert changes(measured(), gone) == ["data dddddddddddd, now absent", "mindspore 2, now absent"]
+
+
+def test_a_case_that_never_started_says_nothing_of_software(measured):
+    assert changes(measured(status=Status.UNAVAILABLE, software=None, dataset=None), NOW) == []
+
+
+@pytest.fixture
+def standings(measured):
+    cases = [Case(dataset="digits", repetition=index) for index in range(6)]
+    records = [
+        measured(cases[0]),
+        measured(cases[1], machine_id="other"),
+        measured(cases[2], Status.CRASHED),
+        measured(cases[3], Status.PLATEAU),
+        measured(cases[5], Status.CRASHED, machine_id="other"),
+    ]
+    return stand(cases, records, NOW)
+
+
+def test_states_in_the_cases_order(standings):
+    assert [each.state.value for each in standings] == ["done", "stale", "failed", "done", "missing", "stale"]
+    assert standings[2].why == "crashed"
+
+
+def test_what_is_measured(standings):
+    def repetitions(**options):
+        return [case.repetition for case in wanted(standings, **options)]
+
+    assert repetitions() == [1, 4, 5]
+    assert repetitions(retry_failed=True) == [1, 2, 4, 5]
+    assert repetitions(force=True) == [0, 1, 2, 3, 4, 5]
+
+
+def test_here_and_now():
+    here = observe(describe().id, {"digits": CARD})
+    assert here.datasets == {"digits": "d" * 64}
+    assert here.workload_sha256 == workload_sha256()
+    assert {"python", "numpy"} <= set(here.versions)
+
+
+def test_the_workloads_digest_is_over_names_and_bytes(tmp_path, monkeypatch):
+    root = tmp_path / "lenet"
+    shutil.copytree(Path(lenet.__file__).parent, root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(freshness, "__file__", str(root / "freshness.py"))
+    first = workload_sha256()
+    (root / "report" / "table.py").write_text("# tables do not train")
+    assert workload_sha256() == first
+    seen = {first}
+    (root / "worker.py").write_text("# other")
+    seen.add(workload_sha256())
+    (root / "training" / "new.py").write_text("")
+    seen.add(workload_sha256())
+    (root / "training" / "new.py").rename(root / "training" / "newer.py")
+    seen.add(workload_sha256())
+    assert len(seen) == 4
+
+
+def test_states_have_words():
+    assert {state.value for state in State} == {"done", "stale", "failed", "missing"}

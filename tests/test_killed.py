@@ -1,0 +1,150 @@
+"""The parent killed at any moment, real processes: what was measured stays, and going on does only the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lenet.record import Status
+
+HERE = Path(__file__).parent
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+checks = load("checks")
+CASES = 10
+
+
+def start(folder, *, count=CASES, **variables):
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "drive.py"), str(folder), str(count)],
+        env={**os.environ, "PYTHONPATH": str(HERE.parent), **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+
+
+def await_records(folder, count, process):
+    """Until that many are written: the moment when to kill depends on progress, not on the machine's pace."""
+    deadline = time.monotonic() + 60
+    while len(list((folder / "records").glob("*.json"))) < count and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_at_random_moments_nothing_is_lost_doubled_or_torn(tmp_path, seed):
+    chance, folder, kills = random.Random(seed), tmp_path / "run", 0
+    before = {}
+    while len(before) < CASES:
+        process = start(folder)
+        await_records(folder, len(before) + chance.choice((0, 1, 2)), process)
+        time.sleep(chance.uniform(0, 0.08))
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+        checks.nothing_lost(before, folder)
+        before = checks.snapshot(folder)
+    finish(start(folder))
+    assert kills >= 3, "it was not killed: this test has shown nothing"
+    checks.nothing_lost(before, folder)
+    checks.whole(folder, Status.OK)
+
+
+def test_killed_at_each_write_of_a_record_and_of_the_log(tmp_path):
+    """Not by chance: strace kills the parent as it enters its n-th call that puts something on the disk."""
+    strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync,rename,renameat,renameat2:signal=KILL:when={}"]
+    try:
+        subprocess.run([*strace[:-1], "trace=none", "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs strace and the right to trace")
+    folder, before = tmp_path / "run", {}
+    for number in (1, 2, 3, 4, 5):
+        subprocess.run(
+            [*strace[:-1], strace[-1].format(number), sys.executable, str(HERE / "drive.py"), str(folder), "4"],
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+            capture_output=True,
+            timeout=60,
+        )
+        if folder.exists():
+            checks.nothing_lost(before, folder)
+            before = checks.snapshot(folder)
+    finish(start(folder, count=4))
+    checks.whole(folder, Status.OK)
+
+
+def test_the_workers_of_a_killed_parent_end_too(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder, FAKE_SECONDS="0.3")
+    await_records(folder, 1, process)
+    workers = []
+    while not workers:
+        workers = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+    assert gone
+
+
+def test_ctrl_c_at_a_random_moment(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    await_records(folder, 3, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    before = checks.snapshot(folder)
+    assert before
+    finish(start(folder))
+    checks.nothing_lost(before, folder)
+    checks.whole(folder, Status.OK)
+
+
+def test_two_runs_on_one_store_the_second_is_refused_in_one_sentence(tmp_path):
+    folder = tmp_path / "run"
+    first = start(folder, FAKE_SECONDS="0.1")
+    await_records(folder, 1, first)
+    second = start(folder)
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert "is being written by" in said
+    if Path("/proc/locks").exists():
+        assert f"process {first.pid} (" in said
+        assert "drive.py" in said
+    assert len(said.splitlines()) == 1
+    first.kill()
+    first.communicate()
+    finish(start(folder))  # a killed holder holds nothing
+    checks.whole(folder, Status.OK)
+
+
+def test_faults_of_workers_between_good_ones(tmp_path):
+    """Crashes, hangs, noise, half lines and left children by turns: a record each, none of them another's."""
+    folder = tmp_path / "run"
+    faults = "none,SIGKILL,SIGSEGV,SIGABRT,exit,silent,garbage,torn,children,noise"
+    finish(start(folder, count=14, FAKE_FAULTS=faults, DRIVE_SILENCE="2"))
+    records = checks.whole(folder)
+    assert {record.status for record in records} >= {Status.CRASHED}
+    for record in records:
+        assert record.status in (Status.OK, Status.CRASHED, Status.TIMED_OUT, Status.INVALID)
+        assert (record.reason == "") == (record.status is Status.OK)
