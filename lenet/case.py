@@ -19,6 +19,9 @@ MINDSPORE_UNSET_SEED = 5489
 WARMUP_STEPS_AT_LEAST = 60
 """MindSpore's CPU kernels tune themselves by the clock during about the first 50 steps (RELEASE notes of 1.7.0)."""
 
+STEADY_WINDOWS_AT_LEAST = 3
+"""A budget never ends a case before this many steady windows: fewer have no spread."""
+
 
 class Frozen(BaseModel):
     """Base of every value here: immutable, closed to unknown fields."""

@@ -5,6 +5,8 @@
     records/ID.json      one record a case, written whole or not at all
     logs/ID.log          what the worker printed
 
+A merged store (`lenet.merge`) is a folder of such folders: `runs/MACHINE-DIGEST/`.
+
 Reading never trusts the folder: sizes are capped, every file is validated, and no name from a file becomes a path.
 """
 
@@ -29,6 +31,7 @@ from lenet.record import SCHEMA_VERSION, DatasetCard, Record
 
 MANIFEST = "manifest.json"
 EVENTS = "events.jsonl"
+RUNS = "runs"
 MAX_FILE_BYTES = 64 * 2**20
 """Largest manifest or record that is read."""
 
@@ -65,6 +68,23 @@ def write_atomically(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The runs that a folder holds: itself where it is one, else those of a merged store, by name.
+
+    Raises:
+        StoreError: it is neither.
+    """
+    if (folder / MANIFEST).is_file():
+        return [folder]
+    try:
+        found = sorted(each.parent for each in (folder / RUNS).glob(f"*/{MANIFEST}") if not each.parent.is_symlink())
+    except OSError as error:
+        raise StoreError(f"cannot read {folder}: {error.strerror or error}") from error
+    if not found:
+        raise StoreError(f"{folder} is not a run: it has no {MANIFEST}; name the folder that `run` wrote")
+    return found
 
 
 def _read(path: Path) -> str:
