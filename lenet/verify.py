@@ -189,8 +189,8 @@ def _judge(reader: _Reader, manifest: Manifest, logged: dict[str, list[Attempt]]
     for each in evidence:
         verdict.findings += judge(each)
     if len(evidence) == len(recorded):
-        order = {case.id: index for index, case in enumerate(manifest.cases)}
-        _tables(reader, sorted((each.record for each in evidence), key=lambda record: order[record.case.id]))
+        by_case = {each.case: each.record for each in evidence}
+        _tables(reader, [by_case[case] for case in manifest.cases if case in by_case])
 
 
 def _evidence(

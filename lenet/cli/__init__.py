@@ -13,6 +13,7 @@ import typer
 
 from lenet import __version__
 from lenet.cli.merge import merge
+from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
 from lenet.cli.table import table
 from lenet.cli.verify import verify
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="One LeNet training, the same on every MindSpore device, mode and batch size.",
 )
-for verb in (run, table, verify, merge):
+for verb in (run, table, reproduce, verify, merge):
     app.command()(verb)
 
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]

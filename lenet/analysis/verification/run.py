@@ -34,7 +34,7 @@ def manifest(told: Manifest) -> Iterator[Finding]:
     rounds: dict[Case, set[int]] = {}
     for case in told.cases:
         rounds.setdefault(case.model_copy(update={"repetition": 0}), set()).add(case.repetition)
-    for case, found in rounds.items():
+    for case, found in rounds.items() if told.matrix.repeat > 1 else ():
         if absent := sorted(set(range(told.matrix.repeat)) - found):
             yield Finding(
                 "manifest", place, f"{case.id}: repetition {absent[0] + 1} of {told.matrix.repeat} is left out"
