@@ -27,6 +27,9 @@ MAX_CASES = 100_000
 VERSION = r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,4})?$"
 """A release as package indexes write it: 2.10.0, 2.7.1.post1."""
 
+STEADY_WINDOWS_AT_LEAST = 3
+"""A budget never ends a case before this many steady windows: fewer have no spread."""
+
 
 class Frozen(BaseModel):
     """Base of every value here: immutable, closed to unknown fields."""

@@ -1,4 +1,4 @@
-"""What hardware and software this is. No user name, host name or path is in it."""
+"""What hardware and software this is. No user name, host name or path is in it, but for the host's where asked."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import platform
 import re
 import shutil
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
+from pydantic import Field
 
+from lenet.accelerators import gpus, npus
 from lenet.case import DeviceTarget, Frozen
-from lenet.redact import variables
+from lenet.installed import libraries, packages
+from lenet.redact import variables, without_names
 
-PACKAGES = ("mindspore", "numpy", "pandas", "scipy", "pydantic", "pytest-benchmark", "scikit-learn", "lenet-bench")
 VARIABLES = re.compile(
     r"^(OMP|ONEDNN|DNNL|MKL|OPENBLAS|KMP|MS|GLOG|ASCEND|HCCL|NCCL)_|^(CUDA_VISIBLE_DEVICES|GLOG_v|CUDA_HOME)$"
 )
@@ -54,17 +55,29 @@ class MachineCard(Frozen):
     gpus: tuple[str, ...]
     npus: tuple[str, ...]
     packages: dict[str, str]
+    """Every installed package with its version: what `reproduce --exact` installs from."""
     environment: dict[str, str]
     git_commit: str | None
     git_dirty: bool | None
+    l1d_cache_bytes: int | None = None
+    frequency_max_mhz: float | None = None
+    memory_available_bytes: int | None = None
+    """When the card was made."""
+    container: str | None = None
+    """The kind of container, where there is one."""
+    libraries: dict[str, str] = Field(default_factory=dict)
+    """Builds and versions that no package's version tells: `lenet.installed.libraries`."""
+    host: str | None = None
+    """The host's name; only where a person asked for it."""
 
     @property
     def id(self) -> str:
-        """A short stable name over what does not change between runs: the hardware."""
+        """A short stable name over what does not change between runs: the hardware, without drivers."""
+        cards = tuple(gpu.partition(", ")[0] for gpu in self.gpus)
         hardware = repr(
             (
                 *(self.cpu, self.architecture, self.physical_cores, self.logical_cores, self.usable_cores),
-                *(self.cpu_limit, self.instruction_sets, self.memory_bytes >> 30, self.gpus, self.npus),
+                *(self.cpu_limit, self.instruction_sets, self.memory_bytes >> 30, cards, self.npus),
             )
         )
         words = re.sub(r"[^a-z0-9]+", "-", self.cpu.lower()).strip("-")[:24].strip("-") or "machine"
@@ -87,9 +100,9 @@ def describe() -> MachineCard:
     """This machine's card, made once a process. Never raises for what the system does not tell."""
     cpu = _cpu_information()
     flags = set(cpu.get("flags", ()))
-    frequency = None
+    frequency = fastest = None
     with contextlib.suppress(Exception):
-        frequency = psutil.cpu_freq().current
+        frequency, fastest = psutil.cpu_freq().current, psutil.cpu_freq().max or None
     load = None
     with contextlib.suppress(OSError):
         load = os.getloadavg()[0]
@@ -106,19 +119,29 @@ def describe() -> MachineCard:
         frequency_mhz=frequency,
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         memory_bytes=psutil.virtual_memory().total,
-        memory_limit_bytes=_size(_text("/sys/fs/cgroup/memory.max")),
+        memory_limit_bytes=_memory_limit(),
         cpu_limit=_cpu_limit(),
         load_average=load,
         virtual="hypervisor" in flags,
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {'-'.join(map(without_names, platform.release().split('-')))}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        gpus=_query("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"),
-        npus=_query("npu-smi", "info", "-l"),
-        packages=_packages(),
+        gpus=gpus(),
+        npus=npus(),
+        packages=packages(),
         environment=_environment(),
         git_commit=commit,
         git_dirty=dirty,
+        l1d_cache_bytes=_cache(1),
+        frequency_max_mhz=fastest,
+        memory_available_bytes=psutil.virtual_memory().available,
+        container=_container(),
+        libraries={name: without_names(text) for name, text in libraries(os.environ.get("ASCEND_HOME_PATH")).items()},
     )
+
+
+def with_host_name(card: MachineCard) -> MachineCard:
+    """The card with this host's name on it."""
+    return card.model_copy(update={"host": platform.node() or None})
 
 
 def present_devices() -> tuple[DeviceTarget, ...]:
@@ -147,7 +170,7 @@ def _size(value: object) -> int | None:
 def _cache(level: int) -> int | None:
     """Bytes of the cache of that level which the first core uses, as Linux tells it (`32768K`)."""
     for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
-        if _text(f"{folder}/level") == str(level):
+        if _text(f"{folder}/level") == str(level) and _text(f"{folder}/type") != "Instruction":
             size = (_text(f"{folder}/size") or "").removesuffix("K")
             return int(size) * 1024 if size.isdigit() else None
     return None
@@ -160,27 +183,27 @@ def _text(path: str) -> str | None:
         return None
 
 
+def _memory_limit() -> int | None:
+    """Bytes that the container may use, by cgroup 2 or 1; the latter's "no limit" is a number near 2**63."""
+    limit = _size(_text("/sys/fs/cgroup/memory.max") or _text("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+    return limit if limit is not None and limit < 2**60 else None
+
+
 def _cpu_limit() -> float | None:
+    """Cores that the container grants, by cgroup 2 or 1."""
     quota, _, period = (_text("/sys/fs/cgroup/cpu.max") or "").partition(" ")
+    if not quota:
+        quota = _text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") or ""
+        period = _text("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or ""
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
 
 
-def _query(*command: str) -> tuple[str, ...]:
-    if shutil.which(command[0]) is None:
-        return ()
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip()[:200] for line in answer.stdout.splitlines()[:64] if line.strip())
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+def _container() -> str | None:
+    """docker, podman or kubernetes, by the marks that they leave."""
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return "kubernetes"
+    marks = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
+    return next((kind for mark, kind in marks.items() if Path(mark).exists()), None)
 
 
 def _environment() -> dict[str, str]:

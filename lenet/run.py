@@ -14,7 +14,7 @@ from lenet.case import Case, Matrix
 from lenet.dataset import Dataset
 from lenet.errors import UsageError
 from lenet.freshness import Standing, observe, stand
-from lenet.machine import describe
+from lenet.machine import MachineCard, describe
 from lenet.report import render, rows
 from lenet.report.rows import Row
 from lenet.store import Store
@@ -66,11 +66,16 @@ class Run:
 
 
 def begin(
-    matrix: Matrix, find: Find, output: Path | None = None, cases: Callable[[Matrix], Sequence[Case]] = Matrix.cases
+    matrix: Matrix,
+    find: Find,
+    output: Path | None = None,
+    cases: Callable[[Matrix], Sequence[Case]] = Matrix.cases,
+    machine: MachineCard | None = None,
 ) -> Run:
     """A new run in `output` (default `results/run-TIME-NAME`); its matrix names the data that was found.
 
-    `cases` gives the cases of that matrix, where they are not its whole product.
+    `cases` gives the cases of that matrix, where they are not its whole product; `machine` is this machine's card,
+    where it is not the usual one.
 
     Raises:
         UsageError: two names are the same data, or a batch is larger than a set of images.
@@ -92,7 +97,7 @@ def begin(
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
         output = Path("results") / f"run-{stamp}-{matrix.name}"
     cards = {name: each.card for name, each in datasets.items()}
-    return Run(Store.create(output, matrix, cases(matrix), cards, describe()), datasets)
+    return Run(Store.create(output, matrix, cases(matrix), cards, machine or describe()), datasets)
 
 
 def resume(folder: Path, find: Find) -> Run:

@@ -7,6 +7,8 @@
     logs/ID.log          what the worker printed
     .lock                held by the process that writes
 
+A merged store (`lenet.merge`) is a folder of such folders: `runs/MACHINE-DIGEST/`.
+
 Reading never trusts the folder: sizes are capped, every file is validated, links in it are not followed, and no name
 from a file becomes a path.
 """
@@ -24,8 +26,7 @@ from pydantic import Field, ValidationError
 
 from lenet import __version__
 from lenet.case import Case, Frozen, Matrix
-from lenet.durable import read_text
-from lenet.durable import write_atomically as write_atomically
+from lenet.durable import read_text, write_atomically
 from lenet.errors import StoreError
 from lenet.eventlog import EventLog
 from lenet.events import Event
@@ -37,6 +38,7 @@ MANIFEST = "manifest.json"
 EVENTS = "events.jsonl"
 LOCK = ".lock"
 RECORDS, LOGS, SUPERSEDED = "records", "logs", "superseded"
+RUNS = "runs"
 
 
 class Manifest(Frozen):
@@ -49,6 +51,23 @@ class Manifest(Frozen):
     cases: tuple[Case, ...]
     datasets: dict[str, DatasetCard]
     machine: MachineCard
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The runs that a folder holds: itself where it is one, else those of a merged store, by name.
+
+    Raises:
+        StoreError: it is neither.
+    """
+    if (folder / MANIFEST).is_file():
+        return [folder]
+    try:
+        found = sorted(each.parent for each in (folder / RUNS).glob(f"*/{MANIFEST}") if not each.parent.is_symlink())
+    except OSError as error:
+        raise StoreError(f"cannot read {folder}: {error.strerror or error}") from error
+    if not found:
+        raise StoreError(f"{folder} is not a run: it has no {MANIFEST}; name the folder that `run` wrote")
+    return found
 
 
 def _complaint(path: Path, text: str, error: ValidationError) -> StoreError:

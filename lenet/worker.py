@@ -21,7 +21,7 @@ from itertools import islice  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
-from lenet.case import Case, Frozen, RuntimeProfile  # noqa: E402
+from lenet.case import STEADY_WINDOWS_AT_LEAST, Case, Frozen, RuntimeProfile  # noqa: E402
 from lenet.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps  # noqa: E402
 from lenet.record import DatasetCard, Phases, Status  # noqa: E402
 
@@ -32,9 +32,6 @@ OUT_OF_MEMORY_WORDS = ("out of memory", "bad_alloc", "memory not enough", "alloc
 
 PROFILE_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MS_DEV_LAUNCH_BLOCKING")
 """Variables that a runtime profile owns: a worker never inherits them, so that `default` is MindSpore as installed."""
-
-STEADY_WINDOWS_AT_LEAST = 3
-"""A budget never ends a case before this many steady windows: fewer have no spread."""
 
 
 class Assignment(Frozen):

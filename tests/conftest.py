@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -63,3 +64,28 @@ def events_of() -> Callable[[Store, Case], list[dict]]:
         return [event for event in map(json.loads, lines) if event["case_id"] == case.id]
 
     return read
+
+
+NUMPY_WORKER = (sys.executable, str(Path(__file__).with_name("numpy_worker.py")))
+
+
+@pytest.fixture(scope="session")
+def honest_run(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run with tables, really trained in NumPy: whole epochs and speed alone. Not to be changed."""
+    from lenet import run
+    from lenet.case import Plan
+    from lenet.engine.local import LocalEngine
+
+    plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.02, windows=3, resident_windows=2)
+    matrix = Matrix(name="honest", modes=("graph",), datasets=("digits",), batch_sizes=(64,), repeat=2, plan=plan)
+
+    def cases(spanned: Matrix) -> list[Case]:
+        whole = plan.model_copy(update={"epochs": 2, "window_steps": 7})
+        return [*spanned.cases(), *(case.model_copy(update={"plan": whole}) for case in spanned.cases())]
+
+    folder = tmp_path_factory.mktemp("honest") / "run"
+    made = run.begin(matrix, lambda name: digits, folder, cases)
+    records = LocalEngine(command=NUMPY_WORKER).run(made.store.manifest.cases, made.datasets, made.store)
+    assert [record.status for record in records] == [Status.OK] * 4, records
+    made.write_tables("mode=graph")
+    return folder

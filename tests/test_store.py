@@ -8,9 +8,10 @@ import os
 import pytest
 
 from lenet.case import Case
+from lenet.durable import write_atomically
 from lenet.errors import StoreError
 from lenet.record import Status
-from lenet.store import Store, write_atomically
+from lenet.store import Store
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ import typer
 
 from lenet import __version__
 from lenet.cli.compare import compare
+from lenet.cli.merge import merge
+from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
 from lenet.cli.table import table
+from lenet.cli.verify import verify
 from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError
 
 app = typer.Typer(
@@ -24,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="One LeNet training, the same on every MindSpore device, mode and batch size.",
 )
-for verb in (run, table, compare):
+for verb in (run, table, compare, reproduce, verify, merge):
     app.command()(verb)
 
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]

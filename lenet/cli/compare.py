@@ -27,8 +27,9 @@ def compare(
     """Say case by case whether B is faster than A, slower, the same, or cannot be told from it."""
     from lenet.analysis import comparison
     from lenet.cli.quantity import share
+    from lenet.durable import write_atomically
     from lenet.report.comparison import SHOWN, failures, render
-    from lenet.store import Store, write_atomically
+    from lenet.store import Store
 
     wanted = next((known for known in SHOWN if known == form), None)
     if form is not None and wanted is None:

@@ -56,6 +56,7 @@ def run(
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds that a case may take.")] = None,
     silence_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a sign of life.")] = 600.0,
     baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
+    with_host: Annotated[bool, typer.Option("--with-host", help="Put this host's name into the run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Carry a matrix of trainings out and show it as a table."""
@@ -104,7 +105,7 @@ def run(
             raise UsageError("--dry-run, --retry-failed and --force need a run to go on with: name it with --resume")
         if preset is not None and matrix is not None:
             raise UsageError("--preset and --matrix both name a matrix: give one of them")
-        from lenet.machine import present_devices
+        from lenet.machine import describe, present_devices, with_host_name
         from lenet.matrix import load_file, load_preset, override
 
         chosen = load_file(matrix) if matrix is not None else load_preset(preset or "quick")
@@ -123,7 +124,8 @@ def run(
             versions=versions,
         )
         _interpreters(chosen.cases(), console)  # before the run is begun: one that cannot be had leaves no folder
-        asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output)
+        card = with_host_name(describe()) if with_host else None
+        asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output, machine=card)
     cases = wanted(asked.standings(), retry_failed=retry_failed, force=force)
     raise typer.Exit(_carry_out(asked, cases, Limits(timeout, silence_timeout), when_busy, goal, baseline, console))
 

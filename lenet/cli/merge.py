@@ -1,0 +1,34 @@
+"""`lenet-bench merge`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet.errors import FAILED
+
+
+def merge(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `run` or `merge` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The merged store; added to where it is there.")],
+) -> None:
+    """Gather runs of several machines in one store; exit 1 where copies of a run disagree."""
+    from lenet.merge import merge as gather
+    from lenet.merge import repeated
+    from lenet.report.layout import clean
+
+    found = gather(runs, output)
+    disputed = 0
+    for name, run in sorted(found.items()):
+        machine = run.manifest.machine.summary
+        print(f"{output / 'runs' / name}: {len(run.records)} of {len(run.manifest.cases)} cases, {clean(machine)}")
+        for case_id in run.conflicts():
+            disputed += 1
+            print(f"conflict: {name}: {case_id}: its copies differ; all are in conflicts/", file=sys.stderr)
+    for each in repeated(found.values()):
+        print(f"note: {each.machine} measured {each.case} in {len(each.runs)} runs; all are kept")
+    print(f"{len(found)} runs of {len({run.manifest.machine.id for run in found.values()})} machines: {output}")
+    raise typer.Exit(FAILED if disputed else 0)

@@ -1,0 +1,94 @@
+"""`lenet-bench reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lenet.errors import FAILED, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from lenet.case import Framework
+    from lenet.engine import Limits
+    from lenet.reproduce import Original, Reproduction
+    from lenet.run import Run
+
+MOST_DIFFERENCES = 12
+
+
+def reproduce(
+    source: Annotated[str, typer.Argument(metavar="RUN|RECORD|URL", help="A folder, a record's file, or its https.")],
+    case: Annotated[list[str] | None, typer.Option("--case", help="Only this case id; may be repeated.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Build an environment of the recorded versions.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="A folder with the recorded data.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The new run's folder.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds that a case may take.")] = None,
+    silence_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a sign of life.")] = 600.0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Run recorded cases again here and judge each of their claims: yes, no or cannot tell."""
+    from rich.console import Console
+
+    from lenet.analysis.reproduction import Verdict
+    from lenet.cli.data import find
+    from lenet.engine import Limits
+    from lenet.engine.local import WORKER_COMMAND
+    from lenet.reproduce import load, outcome, prepare
+
+    console = Console(stderr=True, quiet=quiet)
+    original = load(source)
+    records = original.choose(case or ())
+    command = (
+        _environment(original, [record.case.framework for record in records], console) if exact else WORKER_COMMAND
+    )
+    run = prepare(records, lambda name: find(name, data_dir, console), output)
+    _carry_out(run, Limits(timeout, silence_timeout), command, console)
+    judged = outcome(original, records, run)
+    run.store.write_text("reproduction.json", judged.model_dump_json(indent=1) + "\n")
+    run.write_tables()
+    _show(judged)
+    print(f"records and verdicts: {run.store.path}")
+    raise typer.Exit(FAILED if any(claim.verdict is Verdict.NO for claim in judged.claims) else 0)
+
+
+def _environment(original: Original, frameworks: Sequence[Framework], console: Console) -> Sequence[str]:
+    from lenet.environment import build
+
+    if original.machine is None:
+        raise UsageError("--exact needs the run's folder: a record by itself does not list its packages")
+    with console.status("building the recorded environment"):
+        return build(original.machine.packages, original.machine.python, frameworks)
+
+
+def _carry_out(run: Run, limits: Limits, command: Sequence[str], console: Console) -> None:
+    from lenet.engine.local import LocalEngine
+    from lenet.progress import LiveObserver, PlainObserver
+
+    cases = run.store.missing()
+    console.print(f"reproduction: {len(cases)} cases → {run.store.path}", markup=False, highlight=False, soft_wrap=True)
+    if console.is_terminal and not console.quiet:
+        with LiveObserver(console, run.datasets) as live:
+            LocalEngine(limits, live, command).run(cases, run.datasets, run.store)
+    else:
+        LocalEngine(limits, PlainObserver(console), command).run(cases, run.datasets, run.store)
+
+
+def _show(judged: Reproduction) -> None:
+    import textwrap
+    from itertools import groupby
+
+    from lenet.report.layout import TERMINAL_WIDTH, clean
+
+    for case_id, claims in groupby(judged.claims, key=lambda claim: claim.case_id):
+        print(case_id)
+        for claim in claims:
+            line = f"  {claim.name:<11} {claim.verdict.value:<12} {clean(claim.figures)}"
+            print(textwrap.fill(line, TERMINAL_WIDTH, subsequent_indent=" " * 27, break_on_hyphens=False))
+    for each in judged.differences[:MOST_DIFFERENCES]:
+        print(clean(f"differs: {each.name}: {each.then} then, {each.now} here"))

@@ -1,0 +1,85 @@
+"""A worker that really trains, a softmax regression in NumPy, through the harness's own loop and clock.
+
+Started as the engine starts `lenet.worker`. It is there where a test needs a whole, honest run and no MindSpore.
+"""
+
+import hashlib
+import platform
+import sys
+import time
+
+import numpy as np
+
+from lenet import training, worker
+from lenet.dataset.files import TEST_IMAGES, TEST_LABELS, TRAINING_IMAGES, TRAINING_LABELS
+from lenet.dataset.idx import read_images, read_labels
+from lenet.record import Software
+from lenet.training import Judgement
+
+STEP_SECONDS = 0.002  # slower than LeNet's arithmetic would allow: this is far less arithmetic
+
+
+class Regression:
+    def __init__(self, case, dataset):
+        self.batch, self.rate = case.hyperparameters.batch_size, case.hyperparameters.learning_rate
+        self.random = np.random.default_rng(case.hyperparameters.seed)
+        pairs = ((TRAINING_IMAGES, TRAINING_LABELS), (TEST_IMAGES, TEST_LABELS))
+        self.training, self.test = (
+            (np.asarray(read_images(dataset.folder / x)).reshape(-1, 784) / 255.0, read_labels(dataset.folder / y))
+            for x, y in pairs
+        )
+        self.weights = self.random.normal(0, 0.01, (784, 10))
+        self.software = Software(
+            framework_version="1", python_version=platform.python_version(), numpy_version=np.__version__
+        )
+
+    def _step(self, images, labels):
+        time.sleep(STEP_SECONDS)
+        logits = images @ self.weights
+        chances = np.exp(logits - logits.max(1, keepdims=True))
+        chances /= chances.sum(1, keepdims=True)
+        loss = -np.log(chances[np.arange(len(labels)), labels]).mean()
+        chances[np.arange(len(labels)), labels] -= 1
+        self.weights -= self.rate * images.T @ chances / len(labels)
+        return np.float32(loss)
+
+    def train_epoch(self):
+        images, labels = self.training
+        order = self.random.permutation(len(labels))
+        for first in range(0, len(order) - self.batch + 1, self.batch):
+            chosen = order[first : first + self.batch]
+            yield self._step(images[chosen], labels[chosen])
+
+    def train_resident(self):
+        images, labels = self.training
+        while True:
+            yield self._step(images[: self.batch], labels[: self.batch])
+
+    def read(self, losses):
+        return [float(loss) for loss in losses]
+
+    def synchronize(self, loss):
+        pass
+
+    def evaluate(self, images):
+        data, labels = self.test
+        whole = len(labels) // self.batch * self.batch
+        if images is not None:
+            whole = min(whole, -(-images // self.batch) * self.batch)
+        time.sleep(STEP_SECONDS)
+        answers = (data[:whole] @ self.weights).argmax(1)
+        return Judgement(whole, int((answers == labels[:whole]).sum()), len(set(answers.tolist())))
+
+    def weights_sha256(self):
+        return hashlib.sha256(self.weights.astype("<f4").tobytes()).hexdigest()
+
+    def peak_memory_bytes(self):
+        return 2**27
+
+    def close(self):
+        pass
+
+
+if __name__ == "__main__":
+    training.build = Regression
+    sys.exit(worker.main())

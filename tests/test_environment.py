@@ -1,0 +1,106 @@
+"""The recorded environment: versions from the record, names from here, wheels only."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from lenet import environment
+from lenet.case import Framework
+from lenet.errors import UsageError
+
+LOCK = {
+    "mindspore": "2.10.0",
+    "numpy": "1.26.4",
+    "pydantic": "2.7",
+    "filelock": "3.13",
+    "platformdirs": "4",
+    "Evil_x": "1",
+}
+PYTHON = f"CPython {sys.version.split()[0]}"
+
+
+def test_only_what_a_worker_needs_is_asked_for_and_all_else_is_constrained():
+    roots, constraints = environment.requirements(LOCK, [Framework.MINDSPORE])
+    assert roots.splitlines() == [
+        "mindspore==2.10.0", "numpy==1.26.4", "pydantic==2.7", "filelock==3.13", "platformdirs==4",
+    ]  # fmt: skip
+    assert "evil-x==1" in constraints.splitlines()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"numpy\n--index-url https://evil": "1"},
+        {"numpy": "1.26.4 --hash=x"},
+        {"numpy": "1.26 @ https://evil/x.whl"},
+        {"-r": "1"},
+        {"x": "1\nevil==2"},
+        {"../x": "1"},
+    ],
+)
+def test_a_record_cannot_write_options_for_pip(planted):
+    with pytest.raises(UsageError, match="is no"):
+        environment.requirements({**LOCK, **planted}, [Framework.MINDSPORE])
+
+
+def test_a_lock_without_the_framework():
+    with pytest.raises(UsageError, match="recorded version of mindspore"):
+        environment.requirements({"numpy": "1"}, [Framework.MINDSPORE])
+
+
+def test_interpreters():
+    assert environment.interpreter(PYTHON) == sys.executable
+    with pytest.raises(UsageError, match=r"python3\.1, which is not here"):
+        environment.interpreter("CPython 3.1.0")
+    with pytest.raises(UsageError, match="needs CPython"):
+        environment.interpreter("PyPy 7")
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """A folder of small wheels, one a package that a worker needs."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for name in ("mindspore", *environment.WORKER_NEEDS):
+        content = {
+            f"{name}.py": f"VERSION = '{name} 7.1'\n",
+            f"{name}-7.1.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 7.1\n",
+            f"{name}-7.1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        digests = {
+            path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            for path, text in content.items()
+        }
+        content[f"{name}-7.1.dist-info/RECORD"] = "".join(
+            f"{path},sha256={digests[path]},{len(content[path])}\n" for path in digests
+        )
+        with zipfile.ZipFile(folder / f"{name}-7.1-py3-none-any.whl", "w") as archive:
+            for path, text in content.items():
+                archive.writestr(path, text)
+    return folder
+
+
+def test_an_environment_is_built_once_and_sees_its_own_packages(wheels, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    lock = dict.fromkeys(("mindspore", *environment.WORKER_NEEDS), "7.1")
+    command = environment.build(lock, PYTHON, [Framework.MINDSPORE])
+    assert command[1:] == ("-E", "-m", "lenet.worker")
+    code = "import numpy, lenet; print(numpy.VERSION, lenet.__file__)"
+    for variables in ({}, {"PYTHONPATH": str(wheels.parents[2])}):
+        shown = subprocess.run(
+            [*command[:2], "-c", code], capture_output=True, text=True, check=True, env=variables, cwd=wheels
+        ).stdout
+        assert shown.startswith("numpy 7.1 ")
+        assert command[0].rpartition("/bin/")[0] in shown, "the harness is the copy that stands in the environment"
+    marker = environment.Path(command[0]).parents[1] / "marker"
+    marker.touch()
+    assert environment.build(lock, PYTHON, [Framework.MINDSPORE]) == command
+    assert marker.exists(), "built once"
+    with pytest.raises(UsageError, match="cannot be built"):
+        environment.build({**lock, "numpy": "7.2"}, PYTHON, [Framework.MINDSPORE])

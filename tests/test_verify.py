@@ -1,0 +1,406 @@
+"""A stranger's run: the honest one passes, and each fault that is planted is refused by its own rule."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import struct
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lenet.analysis.verification import CASE_RULES, limits
+from lenet.case import DeviceTarget
+from lenet.dataset.known import KNOWN
+from lenet.errors import StoreError, UsageError
+from lenet.machine import describe
+from lenet.record import Record, summarise
+from lenet.report import render, rows
+from lenet.store import Store
+from lenet.verify import verify
+
+
+@pytest.fixture
+def run(honest_run, tmp_path):
+    """The honest run, to be tampered with."""
+    return shutil.copytree(honest_run, tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def names(honest_run):
+    """The case ids: a measurement of speed, and one of whole epochs."""
+    cases = Store.open(honest_run).manifest.cases
+    return cases[0].id, cases[2].id
+
+
+def rules(folder):
+    return {finding.rule for finding in verify(folder).findings}
+
+
+def edit(path, change):
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def edit_events(folder, name, change):
+    """Change the events of one case, each a dictionary, in place."""
+    path = folder / "events.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    for event in events:
+        if event["case_id"] == name:
+            change(event)
+    path.write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events))
+
+
+def no_tables(folder):
+    for path in folder.glob("table.*"):
+        path.unlink()
+
+
+def derive_again(folder, name):
+    """Make the record what its events give: a forger who knows the format."""
+    store = Store.open(folder)
+    (case,) = (case for case in store.manifest.cases if case.id == name)
+    events = list(store.events(case))
+    windows = tuple(event.window for event in events if event.event == "steps")
+    resident = tuple(event.window for event in events if event.event == "resident")
+    evaluations = tuple(event.evaluation for event in events if event.event == "evaluated")
+    finished = events[-1]
+    losses = [loss for event in events if event.event == "steps" for loss in event.losses]
+    record = Record.model_validate_json(store.record_path(case).read_text())
+    made = record.model_copy(
+        update={
+            "windows": windows,
+            "resident_windows": resident,
+            "evaluations": evaluations,
+            "phases": finished.phases,
+            "losses_sha256": finished.losses_sha256,
+            "summary": summarise(
+                finished.phases, windows, resident, evaluations, losses[-1], finished.peak_memory_bytes
+            ),
+        }
+    )
+    store.write_record(made)
+
+
+def scale(event, factor, phases):
+    for holder in (event, event.get("phases", {}) if phases else {}):
+        for key in holder:
+            if key.endswith("seconds"):
+                holder[key] *= factor
+
+
+def test_an_honest_run_is_verified(honest_run):
+    verdict = verify(honest_run)
+    assert [str(finding) for finding in verdict.findings] == []
+    assert (verdict.cases, verdict.events > 40) == (4, True)
+    assert {name.partition("/")[0] for name in verdict.unjudged} == {"logs"}
+    assert verdict.remarks == ["2 cases were asked for beyond the matrix"]
+
+
+def test_an_interrupted_worker_is_no_fault_and_is_told(run, names):
+    path = run / "events.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    begun = [line for line in lines if names[0] in line][:3]
+    path.write_text("".join(begun + lines))
+    verdict = verify(run)
+    assert verdict.findings == []
+    assert any("2 workers began it" in remark for remark in verdict.remarks)
+
+
+def test_a_finished_attempt_that_was_thrown_away_is_refused(run, names):
+    path = run / "events.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([line for line in lines if names[0] in line] + lines))
+    assert "complete" in rules(run)
+
+
+class TestPlantedFaults:
+    def test_a_hand_edited_record_is_refused_with_file_and_line(self, run, names):
+        path = run / "records" / f"{names[1]}.json"
+        text = path.read_text()
+        (number,) = [n for n, line in enumerate(text.splitlines(), 1) if line.startswith('  "accuracy"')]
+        edit(path, lambda data: data["summary"].update(accuracy=0.999))
+        no_tables(run)
+        (finding,) = verify(run).findings
+        assert finding.rule == "summary"
+        assert (finding.place.file, finding.place.line) == (f"records/{names[1]}.json", number)
+        assert "0.999" in finding.message
+
+    def test_a_swapped_dataset(self, run):
+        edit(run / "manifest.json", lambda data: data["datasets"]["digits"].update(sha256="ab" * 32))
+        for path in (run / "records").iterdir():
+            edit(path, lambda data: data["dataset"].update(sha256="ab" * 32))
+        no_tables(run)
+        assert rules(run) == {"manifest", "dataset"}
+
+    def test_windows_shortened_in_events_and_record(self, run, names):
+        """The training took a second more than its windows say: what is left when windows are cut."""
+
+        def longer(event):
+            if event["event"] == "evaluated":
+                event["training_seconds"] += 1
+            if event["event"] == "finished":
+                event["phases"]["training_seconds"] += 1
+                event["phases"]["wall_seconds"] += 1
+
+        edit_events(run, names[0], longer)
+        derive_again(run, names[0])
+        no_tables(run)
+        assert {"training clock", "training phase"} <= rules(run)
+
+    def test_a_first_window_shortened_in_events_and_record(self, run, names):
+        edit_events(run, names[0], lambda e: e.get("first_step") == 0 and scale(e, 0.5, phases=False))
+        derive_again(run, names[0])
+        no_tables(run)
+        assert "compilation" in rules(run)
+
+    def test_one_steady_window_shortened_in_events_and_record(self, run, names):
+        def shorten(event):
+            if event["event"] == "steps" and not event["warmup"]:
+                event["seconds"] *= 1e-3
+
+        edit_events(run, names[0], shorten)
+        derive_again(run, names[0])
+        no_tables(run)
+        assert "training possible" in rules(run)
+
+    def test_the_whole_workers_clock_shortened(self, run, names):
+        """Every second of a case divided, and the record made to fit: the parent saw more time pass."""
+        path = run / "records" / f"{names[0]}.json"
+        finished = datetime.fromisoformat(json.loads(path.read_text())["finished_at"].replace("Z", "+00:00"))
+        longer = (finished + timedelta(seconds=60)).isoformat().replace("+00:00", "Z")
+        edit_events(run, names[0], lambda e: scale(e, 0.9, phases=True))
+        derive_again(run, names[0])
+        edit(path, lambda data: data.update(finished_at=longer))
+        no_tables(run)
+        assert "wall clock" in rules(run)
+
+    def test_every_clock_shortened_is_faster_than_arithmetic(self, run, names):
+        path = run / "records" / f"{names[0]}.json"
+        edit_events(run, names[0], lambda e: scale(e, 2.0**-9, phases=True))
+        derive_again(run, names[0])
+        edit(path, lambda data: data.update(finished_at=data["started_at"].replace("Z", "") + "Z"))
+        no_tables(run)
+        assert "training possible" in rules(run)
+
+    def test_a_removed_case(self, run, names):
+        (run / "records" / f"{names[0]}.json").unlink()
+        no_tables(run)
+        assert rules(run) == {"complete"}
+
+    def test_a_case_removed_everywhere_but_from_its_rounds(self, run, names):
+        (run / "records" / f"{names[0]}.json").unlink()
+        edit(run / "manifest.json", lambda data: data["cases"].pop(0))
+        path = run / "events.jsonl"
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if names[0] not in line))
+        no_tables(run)
+        assert rules(run) == {"manifest"}
+
+    @pytest.mark.parametrize("kind", ["steps", "compiled", "evaluated", "resident", "finished"])
+    def test_a_duplicated_event(self, run, names, kind):
+        path = run / "events.jsonl"
+        lines = path.read_text().splitlines(keepends=True)
+        index = next(i for i, line in enumerate(lines) if names[0] in line and f'"event":"{kind}"' in line)
+        path.write_text("".join([*lines[: index + 1], lines[index], *lines[index + 1 :]]))
+        assert "order" in rules(run)
+        assert any(f.place.line == index + 2 for f in verify(run).findings)
+
+    def test_a_removed_event(self, run, names):
+        path = run / "events.jsonl"
+        lines = path.read_text().splitlines(keepends=True)
+        index = next(i for i, line in enumerate(lines) if names[1] in line and '"event":"steps"' in line)
+        path.write_text("".join(lines[:index] + lines[index + 1 :]))
+        assert {"windows", "windows touch", "losses"} <= rules(run)
+
+    def test_losses_of_another_training(self, run, names):
+        def better(event):
+            if event["event"] == "steps":
+                event["losses"] = [struct.unpack("<f", struct.pack("<f", x / 2))[0] for x in event["losses"]]
+            if event["event"] == "evaluated":
+                event["training_loss"] /= 2
+
+        edit_events(run, names[1], better)
+        derive_again(run, names[1])
+        no_tables(run)
+        assert "losses" in rules(run)
+
+    def test_a_loss_that_is_no_float32(self, run, names):
+        edit_events(run, names[0], lambda e: e["event"] == "steps" and e["losses"].__setitem__(0, 0.1))
+        assert any("no float32" in finding.message for finding in verify(run).findings)
+
+    @pytest.mark.parametrize("name", ["table.json", "table.csv", "table.md", "table.html"])
+    def test_a_doctored_table(self, run, name):
+        path = run / name
+        if name == "table.json":
+            edit(path, lambda data: data[2].update(accuracy=0.99))
+        elif name == "table.csv":
+            with path.open(newline="") as file:
+                table = list(csv.reader(file))
+            table[1][table[0].index("images_per_second")] = "99999.0"
+            with path.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(table)
+        else:
+            path.write_text(path.read_text().replace("1.00×", "1.10×", 1))
+        (first, *_) = findings = verify(run).findings
+        assert {finding.rule for finding in findings} == {"table"}
+        assert first.place.file == name
+
+    def test_another_machine(self, run):
+        edit(run / "manifest.json", lambda data: data["machine"].update(cpu="Faster"))
+        no_tables(run)
+        assert rules(run) == {"machine"}
+
+    def test_cases_that_overlap(self, run, names):
+        edit(run / "records" / f"{names[0]}.json", lambda data: data.update(finished_at="2999-01-01T00:00:00Z"))
+        no_tables(run)
+        assert "sequence" in rules(run)
+
+    def test_more_right_answers_than_images(self, run, names):
+        edit_events(run, names[1], lambda e: e["event"] == "evaluated" and e.update(correct=513))
+        assert "answers" in rules(run)
+
+
+class TestAHostileFolder:
+    def test_a_folder_that_is_no_run(self, tmp_path):
+        with pytest.raises(StoreError, match="is not a run"):
+            verify(tmp_path)
+
+    def test_a_newer_run_asks_for_an_upgrade(self, run):
+        edit(run / "manifest.json", lambda data: data.update(schema_version=99))
+        with pytest.raises(UsageError, match=r"schema 99.*upgrade"):
+            verify(run)
+
+    def test_links_and_pipes_are_findings_and_are_not_opened(self, run, names):
+        (run / "records" / "secret.json").symlink_to("/etc/passwd")
+        os.mkfifo(run / "records" / "pipe.json")
+        path = run / "records" / f"{names[0]}.json"
+        path.rename(run.parent / "outside.json")
+        path.symlink_to(run.parent / "outside.json")
+        found = {finding.place.file: finding.rule for finding in verify(run).findings if finding.rule == "folder"}
+        assert found.keys() == {"records/secret.json", "records/pipe.json", f"records/{names[0]}.json"}
+
+    def test_odd_names(self, run):
+        (run / "records" / "a\nb\x1b[31m.json").write_text("{}")
+        (run / b"\xff".decode("utf-8", "surrogateescape")).write_text("")
+        odd = [finding for finding in verify(run).findings if finding.rule == "folder"]
+        assert len(odd) == 2
+        assert all(str(finding).isprintable() for finding in odd)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "{", "[]", "null",
+         "[" * 50_000, '{"a":' * 50 + "1" + "}" * 50, '{"a": NaN}', '{"a": 1, "a": 1}', "9" * 9999],
+    )  # fmt: skip
+    @pytest.mark.parametrize("name", ["manifest.json", "events.jsonl", "record", "table.json"])
+    def test_what_is_no_run_is_a_finding(self, run, names, name, text):
+        path = run / (f"records/{names[0]}.json" if name == "record" else name)
+        path.write_text(text)
+        findings = verify(run).findings
+        assert path.relative_to(run).as_posix() in {finding.place.file for finding in findings} or text == ""
+        assert findings
+
+    def test_a_file_that_is_too_large(self, run, names):
+        with (run / "records" / f"{names[0]}.json").open("wb") as file:
+            file.truncate(65 * 2**20)
+        assert any("larger than 64 MiB" in finding.message for finding in verify(run).findings)
+
+    def test_a_key_that_is_there_twice(self, run, names):
+        path = run / "records" / f"{names[0]}.json"
+        path.write_text(path.read_text().replace('"status":', '"status": "ok",\n "status":', 1))
+        assert any("'status' is there twice" in finding.message for finding in verify(run).findings)
+
+    def test_a_number_that_is_written_as_text(self, run, names):
+        edit(run / "records" / f"{names[0]}.json", lambda data: data["summary"].update(trained_images="896"))
+        assert any("not written as it is read" in finding.message for finding in verify(run).findings)
+
+
+def numbers(value, path=()):
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from numbers(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from numbers(each, (*path, index))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield path
+
+
+def shown(folder):
+    """Every figure that a table shows."""
+    table = rows(Store.open(folder).records(), "run")
+    return render(table, "json") + render(table, "github", "mode=graph") + render(table, "terminal", "mode=graph")
+
+
+@pytest.fixture(scope="module")
+def bare(honest_run, tmp_path_factory):
+    """The honest run without tables, and its figures."""
+    folder = shutil.copytree(honest_run, tmp_path_factory.mktemp("bare") / "run")
+    no_tables(folder)
+    return folder, shown(folder)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_single_number_that_is_edited_is_caught_or_changes_no_figure(bare, data):
+    folder, before = bare
+    files = [folder / "manifest.json", folder / "events.jsonl", *sorted((folder / "records").iterdir())]
+    path = data.draw(st.sampled_from(files), "file")
+    original = path.read_text()
+    lines = original.splitlines() if path.suffix == ".jsonl" else [original]
+    number = data.draw(st.integers(0, len(lines) - 1), "line")
+    value = json.loads(lines[number])
+    places = list(numbers(value))
+    if not places:
+        return
+    at = data.draw(st.sampled_from(places), "place")
+    holder = value
+    for key in at[:-1]:
+        holder = holder[key]
+    old = holder[at[-1]]
+    near = st.sampled_from([old + 1, old - 1, old * 2, old / 2, old * (1 + 2**-52), -old, 0, 1.0])
+    new = data.draw(near | st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 2**40), "value")
+    holder[at[-1]] = new
+    lines[number] = json.dumps(value)
+    try:
+        path.write_text("\n".join(lines) + "\n")
+        if new == old and type(new) is type(old):
+            assert verify(folder).findings == []
+            return
+        if path.name == "events.jsonl":
+            assert verify(folder).findings, "an event is raw: each number in it is witnessed"
+            return
+        try:
+            caught = bool(verify(folder).findings)
+        except UsageError:
+            return  # a newer schema: nothing is shown either
+        assert caught or shown(folder) == before
+    finally:
+        path.write_text(original)
+
+
+def test_the_arithmetic_is_that_of_the_layers():
+    assert limits.forward_flops() == 833_040
+    assert limits.training_flops() == 2_263_920
+    card = describe().model_copy(update={"usable_cores": 2, "instruction_sets": ("avx", "avx2")})
+    assert limits.peak_flops(card, DeviceTarget.CPU) == 2 * 6.5e9 * 32
+    assert limits.peak_flops(card.model_copy(update={"instruction_sets": ()}), DeviceTarget.CPU) == 2 * 6.5e9 * 64
+    assert limits.peak_flops(card, DeviceTarget.GPU) > 1e15
+
+
+def test_the_known_digests_are_those_of_the_data(digits):
+    assert KNOWN["digits"] == digits.card
+
+
+def test_the_known_digest_of_mnist(mnist):
+    assert KNOWN["mnist"] == mnist.card
+
+
+def test_every_rule_says_what_it_demands():
+    assert all(rule.__doc__ and rule.__doc__.endswith(".") for rule in CASE_RULES.values())
+    assert len(set(CASE_RULES)) == len(CASE_RULES) > 20
