@@ -21,6 +21,27 @@ from lenet.events import MAX_LINE_BYTES, Event, parse
 BLOCK_BYTES = 1 << 16
 
 
+def line_of(case_id: str, attempt: str, event: Mapping[str, Any]) -> str:
+    """A line of the log, without its end. An attempt that has no name is left out."""
+    named = {"case_id": case_id, "attempt": attempt} if attempt else {"case_id": case_id}
+    return json.dumps({**named, **event}, separators=(",", ":"), allow_nan=False)
+
+
+def opened(content: Any) -> tuple[str, str, dict[str, Any]]:
+    """Case, attempt and event of what a line says; the event is for `lenet.events.parse` to judge.
+
+    Raises:
+        ValueError: it is not a line of the log.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("not an object")
+    event = dict(content)
+    case_id, attempt = event.pop("case_id", None), event.pop("attempt", "")
+    if not (isinstance(case_id, str) and isinstance(attempt, str)):
+        raise ValueError("case_id or attempt is no text")
+    return case_id, attempt, event
+
+
 class EventLog:
     """The log at `path`. One process writes it (the store's lock sees to that), any number read."""
 
@@ -34,8 +55,7 @@ class EventLog:
         Raises:
             StoreError: it cannot be written.
         """
-        named = {"case_id": case_id, "attempt": attempt} if attempt else {"case_id": case_id}
-        line = json.dumps({**named, **event}, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        line = line_of(case_id, attempt, event).encode() + b"\n"
         try:
             with self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
                 if not self._mended:
@@ -102,11 +122,8 @@ class EventLog:
                         continue
                     place = f"{self._path}, line {number}"
                     try:
-                        content = json.loads(line)
-                        name, attempt = content.pop("case_id"), content.pop("attempt", "")
-                        if not (isinstance(name, str) and isinstance(attempt, str)):
-                            raise ValueError("a name is no text")
-                    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+                        name, attempt, content = opened(json.loads(line))
+                    except (ValueError, RecursionError) as error:
                         raise StoreError(f"{place} is no event: the run is damaged") from error
                     if name == case_id:
                         yield place, attempt, content

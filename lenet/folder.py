@@ -13,6 +13,9 @@ MOST_FILES = 100_000
 MOST_BYTES = 4 * 2**30
 """Largest event log that is read, and largest other file that is not called odd."""
 
+OURS = frozenset({".lock"})
+"""Files that a run has beside what it says: never opened, never odd."""
+
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,199}")
 
 
@@ -75,6 +78,8 @@ def look(root: Path) -> Folder:
                 found.odd.append((inside or ".", f"the folder holds more than {MOST_FILES} files"))
                 return found
             name = f"{inside}/{entry.name}" if inside else entry.name
+            if name in OURS:
+                continue
             if not PLAIN_NAME.fullmatch(entry.name):
                 found.odd.append((ascii(name)[1:-1], "is no name that a run gives a file"))
                 continue

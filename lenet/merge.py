@@ -29,7 +29,8 @@ from lenet import folder as folders
 from lenet.case import Case
 from lenet.durable import MAX_FILE_BYTES, write_atomically
 from lenet.errors import StoreError
-from lenet.events import MAX_LINE_BYTES, Event, parse
+from lenet.eventlog import line_of, opened
+from lenet.events import MAX_LINE_BYTES, parse
 from lenet.record import Record
 from lenet.store import EVENTS, MANIFEST, RUNS, Manifest, run_folders
 
@@ -154,22 +155,16 @@ def _streams(listing: folders.Folder, name: str, cases: dict[str, Case]) -> dict
     try:
         for number, line in enumerate(listing.lines(name, MAX_LINE_BYTES), 1):
             try:
-                case_id, event = _event(line)
-            except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+                case_id, attempt, written = opened(json.loads(line))
+                event = parse(json.dumps(written).encode())
+            except (ValueError, RecursionError) as error:
                 raise StoreError(f"{listing.root / name}, line {number} is no event: see lenet-bench verify") from error
             if case_id not in cases:
                 raise StoreError(f"{listing.root / name}, line {number} is of no case that its run lists")
-            told = {"case_id": case_id, **event.model_dump(mode="json")}
-            found.setdefault(case_id, []).append(json.dumps(told, separators=(",", ":"), allow_nan=False))
+            found.setdefault(case_id, []).append(line_of(case_id, attempt, event.model_dump(mode="json")))
     except OSError as error:
         raise _damaged(listing.root / name, error) from error
     return {case_id: tuple(lines) for case_id, lines in found.items()}
-
-
-def _event(line: bytes) -> tuple[str, Event]:
-    content = json.loads(line)
-    case_id = content.pop("case_id")
-    return str(case_id), parse(json.dumps(content).encode())
 
 
 def _damaged(path: Path, error: Exception) -> StoreError:

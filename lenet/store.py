@@ -220,11 +220,9 @@ class Store:
         Raises:
             StoreError: it cannot be written.
         """
-        new = [case for case in dict.fromkeys(cases) if case.id not in self._by_id]
-        manifest = self.manifest.model_copy(update={"cases": (*self.manifest.cases, *new)})
-        write_atomically(self.path / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
-        self.manifest = manifest
-        self._by_id |= {case.id: case for case in new}
+        every = tuple(dict.fromkeys((*self.manifest.cases, *cases)))
+        self.manifest = self.manifest.model_copy(update={"cases": every})
+        self._write_manifest()
 
     def append_event(self, case: Case, event: Mapping[str, Any], attempt: str = "") -> None:
         """Add a line to the event log. `attempt` is that of the record which these events will give.

@@ -15,20 +15,21 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from lenet import __version__, folder
-from lenet.analysis.verification import Attempt, Evidence, Finding, Numbered, Place, attempts, judge
+from lenet.analysis.verification import Attempt, Evidence, Finding, Numbered, Place, attempts, judge, own_attempt
 from lenet.analysis.verification import run as rules
 from lenet.analysis.verification.document import Document, difference, document, load
 from lenet.case import Case, Frozen
 from lenet.durable import MAX_FILE_BYTES
 from lenet.errors import StoreError, UsageError
+from lenet.eventlog import opened
 from lenet.events import MAX_LINE_BYTES, Started, parse
 from lenet.record import SCHEMA_VERSION, Record
 from lenet.report import render, rows
 from lenet.report.table import Format
 from lenet.store import EVENTS, MANIFEST, Manifest
 
-BASELINE = re.compile(r"speed-up over ([A-Za-z0-9_=.,+@ -]{1,200}?) *(?:\||</th>)")
-"""The baseline that a shown table names in its head."""
+BASELINE = re.compile(r"Speed-up: over ([A-Za-z0-9_=.,+@ \\-]{1,200}?), all else equal")
+"""The baseline that a shown table names below it; Markdown escapes its underscores."""
 
 M = TypeVar("M", bound=Frozen)
 
@@ -116,19 +117,17 @@ class _Reader:
 
     def _event(self, number: int, line: bytes) -> tuple[str, Numbered | None]:
         try:
-            written = load(line.decode())
-            case_id = str(written.pop("case_id"))
+            case_id, attempt, written = opened(load(line.decode()))
             event = parse(json.dumps(written).encode())
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            what = "case_id" if isinstance(error, KeyError) else _first(error)
-            self.found("schema", EVENTS, number, f"is no event: {what}")
+        except ValueError as error:
+            self.found("schema", EVENTS, number, f"is no event: {_first(error)}")
             return "", None
         at = difference(written, event.model_dump(mode="json"))
         if at is not None:
             self.found("schema", EVENTS, number, f"{_path(at)} is not written as it is read")
         if not line.endswith(b"\n"):
             self.found("schema", EVENTS, number, "is cut short")
-        return case_id, Numbered(number, event)
+        return case_id, Numbered(number, event, attempt)
 
 
 def _path(parts: Sequence[str | int]) -> str:
@@ -183,7 +182,7 @@ def _judge(reader: _Reader, manifest: Manifest, logged: dict[str, list[Attempt]]
             evidence.append(_evidence(manifest, case, read, name, logged.get(case.id, [])))
     for case_id in sorted(cases.keys() & logged.keys()):
         if len(logged[case_id]) > 1:
-            verdict.remarks.append(f"{case_id}: {len(logged[case_id])} workers began it; the last one counts")
+            verdict.remarks.append(f"{case_id}: {len(logged[case_id])} workers began it; that of its record counts")
     verdict.cases = len(recorded)
     verdict.findings += rules.complete(manifest, recorded, logged)
     verdict.findings += rules.sequence(manifest, evidence)
@@ -205,7 +204,7 @@ def _evidence(
         document=read[1],
         file=file,
         log=EVENTS,
-        attempt=logged[-1] if logged else Attempt(),
+        attempt=own_attempt(logged, read[0]),
     )
 
 
@@ -226,7 +225,7 @@ def _tables(reader: _Reader, records: Sequence[Record]) -> None:
         if name in reader.folder.files and (text := reader.text(name)) is not None:
             baseline = BASELINE.search(text)
             try:
-                own = derive(form, baseline[1] if baseline else None)("")
+                own = derive(form, baseline[1].replace("\\", "") if baseline else None)("")
             except UsageError as error:
                 reader.found("table", name, None, f"names a baseline that no row is: {error}")
                 continue

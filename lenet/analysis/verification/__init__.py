@@ -4,7 +4,7 @@ Nothing is executed and nothing is repaired. A figure is refused where it is not
 give. Where only a clock's own rounding lies between two sums, that rounding is the tolerance (`clock.py`).
 """
 
-from lenet.analysis.verification.evidence import Attempt, Evidence, Finding, Numbered, Place, attempts
+from lenet.analysis.verification.evidence import Attempt, Evidence, Finding, Numbered, Place, attempts, own_attempt
 from lenet.analysis.verification.rules import CASE_RULES, judge
 
-__all__ = ["CASE_RULES", "Attempt", "Evidence", "Finding", "Numbered", "Place", "attempts", "judge"]
+__all__ = ["CASE_RULES", "Attempt", "Evidence", "Finding", "Numbered", "Place", "attempts", "judge", "own_attempt"]

@@ -42,6 +42,8 @@ class Numbered:
 
     line: int
     event: Event
+    attempt: str = ""
+    """The attempt that the line names, if it does."""
 
 
 E = TypeVar("E", bound=Event)
@@ -52,6 +54,11 @@ class Attempt:
     """The events of one worker, in order."""
 
     numbered: tuple[Numbered, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What its lines call it; empty in logs of older versions."""
+        return self.numbered[0].attempt if self.numbered else ""
 
     def of(self, kind: type[E]) -> list[tuple[int, E]]:
         """The events of one kind, with their lines."""
@@ -101,11 +108,17 @@ def attempts(events: Sequence[Numbered]) -> list[Attempt]:
     parts: list[list[Numbered]] = []
     ended = True
     for each in events:
-        if ended or isinstance(each.event, Started):
+        if ended or isinstance(each.event, Started) or parts[-1][-1].attempt != each.attempt:
             parts.append([])
         parts[-1].append(each)
         ended = isinstance(each.event, Finished | Failed)
     return [Attempt(tuple(part)) for part in parts]
+
+
+def own_attempt(logged: Sequence[Attempt], record: Record) -> Attempt:
+    """The attempt that the record is of: the one it names, else the last."""
+    named = [each for each in logged if each.name == record.attempt]
+    return named[-1] if named else Attempt()
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,7 @@ class Evidence:
     log: str
     """The event log's file."""
     attempt: Attempt = field(default_factory=Attempt)
-    """The worker that the record is of: the last one in the log."""
+    """The worker that the record is of."""
 
     def at(self, *path: str | int) -> Place:
         """The line of the record that `path` stands on."""
@@ -143,4 +156,16 @@ class Evidence:
 Violations = Iterator[tuple[Place, str]]
 Rule = Callable[[Evidence], Violations]
 
-__all__ = ["Attempt", "Document", "Evidence", "Finding", "Numbered", "Path", "Place", "Rule", "Violations", "attempts"]
+__all__ = [
+    "Attempt",
+    "Document",
+    "Evidence",
+    "Finding",
+    "Numbered",
+    "Path",
+    "Place",
+    "Rule",
+    "Violations",
+    "attempts",
+    "own_attempt",
+]
