@@ -18,7 +18,17 @@ import psutil
 
 from lenet.case import DeviceTarget, Frozen
 
-PACKAGES = ("mindspore", "numpy", "pandas", "scipy", "pydantic", "pytest-benchmark", "scikit-learn", "lenet-bench")
+PACKAGES = (
+    "mindspore",
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "pydantic",
+    "pytest-benchmark",
+    "scikit-learn",
+    "lenet-bench",
+)
 VARIABLES = re.compile(
     r"^(OMP|ONEDNN|DNNL|MKL|OPENBLAS|KMP|MS|GLOG|ASCEND|HCCL|NCCL)_|^(CUDA_VISIBLE_DEVICES|GLOG_v|CUDA_HOME)$"
 )
