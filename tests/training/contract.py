@@ -1,4 +1,5 @@
-"""What any trainer must do, as a test class. A trainer's tests subclass it and say which trainer and which case.
+"""What any trainer must do, as a test class. A trainer's tests subclass it and say which trainer and which case,
+and its module imports the fixtures `found` and `by_hand` too.
 
 Everything that the class looks at was done in a child process: this process imports no framework.
 """
@@ -34,28 +35,31 @@ def child(job, *arguments, environment=None):
     return json.loads(Path(arguments[-1]).read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="class")
+def found(request, digits, tmp_path_factory):
+    """What the trainer of the test class did."""
+    case = request.cls.case.model_copy(update={"dataset": "digits"})
+    return driven(request.cls.trainer, case, digits.folder, tmp_path_factory.mktemp("contract") / "found.json")
+
+
+@pytest.fixture(scope="module")
+def by_hand(digits, tmp_path_factory):
+    """The reference: what the trainer in `hand.py` does, which shares nothing with any framework."""
+    case = Case(dataset="digits")
+    return driven("hand:HandTrainer", case, digits.folder, tmp_path_factory.mktemp("by-hand") / "found.json")
+
+
+def driven(trainer, case, folder, out):
+    """What the contract's job found of that trainer."""
+    spoken = case.model_dump_json()
+    return child("contract", trainer, spoken, folder, STEPS, out, environment=case.profile.environment)
+
+
 class TrainerContract:
     """Subclass it as `Test...` with `case`, and `trainer` where it is not the case's framework's own."""
 
     case: Case
     trainer = "-"
-
-    @pytest.fixture(scope="class")
-    def found(self, request, digits, tmp_path_factory):
-        cls = request.cls
-        case = cls.case.model_copy(update={"dataset": "digits"})
-        out = tmp_path_factory.mktemp("contract") / "found.json"
-        environment = case.profile.environment
-        return child(
-            "contract", cls.trainer, case.model_dump_json(), digits.folder, STEPS, out, environment=environment
-        )
-
-    @pytest.fixture(scope="session")
-    def by_hand(self, digits, tmp_path_factory):
-        """The reference: what the trainer in `hand.py` does, which shares nothing with any framework."""
-        out = tmp_path_factory.mktemp("by-hand") / "found.json"
-        case = Case(dataset="digits")
-        return child("contract", "hand:HandTrainer", case.model_dump_json(), digits.folder, STEPS, out)
 
     def test_it_says_what_it_runs_on(self, found):
         assert all(found["software"][name] for name in ("framework_version", "python_version", "numpy_version"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from contract import TrainerContract
+from contract import TrainerContract, by_hand, found
 
 from lenet.case import Case, Mode, Pipeline, RuntimeProfile
+
+__all__ = ["by_hand", "found"]  # fixtures
 
 FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
 
