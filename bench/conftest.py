@@ -41,9 +41,11 @@ class Session:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lenet-bench")
     group.addoption("--preset", default="quick", help="the matrix: quick, standard, full (default: quick)")
+    group.addoption("--framework", help="frameworks, with commas: mindspore,pytorch")
     group.addoption("--device", help="device targets, with commas: cpu,gpu,ascend")
     group.addoption("--mode", help="modes, with commas: pynative,graph,jit")
     group.addoption("--batch-size", help="batch sizes, with commas")
+    group.addoption("--pipeline", help="pipelines, with commas: tutorial,cached")
     group.addoption("--profile", help="runtime profiles, with commas")
     group.addoption("--epochs", type=int, help="train that many whole epochs")
     group.addoption("--dataset", default="auto", help="mnist, digits, or auto: mnist where it can be had")
@@ -64,9 +66,11 @@ def _session(config: pytest.Config) -> Session:
         raise UsageError(f"--dataset {option('dataset')}: choose auto, mnist or digits")
     matrix = override(
         load_preset(option("preset")),
+        framework=option("framework"),
         device=option("device"),
         mode=option("mode"),
         batch_size=option("batch_size"),
+        pipeline=option("pipeline"),
         profile=option("profile"),
         epochs=option("epochs"),
         dataset=option("dataset"),

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lenet.frameworks import ABILITIES, Framework
+
 MINDSPORE_UNSET_SEED = 5489
 """The seed that MindSpore's data engine reads as "no seed": every run would see another order."""
 
@@ -35,12 +37,6 @@ class Frozen(BaseModel):
     """Base of every value here: immutable, closed to unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Framework(str, Enum):
-    """The library that carries the workload out."""
-
-    MINDSPORE = "mindspore"
 
 
 class DeviceTarget(str, Enum):
@@ -70,6 +66,13 @@ class Mode(str, Enum):
             Mode.GRAPH: "Graph (functional step)",
             Mode.JIT: "jit (whole step)",
         }[self]
+
+
+class Pipeline(str, Enum):
+    """Where the batches come from: made anew in every pass, or made once and held (`lenet.training.pipeline`)."""
+
+    TUTORIAL = "tutorial"
+    CACHED = "cached"
 
 
 class Hyperparameters(Frozen):
@@ -104,6 +107,11 @@ class RuntimeProfile(Frozen):
         if self.onednn_isa is None:
             return {}
         return {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is set otherwise than as installed."""
+        return self.model_dump(exclude={"name"}, exclude_defaults=True)
 
     @classmethod
     def parse(cls, text: str) -> RuntimeProfile:
@@ -154,11 +162,23 @@ class Case(Frozen):
     mode: Mode = Mode.GRAPH
     dataset: str = Field(default="mnist", min_length=1, max_length=120)
     """`mnist`, `digits`, or `FOLDER@DIGEST` for other data of MNIST's shape."""
+    pipeline: Pipeline = Pipeline.TUTORIAL
     profile: RuntimeProfile = RuntimeProfile()
     world_size: Literal[1] = 1
     repetition: int = Field(default=0, ge=0)
     hyperparameters: Hyperparameters = Hyperparameters()
     plan: Plan = Plan()
+
+    @model_validator(mode="after")
+    def _the_framework_can(self) -> Case:
+        if (why := self.refusal(self.framework, self.device_target, self.mode, self.profile)) is not None:
+            raise ValueError(f"{self.framework.value} cannot carry that out: {why}")
+        return self
+
+    @staticmethod
+    def refusal(framework: Framework, target: DeviceTarget, mode: Mode, profile: RuntimeProfile) -> str | None:
+        """Why the framework has no such case, as half a sentence; None when it has."""
+        return ABILITIES[framework].refusal(target.value, mode.value, profile.settings)
 
     @property
     def id(self) -> str:
@@ -169,13 +189,21 @@ class Case(Frozen):
         chosen = self.model_dump(mode="json", exclude_defaults=True)
         canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
-        return f"{self.device_target.value.lower()}-{self.mode.value}-b{self.hyperparameters.batch_size}-{digest}"
+        words = [self.device_target.value.lower(), self.mode.value, f"b{self.hyperparameters.batch_size}", digest]
+        if self.framework is not Framework.MINDSPORE:
+            words.insert(0, self.framework.value)
+        return "-".join(words)
 
     @property
     def label(self) -> str:
         """The case in words, for progress lines."""
-        words = [self.framework_version] if self.framework_version else []
-        words += [self.device_target.value, self.mode.value, f"batch {self.hyperparameters.batch_size}"]
+        words = [self.device_target.value, self.mode.value, f"batch {self.hyperparameters.batch_size}"]
+        if self.framework_version is not None:
+            words.insert(0, self.framework_version)
+        if self.framework is not Framework.MINDSPORE:
+            words.insert(0, self.framework.value)
+        if self.pipeline is not Pipeline.TUTORIAL:
+            words.append(f"{self.pipeline.value} pipeline")
         if self.profile.name != "default":
             words.append(self.profile.name)
         words.append(f"seed {self.hyperparameters.seed}")
@@ -202,6 +230,7 @@ class Matrix(Frozen):
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
     batch_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32,)
     datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
+    pipelines: Annotated[tuple[Pipeline, ...], Field(min_length=1)] = (Pipeline.TUTORIAL,)
     profiles: Annotated[tuple[RuntimeProfile, ...], Field(min_length=1)] = (RuntimeProfile(),)
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
     repeat: int = Field(default=1, ge=1, le=1000)
@@ -218,26 +247,26 @@ class Matrix(Frozen):
 
     @model_validator(mode="after")
     def _every_case_is_valid_and_single(self) -> Matrix:
-        for values in (
-            self.versions,
-            self.device_targets,
-            self.modes,
-            self.batch_sizes,
-            self.datasets,
-            self.profiles,
-            self.seeds,
-        ):
+        axes = (
+            *(self.frameworks, self.versions or (None,), self.device_targets, self.modes, self.batch_sizes),
+            *(self.datasets, self.pipelines, self.profiles, self.seeds),
+        )
+        for values in axes:
             _unique(values)
-        axes = (*(self.frameworks, self.device_targets, self.modes, self.batch_sizes), *(self.datasets, self.profiles))
-        if (count := math.prod(map(len, (*axes, self.seeds))) * self.repeat) > MAX_CASES:
+        if (count := math.prod(map(len, axes)) * self.repeat) > MAX_CASES:
             raise ValueError(f"the matrix spans {count:,} cases, and at most {MAX_CASES:,} are carried out in one run")
-        self.cases()
+        cases = self.cases()
+        for framework in self.frameworks:
+            if not any(case.framework is framework for case in cases):
+                why = Case.refusal(framework, self.device_targets[0], self.modes[0], self.profiles[0])
+                raise ValueError(f"{framework.value} can carry nothing of this matrix out: {why}")
         return self
 
     @property
     def span(self) -> str:
         """The axes in words, for the head of a run."""
         words = [
+            *([", ".join(each.value for each in self.frameworks)] if self.frameworks != (Framework.MINDSPORE,) else []),
             ", ".join(each.value for each in self.device_targets),
             ", ".join(each.value for each in self.modes),
             f"batch {', '.join(map(str, self.batch_sizes))}",
@@ -247,6 +276,8 @@ class Matrix(Frozen):
         ]
         if self.versions:
             words.insert(0, ", ".join(self.versions))
+        if self.pipelines != (Pipeline.TUTORIAL,):
+            words.append(f"{', '.join(each.value for each in self.pipelines)} pipeline")
         if self.repeat > 1:
             words.append(f"{self.repeat} processes each")
         if self.plan.epochs is not None:
@@ -254,7 +285,10 @@ class Matrix(Frozen):
         return " × ".join(words)
 
     def cases(self) -> list[Case]:
-        """Every case, in rounds: all cases of one repetition before the next, so that slow drift hits all alike."""
+        """Every case, in rounds: all cases of one repetition before the next, so that slow drift hits all alike.
+
+        A point that has no meaning in its framework (a mode or a setting that is not its own) is no case.
+        """
         return [
             Case(
                 framework=framework,
@@ -262,6 +296,7 @@ class Matrix(Frozen):
                 device_target=device_target,
                 mode=mode,
                 dataset=dataset,
+                pipeline=pipeline,
                 profile=profile,
                 repetition=repetition,
                 hyperparameters=Hyperparameters(
@@ -269,15 +304,20 @@ class Matrix(Frozen):
                 ),
                 plan=self.plan,
             )
-            for repetition, seed, dataset, framework, version, device_target, profile, batch_size, mode in product(
+            for (
+                *(repetition, seed, dataset, framework, version, device_target, pipeline),
+                *(profile, batch_size, mode),
+            ) in product(
                 range(self.repeat),
                 self.seeds,
                 self.datasets,
                 self.frameworks,
                 self.versions or (None,),
                 self.device_targets,
+                self.pipelines,
                 self.profiles,
                 self.batch_sizes,
                 self.modes,
             )
+            if Case.refusal(framework, device_target, mode, profile) is None
         ]

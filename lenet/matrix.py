@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from enum import Enum
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -11,8 +12,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from lenet.case import DeviceTarget, Matrix, Mode
+from lenet.case import DeviceTarget, Matrix, Mode, Pipeline
 from lenet.errors import UsageError
+from lenet.frameworks import Framework
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,11 +77,13 @@ def load_file(path: Path) -> Matrix:
 def override(
     matrix: Matrix,
     *,
+    framework: str | None = None,
     device: str | None = None,
     mode: str | None = None,
     batch_size: str | None = None,
     epochs: int | None = None,
     dataset: str | None = None,
+    pipeline: str | None = None,
     profile: str | None = None,
     seed: str | None = None,
     repeat: int | None = None,
@@ -91,16 +95,20 @@ def override(
         UsageError: an unknown or impossible value.
     """
     data = matrix.model_dump()
+    if framework is not None:
+        data["frameworks"] = _list("--framework", framework, lambda text: _member(text, Framework))
     if device is not None:
         data["device_targets"] = _list("--device", device, _device)
     if mode is not None:
-        data["modes"] = _list("--mode", mode, lambda text: _choice(text.lower(), [each.value for each in Mode]))
+        data["modes"] = _list("--mode", mode, lambda text: _member(text, Mode))
     if batch_size is not None:
         data["batch_sizes"] = _list("--batch-size", batch_size, _whole)
     if seed is not None:
         data["seeds"] = _list("--seed", seed, _whole)
     if dataset is not None:
         data["datasets"] = _list("--dataset", dataset, str)
+    if pipeline is not None:
+        data["pipelines"] = _list("--pipeline", pipeline, lambda text: _member(text, Pipeline))
     if profile is not None:
         data["profiles"] = _list("--profile", profile, str)
     if versions is not None:
@@ -114,7 +122,10 @@ def override(
 
 def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
     """`changed` under a name of its own where it is no longer what the name and description of `matrix` say."""
-    described = ("versions", "modes", "batch_sizes", "profiles", "seeds", "repeat", "plan")
+    described = (
+        *("frameworks", "versions", "modes", "batch_sizes", "pipelines", "profiles"),
+        *("seeds", "repeat", "plan"),
+    )
     if all(getattr(matrix, field) == getattr(changed, field) for field in described):
         return changed
     return changed.model_copy(update={"name": f"{matrix.name[:56]}-changed", "description": ""})
@@ -123,6 +134,10 @@ def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
 def _device(text: str) -> str:
     names = {each.value.lower(): each.value for each in DeviceTarget}
     return names[_choice(text.lower(), list(names))]
+
+
+def _member(text: str, axis: type[Enum]) -> str:
+    return _choice(text.lower(), [str(each.value) for each in axis])
 
 
 def _choice(text: str, choices: list[str]) -> str:

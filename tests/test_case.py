@@ -34,11 +34,16 @@ class TestId:
             )
             assert other.stdout.strip() == Case().id
 
+    def test_axes_that_came_later_left_it_as_it_was(self):
+        assert Case().id == "cpu-graph-b32-44136fa355"
+
     def test_every_field_is_in_it(self):
         others = [
             Case(mode=Mode.JIT),
             Case(device_target=DeviceTarget.GPU),
             Case(dataset="digits"),
+            Case(framework="pytorch", mode=Mode.PYNATIVE),
+            Case(pipeline="cached"),
             Case(profile=RuntimeProfile(name="x", operator_threads=1)),
             Case(profile=RuntimeProfile(name="x", operator_threads=2)),
             Case(repetition=1),
@@ -82,6 +87,10 @@ class TestRefused:
     def test_plan(self, values):
         with pytest.raises(ValidationError):
             Plan(**values)
+
+    def test_a_case_that_its_framework_cannot_carry_out(self):
+        with pytest.raises(ValidationError, match="pytorch cannot carry that out: its modes are pynative, not graph"):
+            Case(framework="pytorch", mode=Mode.GRAPH)
 
     def test_a_case_does_not_change(self):
         with pytest.raises(ValidationError):

@@ -118,7 +118,41 @@ class TestOverride:
             override(load_preset("quick"), **values)
         assert "\n" not in str(error.value)
 
-    @given(st.text(max_size=30), st.sampled_from(["device", "mode", "batch_size", "seed", "profile", "dataset"]))
+    def test_frameworks_run_what_they_can_and_nothing_else(self):
+        changed = override(
+            load_preset("quick"), framework="mindspore,pytorch", profile="default,dataset_workers=1", batch_size="32"
+        )
+        cases = [(case.framework.value, case.mode.value, case.profile.name) for case in changed.cases()]
+        assert [each for each in cases if each[0] == "pytorch"] == [("pytorch", "pynative", "default")]
+        assert len(cases) == 3 * 2 + 1
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"mode": "graph"}, "pytorch can carry nothing of this matrix out: its modes are pynative, not graph"),
+            ({"device": "ascend", "mode": "pynative"}, "its device targets are CPU, GPU, not Ascend"),
+            ({"profile": "dataset_workers=1", "mode": "pynative"}, "profile setting dataset_workers has no meaning"),
+            (
+                {"mode": "pynative", "pipeline": "fast"},
+                "--pipeline: unknown value 'fast', choose from tutorial, cached",
+            ),
+            ({"framework": "keras"}, "--framework: unknown value 'keras', choose from mindspore, pytorch"),
+        ],
+        ids=str,
+    )
+    def test_what_a_framework_cannot_do_is_refused_in_one_sentence(self, values, words):
+        with pytest.raises(UsageError, match=words) as error:
+            override(load_preset("quick"), **{"framework": "mindspore,pytorch", **values})
+        assert "\n" not in str(error.value)
+
+    def test_pipelines_are_an_axis(self):
+        cases = override(load_preset("quick"), pipeline="tutorial,cached", mode="graph", batch_size="32").cases()
+        assert [case.pipeline.value for case in cases] == ["tutorial", "cached"]
+
+    @given(
+        st.text(max_size=30),
+        st.sampled_from(["device", "mode", "batch_size", "seed", "profile", "dataset", "framework", "pipeline"]),
+    )
     def test_any_text_is_a_matrix_or_a_usage_error(self, text, option):
         complaint = ""
         try:

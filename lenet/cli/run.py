@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def run(
     preset: Annotated[str | None, typer.Option(help="A named matrix: quick (default), standard, full.")] = None,
     matrix: Annotated[Path | None, typer.Option(help="A matrix as a TOML file.")] = None,
+    framework: Annotated[str | None, typer.Option(help="mindspore,pytorch")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu,gpu,ascend, or auto: those this machine seems to have.")
     ] = None,
@@ -35,6 +36,9 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Train that many whole epochs, judged after each.")] = None,
     dataset: Annotated[str | None, typer.Option(help="mnist, digits, or auto: mnist where it can be had.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="A folder with data of MNIST's shape.")] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="tutorial, or cached: decoded once, with the same values in the same order.")
+    ] = None,
     profile: Annotated[
         str | None, typer.Option(help="default, or settings as onednn_isa=AVX2+launch_blocking.")
     ] = None,
@@ -80,11 +84,13 @@ def run(
     spanning = {
         "preset": preset,
         "matrix": matrix,
+        "framework": framework,
         "device": device,
         "mode": mode,
         "batch-size": batch_size,
         "epochs": epochs,
         "dataset": dataset,
+        "pipeline": pipeline,
         "profile": profile,
         "seed": seed,
         "repeat": repeat,
@@ -113,11 +119,13 @@ def run(
             device = "auto"
         chosen = override(
             chosen,
+            framework=framework,
             device=",".join(present_devices()) if device == "auto" else device,
             mode=mode,
             batch_size=batch_size,
             epochs=epochs,
             dataset=dataset,
+            pipeline=pipeline,
             profile=profile,
             seed=seed,
             repeat=repeat,

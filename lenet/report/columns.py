@@ -113,6 +113,7 @@ COLUMNS: tuple[Column, ...] = (
     _axis("device_target", "device", always=True),
     Column("mode", lambda line: Mode(line.row.mode).label, short="mode", brief=lambda line: line.row.mode),
     Column("batch size", lambda line: str(line.row.batch_size), right=True, short="batch"),
+    _axis("pipeline", "pipeline"),
     _axis("profile", "profile", always=True),
     SPEED,
     Column("spread", _spread, right=True, short="spread"),

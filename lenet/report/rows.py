@@ -21,6 +21,7 @@ class Row(Frozen):
     mode: str
     batch_size: int
     dataset: str
+    pipeline: str
     profile: str
     world_size: int
     seed: int
@@ -66,6 +67,7 @@ AXES = (
     "mode",
     "batch_size",
     "dataset",
+    "pipeline",
     "profile",
     "world_size",
     "seed",
@@ -92,6 +94,7 @@ def _row(record: Record, measured: Sample | None, run: str) -> Row:
         mode=case.mode.value,
         batch_size=case.hyperparameters.batch_size,
         dataset=case.dataset,
+        pipeline=case.pipeline.value,
         profile=case.profile.name,
         world_size=case.world_size,
         seed=case.hyperparameters.seed,
@@ -152,12 +155,21 @@ def _judged(records: Iterable[Record], run: str) -> Iterator[Row]:
 
 
 def rows(records: Iterable[Record], run: str) -> list[Row]:
-    """A row a record, in a table's order: device, dataset, profile, batch size, mode, then the rest."""
+    """A row a record, in a table's order: device, dataset, framework, pipeline, profile, batch size, mode, the rest."""
     order = [mode.value for mode in Mode]
     return sorted(
         _judged(records, run),
         key=lambda r: (
-            *(r.run, r.device_target, r.dataset, r.profile != "default", r.profile, r.batch_size),
+            *(
+                r.run,
+                r.device_target,
+                r.dataset,
+                r.framework,
+                r.pipeline != "tutorial",
+                r.profile != "default",
+                r.profile,
+                r.batch_size,
+            ),
             *(order.index(r.mode), r.seed, r.repetition),
         ),
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
-from lenet.case import Case, Framework
+from lenet.case import Case
 from lenet.dataset import Dataset
+from lenet.frameworks import ABILITIES
 from lenet.record import Software
 
 
@@ -59,9 +63,19 @@ def build(case: Case, dataset: Dataset) -> Trainer:
 
     Raises:
         DeviceUnavailableError: the device target cannot be used on this machine.
+        ModuleNotFoundError: the framework is not installed.
     """
-    if case.framework is Framework.MINDSPORE:
-        from lenet.training.mindspore import MindSporeTrainer
+    module, _, name = ABILITIES[case.framework].trainer.partition(":")
+    trainer: Trainer = getattr(import_module(module), name)(case, dataset)
+    return trainer
 
-        return MindSporeTrainer(case, dataset)
-    raise AssertionError(f"no trainer for {case.framework}")
+
+def resident_peak_bytes() -> int | None:
+    """Peak resident memory of this process (VmHWM); None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    # ru_maxrss would be inherited over exec from a parent that was larger.
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None

@@ -7,9 +7,7 @@ step, optimiser included, as one `@ms.jit` function.
 
 from __future__ import annotations
 
-import hashlib
 import platform
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,10 @@ from mindspore.dataset import transforms, vision
 from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.dataset import Dataset
 from lenet.record import Software
-from lenet.training import DeviceUnavailableError, Judgement
+from lenet.training import DeviceUnavailableError, Judgement, resident_peak_bytes
 from lenet.training.devices import missing
+from lenet.training.initial import weights_sha256
+from lenet.training.pipeline import Batches
 
 
 class LeNet(nn.Cell):  # type: ignore[misc]
@@ -129,8 +129,12 @@ class MindSporeTrainer:
             return loss
 
         self._step = ms.jit(step) if case.mode is Mode.JIT else step
-        self._training = pipeline(dataset.folder / "train", hyper.batch_size)
-        self._test = pipeline(dataset.folder / "test", hyper.batch_size)
+        # Like the tutorial's loop, a pass makes a new iterator. With the seed set, MindSpore then gives the same order
+        # in every pass; the workload keeps that.
+        training = pipeline(dataset.folder / "train", hyper.batch_size)
+        test = pipeline(dataset.folder / "test", hyper.batch_size)
+        self._training = Batches(lambda: training.create_tuple_iterator(num_epochs=1), case.pipeline)
+        self._test = Batches(lambda: test.create_tuple_iterator(num_epochs=1), case.pipeline)
         self.software = self._software()
 
     def _software(self) -> Software:
@@ -147,19 +151,15 @@ class MindSporeTrainer:
         )
 
     def train_epoch(self) -> Iterator[Any]:
-        """One pass over the training set.
-
-        Like the tutorial's loop it makes a new iterator an epoch. With the seed set, MindSpore then gives the same
-        order every epoch; the workload keeps that.
-        """
+        """One pass over the training set."""
         self._network.set_train(True)
-        for images, labels in self._training.create_tuple_iterator(num_epochs=1):
+        for images, labels in self._training:
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:
         """Steps on the first batch, again and again."""
         self._network.set_train(True)
-        images, labels = next(self._training.create_tuple_iterator(num_epochs=1))
+        images, labels = next(iter(self._training))
         while True:
             yield self._step(images, labels)
 
@@ -178,7 +178,7 @@ class MindSporeTrainer:
         self._network.set_train(False)
         seen = correct = 0
         answers: set[int] = set()
-        for batch, labels in self._test.create_tuple_iterator(num_epochs=1):
+        for batch, labels in self._test:
             answer = self._network(batch).argmax(1).asnumpy()
             correct += int((answer == labels.asnumpy()).sum())
             answers.update(int(value) for value in np.unique(answer))
@@ -189,24 +189,13 @@ class MindSporeTrainer:
 
     def weights_sha256(self) -> str:
         """Digest over names, shapes and values of all parameters."""
-        digest = hashlib.sha256()
-        for parameter in self._network.get_parameters():
-            value = parameter.asnumpy().astype("<f4")
-            digest.update(f"{parameter.name}:{value.shape};".encode())
-            digest.update(value.tobytes())
-        return digest.hexdigest()
+        return weights_sha256((each.name, each.asnumpy()) for each in self._network.get_parameters())
 
     def peak_memory_bytes(self) -> int | None:
         """VmHWM on CPU, where MindSpore's own counter is always 0; MindSpore's counter elsewhere."""
         if self._target is not DeviceTarget.CPU:
             return int(ms.runtime.max_memory_allocated())
-        if sys.platform != "linux":
-            return None
-        # ru_maxrss would be inherited over exec from a parent that was larger.
-        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return None
+        return resident_peak_bytes()
 
     def close(self) -> None:
         """Nothing to do: MindSpore gives the device back when the process ends."""

@@ -1,0 +1,57 @@
+"""The frameworks, and what each of them can carry out: the one list that a new framework enters.
+
+The parent reads this to make a matrix and never imports what is named here; `lenet.training.build` imports it in a
+worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Framework(str, Enum):
+    """The library that carries the workload out."""
+
+    MINDSPORE = "mindspore"
+    PYTORCH = "pytorch"
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What of a matrix a framework can carry out; None is everything. Values are those of the matrix's axes."""
+
+    title: str
+    trainer: str
+    """`module:class`, imported in a worker and nowhere else."""
+    device_targets: frozenset[str] | None = None
+    modes: frozenset[str] | None = None
+    profile_settings: frozenset[str] | None = None
+
+    def refusal(self, device_target: str, mode: str, profile: Mapping[str, Any]) -> str | None:
+        """Why that point of a matrix has no meaning here, as half a sentence; None when it has one.
+
+        `profile` maps the settings that are not as installed to their values.
+        """
+        if self.device_targets is not None and device_target not in self.device_targets:
+            return f"its device targets are {', '.join(sorted(self.device_targets))}, not {device_target}"
+        if self.modes is not None and mode not in self.modes:
+            return f"its modes are {', '.join(sorted(self.modes))}, not {mode}"
+        if self.profile_settings is not None and (strange := sorted(set(profile) - self.profile_settings)):
+            return f"the profile setting {', '.join(strange)} has no meaning there"
+        return None
+
+
+ABILITIES: Mapping[Framework, Abilities] = {
+    Framework.MINDSPORE: Abilities("MindSpore", "lenet.training.mindspore:MindSporeTrainer"),
+    # Eager only: `torch.compile` needs a C++ compiler where it runs, and its step is another one on each machine.
+    Framework.PYTORCH: Abilities(
+        "PyTorch",
+        "lenet.training.torch:TorchTrainer",
+        device_targets=frozenset({"CPU", "GPU"}),
+        modes=frozenset({"pynative"}),
+        profile_settings=frozenset({"operator_threads", "dispatch_threads", "launch_blocking", "onednn_isa"}),
+    ),
+}

@@ -1,0 +1,183 @@
+"""The twin: the same workload in PyTorch, eager, from the same initial weights and on the same batches.
+
+It shares no line of mathematics with MindSpore, so where the two loss traces agree, both trainings are right. PyTorch's
+SGD with momentum and no dampening is MindSpore's Momentum: v = momentum v + g, then w = w - rate v.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lenet.case import Case, DeviceTarget, RuntimeProfile
+from lenet.dataset import Dataset
+from lenet.record import Software
+from lenet.training import DeviceUnavailableError, Judgement, resident_peak_bytes
+from lenet.training.initial import initial_weights, weights_sha256
+from lenet.training.pipeline import Arrays, Batches, evaluation_pass, training_pass
+
+
+class LeNet(nn.Module):  # type: ignore[misc]
+    """LeNet: float32 images (N, 1, 32, 32) to logits (N, 10); its parameters have MindSpore's names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 6, 5, bias=False),
+            nn.ReLU(),
+            nn.MaxPool2d(2, 2),
+            nn.Conv2d(6, 16, 5, bias=False),
+            nn.ReLU(),
+            nn.MaxPool2d(2, 2),
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, 10),
+        )
+
+    def forward(self, images: Any) -> Any:
+        """The forward pass."""
+        return self.layers(images)
+
+
+def apply_profile(profile: RuntimeProfile) -> None:
+    """The settings that PyTorch takes by call. On CPU its eager operators always block."""
+    if profile.operator_threads is not None:
+        torch.set_num_threads(profile.operator_threads)
+    if profile.dispatch_threads is not None:
+        torch.set_num_interop_threads(profile.dispatch_threads)
+    if profile.launch_blocking:
+        os.environ["CUDA_LAUNCH_BLOCKING"] = "1"  # read when CUDA starts, which nothing has done yet
+
+
+def choose_device(target: DeviceTarget) -> Any:
+    """PyTorch's device for `target`, opened.
+
+    Raises:
+        DeviceUnavailableError: PyTorch cannot use it here.
+    """
+    if target is DeviceTarget.CPU:
+        return torch.device("cpu")
+    lacking = None
+    if torch.version.cuda is None:
+        lacking = "this build of PyTorch has no CUDA: install one that has"
+    else:
+        try:
+            device = torch.device("cuda", 0)
+            torch.zeros(1, device=device).add_(1).item()
+        except RuntimeError as error:
+            lacking = " ".join(str(error).split())[:300]
+    if lacking is not None:
+        raise DeviceUnavailableError(f"PyTorch {torch.__version__} cannot use {target.value} here: {lacking}")
+    # float32 is float32 on every target.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return device
+
+
+class TorchTrainer:
+    """The workload on CPU or CUDA, operator by operator."""
+
+    def __init__(self, case: Case, dataset: Dataset) -> None:
+        hyper = case.hyperparameters
+        apply_profile(case.profile)
+        self._device = choose_device(case.device_target)
+        self._network = LeNet()
+        start = {name: torch.from_numpy(value) for name, value in initial_weights(hyper.seed).items()}
+        self._network.load_state_dict(start)
+        self._network.to(self._device)
+        self._loss = nn.CrossEntropyLoss()
+        self._optimizer = torch.optim.SGD(self._network.parameters(), lr=hyper.learning_rate, momentum=hyper.momentum)
+        training = training_pass(dataset.folder, hyper.batch_size, hyper.seed)
+        test = evaluation_pass(dataset.folder, hyper.batch_size, hyper.seed)
+        self._training = Batches(lambda: map(self._placed, training()), case.pipeline)
+        self._test = Batches(lambda: map(self._placed, test()), case.pipeline)
+        self.software = self._software()
+
+    def _software(self) -> Software:
+        details = {
+            "device": torch.cuda.get_device_name(self._device) if self._on_gpu else "CPU",
+            "operator_threads": str(torch.get_num_threads()),
+            "dispatch_threads": str(torch.get_num_interop_threads()),
+        }
+        if self._on_gpu:
+            details |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+        return Software(
+            framework_version=torch.__version__,
+            python_version=platform.python_version(),
+            numpy_version=np.__version__,
+            details=details,
+        )
+
+    @property
+    def _on_gpu(self) -> bool:
+        return bool(self._device.type == "cuda")
+
+    def _placed(self, batch: Arrays) -> tuple[Any, Any]:
+        """The batch on the device; on CPU it is the same memory."""
+        images, labels = batch
+        return torch.from_numpy(images).to(self._device), torch.from_numpy(labels).to(self._device)
+
+    def _step(self, images: Any, labels: Any) -> Any:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(self._network(images), labels)
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    def train_epoch(self) -> Iterator[Any]:
+        """One pass over the training set."""
+        self._network.train()
+        for images, labels in self._training:
+            yield self._step(images, labels)
+
+    def train_resident(self) -> Iterator[Any]:
+        """Steps on the first batch, again and again."""
+        self._network.train()
+        images, labels = next(iter(self._training))
+        while True:
+            yield self._step(images, labels)
+
+    def read(self, losses: Sequence[Any]) -> list[float]:
+        """Loss values, in one copy from the device."""
+        return [float(value) for value in torch.stack(list(losses)).tolist()]
+
+    def synchronize(self, loss: Any) -> None:
+        """Wait for CUDA; on CPU an operator that returned is done."""
+        if self._on_gpu:
+            torch.cuda.synchronize(loss.device)
+
+    def evaluate(self, images: int | None) -> Judgement:
+        """Judge the test set batch by batch."""
+        self._network.eval()
+        seen = correct = 0
+        answers: set[int] = set()
+        with torch.no_grad():
+            for batch, labels in self._test:
+                answer = self._network(batch).argmax(1)
+                correct += int((answer == labels).sum())
+                answers.update(answer.unique().tolist())
+                seen += len(answer)
+                if images is not None and seen >= images:
+                    break
+        return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
+
+    def weights_sha256(self) -> str:
+        """Digest over names, shapes and values of all parameters."""
+        named = self._network.named_parameters()
+        return weights_sha256((name, value.detach().cpu().numpy()) for name, value in named)
+
+    def peak_memory_bytes(self) -> int | None:
+        """VmHWM on CPU, PyTorch's peak of allocated device memory on CUDA."""
+        return int(torch.cuda.max_memory_allocated(self._device)) if self._on_gpu else resident_peak_bytes()
+
+    def close(self) -> None:
+        """Nothing to do: PyTorch gives the device back when the process ends."""

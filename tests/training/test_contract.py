@@ -1,0 +1,52 @@
+"""Every trainer keeps the contract, and a third one, written by hand, shows that the contract is enough."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+from contract import TrainerContract, by_hand, found
+
+from lenet.case import Case, Mode, Pipeline, RuntimeProfile
+
+__all__ = ["by_hand", "found"]  # fixtures
+
+FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
+
+
+class TestByHand(TrainerContract):
+    case = Case(pipeline=Pipeline.CACHED)
+    trainer = "hand:HandTrainer"
+
+
+@pytest.mark.mindspore
+class TestMindSporePyNative(TrainerContract):
+    case = Case(mode=Mode.PYNATIVE, profile=FAST)
+
+
+@pytest.mark.mindspore
+class TestMindSporeGraphCached(TrainerContract):
+    case = Case(mode=Mode.GRAPH, profile=FAST, pipeline=Pipeline.CACHED)
+
+
+@pytest.mark.mindspore
+class TestMindSporeJit(TrainerContract):
+    case = Case(mode=Mode.JIT, profile=FAST)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])")
+class TestTorch(TrainerContract):
+    case = Case(framework="pytorch", mode=Mode.PYNATIVE)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])")
+class TestTorchCachedWithItsOwnThreads(TrainerContract):
+    case = Case(
+        framework="pytorch",
+        mode=Mode.PYNATIVE,
+        pipeline=Pipeline.CACHED,
+        profile=RuntimeProfile.parse("operator_threads=1"),
+    )
+
+    def test_the_profile_is_in_force(self, found):
+        assert found["software"]["details"]["operator_threads"] == "1"
