@@ -162,6 +162,17 @@ class Store:
         except ValidationError as error:
             raise _complaint(path, text, error) from error
 
+    def extend(self, cases: Sequence[Case]) -> None:
+        """Add cases to the run, for work whose next case depends on what the last one measured.
+
+        Raises:
+            StoreError: the manifest cannot be written.
+        """
+        new = [case for case in cases if case.id not in self._by_id]
+        self.manifest = self.manifest.model_copy(update={"cases": (*self.manifest.cases, *new)})
+        self._by_id |= {case.id: case for case in new}
+        write_atomically(self.path / MANIFEST, self.manifest.model_dump_json(indent=1) + "\n")
+
     def record_path(self, case: Case) -> Path:
         """Where the case's record is or will be."""
         return self.path / "records" / f"{case.id}.json"

@@ -21,6 +21,7 @@ from lenet.store import Store
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's cache is not touched, and what is cached there cannot make a test pass."""
     os.environ["LENET_BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["LENET_BENCH_PROFILES"] = str(tmp_path_factory.mktemp("profiles"))
 
 
 @pytest.fixture(scope="session")

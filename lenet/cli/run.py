@@ -31,7 +31,7 @@ def run(
     dataset: Annotated[str | None, typer.Option(help="mnist, digits, or auto: mnist where it can be had.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="A folder with data of MNIST's shape.")] = None,
     profile: Annotated[
-        str | None, typer.Option(help="default, or settings as onednn_isa=AVX2+launch_blocking.")
+        str | None, typer.Option(help="default, tuned, or settings as onednn_isa=AVX2+launch_blocking.")
     ] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
