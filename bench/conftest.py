@@ -25,7 +25,9 @@ class Session:
     """The matrix that this pytest session measures, and the run that it writes."""
 
     def __init__(self, matrix: Matrix, dataset: Dataset, folder: Path | None) -> None:
-        self.cases = resolve_profiles(matrix.model_copy(update={"datasets": (dataset.card.name,)}).cases(), describe().id)
+        self.cases = resolve_profiles(
+            matrix.model_copy(update={"datasets": (dataset.card.name,)}).cases(), describe().id
+        )
         self._matrix = matrix
         self._dataset = dataset
         self._folder = folder

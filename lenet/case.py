@@ -78,7 +78,7 @@ class Hyperparameters(Frozen):
 
 
 TUNED = "tuned"
-"""The name of the profile that `lenet-bench tune` saved for a machine, framework version, device, mode and batch size."""
+"""The profile that `lenet-bench tune` saved for a machine, framework version, device, mode and batch size."""
 
 
 class RuntimeProfile(Frozen):

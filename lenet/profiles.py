@@ -88,7 +88,8 @@ def save(saved: Saved) -> Path:
         write_atomically(path, saved.model_dump_json(indent=1) + "\n")
     except (OSError, StoreError) as error:
         raise StoreError(
-            f"the tuned profile cannot be kept in {path.parent}; set LENET_BENCH_PROFILES to a folder that can be written"
+            f"the tuned profile cannot be kept in {path.parent}; set LENET_BENCH_PROFILES to a folder that can be "
+            "written"
         ) from error
     return path
 
@@ -138,6 +139,7 @@ def resolve(cases: Iterable[Case], machine_id: str) -> list[Case]:
 def _nothing_saved(scope: Scope) -> str:
     device, mode, batch = scope.device_target.value.lower(), scope.mode.value, scope.batch_size
     return (
-        f"--profile tuned: nothing is tuned yet for {scope.framework.value} {scope.framework_version}, {device}, {mode}, "
-        f"batch {batch} on this machine; run `lenet-bench tune --device {device} --mode {mode} --batch-size {batch}` first"
+        f"--profile tuned: nothing is tuned yet for {scope.framework.value} {scope.framework_version}, {device}, "
+        f"{mode}, batch {batch} on this machine; run `lenet-bench tune --device {device} --mode {mode} "
+        f"--batch-size {batch}` first"
     )

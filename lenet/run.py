@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from lenet.case import Case, Matrix
-from lenet.dataset import Dataset
 from lenet.cores import usable
+from lenet.dataset import Dataset
 from lenet.errors import UsageError
 from lenet.machine import describe
 from lenet.profiles import resolve

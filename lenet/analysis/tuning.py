@@ -5,7 +5,8 @@ at a time, and kept where they gain. *Confirmation*: the few best and the defaul
 processes, and the slower half goes after each two rounds. Only the confirmation decides: of many noisy measurements
 the best is always too good, so what chose a candidate must not judge it.
 
-Nothing is run here. The caller gives `measure` and a clock, so that the search can be tested on machines of known truth.
+Nothing is run here. The caller gives `measure` and a clock, so that the search can be tested on machines whose truth is
+known.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Sample:
 
     images_per_second: float | None
     fault: str = ""
+    low: float | None = None
+    """Quartiles of its windows, where they are known."""
+    high: float | None = None
 
 
 @dataclass

@@ -168,6 +168,8 @@ class TestSpace:
 
 
 def test_merging_keeps_both_and_the_latter_wins():
-    both = merged(RuntimeProfile.parse("operator_threads=2+launch_blocking"), RuntimeProfile.parse("operator_threads=1"))
+    both = merged(
+        RuntimeProfile.parse("operator_threads=2+launch_blocking"), RuntimeProfile.parse("operator_threads=1")
+    )
     assert both.settings == {"operator_threads": 1, "launch_blocking": True}
     assert both == RuntimeProfile.parse(both.name.replace("avx2", "AVX2"))
