@@ -22,7 +22,7 @@ _CONVOLUTION = re.compile(
     r"mb(?P<mb>\d{1,9})_(?:g(?P<g>\d{1,9}))?ic(?P<ic>\d{1,9})oc(?P<oc>\d{1,9})"
     r"_ih\d+oh(?P<oh>\d{1,9})kh(?P<kh>\d{1,9}).*?_iw\d+ow(?P<ow>\d{1,9})kw(?P<kw>\d{1,9})"
 )
-_MATMUL = re.compile(r"^(?:\d{1,9}x)*(?P<m>\d{1,9})x(?P<k>\d{1,9}):(?:\d{1,9}x)*(?P<k2>\d{1,9})x(?P<n>\d{1,9})$")
+_MATMUL = re.compile(r"^(?P<m>\d{1,9})x(?P<k>\d{1,9}):(?P<k2>\d{1,9})x(?P<n>\d{1,9})(?::[\dx]+)?$")
 _INNER = re.compile(r"mb(?P<mb>\d{1,9})ic(?P<ic>\d{1,9})(?:ih(?P<ih>\d{1,9})iw(?P<iw>\d{1,9}))?oc(?P<oc>\d{1,9})")
 
 

@@ -10,14 +10,14 @@ from lenet.analysis.tuning import CONFIRMING_PROCESSES, Candidate, Outcome, Samp
 from lenet.case import Case
 from lenet.report.table import DASH, TERMINAL_WIDTH, clean, number
 
-PROFILE_WIDTH = 34
+PROFILE_WIDTH = 28
 
 
 def tuning_table(case: Case, outcome: Outcome, steps: int, tolerance: float) -> str:
     """The tables and the verdict in 80 columns. `steps` and `tolerance` are those of the comparison of losses."""
     base = outcome.default
     screening = Candidate(base.profile, base.screened)
-    lines = [_line("as installed", screening, screening)]
+    lines = [_line("default", screening, screening)]
     for stage, candidates in (("alone", outcome.alone), ("together", outcome.together)):
         for index, each in enumerate(candidates):
             lines.append(_line("" if index else stage, Candidate(each.profile, each.screened), screening))
