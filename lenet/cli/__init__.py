@@ -11,7 +11,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lenet import __version__
 from lenet.cli.explain import explain
 from lenet.cli.run import run
 from lenet.cli.table import table
@@ -33,6 +32,8 @@ CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from lenet import __version__
+
         print(f"lenet-bench {__version__}")
         raise typer.Exit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,7 @@ def explain(
         raise UsageError(f"--format {form!r}: choose terminal or json")
     options = {"device": device, "mode": mode, "batch-size": batch_size, "profile": profile, "dataset": dataset}
     console = Console(stderr=True, quiet=quiet)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the worker too, and keeps what is measured
     began = time.monotonic()
 
     def tell(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,7 @@ def tune(
     console = Console(stderr=True, quiet=quiet)
     wanted = override(Matrix(), device=device, mode=mode, batch_size=batch_size, dataset=dataset)
     run = begin(tuning.tuning_matrix(wanted), lambda name: find(name, data_dir, console), output, lambda _: ())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the worker too, and keeps what is measured
     began = time.monotonic()
 
     def tell(text: str) -> None:
