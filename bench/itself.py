@@ -2,10 +2,10 @@
 
     python bench/itself.py [--data-dir DIR] [--only start,table,case,throughput]
 
-start: `lenet-bench --help`, the median of several starts. table: `lenet-bench table` over 10,000 records in a process of
-its own, and the same over a tenth of them: ten times the records must not take more than ten times the time. case: what
-`run` takes for a case beyond the training that the case consists of. throughput: our images/s over those of a bare loop
-on the same steps (`bench/overhead.py`). Exit code 1 where a target is missed. On a busy machine every figure is worse.
+start: `lenet-bench --help`, the median of several starts. table: `lenet-bench table` over 10,000 records in a process
+of its own, and the same over a tenth of them: ten times the records must not take more than ten times the time. case:
+what `run` takes for a case beyond the training that the case consists of. throughput: our images/s over those of a
+bare loop on the same steps (`bench/overhead.py`). Exit code 1 where a target is missed. A busy machine misses them.
 """
 
 from __future__ import annotations
