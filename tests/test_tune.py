@@ -38,21 +38,21 @@ emit(event="finished", phases=phases, final_weights_sha256="1" * 64, losses_sha2
 """
 
 
-@pytest.fixture(autouse=True)
-def _own_profiles(tmp_path, monkeypatch):
-    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "profiles"))
+@pytest.fixture(scope="module")
+def tune(tmp_path_factory, digits):
+    """Tune with a worker whose speed and losses `body` changes; returns what was found, told, and the run's store."""
 
-
-@pytest.fixture
-def tune(tmp_path, digits):
     def go(body, modes=("pynative",)):
-        script = tmp_path / "worker.py"
+        folder = tmp_path_factory.mktemp("tune")
+        script = folder / "worker.py"
         script.write_text(WORKER.format(body=textwrap.dedent(body)), encoding="utf-8")
         matrix = tuning.tuning_matrix(Matrix(modes=modes, datasets=("digits",)))
-        run = begin(matrix, lambda _: digits, tmp_path / "run", lambda _: ())
+        run = begin(matrix, lambda _: digits, folder / "run", lambda _: ())
         told = []
         engine = LocalEngine(Limits(30, 30), command=(sys.executable, str(script)))
-        return list(tuning.tune(run, 60, told.append, engine)), told, run.store
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LENET_BENCH_PROFILES", str(folder / "profiles"))
+            return list(tuning.tune(run, 600, told.append, engine)), told, run.store
 
     return go
 
@@ -60,10 +60,17 @@ def tune(tmp_path, digits):
 FASTER = "rate *= 4 if profile['launch_blocking'] else 1"
 
 
-def test_the_winner_is_kept_and_resolves(tune):
-    (tuned,), told, store = tune(FASTER)
+@pytest.fixture(scope="module")
+def faster(tune):
+    """PyNative and Graph mode on a machine where blocking launch is worth four times, in both."""
+    return tune(FASTER, ("pynative", "graph"))
+
+
+def test_the_winner_is_kept_and_resolves(faster, monkeypatch):
+    (tuned, _), told, store = faster
     assert tuned.outcome.winner.profile.text == "launch_blocking"
     assert tuned.saved.tuned_images_per_second / tuned.saved.default_images_per_second == pytest.approx(4, rel=0.01)
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tuned.path.parent))
     assert load(tuned.saved.scope) == tuned.saved
     asked = tuned.case.model_copy(update={"profile": tuned.case.profile.parse("tuned")})
     (case,) = resolve([asked], store.manifest.machine.id)
@@ -72,11 +79,25 @@ def test_the_winner_is_kept_and_resolves(tune):
     assert any("launch_blocking: 2,0" in line for line in told)
 
 
-def test_every_measurement_is_a_record_of_the_run(tune):
-    _, told, store = tune(FASTER)
+def test_every_measurement_is_a_record_of_the_run(faster):
+    _, told, store = faster
     records = Store.open(store.path).records()
     assert len(records) == len(told) == len(store.manifest.cases)
     assert {record.case.hyperparameters for record in records} == {Case().hyperparameters}, "the workload is untouched"
+
+
+def test_each_mode_is_tuned_for_itself(faster):
+    found, _, _ = faster
+    assert [each.case.mode for each in found] == [Mode.PYNATIVE, Mode.GRAPH]
+    assert [each.saved.profile.launch_blocking for each in found] == [True, False]
+
+
+def test_the_table_fits_and_has_default_each_setting_and_winner(faster):
+    (tuned, _), _, _ = faster
+    text = tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("default", "alone", "confirmed", "launch_blocking", "dispatch_threads=1", "4.0", "0.0001"):
+        assert word in text
 
 
 def test_a_profile_that_changes_the_training_is_refused(tune):
@@ -93,21 +114,7 @@ def test_last_bits_of_a_loss_may_differ(tune):
     assert tuned.outcome.winner.profile.launch_blocking
 
 
-def test_each_mode_is_tuned_for_itself(tune):
-    found, _, _ = tune(FASTER, ("pynative", "graph"))
-    assert [each.case.mode for each in found] == [Mode.PYNATIVE, Mode.GRAPH]
-    assert [each.saved.profile.launch_blocking for each in found] == [True, False]
-
-
 def test_a_case_that_cannot_run_keeps_nothing(tune):
     (tuned,), _, _ = tune("emit(event='failed', status='unavailable', reason='no such device'); sys.exit(1)")
     assert tuned.saved is None
     assert "no such device" in tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
-
-
-def test_the_table_fits_and_has_default_each_setting_and_winner(tune):
-    (tuned,), _, _ = tune(FASTER)
-    text = tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
-    assert max(map(len, text.splitlines())) <= 80
-    for word in ("default", "alone", "confirmed", "launch_blocking", "dispatch_threads=1", "4.0", "0.0001"):
-        assert word in text
