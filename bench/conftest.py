@@ -11,7 +11,9 @@ from lenet.dataset import Dataset, resolve
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
+from lenet.machine import describe
 from lenet.matrix import load_preset, override
+from lenet.profiles import resolve as resolve_profiles
 from lenet.record import Record
 from lenet.report import render
 from lenet.run import Run, begin
@@ -23,7 +25,9 @@ class Session:
     """The matrix that this pytest session measures, and the run that it writes."""
 
     def __init__(self, matrix: Matrix, dataset: Dataset, folder: Path | None) -> None:
-        self.cases = matrix.model_copy(update={"datasets": (dataset.card.name,)}).cases()
+        self.cases = resolve_profiles(
+            matrix.model_copy(update={"datasets": (dataset.card.name,)}).cases(), describe().id
+        )
         self._matrix = matrix
         self._dataset = dataset
         self._folder = folder

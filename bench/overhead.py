@@ -91,8 +91,8 @@ def beginning(whole: Dataset, training: int, test: int, folder: Path) -> Dataset
     return resolve("auto", folder)
 
 
-def compare(case: Case, dataset: Dataset, steps: int, rounds: int) -> None:
-    """Measure the rounds and print them."""
+def compare(case: Case, dataset: Dataset, steps: int, rounds: int) -> list[float]:
+    """Measure the rounds and print them; our rate over the bare loop's in each."""
     ratios = []
     for number in range(rounds):
         rates: dict[str, float] = {}
@@ -104,6 +104,7 @@ def compare(case: Case, dataset: Dataset, steps: int, rounds: int) -> None:
         ratios.append(rates["ours"] / rates["bare"])
         print(f"round {number + 1}: bare {rates['bare']:,.0f}, ours {rates['ours']:,.0f} images/s, {ratios[-1]:.4f}")
     print(f"ours / bare: median {statistics.median(ratios):.4f}, from {min(ratios):.4f} to {max(ratios):.4f}")
+    return ratios
 
 
 if __name__ == "__main__":

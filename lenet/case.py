@@ -5,6 +5,7 @@ All models are frozen, refuse unknown fields and validate on construction, so th
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -91,15 +92,41 @@ class Hyperparameters(Frozen):
         return seed
 
 
+TUNED = "tuned"
+"""The profile that `lenet-bench tune` saved for a machine, framework version, device, mode and batch size."""
+
+
 class RuntimeProfile(Frozen):
     """Settings around the training that change its speed and not its definition. `default` sets nothing."""
 
-    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.+=-]{0,79}$")
+    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.+=-]{0,159}$")
     operator_threads: int | None = Field(default=None, ge=1, le=1024)
     dispatch_threads: int | None = Field(default=None, ge=1, le=1024)
     dataset_workers: int | None = Field(default=None, ge=1, le=1024)
+    dataset_prefetch: int | None = Field(default=None, ge=1, le=1024)
+    """Batches that each stage of the data pipeline holds ready."""
+    cpu_affinity: int | None = Field(default=None, ge=1, le=4096)
+    """How many cores the worker may use: one thread of each physical core before the second of any."""
     launch_blocking: bool = False
     onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
+    tuned_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,119}$")
+    """The run whose measurements gave a tuned profile. A profile named `tuned` without it still has to be looked up."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it sets, by name; empty for MindSpore as installed."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "tuned_by"})
+
+    @property
+    def text(self) -> str:
+        """The settings as `parse` reads them; `default` where nothing is set."""
+        parts = (name if value is True else f"{name}={value}" for name, value in self.settings.items())
+        return "+".join(parts) or "default"
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether it is the name `tuned` only: the settings are those that were saved for a case."""
+        return self.name == TUNED and self.tuned_by is None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -108,11 +135,6 @@ class RuntimeProfile(Frozen):
             return {}
         return {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What is set otherwise than as installed."""
-        return self.model_dump(exclude={"name"}, exclude_defaults=True)
-
     @classmethod
     def parse(cls, text: str) -> RuntimeProfile:
         """A profile from its name or from settings joined by `+`, as in `onednn_isa=AVX2+launch_blocking`.
@@ -120,14 +142,17 @@ class RuntimeProfile(Frozen):
         Raises:
             ValueError: an unknown name or setting, or a value out of range.
         """
-        if text == "default":
-            return cls()
+        if text in ("default", TUNED):
+            return cls(name=text)
+        known = [field for field in cls.model_fields if field not in ("name", "tuned_by")]
         settings: dict[str, Any] = {}
         for part in text.split("+"):
             key, separator, value = part.partition("=")
-            if key == "name" or key not in cls.model_fields:
-                known = ", ".join(field for field in cls.model_fields if field != "name")
-                raise ValueError(f"unknown profile setting {key!r}; use 'default' or settings of {known}, joined by +")
+            if key not in known:
+                listed = ", ".join(known)
+                raise ValueError(
+                    f"unknown profile setting {key!r}; use 'default', 'tuned' or settings of {listed}, joined by +"
+                )
             settings[key] = value if separator else True
         return cls(name=text.lower(), **settings)
 
@@ -180,7 +205,7 @@ class Case(Frozen):
         """Why the framework has no such case, as half a sentence; None when it has."""
         return ABILITIES[framework].refusal(target.value, mode.value, profile.settings)
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """A stable name: readable fields, then a digest of every field that is not its default. Safe as a file name.
 
@@ -305,8 +330,16 @@ class Matrix(Frozen):
                 plan=self.plan,
             )
             for (
-                *(repetition, seed, dataset, framework, version, device_target, pipeline),
-                *(profile, batch_size, mode),
+                repetition,
+                seed,
+                dataset,
+                framework,
+                version,
+                device_target,
+                pipeline,
+                profile,
+                batch_size,
+                mode,
             ) in product(
                 range(self.repeat),
                 self.seeds,

@@ -18,9 +18,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 import lenet
-from lenet.case import Framework
 from lenet.dataset.files import locked
 from lenet.errors import UsageError
+from lenet.frameworks import Framework
 
 WORKER_NEEDS = ("numpy", "pydantic", "filelock", "platformdirs")
 """What a worker imports beside its framework."""

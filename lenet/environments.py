@@ -15,9 +15,9 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from lenet.case import Framework
 from lenet.dataset.files import cache_folder, locked
 from lenet.errors import UsageError
+from lenet.frameworks import Framework
 
 WORKER_NEEDS = ("numpy>=1.25,<2", "pydantic>=2.7", "psutil>=5.9", "filelock>=3.13", "platformdirs>=4")
 """What the worker imports besides the framework."""

@@ -13,7 +13,8 @@ from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from lenet.case import Case, Framework
+from lenet.case import Case
+from lenet.frameworks import Framework
 from lenet.record import DatasetCard, Record, Status
 
 GOOD = (Status.OK, Status.PLATEAU)

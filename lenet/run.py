@@ -11,10 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from lenet.case import Case, Matrix
+from lenet.cores import usable
 from lenet.dataset import Dataset
 from lenet.errors import UsageError
 from lenet.freshness import Standing, observe, stand
 from lenet.machine import MachineCard, describe
+from lenet.profiles import resolve
 from lenet.report import render, rows
 from lenet.report.rows import Row
 from lenet.store import Store
@@ -75,10 +77,12 @@ def begin(
     """A new run in `output` (default `results/run-TIME-NAME`); its matrix names the data that was found.
 
     `cases` gives the cases of that matrix, where they are not its whole product; `machine` is this machine's card,
-    where it is not the usual one.
+    where it is not the usual one. A case whose profile is `tuned` gets the settings that were saved for it: from here
+    on no case asks for what is elsewhere.
 
     Raises:
-        UsageError: two names are the same data, or a batch is larger than a set of images.
+        UsageError: two names are the same data, a batch is larger than a set of images, a profile asks for more cores
+            than there are, or nothing is tuned for a case that asks for it.
         DatasetError: data cannot be had.
         StoreError: the folder holds a run or cannot be written.
     """
@@ -93,11 +97,17 @@ def begin(
                 f"--batch-size {max(matrix.batch_sizes)}: {each.card.name} has a set of {smallest} images; choose less"
             )
     matrix = matrix.model_copy(update={"datasets": tuple(datasets)})
+    machine = machine or describe()
+    planned = resolve(cases(matrix), machine.id)
+    cores = len(usable())
+    for profile in (case.profile for case in planned):
+        if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
+            raise UsageError(f"--profile {profile.name}: this machine lets a worker use {cores} cores; choose less")
     if output is None:
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
         output = Path("results") / f"run-{stamp}-{matrix.name}"
     cards = {name: each.card for name, each in datasets.items()}
-    return Run(Store.create(output, matrix, cases(matrix), cards, machine or describe()), datasets)
+    return Run(Store.create(output, matrix, planned, cards, machine), datasets)
 
 
 def resume(folder: Path, find: Find) -> Run:

@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from lenet import __version__
+import lenet
 from lenet.case import Case, Frozen, Matrix
 from lenet.durable import read_text, write_atomically
 from lenet.errors import StoreError
@@ -142,7 +142,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot write {folder}: {error.strerror or error}; choose another --output") from error
         manifest = Manifest(
-            lenet_bench_version=__version__,
+            lenet_bench_version=lenet.__version__,
             created_at=datetime.now(timezone.utc),
             matrix=matrix,
             cases=tuple(cases),

@@ -228,10 +228,20 @@ class Training:
 
 
 def set_environment(profile: RuntimeProfile) -> None:
-    """The profile's variables, before the framework is imported."""
+    """The profile's variables and cores, before the framework is imported.
+
+    Raises:
+        ValueError: the profile is a name whose settings were not looked up, or asks for more cores than there are.
+    """
+    if profile.unresolved:
+        raise ValueError(f"profile {profile.name} has no settings: look it up before the case is run")
     for name in PROFILE_VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(profile.environment)
+    if profile.cpu_affinity is not None:
+        from lenet.cores import confine
+
+        confine(profile.cpu_affinity)
 
 
 def failure(error: BaseException) -> Failed:

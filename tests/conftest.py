@@ -24,6 +24,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LENET_BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     # Nor do tests wait for whoever measures on this machine.
     os.environ["LENET_BENCH_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
+    os.environ["LENET_BENCH_PROFILES"] = str(tmp_path_factory.mktemp("profiles"))
 
 
 @pytest.fixture(scope="session")

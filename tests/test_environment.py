@@ -11,8 +11,8 @@ import zipfile
 import pytest
 
 from lenet import environment
-from lenet.case import Framework
 from lenet.errors import UsageError
+from lenet.frameworks import Framework
 
 LOCK = {
     "mindspore": "2.10.0",

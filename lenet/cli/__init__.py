@@ -12,12 +12,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lenet import __version__
 from lenet.cli.compare import compare
+from lenet.cli.explain import explain
 from lenet.cli.merge import merge
 from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
 from lenet.cli.table import table
+from lenet.cli.tune import tune
 from lenet.cli.verify import verify
 from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="One LeNet training, the same on every MindSpore device, mode and batch size.",
 )
-for verb in (run, table, compare, reproduce, verify, merge):
+for verb in (run, tune, table, compare, explain, reproduce, verify, merge):
     app.command()(verb)
 
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -36,6 +37,8 @@ CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from lenet import __version__
+
         print(f"lenet-bench {__version__}")
         raise typer.Exit
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from lenet.case import Framework
     from lenet.engine import Limits
+    from lenet.frameworks import Framework
     from lenet.reproduce import Original, Reproduction
     from lenet.run import Run
 

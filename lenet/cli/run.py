@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from lenet.case import Case, Framework
+    from lenet.case import Case
     from lenet.engine import Limits
     from lenet.engine.busy import Busy
+    from lenet.frameworks import Framework
     from lenet.record import Record
     from lenet.run import Run
     from lenet.sampling import Goal
@@ -40,7 +41,7 @@ def run(
         str | None, typer.Option(help="tutorial, or cached: decoded once, with the same values in the same order.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="default, or settings as onednn_isa=AVX2+launch_blocking.")
+        str | None, typer.Option(help="default, tuned, or settings as onednn_isa=AVX2+launch_blocking.")
     ] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,

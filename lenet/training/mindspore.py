@@ -20,6 +20,7 @@ from mindspore.common.initializer import Normal
 from mindspore.dataset import transforms, vision
 
 from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.cores import usable
 from lenet.dataset import Dataset
 from lenet.record import Software
 from lenet.training import DeviceUnavailableError, Judgement, resident_peak_bytes
@@ -79,6 +80,8 @@ def apply_profile(profile: RuntimeProfile) -> None:
         ms.runtime.launch_blocking()
     if profile.dataset_workers is not None:
         ds.config.set_num_parallel_workers(profile.dataset_workers)
+    if profile.dataset_prefetch is not None:
+        ds.config.set_prefetch_size(profile.dataset_prefetch)
 
 
 def choose_device(target: DeviceTarget) -> None:
@@ -142,6 +145,7 @@ class MindSporeTrainer:
             "device": "/".join(str(part) for part in ms.get_current_device()),
             "dataset_workers": str(ds.config.get_num_parallel_workers()),
             "dataset_prefetch": str(ds.config.get_prefetch_size()),
+            "cores": str(len(usable())),
         }
         return Software(
             framework_version=ms.__version__,

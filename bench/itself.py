@@ -1,0 +1,169 @@
+"""Is the project itself quick? Each target of the command beside what this machine does.
+
+    python bench/itself.py [--data-dir DIR] [--only start,table,case,throughput]
+
+start: `lenet-bench --help`, the median of several starts. table: `lenet-bench table` over 10,000 records in a process
+of its own, and the same over a tenth of them: ten times the records must not take more than ten times the time. case:
+what `run` takes for a case beyond the training that the case consists of. throughput: our images/s over those of a
+bare loop on the same steps (`bench/overhead.py`). Exit code 1 where a target is missed. A busy machine misses them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from overhead import beginning, compare
+from tabulate import tabulate
+
+from lenet.case import Case, Hyperparameters, Matrix, Mode, Plan
+from lenet.dataset import resolve
+from lenet.machine import describe
+from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
+from lenet.store import Store
+
+COMMAND = (sys.executable, "-m", "lenet.cli")
+RECORDS = 10_000
+STEPS = 1800
+
+
+class Figure(NamedTuple):
+    """One line of the answer."""
+
+    what: str
+    target: str
+    figure: str
+    good: bool
+
+
+def timed(*arguments: str) -> float:
+    """Seconds of one command, start and end of its process included."""
+    began = time.perf_counter()
+    subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, env={**os.environ, "COLUMNS": "80"})
+    return time.perf_counter() - began
+
+
+def start() -> list[Figure]:
+    """The command's start."""
+    timed("--help")  # compiles what was never imported
+    seconds = statistics.median(timed("--help") for _ in range(9))
+    return [Figure("lenet-bench --help", "0.3 s", f"{seconds:.2f} s", seconds <= 0.3)]
+
+
+def written(folder: Path, count: int) -> Path:
+    """A run of `count` whole records, each a case of its own, as a run of that size would leave."""
+    now = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    card = DatasetCard(name="mnist", sha256="ab" * 32, training_images=60_000, test_images=10_000)
+    phases = Phases(
+        import_and_setup_seconds=1.0, compile_and_first_step_seconds=0.5, training_seconds=5.0, evaluation_seconds=0.5,
+        resident_seconds=0.5, other_seconds=0.1, wall_seconds=7.6,
+    )  # fmt: skip
+    evaluation = Evaluation(
+        epoch=0, steps=500, training_seconds=5.5, seconds=0.5, images=10_000, correct=9_000, distinct_answers=10
+    )
+    software = Software(framework_version="2.10.0", python_version="3.11.7", numpy_version="1.26.4")
+    records = []
+    for index in range(count):
+        hyper = Hyperparameters(batch_size=32 * (1 + index // 3 % 10))
+        case = Case(mode=list(Mode)[index % 3], repetition=index // 30, hyperparameters=hyper)
+        windows = tuple(
+            Window(epoch=1, first_step=60 + 40 * n, steps=40, images=1280, seconds=0.5 + n / 1000, warmup=False)
+            for n in range(10)
+        )
+        records.append(
+            Record(
+                case_id=case.id, case=case, status=Status.OK, started_at=now, finished_at=now, dataset=card,
+                software=software, phases=phases, windows=windows, resident_windows=windows[:3],
+                evaluations=(evaluation,),
+                summary=summarise(phases, windows, windows[:3], (evaluation,), 0.125, 2**30),
+            )
+        )  # fmt: skip
+    store = Store.create(folder, Matrix(), [each.case for each in records], {"mnist": card}, describe())
+    for record in records:
+        # Not write_record: flushing 10,000 files to the disk is not what is measured.
+        store.record_path(record.case).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+    return folder
+
+
+def table() -> list[Figure]:
+    """A table over many records."""
+    with tempfile.TemporaryDirectory() as name:
+        few = written(Path(name) / "few", RECORDS // 10)
+        many = written(Path(name) / "many", RECORDS)
+        small = min(timed("table", str(few)) for _ in range(3))
+        large = min(timed("table", str(many)) for _ in range(3))
+    return [
+        Figure(f"table of {RECORDS:,} records", "5 s", f"{large:.2f} s", large <= 5.0),
+        Figure("the same over that of a tenth of them", "10 times", f"{large / small:.1f} times", large <= 10 * small),
+    ]
+
+
+def case(data_dir: Path | None) -> list[Figure]:
+    """What a case costs beyond its training: the process, the framework's import, building, judging, writing."""
+    dataset = resolve("auto", data_dir)
+    beyond = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        for index in range(3):
+            folder = Path(name) / f"run{index}"
+            options = ["--mode", "graph", "--batch-size", "32", "--device", "cpu", "--output", str(folder)]
+            options += ["--data-dir", str(data_dir)] if data_dir else ["--dataset", dataset.card.name]
+            whole = timed("run", *options)
+            (record,) = Store.open(folder).records()
+            if record.phases is None:
+                raise SystemExit(f"{record.status.value}: {record.reason}")
+            spent = record.phases
+            beyond.append(
+                whole - spent.compile_and_first_step_seconds - spent.training_seconds - spent.resident_seconds
+            )
+            shutil.rmtree(folder)
+    seconds = statistics.median(beyond)
+    return [Figure("a case beyond its training (run, one case)", "3 s", f"{seconds:.2f} s", seconds <= 3.0)]
+
+
+def throughput(data_dir: Path | None) -> list[Figure]:
+    """Our images/s over a bare loop's."""
+    whole = resolve("auto", data_dir)
+    if whole.card.training_images < STEPS * 32:
+        raise typer.BadParameter(f"throughput needs {STEPS * 32:,} images, and {whole.card.name} has fewer: --data-dir")
+    with tempfile.TemporaryDirectory() as name:
+        dataset = beginning(whole, STEPS * 32, 32, Path(name))
+        plain = Case(mode=Mode.GRAPH, dataset=dataset.card.name, plan=Plan(epochs=1, resident_windows=0))
+        median = statistics.median(compare(plain, dataset, STEPS, rounds=5))
+    return [Figure("images/s over a bare loop's", "0.99", f"{median:.3f}", median >= 0.99)]
+
+
+def main(
+    data_dir: Annotated[Path | None, typer.Option(help="data of MNIST's shape; default: MNIST or digits")] = None,
+    only: Annotated[str, typer.Option(help="what to measure, with commas")] = "start,table,case,throughput",
+) -> None:
+    """Measure the project itself and print each target beside the figure."""
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "start": start,
+        "table": table,
+        "case": lambda: case(data_dir),
+        "throughput": lambda: throughput(data_dir),
+    }
+    figures: list[Figure] = []
+    for part in only.split(","):
+        if part not in parts:
+            raise typer.BadParameter(f"unknown part {part!r}: choose from {', '.join(parts)}")
+        print(f"measuring {part}", file=sys.stderr)
+        figures += parts[part]()
+    lines = [[each.what, each.target, each.figure, "met" if each.good else "MISSED"] for each in figures]
+    print(describe().summary)
+    print(tabulate(lines, ["", "target", "here", ""], tablefmt="simple", disable_numparse=True))
+    raise typer.Exit(0 if all(each.good for each in figures) else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

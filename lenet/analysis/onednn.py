@@ -1,0 +1,158 @@
+"""oneDNN's verbose log: which implementation of which primitive ran, on what shapes, for how long.
+
+Read are the lines of an executed primitive as oneDNN 2.x and 3.x write them (oneDNN developer guide, "Verbose Mode"):
+
+    onednn_verbose,v1,primitive,exec,cpu,convolution,x64:gemm:jit,forward_training,MEMORY,ATTR,AUX,mb32_ic1oc6_…,0.41
+    dnnl_verbose,exec,cpu,convolution,gemm:jit,forward_training,MEMORY,ATTR,AUX,mb32_ic1oc6_…,0.41
+
+The last field is the time in milliseconds. Lines of other kinds, of other programs and damaged ones are passed over.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+BEGIN, END = "lenet-bench: instrumented steps begin", "lenet-bench: instrumented steps end"
+"""Lines between which the primitives of the instrumented steps stand; what came before is warm-up."""
+
+_CONVOLUTION = re.compile(
+    r"mb(?P<mb>\d{1,9})_(?:g(?P<g>\d{1,9}))?ic(?P<ic>\d{1,9})oc(?P<oc>\d{1,9})"
+    r"_ih\d+oh(?P<oh>\d{1,9})kh(?P<kh>\d{1,9}).*?_iw\d+ow(?P<ow>\d{1,9})kw(?P<kw>\d{1,9})"
+)
+_MATMUL = re.compile(r"^(?P<m>\d{1,9})x(?P<k>\d{1,9}):(?P<k2>\d{1,9})x(?P<n>\d{1,9})(?::[\dx]+)?$")
+_INNER = re.compile(r"mb(?P<mb>\d{1,9})ic(?P<ic>\d{1,9})(?:ih(?P<ih>\d{1,9})iw(?P<iw>\d{1,9}))?oc(?P<oc>\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One primitive that was executed."""
+
+    operator: str
+    """`convolution`, `matmul`, `pooling`, …"""
+    direction: str
+    """`forward_training`, `backward_data`, `backward_weights`, …; `undef` where a primitive has none."""
+    implementation: str
+    problem: str
+    """The shapes, in oneDNN's notation."""
+    milliseconds: float
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is oneDNN's plain reference loop, which is there to be right and not to be fast."""
+        return re.search(r"(^|[:+])ref(:|\+|$)", self.implementation) is not None
+
+    @property
+    def flops(self) -> int | None:
+        """Multiplications and additions of this execution; None for a primitive that is not counted in them."""
+        return flops(self.operator, self.problem)
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a verbose log says."""
+
+    version: str | None
+    instruction_set: str | None
+    """As oneDNN words it: `Intel AVX2`, `Intel AVX-512 with …`."""
+    threads: int | None
+    executions: tuple[Execution, ...]
+    """In order; those between the marks where the log has them."""
+
+
+def parse(lines: Iterable[str]) -> Log:
+    """Read a log. Never raises for what a line holds."""
+    version = instruction_set = None
+    threads = None
+    executions: list[Execution] = []
+    inside: bool | None = None
+    for line in lines:
+        if BEGIN in line:
+            executions, inside = [], True
+        elif END in line:
+            inside = False
+        elif "_verbose," not in line or inside is False:
+            continue
+        elif ",info," in line:
+            version = _first(r"oneDNN v(\S{1,40})", line) or version
+            instruction_set = _first(r",isa:([^,]{1,120})", line) or instruction_set
+            count = _first(r",nthr:(\d{1,6})", line)
+            threads = int(count) if count else threads
+        elif (execution := _execution(line)) is not None:
+            executions.append(execution)
+    return Log(version, instruction_set, threads, tuple(executions))
+
+
+def _first(pattern: str, line: str) -> str | None:
+    found = re.search(pattern, line)
+    return found[1].strip() if found else None
+
+
+def _execution(line: str) -> Execution | None:
+    fields = line.strip().split(",")
+    try:
+        at = fields.index("exec", 1, 5)
+        _, operator, implementation, direction = fields[at + 1 : at + 5]
+        problem, time = fields[at + 5 :][-2:]
+        milliseconds = float(time)
+    except ValueError:
+        return None
+    if not math.isfinite(milliseconds) or milliseconds < 0 or len(fields) < at + 10:
+        return None
+    return Execution(operator[:60], direction[:60], implementation[:120], problem[:200], milliseconds)
+
+
+def flops(operator: str, problem: str) -> int | None:
+    """Multiplications and additions that a primitive of that shape takes, or None where they are not known."""
+    if operator == "convolution" and (found := _CONVOLUTION.search(problem)):
+        size = {name: int(value) for name, value in found.groupdict(default="1").items()}
+        # oneDNN writes ic and oc of all groups together.
+        return 2 * math.prod(size[name] for name in ("mb", "ic", "oc", "oh", "ow", "kh", "kw")) // size["g"]
+    if operator == "matmul" and (found := _MATMUL.match(problem)) and found["k"] == found["k2"]:
+        return 2 * int(found["m"]) * int(found["k"]) * int(found["n"])
+    if operator == "inner_product" and (found := _INNER.search(problem)):
+        return 2 * math.prod(int(value) for value in found.groupdict(default="1").values())
+    return None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """All executions of one primitive by one implementation, a step."""
+
+    operator: str
+    direction: str
+    implementation: str
+    calls: float
+    milliseconds: float
+    gflops: float | None
+    """Achieved 10⁹ operations a second; None where operations are not counted."""
+    is_reference: bool
+
+
+def kernels(log: Log, steps: int) -> tuple[Kernel, ...]:
+    """The log's executions gathered by primitive, direction and implementation, the most time first.
+
+    `steps` is the number of training steps that the log covers.
+    """
+    groups: dict[tuple[str, str, str], list[Execution]] = {}
+    for each in log.executions:
+        groups.setdefault((each.operator, each.direction, each.implementation), []).append(each)
+    found = []
+    for (operator, direction, implementation), members in groups.items():
+        milliseconds = sum(each.milliseconds for each in members)
+        counted = [each.flops for each in members if each.flops is not None]
+        rate = sum(counted) / milliseconds / 1e6 if len(counted) == len(members) and milliseconds > 0 else None
+        found.append(
+            Kernel(
+                operator,
+                direction,
+                implementation,
+                calls=len(members) / steps,
+                milliseconds=milliseconds / steps,
+                gflops=rate,
+                is_reference=members[0].is_reference,
+            )
+        )
+    return tuple(sorted(found, key=lambda each: each.milliseconds, reverse=True))
