@@ -250,8 +250,9 @@ def judge(record: Record, references: Iterable[Reference]) -> Convergence:
     whole = [each for each in record.evaluations if each.epoch >= 1]
     if record.case.plan.epochs is None or not whole:
         return Convergence(Verdict.NOT_JUDGED, "not whole epochs")
-    if any(each.training_loss is None or each.training_loss > 2 * GUESSING_LOSS for each in whole):
-        return Convergence(Verdict.DIVERGED, "its training loss is not finite, or twice that of guessing")
+    worst = max((each.training_loss for each in whole if each.training_loss is not None), default=0.0)
+    if worst > 2 * GUESSING_LOSS:
+        return Convergence(Verdict.DIVERGED, f"training loss {worst:.4g}, more than twice that of guessing")
     bands, source = expected(record.dataset.sha256, record.case.hyperparameters, references)
     if not bands:
         return Convergence(Verdict.NO_REFERENCE, source)
@@ -275,20 +276,22 @@ def _judge_images(evaluation: Evaluation, dataset: DatasetCard, batch_size: int)
 
 def _judge_epoch(evaluation: Evaluation, expected: EpochBand) -> Convergence | None:
     """What is wrong with that epoch, or None."""
-    loss = evaluation.training_loss or 0.0
+    loss = evaluation.training_loss
     accuracy_words = (
         f"accuracy {evaluation.accuracy:.4f} after epoch {evaluation.epoch}, where {expected.accuracy.low:.4f} to "
         f"{expected.accuracy.high:.4f} is expected"
-    )
-    loss_words = (
-        f"training loss {loss:.4f} in epoch {evaluation.epoch}, where {expected.training_loss.low:.4f} to "
-        f"{expected.training_loss.high:.4f} is expected"
     )
     # A low accuracy is named first: with a low loss beside it, something else was learnt than is asked.
     if evaluation.accuracy < expected.accuracy.low:
         return Convergence(Verdict.TOO_SLOW, accuracy_words)
     if evaluation.accuracy > expected.accuracy.high:
         return Convergence(Verdict.TOO_GOOD, accuracy_words)
+    if loss is None:
+        return None
+    loss_words = (
+        f"training loss {loss:.4f} in epoch {evaluation.epoch}, where {expected.training_loss.low:.4f} to "
+        f"{expected.training_loss.high:.4f} is expected"
+    )
     if loss > expected.training_loss.high:
         return Convergence(Verdict.TOO_SLOW, loss_words)
     if loss < expected.training_loss.low:

@@ -37,13 +37,17 @@ def make(stores: Sequence[Store]) -> list[Reference]:
             if record.case.plan.epochs is None or record.dataset is None:
                 continue
             if record.status is Status.DIVERGED:
-                raise UsageError(f"{record.case_id} in {store.path} diverged: a reference is made from trainings that work")
+                raise UsageError(
+                    f"{record.case_id} in {store.path} diverged: a reference is made from trainings that work"
+                )
             if record.status in (Status.OK, Status.PLATEAU):
                 hyper = record.case.hyperparameters
                 kind = (record.dataset.sha256, hyper.learning_rate, hyper.momentum, hyper.batch_size)
                 kinds.setdefault(kind, []).append((record, store))
     if not kinds:
-        raise UsageError("the runs hold no case of whole epochs: make some with `lenet-bench run --epochs N --seed 1,2,…`")
+        raise UsageError(
+            "the runs hold no case of whole epochs: make some with `lenet-bench run --epochs N --seed 1,2,…`"
+        )
     return [_reference(found) for _, found in sorted(kinds.items(), key=lambda item: str(item[0]))]
 
 
@@ -59,7 +63,9 @@ def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
         raise UsageError(f"{where}: {len(seeds)} seeds, and a reference takes {SEEDS_AT_LEAST}; run more with --seed")
     for record in records[1:]:
         if (differing := _difference(first, record)) is not None:
-            raise UsageError(f"{where}: the seeds differ in {differing} as well; a reference is of one kind of training")
+            raise UsageError(
+                f"{where}: the seeds differ in {differing} as well; a reference is of one kind of training"
+            )
     if first.dataset is None or first.software is None:
         raise UsageError(f"{where}: {first.case_id} does not say on which software it ran")
     images = first.evaluations[-1].images
@@ -104,7 +110,7 @@ def _difference(a: Record, b: Record) -> str | None:
         }
 
     def version(software: Software | None) -> str | None:
-        return software and software.framework_version
+        return software.framework_version if software else None
 
     ours, theirs = kind(a.case), kind(b.case)
     differing = [name for name in ours if ours[name] != theirs[name]]
@@ -198,3 +204,20 @@ def shipped() -> tuple[Reference, ...]:
         return ()
     found = sorted(FOLDER.iterdir(), key=lambda entry: entry.name)
     return tuple(read(entry.read_text(encoding="utf-8"), entry.name) for entry in found if entry.name.endswith(".json"))
+
+
+def left_out(reference: Reference) -> list[int]:
+    """The seeds that the band of all the others would flag: what the false-alarm rate is on these seeds."""
+    flagged = []
+    for curve in reference.seeds:
+        others = [other for other in reference.seeds if other is not curve]
+        bands = band(others, reference.test_images, reference.false_alarms)
+        for correct, loss, expected in zip(curve.correct, curve.training_loss, bands, strict=True):
+            accuracy = correct / reference.test_images
+            if not (
+                expected.accuracy.low <= accuracy <= expected.accuracy.high
+                and expected.training_loss.low <= loss <= expected.training_loss.high
+            ):
+                flagged.append(curve.seed)
+                break
+    return flagged

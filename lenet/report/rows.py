@@ -7,8 +7,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lenet.analysis.convergence import Verdict, judge
+from lenet.analysis.references import shipped
 from lenet.case import Frozen, Mode
 from lenet.record import ACCURACY_TARGETS, Record, Status
+
+FAILED = frozenset(verdict.value for verdict in Verdict if verdict.failed)
+"""Words of the convergence check after which a throughput may not be quoted."""
 
 
 class Row(Frozen):
@@ -40,11 +45,31 @@ class Row(Frozen):
     """Whole epochs that the plan asks for; null for a measurement of speed."""
     final_loss: float | None
     seconds_to_accuracy: dict[str, float | None]
+    convergence: str
+    """What the convergence check says, a word of `lenet.analysis.convergence.Verdict`."""
+    convergence_reason: str
     peak_memory_bytes: int | None
     machine: str
     run: str
     case_id: str
     dataset_sha256: str | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether its figures count: the case ended well and its training did not fail the convergence check."""
+        return self.status == Status.OK.value and self.convergence not in FAILED
+
+    @property
+    def standing(self) -> str:
+        """The status in a table: what failed, where something did."""
+        failed = self.status == Status.OK.value and self.convergence in FAILED
+        return self.convergence if failed else self.status
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a table's notes say of it."""
+        found = [self.reason, self.convergence_reason if self.convergence in FAILED else ""]
+        return [remark for remark in dict.fromkeys(found) if remark]
 
 
 AXES = (
@@ -67,6 +92,7 @@ AXES = (
 def row(record: Record, run: str) -> Row:
     """The record as a row."""
     case, summary = record.case, record.summary
+    found = judge(record, shipped())
     speed, resident = summary.throughput, summary.resident_throughput
     return Row(
         framework=case.framework.value,
@@ -95,6 +121,8 @@ def row(record: Record, run: str) -> Row:
         seconds_to_accuracy={
             f"{target:.2f}": summary.seconds_to_accuracy.get(f"{target:.2f}") for target in ACCURACY_TARGETS
         },
+        convergence=found.verdict.value,
+        convergence_reason=found.reason,
         peak_memory_bytes=summary.peak_memory_bytes,
         machine=record.machine_id,
         run=run,
@@ -133,19 +161,19 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 def merged(repetitions: Sequence[Row]) -> Group:
     """Several processes as one: medians of their medians, the range over them as the spread."""
-    good = [each for each in repetitions if each.status == Status.OK.value]
+    good = [each for each in repetitions if each.sound]
     # One that failed among good ones is said in the status; alone, it is the line itself.
     figures = good or list(repetitions)
     first = figures[0]
     if len(repetitions) == 1:
         return Group(first, len(good), 1)
-    failed = [each for each in repetitions if each.status != Status.OK.value]
+    failed = [each for each in repetitions if not each.sound]
     speeds = [each.images_per_second for each in figures if each.images_per_second is not None]
     changes = {
         name: _median(getattr(each, name) for each in figures)
         for name in ("resident_images_per_second", "compile_seconds", "accuracy", "final_loss")
     }
-    reasons = {each.reason: None for each in (failed or good) if each.reason}
+    reasons = {remark: None for each in (failed or good) for remark in each.remarks}
     line = first.model_copy(
         update={
             **changes,
@@ -154,8 +182,9 @@ def merged(repetitions: Sequence[Row]) -> Group:
             "images_per_second_high": max(speeds, default=None),
             "windows": len(speeds),
             "peak_memory_bytes": max((each.peak_memory_bytes or 0 for each in figures), default=0) or None,
-            "status": first.status if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
+            "status": first.standing if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
             "reason": "; ".join(reasons),
+            "convergence_reason": "",
         }
     )
     return Group(line, len(good), len(repetitions))

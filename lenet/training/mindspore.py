@@ -17,6 +17,7 @@ from typing import Any
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
+import numpy.typing as npt
 from mindspore import nn
 from mindspore.common.initializer import Normal
 from mindspore.dataset import transforms, vision
@@ -24,7 +25,7 @@ from mindspore.dataset import transforms, vision
 from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.dataset import Dataset
 from lenet.record import Software
-from lenet.training import DeviceUnavailableError, Judgement
+from lenet.training import DeviceUnavailableError, Judgement, Look
 from lenet.training.devices import missing
 
 
@@ -81,14 +82,34 @@ def apply_profile(profile: RuntimeProfile) -> None:
         ds.config.set_num_parallel_workers(profile.dataset_workers)
 
 
-def choose_device(target: DeviceTarget) -> None:
-    """Make `target` this process's device.
+def full_precision(target: DeviceTarget) -> None:
+    """Float32 multiplied as float32: off with TF32 and HF32, which are on by default in convolutions."""
+    if target is DeviceTarget.GPU:
+        ms.device_context.gpu.op_precision.conv_allow_tf32(False)
+        ms.device_context.gpu.op_precision.matmul_allow_tf32(False)
+    elif target is DeviceTarget.ASCEND:
+        ms.device_context.ascend.op_precision.conv_allow_hf32(False)
+        ms.device_context.ascend.op_precision.matmul_allow_hf32(False)
+
+
+def precision(target: DeviceTarget, full: bool) -> str:
+    """How float32 is multiplied, in words. MindSpore's defaults, where `full_precision` was not called."""
+    if full or target is DeviceTarget.CPU:
+        return "float32"
+    short = "TF32" if target is DeviceTarget.GPU else "HF32"
+    return f"float32, {short} in convolutions (the default)"
+
+
+def choose_device(target: DeviceTarget, full: bool = False) -> None:
+    """Make `target` this process's device, with `full` precision where that is asked.
 
     Raises:
         DeviceUnavailableError: MindSpore cannot use it here.
     """
     try:
         ms.set_device(target.value)
+        if full:
+            full_precision(target)
         if target is not DeviceTarget.CPU:
             ms.Tensor(np.zeros(1, np.float32)).__add__(1).asnumpy()  # the device opens at its first operator
     except (RuntimeError, ValueError) as error:
@@ -106,12 +127,13 @@ class MindSporeTrainer:
 
     def __init__(self, case: Case, dataset: Dataset) -> None:
         hyper = case.hyperparameters
-        choose_device(case.device_target)
+        choose_device(case.device_target, case.plan.trace)
         ms.set_context(mode=ms.GRAPH_MODE if case.mode is Mode.GRAPH else ms.PYNATIVE_MODE)
         apply_profile(case.profile)
         ms.set_seed(hyper.seed)
 
         self._target = case.device_target
+        self._precision = precision(case.device_target, case.plan.trace)
         self._batch_size = hyper.batch_size
         self._network = LeNet()
         loss_function = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
@@ -138,6 +160,8 @@ class MindSporeTrainer:
             "device": "/".join(str(part) for part in ms.get_current_device()),
             "dataset_workers": str(ds.config.get_num_parallel_workers()),
             "dataset_prefetch": str(ds.config.get_prefetch_size()),
+            "operator_threads": str(ms.get_context("runtime_num_threads")),
+            "precision": self._precision,
         }
         return Software(
             framework_version=ms.__version__,
@@ -146,7 +170,7 @@ class MindSporeTrainer:
             details=details,
         )
 
-    def train_epoch(self) -> Iterator[Any]:
+    def train_epoch(self, look: Look | None = None) -> Iterator[Any]:
         """One pass over the training set.
 
         Like the tutorial's loop it makes a new iterator an epoch. With the seed set, MindSpore then gives the same
@@ -154,6 +178,8 @@ class MindSporeTrainer:
         """
         self._network.set_train(True)
         for images, labels in self._training.create_tuple_iterator(num_epochs=1):
+            if look is not None:
+                look(images.asnumpy(), labels.asnumpy())
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:
@@ -187,12 +213,16 @@ class MindSporeTrainer:
                 break
         return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
 
+    def weights(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Names and values of all parameters."""
+        for parameter in self._network.get_parameters():
+            yield parameter.name, parameter.asnumpy().astype("<f4")
+
     def weights_sha256(self) -> str:
         """Digest over names, shapes and values of all parameters."""
         digest = hashlib.sha256()
-        for parameter in self._network.get_parameters():
-            value = parameter.asnumpy().astype("<f4")
-            digest.update(f"{parameter.name}:{value.shape};".encode())
+        for name, value in self.weights():
+            digest.update(f"{name}:{value.shape};".encode())
             digest.update(value.tobytes())
         return digest.hexdigest()
 
