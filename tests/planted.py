@@ -7,9 +7,13 @@ before the trainer is built.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from lenet import training, worker
+from lenet.dataset.idx import read_images, read_labels
 
 
 def learning_rate(room: ModuleType) -> None:
@@ -18,10 +22,26 @@ def learning_rate(room: ModuleType) -> None:
     room.nn.Momentum = lambda parameters, rate, share: momentum(parameters, rate / 10, share)
 
 
-def unshuffled(room: ModuleType) -> None:
-    """The training set in the order of its file."""
+def file_order(room: ModuleType) -> None:
+    """The training set in the order of its file, which was shuffled when the file was made."""
     mnist = room.ds.MnistDataset
     room.ds.MnistDataset = lambda folder: mnist(folder, shuffle=False)
+
+
+def unshuffled(room: ModuleType) -> None:
+    """The training set class by class, as a folder for each class is read without shuffling."""
+    mnist = room.ds.MnistDataset
+
+    def in_order(folder):
+        if not folder.endswith("train"):
+            return mnist(folder)
+        (images,) = (read_images(path) for path in Path(folder).glob("*images*"))
+        (labels,) = (read_labels(path) for path in Path(folder).glob("*labels*"))
+        order = np.argsort(labels, kind="stable")
+        columns = {"image": images[order, :, :, None], "label": labels[order].astype(np.uint32)}
+        return room.ds.NumpySlicesDataset(columns, shuffle=False)
+
+    room.ds.MnistDataset = in_order
 
 
 def labels_off_by_one(room: ModuleType) -> None:
@@ -66,10 +86,19 @@ def none(room: ModuleType) -> None:
     del room
 
 
-FAULTS = {fault.__name__: fault for fault in (
-    none, learning_rate, unshuffled, labels_off_by_one, missing_relu, evaluation_on_the_training_set,
-    evaluation_on_as_many_training_images,
-)}  # fmt: skip
+FAULTS = {
+    fault.__name__: fault
+    for fault in (
+        none,
+        learning_rate,
+        file_order,
+        unshuffled,
+        labels_off_by_one,
+        missing_relu,
+        evaluation_on_the_training_set,
+        evaluation_on_as_many_training_images,
+    )
+}
 
 
 def main() -> int:
