@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ from tabulate import tabulate
 from lenet.analysis.convergence import Convergence
 from lenet.analysis.ladder import Comparison, Outcome
 from lenet.record import Record
-from lenet.report.table import DASH, clean, wrapped
+from lenet.report.table import TERMINAL_WIDTH, clean
 
 if TYPE_CHECKING:
     from lenet.check import Finding
 
+DASH = "–"
 LAYERS_SHOWN = 3
 THREADS_KEPT = 4
 """Above so many operator threads MindSpore's tuner may divide an operator otherwise from run to run."""
@@ -81,6 +83,11 @@ def settings_text(found: dict[str, str]) -> str:
         "operator otherwise from run to run"
     )
     return f"Seen with {seen}. {many}."
+
+
+def wrapped(text: str) -> str:
+    """A paragraph for a terminal."""
+    return textwrap.fill(text, TERMINAL_WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _outcome(finding: Finding) -> str:

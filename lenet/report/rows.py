@@ -60,16 +60,12 @@ class Row(Frozen):
         return self.status == Status.OK.value and self.convergence not in FAILED
 
     @property
-    def standing(self) -> str:
-        """The status in a table: what failed, where something did."""
-        failed = self.status == Status.OK.value and self.convergence in FAILED
-        return self.convergence if failed else self.status
-
-    @property
-    def remarks(self) -> list[str]:
-        """What a table's notes say of it."""
-        found = [self.reason, self.convergence_reason if self.convergence in FAILED else ""]
-        return [remark for remark in dict.fromkeys(found) if remark]
+    def standing(self) -> tuple[str, str]:
+        """Status and reason as a table's line shows them: what the convergence check says, where that failed."""
+        if self.sound or self.status != Status.OK.value:
+            return self.status, self.reason
+        reason = f"failed the convergence check: {self.convergence_reason}"
+        return self.convergence, "; ".join(filter(None, [reason, self.reason]))
 
 
 AXES = (
@@ -166,14 +162,15 @@ def merged(repetitions: Sequence[Row]) -> Group:
     figures = good or list(repetitions)
     first = figures[0]
     if len(repetitions) == 1:
-        return Group(first, len(good), 1)
+        status, reason = first.standing
+        return Group(first.model_copy(update={"status": status, "reason": reason}), len(good), 1)
     failed = [each for each in repetitions if not each.sound]
     speeds = [each.images_per_second for each in figures if each.images_per_second is not None]
     changes = {
         name: _median(getattr(each, name) for each in figures)
         for name in ("resident_images_per_second", "compile_seconds", "accuracy", "final_loss")
     }
-    reasons = {remark: None for each in (failed or good) for remark in each.remarks}
+    reasons = {each.standing[1]: None for each in (failed or good) if each.standing[1]}
     line = first.model_copy(
         update={
             **changes,
@@ -182,9 +179,8 @@ def merged(repetitions: Sequence[Row]) -> Group:
             "images_per_second_high": max(speeds, default=None),
             "windows": len(speeds),
             "peak_memory_bytes": max((each.peak_memory_bytes or 0 for each in figures), default=0) or None,
-            "status": first.standing if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
+            "status": first.standing[0] if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
             "reason": "; ".join(reasons),
-            "convergence_reason": "",
         }
     )
     return Group(line, len(good), len(repetitions))

@@ -15,7 +15,7 @@ from lenet.case import Mode
 from lenet.errors import UsageError
 from lenet.record import ACCURACY_TARGETS
 from lenet.report.baseline import DEFAULT, speed_ups
-from lenet.report.rows import FAILED, Group, Row, grouped
+from lenet.report.rows import Group, Row, grouped
 
 Format = Literal["terminal", "github", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -126,11 +126,11 @@ def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: 
     lines = []
     for group, ratio in zip(groups, ratios, strict=True):
         row = group.row
-        status = row.standing
-        for remark in row.remarks:
-            if remark not in notes:
-                notes.append(remark)
-            status += f" [{notes.index(remark) + 1}]"
+        status = row.status
+        if row.reason:
+            if row.reason not in notes:
+                notes.append(row.reason)
+            status += f" [{notes.index(row.reason) + 1}]"
         speed = number(row.images_per_second)
         if not group.processes and row.images_per_second is not None:
             speed = strike.format(speed)
@@ -187,11 +187,11 @@ def _terminal(groups: Sequence[Group], ratios: Sequence[float | None], against: 
         headers.insert(0, "dataset")
     for group, ratio in zip(groups, ratios, strict=True):
         row = group.row
-        status = row.standing
-        for remark in row.remarks:
-            if remark not in notes:
-                notes.append(remark)
-            status += f" [{notes.index(remark) + 1}]"
+        status = row.status
+        if row.reason:
+            if row.reason not in notes:
+                notes.append(row.reason)
+            status += f" [{notes.index(row.reason) + 1}]"
         speed = number(row.images_per_second)
         line = [row.device_target, row.mode, str(row.batch_size)]
         if show_profile:
@@ -212,11 +212,10 @@ def _terminal(groups: Sequence[Group], ratios: Sequence[float | None], against: 
     paragraphs = [f"[{index}] {clean(note)}" for index, note in enumerate(notes, 1)]
     paragraphs += [f"profile {letter}: {name}" for name, letter in legend.items()]
     paragraphs += [clean(caption) for caption in _captions(groups, against)]
-    return body + "\n\n" + "\n".join(wrapped(paragraph) for paragraph in paragraphs) + "\n"
+    return body + "\n\n" + "\n".join(_wrapped(paragraph) for paragraph in paragraphs) + "\n"
 
 
-def wrapped(text: str) -> str:
-    """A paragraph for a terminal of 80 columns."""
+def _wrapped(text: str) -> str:
     import textwrap
 
     return textwrap.fill(text, TERMINAL_WIDTH, subsequent_indent="    ", break_on_hyphens=False)
@@ -239,8 +238,6 @@ def _captions(groups: Sequence[Group], against: str) -> list[str]:
         f"images/s: median over steady windows, data pipeline included, warm-up left out; spread: {spread}. "
         f"Speed-up: over {against}, all else equal.",
     ]
-    if any(row.convergence in FAILED for row in rows):
-        captions.append("A figure struck out is of a training that failed the convergence check: it may not be quoted.")
     if any(row.epochs is None and row.accuracy is not None for row in rows):
         captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")
     other = [name for name, _ in datasets if name != "mnist"]
