@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from lenet.analysis.convergence import Convergence
 from lenet.analysis.ladder import Comparison, Outcome
+from lenet.case import Case
 from lenet.record import Record
 from lenet.report.table import TERMINAL_WIDTH, clean
 
@@ -157,7 +158,7 @@ def judged_text(judged: Sequence[tuple[Record, Convergence]]) -> str:
     """Records and what the convergence check says of them, a line each."""
     lines = [
         [
-            clean(record.case.label)[:44],
+            _short(record.case),
             str(record.case.plan.epochs or DASH),
             DASH if record.summary.accuracy is None else f"{record.summary.accuracy:.4f}",
             found.verdict.value,
@@ -173,6 +174,11 @@ def judged_text(judged: Sequence[tuple[Record, Convergence]]) -> str:
     )
     reasons = dict.fromkeys(f"{found.verdict.value}: {found.reason}" for _, found in judged if found.reason)
     return body + "\n\n" + "\n".join(wrapped(clean(reason)) for reason in reasons) + "\n"
+
+
+def _short(case: Case) -> str:
+    words = f"{case.device_target.value} {case.mode.value} b{case.hyperparameters.batch_size}"
+    return f"{words} seed {case.hyperparameters.seed}"
 
 
 def judged_json(judged: Sequence[tuple[Record, Convergence]]) -> str:
