@@ -158,11 +158,15 @@ def _framework(base: Case) -> Pair:
         return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped="this lenet-bench has no PyTorch twin")
     if importlib.util.find_spec("torch") is None:
         return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped="PyTorch is not installed")
-    try:
-        other = Case.model_validate({**base.model_dump(), "framework": twin, "mode": Mode.PYNATIVE})
-    except ValidationError as error:
-        return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=error.errors()[0]["msg"])
-    return Pair(rung=Rung.FRAMEWORK, compared=compared, a=base, b=other)
+    refused = ""
+    for mode in (base.mode, *Mode):  # the twin may have fewer modes than MindSpore
+        try:
+            other = Case.model_validate({**base.model_dump(), "framework": twin, "mode": mode})
+        except ValidationError as error:
+            refused = error.errors()[0]["msg"].removeprefix("Value error, ")
+            continue
+        return Pair(rung=Rung.FRAMEWORK, compared=compared, a=base, b=other)
+    return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=refused)
 
 
 def _devices(base: Case, devices: Sequence[DeviceTarget]) -> list[Pair]:

@@ -1,19 +1,32 @@
 """A worker that trains with a planted fault: `planted.py FAULT FD`. Everything else is the real worker's.
 
-The faults are those that a benchmark's training may really have. Each changes the trainer's room in this process
-before the trainer is built.
+The faults are those that a benchmark's training may really have. Each changes, in this process and before the trainer
+is built, what the trainer's room takes from MindSpore: how a set is read, the optimiser, an activation.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from lenet import training, worker
 from lenet.dataset.idx import read_images, read_labels
+
+
+def _reading(room: ModuleType, read: Callable[[Any, Path], Any]) -> None:
+    """Let the trainer read its sets by `read(MnistDataset, folder)`."""
+    mnist = room.ds.MnistDataset
+    room.ds.MnistDataset = lambda folder, **_: read(mnist, Path(folder))
+
+
+def none(room: ModuleType) -> None:
+    """No fault."""
+    del room
 
 
 def learning_rate(room: ModuleType) -> None:
@@ -24,37 +37,33 @@ def learning_rate(room: ModuleType) -> None:
 
 def file_order(room: ModuleType) -> None:
     """The training set in the order of its file, which was shuffled when the file was made."""
-    mnist = room.ds.MnistDataset
-    room.ds.MnistDataset = lambda folder: mnist(folder, shuffle=False)
+    _reading(room, lambda mnist, folder: mnist(str(folder), shuffle=folder.name == "test"))
 
 
 def unshuffled(room: ModuleType) -> None:
     """The training set class by class, as a folder for each class is read without shuffling."""
-    mnist = room.ds.MnistDataset
 
-    def in_order(folder):
-        if not folder.endswith("train"):
-            return mnist(folder)
-        (images,) = (read_images(path) for path in Path(folder).glob("*images*"))
-        (labels,) = (read_labels(path) for path in Path(folder).glob("*labels*"))
+    def read(mnist: Any, folder: Path) -> Any:
+        if folder.name == "test":
+            return mnist(str(folder))
+        images, labels = read_images(*folder.glob("*images*")), read_labels(*folder.glob("*labels*"))
         order = np.argsort(labels, kind="stable")
         columns = {"image": images[order, :, :, None], "label": labels[order].astype(np.uint32)}
         return room.ds.NumpySlicesDataset(columns, shuffle=False)
 
-    room.ds.MnistDataset = in_order
+    _reading(room, read)
 
 
 def labels_off_by_one(room: ModuleType) -> None:
-    """Each training image with the label of the next class."""
-    pipeline = room.pipeline
+    """Each training image with the label of the next class; the test set as it is."""
 
-    def shifted(folder, batch_size):
-        data = pipeline(folder, batch_size)
+    def read(mnist: Any, folder: Path) -> Any:
+        data = mnist(str(folder))
         if folder.name == "train":
-            data = data.map(lambda labels: (labels + 1) % 10, "label")
+            data = data.map(lambda label: np.array((int(label) + 1) % 10, np.uint32), "label")
         return data
 
-    room.pipeline = shifted
+    _reading(room, read)
 
 
 def missing_relu(room: ModuleType) -> None:
@@ -64,26 +73,17 @@ def missing_relu(room: ModuleType) -> None:
 
 def evaluation_on_the_training_set(room: ModuleType) -> None:
     """The training set judged in the place of the test set."""
-    pipeline = room.pipeline
-    room.pipeline = lambda folder, batch_size: pipeline(folder.parent / "train", batch_size)
+    _reading(room, lambda mnist, folder: mnist(str(folder.parent / "train")))
 
 
 def evaluation_on_as_many_training_images(room: ModuleType) -> None:
     """The same, cut to as many images as the test set has: the count betrays nothing."""
-    pipeline = room.pipeline
 
-    def cut(folder, batch_size):
-        data = pipeline(folder.parent / "train", batch_size)
-        if folder.name == "test":
-            data = data.take(pipeline(folder, batch_size).get_dataset_size())
-        return data
+    def read(mnist: Any, folder: Path) -> Any:
+        data = mnist(str(folder.parent / "train"))
+        return data.take(len(read_labels(*folder.glob("*labels*")))) if folder.name == "test" else data
 
-    room.pipeline = cut
-
-
-def none(room: ModuleType) -> None:
-    """No fault."""
-    del room
+    _reading(room, read)
 
 
 FAULTS = {
@@ -102,10 +102,11 @@ FAULTS = {
 
 
 def main() -> int:
+    """Entry: the fault's name, then the number that the real worker gets."""
     fault = FAULTS[sys.argv.pop(1)]
     build = training.build
 
-    def planted(case, dataset):
+    def planted(case: Any, dataset: Any) -> Any:
         import lenet.training.mindspore as room
 
         fault(room)
