@@ -76,12 +76,12 @@ def test_false_alarms_are_as_rare_as_promised(reference, trained, draw):
 
 
 def test_the_band_is_never_narrower_than_what_the_seeds_did(reference):
-    """A batch size whose first epoch may end on the plateau or off it: two humps, which no normal curve describes."""
-    curves = [[(1133, 2.30)] if number % 2 else [(9000, 1.6)] for number in range(20)]
+    """One seed of twenty still on the plateau is further out than three and a half times their spread."""
+    curves = [[(1133, 2.30)] if number == 7 else [(9000 + number, 1.6)] for number in range(20)]
     (only,) = reference(epochs=1, curves=curves).band
     assert only.accuracy.low <= 1133 / 9984
     assert only.accuracy.high >= 9000 / 9984
-    assert only.training_loss.low <= 1.6 < 2.30 <= only.training_loss.high
+    assert only.training_loss.low <= 1.6 < 2.30 == only.training_loss.high
 
 
 def test_seeds_that_all_agree_still_give_a_band_of_some_width(reference):

@@ -132,3 +132,8 @@ def test_a_case_without_a_trace_is_skipped(new_store, digits):
     found = compare(new_store(cases, digits), *cases, 0)
     assert found.outcome is Outcome.SKIPPED
     assert "reported no trace" in found.reason
+
+
+@pytest.mark.parametrize(("by", "outcome"), [(4e-3, Outcome.PARTED), (2e-4, Outcome.WITHIN)])
+def test_weights_are_held_to_the_tolerance_as_losses_are(traced, by, outcome):
+    assert traced(scaled(3, 1, by), tolerance=1e-3).outcome is outcome
