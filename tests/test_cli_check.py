@@ -86,24 +86,29 @@ class TestRuns:
         assert not (tmp_path / "new").exists()
 
 
+@pytest.fixture(scope="module")
+def climbed(tmp_path_factory):
+    """A real ladder on the digits: what the command said, and its run's folder."""
+    folder = tmp_path_factory.mktemp("ladder")
+    done = lenet_bench(
+        folder,
+        *("check", "--dataset", "digits", "--rung", "repeat,seed,profile,device,learn", "--steps", "12"),
+        *("--profile", "onednn_isa=SSE41", "--output", "run", "--format", "json", "--quiet"),
+    )
+    return done, folder / "run"
+
+
+@pytest.fixture
+def found(climbed):
+    done, _ = climbed
+    assert done.stderr == ""
+    return {each["rung"]: each for each in json.loads(done.stdout)["findings"]}
+
+
 @pytest.mark.mindspore
 class TestLadder:
-    @pytest.fixture(scope="class")
-    def done(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("ladder")
-        return lenet_bench(
-            folder,
-            *("check", "--dataset", "digits", "--rung", "repeat,seed,profile,device,learn", "--steps", "12"),
-            *("--profile", "onednn_isa=SSE41", "--output", "run", "--format", "json", "--quiet"),
-        ), folder / "run"
-
-    @pytest.fixture(scope="class")
-    def found(self, done):
-        assert done[0].stderr == ""
-        return {each["rung"]: each for each in json.loads(done[0].stdout)["findings"]}
-
-    def test_it_holds_and_what_is_not_here_is_skipped(self, done, found):
-        assert done[0].returncode == 0, done
+    def test_it_holds_and_what_is_not_here_is_skipped(self, climbed, found):
+        assert climbed[0].returncode == 0, done
         assert found["learn"]["holds"] is None
         assert "no reference" in found["learn"]["reason"]
         assert found["device"]["holds"] in (None, True)
@@ -126,15 +131,15 @@ class TestLadder:
         assert comparison["same_order"]
         assert comparison["same_initial_weights"]
 
-    def test_the_settings_are_told(self, done):
-        settings = json.loads(done[0].stdout)["settings"]
+    def test_the_settings_are_told(self, climbed):
+        settings = json.loads(climbed[0].stdout)["settings"]
         assert settings["precision"] == "float32"
         assert int(settings["operator_threads"]) >= 1
 
-    def test_no_traced_case_is_timed(self, done):
+    def test_no_traced_case_is_timed(self, climbed):
         from lenet.store import Store
 
-        records = Store.open(done[1]).records()
+        records = Store.open(climbed[1]).records()
         assert all(record.summary.throughput is None for record in records)
         assert {sum(window.steps for window in record.windows) for record in records if record.windows} == {12}
 
