@@ -108,7 +108,7 @@ def found(climbed):
 @pytest.mark.mindspore
 class TestLadder:
     def test_it_holds_and_what_is_not_here_is_skipped(self, climbed, found):
-        assert climbed[0].returncode == 0, done
+        assert climbed[0].returncode == 0, climbed
         assert found["learn"]["holds"] is None
         assert "no reference" in found["learn"]["reason"]
         assert found["device"]["holds"] in (None, True)
