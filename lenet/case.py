@@ -175,6 +175,9 @@ class Plan(Frozen):
     budget_seconds: float = Field(default=60.0, gt=0)
     evaluation_images: int | None = Field(default=None, ge=1)
     """Test images judged when the plan has no whole epochs; None is the whole test set."""
+    trace: bool = False
+    """A case for parity: weights and batches of every step are reported, arithmetic is full float32 on every device,
+    and no step is timed. Without `epochs` it trains `warmup_steps` steps."""
 
 
 class Case(Frozen):

@@ -65,6 +65,30 @@ class Resident(Window):
         return Window(**self.model_dump(exclude={"event"}))
 
 
+class Layer(Frozen):
+    """One parameter of the network at one moment."""
+
+    name: str = Field(max_length=200)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Over the values as little-endian float32."""
+    norm: float | None
+    """Euclidean norm of the values; null when one is not finite."""
+    sketch: tuple[float, ...] = Field(max_length=64)
+    """Random projections of the values (see `lenet.trace`); empty when a value is not finite."""
+
+
+class Traced(Frozen):
+    """A traced case after `step` steps, 0 being before the first: the batch of that step, and the weights after it."""
+
+    event: Literal["traced"] = "traced"
+    step: int = Field(ge=0)
+    images_sha256: str | None
+    """Over the batch as little-endian float32 (N, 1, 32, 32); null at step 0."""
+    labels_sha256: str | None
+    """Over the batch's labels as little-endian int32 (N,)."""
+    layers: tuple[Layer, ...] = Field(max_length=1000)
+
+
 class Failed(Frozen):
     """The case cannot go on; the last event of its worker."""
 
@@ -83,7 +107,7 @@ class Finished(Frozen):
     peak_memory_bytes: int | None
 
 
-Event = Started | Compiled | Steps | Evaluated | Resident | Failed | Finished
+Event = Started | Compiled | Steps | Traced | Evaluated | Resident | Failed | Finished
 
 _adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 

@@ -41,7 +41,7 @@ class PlainObserver:
             words.append(f"accuracy {record.summary.accuracy:.4f}")
         if record.status is not Status.OK:
             words.append(f"{record.status.value}: {record.reason}")
-        line = f"[{self._index}/{self._total}] {case.label}: {', '.join(words)}"
+        line = f"[{self._index}/{self._total}] {case.label}: {', '.join(words) or 'done'}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -26,6 +26,7 @@ from lenet.events import Compiled, Evaluated, Event, Failed, Finished, Resident,
 from lenet.record import DatasetCard, Phases, Status  # noqa: E402
 
 if TYPE_CHECKING:
+    from lenet.trace import Tracer
     from lenet.training import Trainer
 
 OUT_OF_MEMORY_WORDS = ("out of memory", "bad_alloc", "memory not enough", "allocate memory failed", "malloc failed")
@@ -99,6 +100,11 @@ class Training:
         self._epoch_losses: list[float] = []
         self._losses_digest = hashlib.sha256()
         self._window_steps = self._at_most_an_epoch(self._plan.window_steps)
+        self._tracer: Tracer | None = None
+        if self._plan.trace:
+            from lenet.trace import Tracer
+
+            self._tracer = Tracer(trainer.weights, emit)
 
     def _at_most_an_epoch(self, steps: int) -> int:
         # A window of whole-epoch training never spans an evaluation.
@@ -107,6 +113,8 @@ class Training:
     def run(self) -> None:
         """Train and evaluate as planned."""
         epoch = 0
+        if self._tracer is not None:
+            self._tracer.take(0)
         self._window_began = self._clock.enter("compile_and_first_step")
         while True:
             epoch += 1
@@ -125,9 +133,13 @@ class Training:
 
     def _train_epoch(self, epoch: int) -> bool:
         """One epoch or what the plan wants of it; True when the plan (without whole epochs) is fulfilled."""
-        for loss in self._trainer.train_epoch():
+        steps = self._trainer.train_epoch(self._tracer.look) if self._tracer else self._trainer.train_epoch()
+        for loss in steps:
             self._pending.append(loss)
             self._step += 1
+            if self._tracer is not None:
+                self._trainer.synchronize(loss)
+                self._tracer.take(self._step)
             boundary = self._step in (1, self._plan.warmup_steps)
             if boundary or len(self._pending) >= self._window_steps:
                 self._close_window(epoch)
@@ -138,6 +150,8 @@ class Training:
         return False
 
     def _enough(self) -> bool:
+        if self._plan.trace:
+            return self._step >= self._plan.warmup_steps
         if self._steady >= self._plan.windows:
             return True
         return self._steady >= STEADY_WINDOWS_AT_LEAST and self._clock.training >= self._plan.budget_seconds
@@ -147,7 +161,7 @@ class Training:
         now = self._clock.enter("training")
         first = self._step - len(self._pending)
         losses = self._trainer.read(self._pending)
-        warmup = first < self._plan.warmup_steps
+        warmup = first < self._plan.warmup_steps or self._plan.trace
         self._steady += not warmup
         self._losses_digest.update(struct.pack(f"<{len(losses)}f", *losses))
         self._epoch_losses += losses

@@ -43,7 +43,7 @@ class Regression:
         self.weights -= self.rate * images.T @ chances / len(labels)
         return np.float32(loss)
 
-    def train_epoch(self):
+    def train_epoch(self, look=None):
         images, labels = self.training
         order = self.random.permutation(len(labels))
         for first in range(0, len(order) - self.batch + 1, self.batch):

@@ -7,9 +7,14 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lenet.analysis import convergence
+from lenet.analysis.references import shipped
 from lenet.analysis.verdict import Sample, judge, sample
 from lenet.case import Frozen, Mode
 from lenet.record import ACCURACY_TARGETS, Record, Status
+
+FAILED = frozenset(verdict.value for verdict in convergence.Verdict if verdict.failed)
+"""Words of the convergence check after which a throughput may not be quoted."""
 
 
 class Row(Frozen):
@@ -53,11 +58,27 @@ class Row(Frozen):
     """Whole epochs that the plan asks for; null for a measurement of speed."""
     final_loss: float | None
     seconds_to_accuracy: dict[str, float | None]
+    convergence: str
+    """What the convergence check says, a word of `lenet.analysis.convergence.Verdict`."""
+    convergence_reason: str
     peak_memory_bytes: int | None
     machine: str
     run: str
     case_id: str
     dataset_sha256: str | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether its figures count: the case ended well and its training did not fail the convergence check."""
+        return self.status == Status.OK.value and self.convergence not in FAILED
+
+    @property
+    def standing(self) -> tuple[str, str]:
+        """Status and reason as a table's line shows them: what the convergence check says, where that failed."""
+        if self.sound or self.status != Status.OK.value:
+            return self.status, self.reason
+        reason = f"failed the convergence check: {self.convergence_reason}"
+        return self.convergence, "; ".join(filter(None, [reason, self.reason]))
 
 
 AXES = (
@@ -86,6 +107,7 @@ def row(record: Record, run: str) -> Row:
 def _row(record: Record, measured: Sample | None, run: str) -> Row:
     case, summary = record.case, record.summary
     low, median, high = _quartiles(measured.rates) if measured else (None, None, None)
+    found = convergence.judge(record, shipped())
     resident = summary.resident_throughput
     return Row(
         framework=case.framework.value,
@@ -116,6 +138,8 @@ def _row(record: Record, measured: Sample | None, run: str) -> Row:
         seconds_to_accuracy={
             f"{target:.2f}": summary.seconds_to_accuracy.get(f"{target:.2f}") for target in ACCURACY_TARGETS
         },
+        convergence=found.verdict.value,
+        convergence_reason=found.reason,
         peak_memory_bytes=summary.peak_memory_bytes,
         machine=record.machine_id,
         run=run,
@@ -197,19 +221,20 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 def merged(repetitions: Sequence[Row]) -> Group:
     """Several processes as one: medians of their medians; the spread is their interval, below three their range."""
-    good = [each for each in repetitions if each.status == Status.OK.value]
+    good = [each for each in repetitions if each.sound]
     # One that failed among good ones is said in the status; alone, it is the line itself.
     figures = good or list(repetitions)
     first = figures[0]
     if len(repetitions) == 1:
-        return Group(first, len(good), 1)
-    failed = [each for each in repetitions if each.status != Status.OK.value]
+        status, reason = first.standing
+        return Group(first.model_copy(update={"status": status, "reason": reason}), len(good), 1)
+    failed = [each for each in repetitions if not each.sound]
     speeds = [each.images_per_second for each in figures if each.images_per_second is not None]
     changes = {
         name: _median(getattr(each, name) for each in figures)
         for name in ("resident_images_per_second", "compile_seconds", "accuracy", "final_loss")
     }
-    reasons = list(dict.fromkeys(each.reason for each in (failed or good) if each.reason))
+    reasons = list(dict.fromkeys(each.standing[1] for each in (failed or good) if each.standing[1]))
     if len(reasons) > REASONS_SHOWN:
         reasons[REASONS_SHOWN:] = [f"and {len(reasons) - REASONS_SHOWN} more reasons, in the records"]
     line = first.model_copy(
@@ -220,7 +245,7 @@ def merged(repetitions: Sequence[Row]) -> Group:
             "images_per_second_high": first.interval_high or max(speeds, default=None),
             "windows": len(speeds),
             "peak_memory_bytes": max((each.peak_memory_bytes or 0 for each in figures), default=0) or None,
-            "status": first.status if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
+            "status": first.standing[0] if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
             "reason": "; ".join(reasons),
         }
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from lenet.case import Case
 from lenet.dataset import Dataset
@@ -28,12 +31,16 @@ class Judgement:
     distinct_answers: int
 
 
+Look = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int32]], None]
+"""Is shown a batch before its step: images (N, 1, 32, 32) and labels (N,)."""
+
+
 class Trainer(Protocol):
     """One framework's way through the workload. A loss handle may still be in flight on the device."""
 
     software: Software
 
-    def train_epoch(self) -> Iterator[Any]:
+    def train_epoch(self, look: Look | None = None) -> Iterator[Any]:
         """Train one pass over the training set, one step an item; the item is the step's loss handle."""
 
     def train_resident(self) -> Iterator[Any]:
@@ -47,6 +54,9 @@ class Trainer(Protocol):
 
     def evaluate(self, images: int | None) -> Judgement:
         """Judge the test set, or as many whole batches as hold at least `images` test images."""
+
+    def weights(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Every parameter's name and little-endian float32 values, in the network's order."""
 
     def weights_sha256(self) -> str:
         """Digest over every parameter's name, shape and little-endian float32 bytes, in the network's order."""

@@ -15,6 +15,7 @@ from typing import Any
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
+import numpy.typing as npt
 from mindspore import nn
 from mindspore.common.initializer import Normal
 from mindspore.dataset import transforms, vision
@@ -23,7 +24,7 @@ from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cores import usable
 from lenet.dataset import Dataset
 from lenet.record import Software
-from lenet.training import DeviceUnavailableError, Judgement, resident_peak_bytes
+from lenet.training import DeviceUnavailableError, Judgement, Look, resident_peak_bytes
 from lenet.training.devices import missing
 from lenet.training.initial import weights_sha256
 from lenet.training.pipeline import Batches
@@ -84,14 +85,34 @@ def apply_profile(profile: RuntimeProfile) -> None:
         ds.config.set_prefetch_size(profile.dataset_prefetch)
 
 
-def choose_device(target: DeviceTarget) -> None:
-    """Make `target` this process's device.
+def full_precision(target: DeviceTarget) -> None:
+    """Float32 multiplied as float32: off with TF32 and HF32, which are on by default in convolutions."""
+    if target is DeviceTarget.GPU:
+        ms.device_context.gpu.op_precision.conv_allow_tf32(False)
+        ms.device_context.gpu.op_precision.matmul_allow_tf32(False)
+    elif target is DeviceTarget.ASCEND:
+        ms.device_context.ascend.op_precision.conv_allow_hf32(False)
+        ms.device_context.ascend.op_precision.matmul_allow_hf32(False)
+
+
+def precision(target: DeviceTarget, full: bool) -> str:
+    """How float32 is multiplied, in words. MindSpore's defaults, where `full_precision` was not called."""
+    if full or target is DeviceTarget.CPU:
+        return "float32"
+    short = "TF32" if target is DeviceTarget.GPU else "HF32"
+    return f"float32, {short} in convolutions (the default)"
+
+
+def choose_device(target: DeviceTarget, full: bool = False) -> None:
+    """Make `target` this process's device, with `full` precision where that is asked.
 
     Raises:
         DeviceUnavailableError: MindSpore cannot use it here.
     """
     try:
         ms.set_device(target.value)
+        if full:
+            full_precision(target)
         if target is not DeviceTarget.CPU:
             ms.Tensor(np.zeros(1, np.float32)).__add__(1).asnumpy()  # the device opens at its first operator
     except (RuntimeError, ValueError) as error:
@@ -109,12 +130,13 @@ class MindSporeTrainer:
 
     def __init__(self, case: Case, dataset: Dataset) -> None:
         hyper = case.hyperparameters
-        choose_device(case.device_target)
+        choose_device(case.device_target, case.plan.trace)
         ms.set_context(mode=ms.GRAPH_MODE if case.mode is Mode.GRAPH else ms.PYNATIVE_MODE)
         apply_profile(case.profile)
         ms.set_seed(hyper.seed)
 
         self._target = case.device_target
+        self._precision = precision(case.device_target, case.plan.trace)
         self._batch_size = hyper.batch_size
         self._network = LeNet()
         loss_function = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
@@ -146,6 +168,8 @@ class MindSporeTrainer:
             "dataset_workers": str(ds.config.get_num_parallel_workers()),
             "dataset_prefetch": str(ds.config.get_prefetch_size()),
             "cores": str(len(usable())),
+            "operator_threads": str(ms.get_context("runtime_num_threads")),
+            "precision": self._precision,
         }
         return Software(
             framework_version=ms.__version__,
@@ -154,10 +178,12 @@ class MindSporeTrainer:
             details=details,
         )
 
-    def train_epoch(self) -> Iterator[Any]:
+    def train_epoch(self, look: Look | None = None) -> Iterator[Any]:
         """One pass over the training set."""
         self._network.set_train(True)
         for images, labels in self._training:
+            if look is not None:
+                look(images.asnumpy(), labels.asnumpy())
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:
@@ -191,9 +217,14 @@ class MindSporeTrainer:
                 break
         return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
 
+    def weights(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Names and values of all parameters."""
+        for parameter in self._network.get_parameters():
+            yield parameter.name, parameter.asnumpy().astype("<f4")
+
     def weights_sha256(self) -> str:
         """Digest over names, shapes and values of all parameters."""
-        return weights_sha256((each.name, each.asnumpy()) for each in self._network.get_parameters())
+        return weights_sha256(self.weights())
 
     def peak_memory_bytes(self) -> int | None:
         """VmHWM on CPU, where MindSpore's own counter is always 0; MindSpore's counter elsewhere."""

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from lenet.case import Case, DeviceTarget, RuntimeProfile
 from lenet.dataset import Dataset
 from lenet.record import Software
-from lenet.training import DeviceUnavailableError, Judgement, resident_peak_bytes
+from lenet.training import DeviceUnavailableError, Judgement, Look, resident_peak_bytes
 from lenet.training.initial import initial_weights, weights_sha256
 from lenet.training.pipeline import Arrays, Batches, evaluation_pass, training_pass
 
@@ -133,10 +134,12 @@ class TorchTrainer:
         self._optimizer.step()
         return loss.detach()
 
-    def train_epoch(self) -> Iterator[Any]:
+    def train_epoch(self, look: Look | None = None) -> Iterator[Any]:
         """One pass over the training set."""
         self._network.train()
         for images, labels in self._training:
+            if look is not None:
+                look(images.cpu().numpy(), labels.cpu().numpy().astype(np.int32))
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:
@@ -170,10 +173,14 @@ class TorchTrainer:
                     break
         return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
 
+    def weights(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Names and values of all parameters."""
+        for name, value in self._network.named_parameters():
+            yield name, value.detach().cpu().numpy()
+
     def weights_sha256(self) -> str:
         """Digest over names, shapes and values of all parameters."""
-        named = self._network.named_parameters()
-        return weights_sha256((name, value.detach().cpu().numpy()) for name, value in named)
+        return weights_sha256(self.weights())
 
     def peak_memory_bytes(self) -> int | None:
         """VmHWM on CPU, PyTorch's peak of allocated device memory on CUDA."""

@@ -99,8 +99,10 @@ class HandTrainer:
             w[name] = w[name] - self._rate * self._speed[name]
         return loss
 
-    def train_epoch(self):
+    def train_epoch(self, look=None):
         for images, labels in self._training:
+            if look is not None:
+                look(images, labels.astype(np.int32))
             yield self._step(images, labels)
 
     def train_resident(self):
@@ -124,6 +126,9 @@ class HandTrainer:
             if images is not None and seen >= images:
                 break
         return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
+
+    def weights(self):
+        return iter(self._weights.items())
 
     def weights_sha256(self):
         return weights_sha256(self._weights.items())

@@ -1,0 +1,224 @@
+"""References of convergence as files: made from runs, read back, and found where the program keeps its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lenet.analysis.convergence import FALSE_ALARMS, SEEDS_AT_LEAST, Origin, Reference, SeedCurve, band
+from lenet.case import Case
+from lenet.durable import write_atomically
+from lenet.errors import UsageError
+from lenet.record import Record, Software, Status
+from lenet.store import Store
+
+FOLDER = files("lenet") / "analysis" / "reference"
+"""The references that the program is shipped with; `results/reference` in a checkout is the same folder."""
+
+MAX_FILE_BYTES = 2**22
+
+
+def make(stores: Sequence[Store]) -> list[Reference]:
+    """A reference for each batch size (and data and learning rate) that the runs hold whole epochs of.
+
+    Cases that did not end by themselves (crashed, timed out, …) tell nothing and are left out; a plateau is a
+    training as any other.
+
+    Raises:
+        UsageError: too few seeds, a seed twice, a training that diverged, or cases that are not of one kind.
+        StoreError: a run is damaged.
+    """
+    kinds: dict[tuple[object, ...], list[tuple[Record, Store]]] = {}
+    for store in stores:
+        for record in store.records():
+            if record.case.plan.epochs is None or record.dataset is None:
+                continue
+            if record.status is Status.DIVERGED:
+                raise UsageError(
+                    f"{record.case_id} in {store.path} diverged: a reference is made from trainings that work"
+                )
+            if record.status in (Status.OK, Status.PLATEAU):
+                hyper = record.case.hyperparameters
+                kind = (record.dataset.sha256, hyper.learning_rate, hyper.momentum, hyper.batch_size)
+                kinds.setdefault(kind, []).append((record, store))
+    if not kinds:
+        raise UsageError(
+            "the runs hold no case of whole epochs: make some with `lenet-bench run --epochs N --seed 1,2,…`"
+        )
+    return [_reference(found) for _, found in sorted(kinds.items(), key=lambda item: str(item[0]))]
+
+
+def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
+    records = sorted((record for record, _ in found), key=lambda record: record.case.hyperparameters.seed)
+    first = records[0]
+    hyper = first.case.hyperparameters
+    where = f"batch {hyper.batch_size} of {first.case.dataset}"
+    seeds = [record.case.hyperparameters.seed for record in records]
+    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        raise UsageError(f"{where}: seed {twice[0]} is there more than once; name each run once")
+    if len(seeds) < SEEDS_AT_LEAST:
+        raise UsageError(f"{where}: {len(seeds)} seeds, and a reference takes {SEEDS_AT_LEAST}; run more with --seed")
+    for record in records[1:]:
+        if (differing := _difference(first, record)) is not None:
+            raise UsageError(
+                f"{where}: the seeds differ in {differing} as well; a reference is of one kind of training"
+            )
+    if first.dataset is None or first.software is None:
+        raise UsageError(f"{where}: {first.case_id} does not say on which software it ran")
+    images = first.evaluations[-1].images
+    curves = [
+        SeedCurve(
+            seed=record.case.hyperparameters.seed,
+            case_id=record.case_id,
+            correct=tuple(each.correct for each in record.evaluations),
+            training_loss=tuple(each.training_loss or 0.0 for each in record.evaluations),
+        )
+        for record in records
+    ]
+    return Reference(
+        dataset=first.dataset,
+        batch_size=hyper.batch_size,
+        learning_rate=hyper.learning_rate,
+        momentum=hyper.momentum,
+        framework=first.case.framework,
+        device_target=first.case.device_target,
+        mode=first.case.mode,
+        profile=first.case.profile,
+        software=first.software,
+        origins=_origins(store for _, store in found),
+        epochs=len(first.evaluations),
+        test_images=images,
+        false_alarms=FALSE_ALARMS,
+        band=band(curves, images),
+        seeds=tuple(curves),
+    )
+
+
+def _difference(a: Record, b: Record) -> str | None:
+    """In what two records differ that one reference may not mix, or None."""
+
+    def kind(case: Case) -> dict[str, object]:
+        return {
+            "framework": case.framework,
+            "device target": case.device_target,
+            "mode": case.mode,
+            "profile": case.profile,
+            "epochs": case.plan.epochs,
+        }
+
+    def version(software: Software | None) -> str | None:
+        return software.framework_version if software else None
+
+    ours, theirs = kind(a.case), kind(b.case)
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    if version(a.software) != version(b.software):
+        differing.append("framework version")
+    if {each.images for each in (*a.evaluations, *b.evaluations)} != {a.evaluations[-1].images}:
+        differing.append("images judged")
+    return " and ".join(differing) or None
+
+
+def _origins(stores: Iterable[Store]) -> tuple[Origin, ...]:
+    found = {
+        store.path: Origin(
+            lenet_bench_version=store.manifest.lenet_bench_version,
+            created_at=store.manifest.created_at,
+            machine_id=store.manifest.machine.id,
+            machine=store.manifest.machine.summary,
+            git_commit=store.manifest.machine.git_commit,
+            git_dirty=store.manifest.machine.git_dirty,
+        )
+        for store in stores
+    }
+    return tuple(sorted(found.values(), key=lambda origin: origin.created_at))
+
+
+def name(reference: Reference) -> str:
+    """The reference's file name."""
+    word = reference.dataset.name.replace("@", "-")
+    rates = "" if (reference.learning_rate, reference.momentum) == (1e-2, 0.9) else (
+        f"-lr{reference.learning_rate:g}-m{reference.momentum:g}"
+    )  # fmt: skip
+    return f"{word}-b{reference.batch_size}{rates}.json"
+
+
+def write(reference: Reference, folder: Path) -> Path:
+    """Write the reference into `folder`, which is made; returns the file.
+
+    Raises:
+        UsageError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror or error}; choose another --output") from error
+    path = folder / name(reference)
+    write_atomically(path, reference.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def read(text: str, where: str) -> Reference:
+    """The reference of a file's text; `where` names the file in messages.
+
+    Raises:
+        UsageError: not a reference, or one of a newer program.
+    """
+    try:
+        return Reference.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{where} is no reference that this lenet-bench reads: {place}: {first['msg']}") from error
+
+
+def read_folder(folder: Path) -> tuple[Reference, ...]:
+    """The references in a folder of the user's.
+
+    Raises:
+        UsageError: it cannot be read, holds none, or a file is no reference.
+    """
+    try:
+        paths = sorted(folder.glob("*.json"))
+        texts = []
+        for path in paths:
+            with path.open("rb") as file:
+                texts.append(file.read(MAX_FILE_BYTES).decode())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the references in {folder}: {error}") from error
+    if not texts:
+        raise UsageError(f"{folder} holds no reference: name the folder that --make-reference wrote")
+    return tuple(read(text, str(path)) for text, path in zip(texts, paths, strict=True))
+
+
+@functools.cache
+def shipped() -> tuple[Reference, ...]:
+    """The references that the program is shipped with.
+
+    Raises:
+        UsageError: one is damaged: the installation is.
+    """
+    if not FOLDER.is_dir():
+        return ()
+    found = sorted(FOLDER.iterdir(), key=lambda entry: entry.name)
+    return tuple(read(entry.read_text(encoding="utf-8"), entry.name) for entry in found if entry.name.endswith(".json"))
+
+
+def left_out(reference: Reference) -> list[int]:
+    """The seeds that the band of all the others would flag: what the false-alarm rate is on these seeds."""
+    flagged = []
+    for curve in reference.seeds:
+        others = [other for other in reference.seeds if other is not curve]
+        bands = band(others, reference.test_images, reference.false_alarms)
+        for correct, loss, expected in zip(curve.correct, curve.training_loss, bands, strict=True):
+            accuracy = correct / reference.test_images
+            if not (
+                expected.accuracy.low <= accuracy <= expected.accuracy.high
+                and expected.training_loss.low <= loss <= expected.training_loss.high
+            ):
+                flagged.append(curve.seed)
+                break
+    return flagged
