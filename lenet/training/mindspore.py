@@ -23,9 +23,9 @@ from mindspore.dataset import transforms, vision
 
 from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.dataset import Dataset
+from lenet.devices import missing
 from lenet.record import Software
 from lenet.training import DeviceUnavailableError, Judgement
-from lenet.training.devices import missing
 
 
 class LeNet(nn.Cell):  # type: ignore[misc]
