@@ -61,6 +61,16 @@ class Mode(str, Enum):
         }[self]
 
 
+class Scaling(str, Enum):
+    """What stays when a training is spread over several processes.
+
+    `strong`: the batch, which the processes share. `weak`: each process's batch, so that the whole grows with them.
+    """
+
+    STRONG = "strong"
+    WEAK = "weak"
+
+
 class Hyperparameters(Frozen):
     """The training itself; the defaults are those of MindSpore's beginner tutorial."""
 
@@ -86,13 +96,20 @@ class RuntimeProfile(Frozen):
     dataset_workers: int | None = Field(default=None, ge=1, le=1024)
     launch_blocking: bool = False
     onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
+    jit_level: Literal["O0", "O1"] | None = None
+    """How far MindSpore fuses a graph; in PyNative mode there is none."""
+    deterministic: bool = False
+    """The switches that make the device's kernels and sums repeat themselves, where it has such."""
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables that must be set before the framework is imported. oneDNN before 3.0 reads the DNNL_ names."""
-        if self.onednn_isa is None:
-            return {}
-        return {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
+        variables: dict[str, str] = {}
+        if self.onednn_isa is not None:
+            variables |= {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
+        if self.deterministic:
+            variables |= {"HCCL_DETERMINISTIC": "true"}
+        return variables
 
     @classmethod
     def parse(cls, text: str) -> RuntimeProfile:
@@ -142,10 +159,33 @@ class Case(Frozen):
     dataset: str = Field(default="mnist", min_length=1, max_length=120)
     """`mnist`, `digits`, or `FOLDER@DIGEST` for other data of MNIST's shape."""
     profile: RuntimeProfile = RuntimeProfile()
-    world_size: Literal[1] = 1
+    world_size: int = Field(default=1, ge=1, le=1024)
+    """Processes, each with a device of its own, that carry the training out together (data parallel)."""
+    scaling: Scaling = Scaling.STRONG
     repetition: int = Field(default=0, ge=0)
     hyperparameters: Hyperparameters = Hyperparameters()
     plan: Plan = Plan()
+
+    @model_validator(mode="after")
+    def _the_batch_can_be_shared(self) -> Case:
+        if self.world_size == 1 and self.scaling is not Scaling.STRONG:
+            raise ValueError("one process has no scaling: leave it at strong")
+        if self.scaling is Scaling.STRONG and self.hyperparameters.batch_size % self.world_size:
+            raise ValueError(
+                f"a batch of {self.hyperparameters.batch_size} images cannot be shared by {self.world_size} processes; "
+                "choose a multiple, or weak scaling"
+            )
+        return self
+
+    @property
+    def global_batch_size(self) -> int:
+        """Images of one training step, over all processes."""
+        return self.hyperparameters.batch_size * (self.world_size if self.scaling is Scaling.WEAK else 1)
+
+    @property
+    def rank_batch_size(self) -> int:
+        """Images of one training step that one process trains on."""
+        return self.global_batch_size // self.world_size
 
     @property
     def id(self) -> str:
@@ -164,6 +204,8 @@ class Case(Frozen):
         words = [self.device_target.value, self.mode.value, f"batch {self.hyperparameters.batch_size}"]
         if self.profile.name != "default":
             words.append(self.profile.name)
+        if self.world_size > 1:
+            words.append(f"{self.world_size} processes, {self.scaling.value} scaling")
         words.append(f"seed {self.hyperparameters.seed}")
         if self.repetition:
             words.append(f"repetition {self.repetition + 1}")
@@ -187,6 +229,8 @@ class Matrix(Frozen):
     batch_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32,)
     datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
     profiles: Annotated[tuple[RuntimeProfile, ...], Field(min_length=1)] = (RuntimeProfile(),)
+    world_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+    scalings: Annotated[tuple[Scaling, ...], Field(min_length=1)] = (Scaling.STRONG,)
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
     repeat: int = Field(default=1, ge=1, le=1000)
     learning_rate: float = 1e-2
@@ -204,6 +248,8 @@ class Matrix(Frozen):
     def _every_case_is_valid_and_single(self) -> Matrix:
         for values in (self.device_targets, self.modes, self.batch_sizes, self.datasets, self.profiles, self.seeds):
             _unique(values)
+        _unique(self.world_sizes)
+        _unique(self.scalings)
         self.cases()
         return self
 
@@ -218,11 +264,21 @@ class Matrix(Frozen):
             f"profile {', '.join(each.name for each in self.profiles)}",
             f"seed {', '.join(map(str, self.seeds))}",
         ]
+        if self.world_sizes != (1,):
+            scaling = ", ".join(each.value for each in self.scalings)
+            words.append(f"{', '.join(map(str, self.world_sizes))} processes ({scaling} scaling)")
         if self.repeat > 1:
             words.append(f"{self.repeat} processes each")
         if self.plan.epochs is not None:
             words.append(f"{self.plan.epochs} whole epoch{'s' if self.plan.epochs > 1 else ''}")
         return " × ".join(words)
+
+    def _spreads(self) -> list[tuple[int, Scaling]]:
+        """World sizes with their scalings; one process is one case, whatever the scaling."""
+        pairs = (
+            (size, scaling if size > 1 else Scaling.STRONG) for size in self.world_sizes for scaling in self.scalings
+        )
+        return list(dict.fromkeys(pairs))
 
     def cases(self) -> list[Case]:
         """Every case, in rounds: all cases of one repetition before the next, so that slow drift hits all alike."""
@@ -233,13 +289,15 @@ class Matrix(Frozen):
                 mode=mode,
                 dataset=dataset,
                 profile=profile,
+                world_size=world_size,
+                scaling=scaling,
                 repetition=repetition,
                 hyperparameters=Hyperparameters(
                     batch_size=batch_size, learning_rate=self.learning_rate, momentum=self.momentum, seed=seed
                 ),
                 plan=self.plan,
             )
-            for repetition, seed, dataset, framework, device_target, profile, batch_size, mode in product(
+            for repetition, seed, dataset, framework, device_target, profile, batch_size, spread, mode in product(
                 range(self.repeat),
                 self.seeds,
                 self.datasets,
@@ -247,6 +305,8 @@ class Matrix(Frozen):
                 self.device_targets,
                 self.profiles,
                 self.batch_sizes,
+                self._spreads(),
                 self.modes,
             )
+            for world_size, scaling in (spread,)
         ]

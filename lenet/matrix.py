@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from lenet.case import DeviceTarget, Matrix, Mode
+from lenet.case import DeviceTarget, Matrix, Mode, Scaling
 from lenet.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -29,6 +29,8 @@ OPTIONS = {
     "seeds": "--seed",
     "profiles": "--profile",
     "repeat": "--repeat",
+    "world_sizes": "--world-size",
+    "scalings": "--scaling",
     "plan": "--epochs",
 }
 """The option that sets a field, for messages."""
@@ -82,6 +84,8 @@ def override(
     profile: str | None = None,
     seed: str | None = None,
     repeat: int | None = None,
+    world_size: str | None = None,
+    scaling: str | None = None,
 ) -> Matrix:
     """`matrix` with what the command line says instead; lists are texts with commas.
 
@@ -101,6 +105,10 @@ def override(
         data["datasets"] = _list("--dataset", dataset, str)
     if profile is not None:
         data["profiles"] = _list("--profile", profile, str)
+    if world_size is not None:
+        data["world_sizes"] = _list("--world-size", world_size, _whole)
+    if scaling is not None:
+        data["scalings"] = _list("--scaling", scaling, lambda text: _choice(text.lower(), [e.value for e in Scaling]))
     if repeat is not None:
         data["repeat"] = repeat
     if epochs is not None:
@@ -110,7 +118,7 @@ def override(
 
 def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
     """`changed` under a name of its own where it is no longer what the name and description of `matrix` say."""
-    described = ("modes", "batch_sizes", "profiles", "seeds", "repeat", "plan")
+    described = ("modes", "batch_sizes", "profiles", "world_sizes", "scalings", "seeds", "repeat", "plan")
     if all(getattr(matrix, field) == getattr(changed, field) for field in described):
         return changed
     return changed.model_copy(update={"name": f"{matrix.name[:56]}-changed", "description": ""})

@@ -33,6 +33,8 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="default, or settings as onednn_isa=AVX2+launch_blocking.")
     ] = None,
+    world_size: Annotated[str | None, typer.Option(help="Processes that train together, as 1,2,4.")] = None,
+    scaling: Annotated[str | None, typer.Option(help="strong (share the batch), weak (a batch each)")] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
     output: Annotated[Path | None, typer.Option(help="The run's folder (default results/run-TIME-NAME).")] = None,
@@ -62,6 +64,8 @@ def run(
         "epochs": epochs,
         "dataset": dataset,
         "profile": profile,
+        "world-size": world_size,
+        "scaling": scaling,
         "seed": seed,
         "repeat": repeat,
         "output": output,
@@ -90,6 +94,8 @@ def run(
             profile=profile,
             seed=seed,
             repeat=repeat,
+            world_size=world_size,
+            scaling=scaling,
         )
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output)
     raise typer.Exit(_carry_out(asked, Limits(timeout, silence_timeout), baseline, console))

@@ -23,7 +23,7 @@ def main() -> int:
         import mindspore
 
         answer["version"] = mindspore.__version__
-        from lenet.training.mindspore import choose_device
+        from lenet.training.targets import choose_device
 
         choose_device(target)
         value = mindspore.Tensor([1.0]).__add__(1).asnumpy()

@@ -163,8 +163,8 @@ class LocalEngine:
         outcome = Outcome(case, dataset, store.manifest.machine.id)
         log = store.log_path(case)
         smallest = min(dataset.card.training_images, dataset.card.test_images)
-        if case.hyperparameters.batch_size > smallest:
-            reason = f"batch size {case.hyperparameters.batch_size} is larger than the {smallest} images of a set"
+        if (batch := case.global_batch_size) > smallest:
+            reason = f"batch size {batch} is larger than the {smallest} images of a set"
             return outcome.record(None, log, Status.INVALID, reason)
         assignment = Assignment(case=case, dataset_folder=dataset.folder.resolve(), dataset=dataset.card)
         # MindSpore writes dumps into the working folder; they must not litter the user's.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lenet.case import Frozen, Mode
 from lenet.record import ACCURACY_TARGETS, Record, Status
@@ -22,6 +22,7 @@ class Row(Frozen):
     dataset: str
     profile: str
     world_size: int
+    scaling: str
     seed: int
     repetition: int
     status: str
@@ -56,6 +57,7 @@ AXES = (
     "dataset",
     "profile",
     "world_size",
+    "scaling",
     "seed",
     "epochs",
     "machine",
@@ -77,6 +79,7 @@ def row(record: Record, run: str) -> Row:
         dataset=case.dataset,
         profile=case.profile.name,
         world_size=case.world_size,
+        scaling=case.scaling.value,
         seed=case.hyperparameters.seed,
         repetition=case.repetition,
         status=record.status.value,
@@ -110,7 +113,7 @@ def rows(records: Iterable[Record], run: str) -> list[Row]:
         (row(record, run) for record in records),
         key=lambda r: (
             *(r.run, r.device_target, r.dataset, r.profile != "default", r.profile, r.batch_size),
-            *(order.index(r.mode), r.seed, r.repetition),
+            *(r.scaling, order.index(r.mode), r.world_size, r.seed, r.repetition),
         ),
     )
 
@@ -124,6 +127,8 @@ class Group:
     processes: int
     """How many ended well."""
     of: int
+    efficiency: float | None = None
+    """Images a second over those of one process times the number of processes; None where either is not known."""
 
 
 def _median(values: Iterable[float | None]) -> float | None:
@@ -168,4 +173,25 @@ def grouped(table: Iterable[Row]) -> list[Group]:
         # A version is unknown where the worker never started: such a row is still a repetition of the others.
         key = json.dumps([getattr(each, axis) for axis in AXES if axis != "framework_version"])
         groups.setdefault(key, []).append(each)
-    return [merged(repetitions) for repetitions in groups.values()]
+    return with_efficiency([merged(repetitions) for repetitions in groups.values()])
+
+
+def with_efficiency(groups: Sequence[Group]) -> list[Group]:
+    """Groups with their scaling efficiency: against one process of the same batch, which under weak scaling is each
+    process's own.
+    """
+    others = [axis for axis in AXES if axis not in ("world_size", "scaling")]
+
+    def key(group: Group) -> str:
+        return json.dumps([getattr(group.row, axis) for axis in others])
+
+    def valid(group: Group) -> float | None:
+        return group.row.images_per_second if group.processes else None
+
+    alone = {key(group): valid(group) for group in groups if group.row.world_size == 1}
+    efficient = []
+    for group in groups:
+        base, own = alone.get(key(group)), valid(group)
+        ratio = own / base / group.row.world_size if base and own and group.row.world_size > 1 else None
+        efficient.append(replace(group, efficiency=ratio))
+    return efficient

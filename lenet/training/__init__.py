@@ -61,6 +61,10 @@ def build(case: Case, dataset: Dataset) -> Trainer:
         DeviceUnavailableError: the device target cannot be used on this machine.
     """
     if case.framework is Framework.MINDSPORE:
+        from lenet import devices
+        from lenet.dataset.files import cache_folder
+
+        devices.prepare(case.device_target, cache_folder())
         from lenet.training.mindspore import MindSporeTrainer
 
         return MindSporeTrainer(case, dataset)
