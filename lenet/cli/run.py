@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +42,8 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="A run to go on with: only what is missing is done.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds that a case may take.")] = None,
     silence_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a sign of life.")] = 600.0,
+    engine: Annotated[str, typer.Option(help="local, or ray: over a cluster's nodes (RAY_ADDRESS).")] = "local",
+    cann: Annotated[Path | None, typer.Option(help="CANN's set_env.sh, to source for the workers.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -55,6 +58,10 @@ def run(
     console = Console(stderr=True, quiet=quiet)
     if baseline is not None:
         parse(baseline)
+    if cann is not None:
+        from lenet.devices.cann import source
+
+        os.environ.update(source(cann))
     spanning = {
         "preset": preset,
         "matrix": matrix,
@@ -98,12 +105,12 @@ def run(
             scaling=scaling,
         )
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output)
-    raise typer.Exit(_carry_out(asked, Limits(timeout, silence_timeout), baseline, console))
+    raise typer.Exit(_carry_out(asked, engine, Limits(timeout, silence_timeout), baseline, console))
 
 
-def _carry_out(asked: Run, limits: Limits, baseline: str | None, console: Console) -> int:
+def _carry_out(asked: Run, engine: str, limits: Limits, baseline: str | None, console: Console) -> int:
     """Run what is missing, show the table; the exit code."""
-    from lenet.engine.local import LocalEngine
+    from lenet.engine import choose
     from lenet.progress import LiveObserver, PlainObserver
 
     store, cases = asked.store, asked.store.missing()
@@ -116,9 +123,9 @@ def _carry_out(asked: Run, limits: Limits, baseline: str | None, console: Consol
     try:
         if console.is_terminal and not console.quiet:
             with LiveObserver(console, asked.datasets) as live:
-                LocalEngine(limits, live).run(cases, asked.datasets, store)
+                choose(engine, limits, live).run(cases, asked.datasets, store)
         else:
-            LocalEngine(limits, PlainObserver(console)).run(cases, asked.datasets, store)
+            choose(engine, limits, PlainObserver(console)).run(cases, asked.datasets, store)
     except KeyboardInterrupt:
         intact = len(store.manifest.cases) - len(store.missing())
         print(

@@ -6,9 +6,16 @@ The last line on standard output is a JSON object: `version`, and `error`, null 
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 from lenet.case import DeviceTarget
+
+
+def shortened(text: str) -> str:
+    """MindSpore's message without its frame: of a failed loading, what the loader said."""
+    text = text.partition("C++ Call Stack")[0].rpartition("Device load error message:")[2]
+    return " ".join(re.sub(r"-{3,}", " ", text).split()).removesuffix(" -")[:500]
 
 
 def main() -> int:
@@ -32,7 +39,7 @@ def main() -> int:
     except Exception as error:
         answer["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
         if error.__cause__ is not None:
-            answer["said"] = " ".join(str(error.__cause__).split())[:2000]
+            answer["said"] = shortened(str(error.__cause__))
     print(f"\n{json.dumps(answer)}")
     return 0
 

@@ -94,17 +94,17 @@ def examine(targets: Sequence[DeviceTarget], seconds: float = ASK_SECONDS) -> Di
     )
 
 
-def answer(command: Sequence[str], seconds: float = QUERY_SECONDS) -> tuple[str | None, str]:
-    """What an external command prints, or None and why there is nothing; never waits longer than `seconds`."""
+def answer(command: Sequence[str]) -> tuple[str | None, str]:
+    """What an external command prints, or None and why there is nothing; never waits longer than QUERY_SECONDS."""
     if shutil.which(command[0]) is None:
         return None, f"{command[0]} is not on the PATH"
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
+            command, capture_output=True, text=True, errors="replace", timeout=QUERY_SECONDS, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return None, f"{command[0]} did not answer within {seconds:g} s"
+        return None, f"{command[0]} did not answer within {QUERY_SECONDS:g} s"
     except OSError as error:
         return None, f"{command[0]} cannot be run: {error.strerror or error}"
     if done.returncode != 0:
