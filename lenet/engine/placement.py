@@ -1,13 +1,13 @@
 """Which case goes where: cases onto the devices of several machines, one case at a time a device.
 
 Pure bookkeeping, without a clock and without a cluster. Each step costs the same however many cases and nodes there
-are, so a run's cost is linear in its cases.
+are, so that a run's cost is linear in its cases.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, KeysView, Mapping
 from dataclasses import dataclass
 
 from lenet.case import Case, DeviceTarget
@@ -18,11 +18,12 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Placed:
-    """A case on a node; `attempt` counts from 1."""
+    """A case on a node; `attempt` counts from 1, and `number` is this placing's own."""
 
     case: Case
     node: str
     attempt: int
+    number: int
 
 
 def devices_needed(case: Case) -> int:
@@ -42,17 +43,14 @@ class Placement:
         # Nodes by how many devices are free: a node for a case is found without looking at all of them. A dict
         # keeps the order in which nodes became free, so that work goes round.
         self._by_free: dict[DeviceTarget, dict[int, dict[str, None]]] = {target: {} for target in DeviceTarget}
-        self._running: dict[str, dict[str, Placed]] = {}
+        self._running: dict[str, dict[int, Placed]] = {}
+        self._placings = 0
+        self.running = 0
 
     @property
-    def nodes(self) -> set[str]:
+    def nodes(self) -> KeysView[str]:
         """The nodes that are there."""
-        return set(self._devices)
-
-    @property
-    def running(self) -> int:
-        """How many cases run."""
-        return sum(map(len, self._running.values()))
+        return self._devices.keys()
 
     @property
     def waiting(self) -> int:
@@ -72,6 +70,7 @@ class Placement:
     def lose(self, node: str) -> list[Placed]:
         """A node is gone. Its cases wait again, before all others; those that had their attempts are returned."""
         lost = self._running.pop(node, {})
+        self.running -= len(lost)
         for target in self._devices.pop(node, {}):
             self._set_free(node, target, 0)
             self._free.pop((node, target), None)
@@ -102,8 +101,10 @@ class Placement:
                     break
                 queue.popleft()
                 self._set_free(node, target, self._free[node, target] - need)
-                placed = Placed(case, node, attempts + 1)
-                self._running[node][case.id] = placed
+                self._placings += 1
+                placed = Placed(case, node, attempts + 1, self._placings)
+                self._running[node][placed.number] = placed
+                self.running += 1
                 started.append(placed)
         return started
 
@@ -130,8 +131,9 @@ class Placement:
             buckets.setdefault(free, {})[node] = None
 
     def _release(self, placed: Placed) -> None:
-        if self._running.get(placed.node, {}).pop(placed.case.id, None) is None:
+        if self._running.get(placed.node, {}).pop(placed.number, None) is None:
             raise ValueError(f"{placed.case.id} does not run on {placed.node}")
+        self.running -= 1
         target = placed.case.device_target
         self._set_free(placed.node, target, self._free[placed.node, target] + devices_needed(placed.case))
 

@@ -94,7 +94,7 @@ def spread(cases: Sequence[Case], backend: Backend, keeper: Keeper) -> int:
 
 def _look(placement: Placement, backend: Backend, keeper: Keeper) -> None:
     alive = backend.nodes()
-    for node in placement.nodes - set(alive):
+    for node in [node for node in placement.nodes if node not in alive]:
         for placed in placement.lose(node):
             _give_up(keeper, placed)
     for node, devices in alive.items():
