@@ -109,7 +109,7 @@ class Cluster:
             resources = node["Resources"]
             devices = {target: int(resources.get(name, 0)) for name, target in RESOURCES.items()}
             self._cpus[node["NodeID"]] = resources.get("CPU", 0)
-            # A node's CPU is one device. A node that lends no CPU, as a head often does, carries no case out.
+            # A node's CPU is one device. A node that lends none, as a head often does, carries no CPU case out.
             found[node["NodeID"]] = {**devices, DeviceTarget.CPU: min(devices[DeviceTarget.CPU], 1)}
         return found
 
@@ -278,7 +278,7 @@ class RayEngine:
             raise
         if left:
             raise UsageError(
-                f"no node of the Ray cluster is left, and {left} cases wait; go on with: "
+                f"no node of the Ray cluster with the devices of {left} cases is left; go on with: "
                 f"lenet-bench run --resume {store.path} --engine ray"
             )
         return home.records

@@ -63,7 +63,8 @@ class Keeper(Protocol):
 def spread(cases: Sequence[Case], backend: Backend, keeper: Keeper) -> int:
     """Carry the cases out on the backend's nodes.
 
-    Returns how many are left because no node is there any more; 0 when every case was kept or given up.
+    Returns how many are left because the nodes that had their devices are gone; 0 when every case was kept or given
+    up. A case for which no node was there from the beginning is given up.
     """
     placement = Placement(cases)
     _look(placement, backend, keeper)
@@ -74,7 +75,7 @@ def spread(cases: Sequence[Case], backend: Backend, keeper: Keeper) -> int:
         for placed in placement.place():
             keeper.started(placed)
             backend.start(placed)
-        if not placement.running and not placement.nodes:
+        if not placement.running:
             return placement.waiting
         for message in backend.wait():
             if message.placed.node not in placement.nodes:
@@ -86,9 +87,6 @@ def spread(cases: Sequence[Case], backend: Backend, keeper: Keeper) -> int:
                 _give_up(keeper, message.placed)
         if backend.changed():
             _look(placement, backend, keeper)
-            if not placement.running:
-                for case in placement.impossible() if placement.nodes else ():
-                    keeper.give_up(case, f"no node with {case.device_target.value} is left", unavailable=True)
     return 0
 
 
