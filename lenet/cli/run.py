@@ -52,12 +52,13 @@ def run(
 
     from lenet import run as runs
     from lenet.cli.data import find
-    from lenet.engine import Limits
+    from lenet.engine import Limits, check
     from lenet.report.baseline import parse
 
     console = Console(stderr=True, quiet=quiet)
     if baseline is not None:
         parse(baseline)
+    check(engine)
     if cann is not None:
         from lenet.devices.cann import source
 

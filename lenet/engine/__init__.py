@@ -62,17 +62,26 @@ class Engine(Protocol):
         """
 
 
-def choose(name: str, limits: Limits, observer: Observer) -> Engine:
-    """The engine of that name.
+def check(name: str) -> None:
+    """Nothing, when there is an engine of that name here.
 
     Raises:
         UsageError: there is none, or it is not installed.
     """
     if name not in ENGINES:
         raise UsageError(f"--engine {name!r}: choose from {', '.join(ENGINES)}")
+    if name == "ray" and find_spec("ray") is None:
+        raise UsageError("--engine ray: Ray is not installed; pip install 'lenet-bench[ray]'")
+
+
+def choose(name: str, limits: Limits, observer: Observer) -> Engine:
+    """The engine of that name.
+
+    Raises:
+        UsageError: there is none, or it is not installed.
+    """
+    check(name)
     if name == "ray":
-        if find_spec("ray") is None:
-            raise UsageError("--engine ray: Ray is not installed; pip install 'lenet-bench[ray]'")
         from lenet.engine.ray import RayEngine
 
         return RayEngine(limits, observer)
