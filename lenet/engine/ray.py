@@ -9,7 +9,6 @@ Ray's address is `RAY_ADDRESS`, as for every Ray program; without it a Ray of th
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from pydantic import ValidationError
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -27,12 +25,13 @@ from lenet.case import Case, DeviceTarget, Matrix
 from lenet.dataset import Dataset
 from lenet.dataset.files import NAMES, keep
 from lenet.engine import Limits, Observer, SilentObserver
-from lenet.engine.local import WORKER_COMMAND, LocalEngine, Outcome
+from lenet.engine.home import Home, Result
+from lenet.engine.local import WORKER_COMMAND, LocalEngine
 from lenet.engine.placement import Placed, devices_needed
 from lenet.engine.spread import BrokenOff, Done, Message, spread
 from lenet.errors import UsageError
-from lenet.machine import MachineCard, describe
-from lenet.record import DatasetCard, Record, Status
+from lenet.machine import describe
+from lenet.record import DatasetCard, Record
 from lenet.store import EVENTS, Store
 
 LOOK_SECONDS = 2.0
@@ -54,16 +53,6 @@ class Errand:
     command: tuple[str, ...] | None
     omp_threads: str | None
     """The OMP_NUM_THREADS that was asked for here; None removes the one that Ray sets."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a node sends home, as text and bytes: nothing of it is trusted."""
-
-    record: str
-    machine: str
-    events: bytes
-    log: bytes
 
 
 def carry_out(errand: Errand, contents: Mapping[str, bytes]) -> Result:
@@ -157,64 +146,6 @@ class Cluster:
         """End what runs."""
         for reference in self._running:
             ray.cancel(reference, force=True)
-
-
-class Home:
-    """Keeps what comes home in the store."""
-
-    def __init__(
-        self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store, observer: Observer
-    ) -> None:
-        self._total = len(cases)
-        self._datasets = datasets
-        self._store = store
-        self._observer = observer
-        self._begun: dict[str, Outcome] = {}
-        self.records: list[Record] = []
-
-    def started(self, placed: Placed) -> None:
-        """Note when it was. The observer, who watches one case at a time, is told when the record is home."""
-        self._begun[placed.case.id] = self._outcome(placed.case)
-
-    def keep(self, placed: Placed, result: object) -> None:
-        """Write events, log and record; what is not to be read becomes an invalid record."""
-        case = placed.case
-        log = self._store.log_path(case)
-        self._observer.case_started(case, len(self.records), self._total)
-        try:
-            if not isinstance(result, Result):
-                raise ValueError(" ".join(str(result).split())[-500:])
-            record = Record.model_validate_json(result.record)
-            machine = MachineCard.model_validate_json(result.machine)
-            if record.case != case or record.machine_id != machine.id:
-                raise ValueError("it is the record of another case or machine")
-            log.write_bytes(result.log)
-            for line in result.events.splitlines():
-                event = json.loads(line)
-                del event["case_id"]
-                self._store.append_event(case, event)
-                self._observer.event(case, event)
-            if machine.id != self._store.manifest.machine.id:
-                self._store.write_text(f"machine-{machine.id}.json", machine.model_dump_json(indent=1) + "\n")
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
-            reason = f"what the node sent home cannot be read: {' '.join(str(error).split())[:500]}"
-            record = self._begun[case.id].record(None, log, Status.INVALID, reason)
-        self._finish(case, record)
-
-    def give_up(self, case: Case, reason: str, *, unavailable: bool) -> None:
-        """Record that the case was not carried out."""
-        self._observer.case_started(case, len(self.records), self._total)
-        outcome = self._begun.get(case.id) or self._outcome(case)
-        status = Status.UNAVAILABLE if unavailable else Status.CRASHED
-        self._finish(case, outcome.record(None, self._store.log_path(case), status, reason))
-
-    def _outcome(self, case: Case) -> Outcome:
-        return Outcome(case, self._datasets[case.dataset], self._store.manifest.machine.id)
-
-    def _finish(self, case: Case, record: Record) -> None:
-        self._store.write_record(record)
-        self._observer.case_finished(case, record)
-        self.records.append(record)
 
 
 class RayEngine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import textwrap
 import threading
@@ -10,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from lenet.case import Case, Hyperparameters, Matrix, Mode, Plan, RuntimeProfile
+from lenet.case import Case, Matrix, Mode
 from lenet.engine import Limits
 from lenet.machine import describe
 from lenet.record import Status
@@ -18,7 +20,7 @@ from lenet.store import Store
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
-from lenet.engine.ray import Home, RayEngine  # noqa: E402
+from lenet.engine.ray import RayEngine  # noqa: E402
 from tests.engine.test_local import PREAMBLE  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own deprecations and open sockets
@@ -144,36 +146,36 @@ def test_a_killed_nodes_case_is_carried_out_on_another(go, cluster, tmp_path):
     cluster.wait_for_nodes()
 
 
+MATRIX = """
+batch_sizes = [32, 64]
+profiles = ["onednn_isa=AVX2+launch_blocking"]
+datasets = ["digits"]
+[plan]
+windows = 1
+warmup_steps = 2
+window_steps = 3
+window_seconds = 0
+resident_windows = 0
+evaluation_images = 64
+"""
+
+
 @pytest.mark.mindspore
-def test_the_real_matrix_over_two_nodes(cluster, tmp_path, digits):
-    """The quick matrix's modes and batch sizes with the real worker; same seed, same losses on both nodes."""
-    fast = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
-    plan = Plan(windows=1, warmup_steps=2, window_steps=3, window_seconds=0, resident_windows=0, evaluation_images=64)
-    cases = [
-        Case(mode=mode, dataset="digits", profile=fast, plan=plan, repetition=repetition,
-             hyperparameters=Hyperparameters(batch_size=batch_size))
-        for batch_size in (32, 64) for mode in Mode for repetition in (0, 1) if repetition == 0 or mode is Mode.GRAPH
-    ]  # fmt: skip
-    store = Store.create(tmp_path / "run", Matrix(), cases, {"digits": digits.card}, describe())
-    records = RayEngine(Limits(120, 120)).run(cases, {"digits": digits}, store)
+def test_the_command_carries_a_real_matrix_over_two_nodes(cluster, tmp_path):
+    """The quick matrix's modes and batch sizes with real workers, in few steps."""
+    (tmp_path / "small.toml").write_text(MATRIX)
+    done = subprocess.run(
+        [sys.executable, "-m", "lenet.cli", "run", "--engine", "ray", "--matrix", "small.toml", "--output", "run"],
+        cwd=tmp_path, env={**os.environ, "RAY_ADDRESS": cluster.address}, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    records = Store.open(tmp_path / "run").records()
+    assert len(records) == 6
     assert [(record.status, record.reason) for record in records if record.status is not Status.OK] == []
-    assert len(store.records()) == len(cases)
-    by_case = {(r.case.mode, r.case.hyperparameters.batch_size, r.case.repetition): r.losses_sha256 for r in records}
-    for batch_size in (32, 64):
-        assert by_case[Mode.GRAPH, batch_size, 0] == by_case[Mode.GRAPH, batch_size, 1]
-
-
-@pytest.mark.parametrize("result", ["text", ValueError("it broke"), None])
-def test_what_cannot_be_read_is_an_invalid_record(result, digits, new_store):
-    from lenet.engine import SilentObserver
-    from lenet.engine.placement import Placed
-
-    case = Case(dataset="digits")
-    store = new_store([case], digits)
-    home = Home([case], {"digits": digits}, store, SilentObserver())
-    placed = Placed(case, "node", 1, 1)
-    home.started(placed)
-    home.keep(placed, result)
-    (record,) = store.records()
-    assert record.status is Status.INVALID
-    assert "cannot be read" in record.reason
+    assert {record.case.mode for record in records} == set(Mode)
+    assert "[6/6]" in done.stderr
+    graph, jit = (
+        next(record for record in records if record.case.mode is mode and record.case.hyperparameters.batch_size == 64)
+        for mode in (Mode.GRAPH, Mode.JIT)
+    )
+    assert graph.weights_sha256["initial"] == jit.weights_sha256["initial"]
