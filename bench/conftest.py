@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lenet.case import Case, Matrix
+from lenet.case import Case
 from lenet.dataset import Dataset, resolve
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
 from lenet.machine import describe
-from lenet.matrix import load_preset, override
+from lenet.matrix import Matrix
+from lenet.presets import load_preset, override
 from lenet.profiles import resolve as resolve_profiles
 from lenet.record import Record
 from lenet.report import render

@@ -26,9 +26,10 @@ import typer
 from overhead import beginning, compare
 from tabulate import tabulate
 
-from lenet.case import Case, Hyperparameters, Matrix, Mode, Plan
+from lenet.case import Case, Hyperparameters, Mode, Plan
 from lenet.dataset import resolve
 from lenet.machine import describe
+from lenet.matrix import Matrix
 from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.store import Store
 

@@ -20,12 +20,13 @@ from typing import Annotated
 
 import typer
 
-from lenet.case import Case, Matrix, Mode, Plan, RuntimeProfile
+from lenet.case import Case, Mode, Plan, RuntimeProfile
 from lenet.dataset import Dataset, resolve
 from lenet.dataset.files import NAMES
 from lenet.dataset.idx import read_images, read_labels, write_images, write_labels
 from lenet.engine.local import LocalEngine
 from lenet.machine import describe
+from lenet.matrix import Matrix
 from lenet.record import Status
 from lenet.store import Store
 

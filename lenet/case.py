@@ -8,10 +8,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 from enum import Enum
-from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -22,10 +20,6 @@ MINDSPORE_UNSET_SEED = 5489
 
 WARMUP_STEPS_AT_LEAST = 60
 """MindSpore's CPU kernels tune themselves by the clock during about the first 50 steps (RELEASE notes of 1.7.0)."""
-
-MAX_CASES = 100_000
-"""A matrix with more is a slip of the pen, or somebody's attempt to fill the memory: cases are made all at once."""
-
 
 VERSION = r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,4})?$"
 """A release as package indexes write it: 2.10.0, 2.7.1.post1."""
@@ -76,6 +70,16 @@ class Pipeline(str, Enum):
     CACHED = "cached"
 
 
+class Scaling(str, Enum):
+    """What stays when a training is spread over several processes.
+
+    `strong`: the batch, which the processes share. `weak`: each process's batch, so that the whole grows with them.
+    """
+
+    STRONG = "strong"
+    WEAK = "weak"
+
+
 class Hyperparameters(Frozen):
     """The training itself; the defaults are those of MindSpore's beginner tutorial."""
 
@@ -109,6 +113,10 @@ class RuntimeProfile(Frozen):
     """How many cores the worker may use: one thread of each physical core before the second of any."""
     launch_blocking: bool = False
     onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
+    jit_level: Literal["O0", "O1"] | None = None
+    """How far MindSpore fuses a graph; in PyNative mode there is none."""
+    deterministic: bool = False
+    """The switches that make the device's kernels and sums repeat themselves, where it has such."""
     tuned_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,119}$")
     """The run whose measurements gave a tuned profile. A profile named `tuned` without it still has to be looked up."""
 
@@ -131,9 +139,12 @@ class RuntimeProfile(Frozen):
     @property
     def environment(self) -> dict[str, str]:
         """Variables that must be set before the framework is imported. oneDNN before 3.0 reads the DNNL_ names."""
-        if self.onednn_isa is None:
-            return {}
-        return {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
+        variables: dict[str, str] = {}
+        if self.onednn_isa is not None:
+            variables |= {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
+        if self.deterministic:
+            variables |= {"HCCL_DETERMINISTIC": "true"}
+        return variables
 
     @classmethod
     def parse(cls, text: str) -> RuntimeProfile:
@@ -192,7 +203,9 @@ class Case(Frozen):
     """`mnist`, `digits`, or `FOLDER@DIGEST` for other data of MNIST's shape."""
     pipeline: Pipeline = Pipeline.TUTORIAL
     profile: RuntimeProfile = RuntimeProfile()
-    world_size: Literal[1] = 1
+    world_size: int = Field(default=1, ge=1, le=1024)
+    """Processes, each with a device of its own, that carry the training out together (data parallel)."""
+    scaling: Scaling = Scaling.STRONG
     repetition: int = Field(default=0, ge=0)
     hyperparameters: Hyperparameters = Hyperparameters()
     plan: Plan = Plan()
@@ -207,6 +220,27 @@ class Case(Frozen):
     def refusal(framework: Framework, target: DeviceTarget, mode: Mode, profile: RuntimeProfile) -> str | None:
         """Why the framework has no such case, as half a sentence; None when it has."""
         return ABILITIES[framework].refusal(target.value, mode.value, profile.settings)
+
+    @model_validator(mode="after")
+    def _the_batch_can_be_shared(self) -> Case:
+        if self.world_size == 1 and self.scaling is not Scaling.STRONG:
+            raise ValueError("one process has no scaling: leave it at strong")
+        if self.scaling is Scaling.STRONG and self.hyperparameters.batch_size % self.world_size:
+            raise ValueError(
+                f"a batch of {self.hyperparameters.batch_size} images cannot be shared by {self.world_size} processes; "
+                "choose a multiple, or weak scaling"
+            )
+        return self
+
+    @property
+    def global_batch_size(self) -> int:
+        """Images of one training step, over all processes."""
+        return self.hyperparameters.batch_size * (self.world_size if self.scaling is Scaling.WEAK else 1)
+
+    @property
+    def rank_batch_size(self) -> int:
+        """Images of one training step that one process trains on."""
+        return self.global_batch_size // self.world_size
 
     @functools.cached_property
     def id(self) -> str:
@@ -234,126 +268,9 @@ class Case(Frozen):
             words.append(f"{self.pipeline.value} pipeline")
         if self.profile.name != "default":
             words.append(self.profile.name)
+        if self.world_size > 1:
+            words.append(f"{self.world_size} processes, {self.scaling.value} scaling")
         words.append(f"seed {self.hyperparameters.seed}")
         if self.repetition:
             words.append(f"repetition {self.repetition + 1}")
         return " · ".join(words)
-
-
-def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) != len(values):
-        raise ValueError("a value is listed twice")
-    return values
-
-
-class Matrix(Frozen):
-    """The set of cases that a preset, a TOML file or the command line spans."""
-
-    name: str = Field(default="matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-    description: str = ""
-    frameworks: Annotated[tuple[Framework, ...], Field(min_length=1)] = (Framework.MINDSPORE,)
-    versions: tuple[Annotated[str, Field(pattern=VERSION)], ...] = ()
-    """Releases of the framework, each run in an environment of its own; none is the one that is installed here."""
-    device_targets: Annotated[tuple[DeviceTarget, ...], Field(min_length=1)] = (DeviceTarget.CPU,)
-    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
-    batch_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32,)
-    datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
-    pipelines: Annotated[tuple[Pipeline, ...], Field(min_length=1)] = (Pipeline.TUTORIAL,)
-    profiles: Annotated[tuple[RuntimeProfile, ...], Field(min_length=1)] = (RuntimeProfile(),)
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
-    repeat: int = Field(default=1, ge=1, le=1000)
-    learning_rate: float = 1e-2
-    momentum: float = 0.9
-    plan: Plan = Plan()
-
-    @field_validator("profiles", mode="before")
-    @classmethod
-    def _profiles_by_name(cls, profiles: Any) -> Any:
-        if not isinstance(profiles, (list, tuple)):
-            return profiles
-        return tuple(RuntimeProfile.parse(item) if isinstance(item, str) else item for item in profiles)
-
-    @model_validator(mode="after")
-    def _every_case_is_valid_and_single(self) -> Matrix:
-        axes = (
-            *(self.frameworks, self.versions or (None,), self.device_targets, self.modes, self.batch_sizes),
-            *(self.datasets, self.pipelines, self.profiles, self.seeds),
-        )
-        for values in axes:
-            _unique(values)
-        if (count := math.prod(map(len, axes)) * self.repeat) > MAX_CASES:
-            raise ValueError(f"the matrix spans {count:,} cases, and at most {MAX_CASES:,} are carried out in one run")
-        cases = self.cases()
-        for framework in self.frameworks:
-            if not any(case.framework is framework for case in cases):
-                why = Case.refusal(framework, self.device_targets[0], self.modes[0], self.profiles[0])
-                raise ValueError(f"{framework.value} can carry nothing of this matrix out: {why}")
-        return self
-
-    @property
-    def span(self) -> str:
-        """The axes in words, for the head of a run."""
-        words = [
-            *([", ".join(each.value for each in self.frameworks)] if self.frameworks != (Framework.MINDSPORE,) else []),
-            ", ".join(each.value for each in self.device_targets),
-            ", ".join(each.value for each in self.modes),
-            f"batch {', '.join(map(str, self.batch_sizes))}",
-            ", ".join(self.datasets),
-            f"profile {', '.join(each.name for each in self.profiles)}",
-            f"seed {', '.join(map(str, self.seeds))}",
-        ]
-        if self.versions:
-            words.insert(0, ", ".join(self.versions))
-        if self.pipelines != (Pipeline.TUTORIAL,):
-            words.append(f"{', '.join(each.value for each in self.pipelines)} pipeline")
-        if self.repeat > 1:
-            words.append(f"{self.repeat} processes each")
-        if self.plan.epochs is not None:
-            words.append(f"{self.plan.epochs} whole epoch{'s' if self.plan.epochs > 1 else ''}")
-        return " × ".join(words)
-
-    def cases(self) -> list[Case]:
-        """Every case, in rounds: all cases of one repetition before the next, so that slow drift hits all alike.
-
-        A point that has no meaning in its framework (a mode or a setting that is not its own) is no case.
-        """
-        return [
-            Case(
-                framework=framework,
-                framework_version=version,
-                device_target=device_target,
-                mode=mode,
-                dataset=dataset,
-                pipeline=pipeline,
-                profile=profile,
-                repetition=repetition,
-                hyperparameters=Hyperparameters(
-                    batch_size=batch_size, learning_rate=self.learning_rate, momentum=self.momentum, seed=seed
-                ),
-                plan=self.plan,
-            )
-            for (
-                repetition,
-                seed,
-                dataset,
-                framework,
-                version,
-                device_target,
-                pipeline,
-                profile,
-                batch_size,
-                mode,
-            ) in product(
-                range(self.repeat),
-                self.seeds,
-                self.datasets,
-                self.frameworks,
-                self.versions or (None,),
-                self.device_targets,
-                self.pipelines,
-                self.profiles,
-                self.batch_sizes,
-                self.modes,
-            )
-            if Case.refusal(framework, device_target, mode, profile) is None
-        ]

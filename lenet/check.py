@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from lenet.analysis import ladder
 from lenet.analysis.convergence import Convergence, Reference, Verdict, expected, judge
 from lenet.analysis.ladder import Comparison, Outcome
-from lenet.case import Case, DeviceTarget, Frozen, Hyperparameters, Matrix, Mode, Plan, RuntimeProfile
+from lenet.case import Case, DeviceTarget, Frozen, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.frameworks import Framework
+from lenet.matrix import Matrix
 from lenet.record import DatasetCard, Record, Status
 from lenet.store import Store
 

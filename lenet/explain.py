@@ -20,13 +20,14 @@ from lenet.analysis.diagnosis import (
     Suspicion,
     Trial,
 )
-from lenet.case import Case, DeviceTarget, Matrix, Plan
+from lenet.case import Case, DeviceTarget, Plan
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
 from lenet.errors import UsageError
 from lenet.events import Failed
 from lenet.instrument import Method, Probed
+from lenet.matrix import Matrix
 from lenet.record import Record, Status
 from lenet.run import Run
 from lenet.store import Store

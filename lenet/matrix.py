@@ -1,181 +1,148 @@
-"""Where a matrix comes from: a preset, a TOML file, the command line."""
+"""The matrix: the set of cases that a preset, a TOML file or the command line spans."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
-from enum import Enum
-from importlib.resources import files
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeVar
+import math
+from collections.abc import Sequence
+from itertools import product
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, field_validator, model_validator
 
-from lenet.case import DeviceTarget, Matrix, Mode, Pipeline
-from lenet.errors import UsageError
+from lenet.case import (
+    VERSION,
+    Case,
+    DeviceTarget,
+    Frozen,
+    Hyperparameters,
+    Mode,
+    Pipeline,
+    Plan,
+    RuntimeProfile,
+    Scaling,
+)
 from lenet.frameworks import Framework
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-MAX_FILE_BYTES = 2**20
-T = TypeVar("T")
-
-OPTIONS = {
-    "batch_size": "--batch-size",
-    "batch_sizes": "--batch-size",
-    "seed": "--seed",
-    "seeds": "--seed",
-    "profiles": "--profile",
-    "repeat": "--repeat",
-    "versions": "--versions",
-    "plan": "--epochs",
-}
-"""The option that sets a field, for messages."""
+MAX_CASES = 100_000
+"""A matrix with more is a slip of the pen, or somebody's attempt to fill the memory: cases are made all at once."""
 
 
-def presets() -> list[str]:
-    """The names of the presets."""
-    folder = files("lenet") / "presets"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+class Matrix(Frozen):
+    """The set of cases that a preset, a TOML file or the command line spans."""
 
+    name: str = Field(default="matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    description: str = ""
+    frameworks: Annotated[tuple[Framework, ...], Field(min_length=1)] = (Framework.MINDSPORE,)
+    versions: tuple[Annotated[str, Field(pattern=VERSION)], ...] = ()
+    """Releases of the framework, each run in an environment of its own; none is the one that is installed here."""
+    device_targets: Annotated[tuple[DeviceTarget, ...], Field(min_length=1)] = (DeviceTarget.CPU,)
+    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
+    batch_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32,)
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
+    pipelines: Annotated[tuple[Pipeline, ...], Field(min_length=1)] = (Pipeline.TUTORIAL,)
+    profiles: Annotated[tuple[RuntimeProfile, ...], Field(min_length=1)] = (RuntimeProfile(),)
+    world_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+    scalings: Annotated[tuple[Scaling, ...], Field(min_length=1)] = (Scaling.STRONG,)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+    repeat: int = Field(default=1, ge=1, le=1000)
+    learning_rate: float = 1e-2
+    momentum: float = 0.9
+    plan: Plan = Plan()
 
-def load_preset(name: str) -> Matrix:
-    """The matrix that people call by `name`.
+    @field_validator("profiles", mode="before")
+    @classmethod
+    def _profiles_by_name(cls, profiles: Any) -> Any:
+        if not isinstance(profiles, (list, tuple)):
+            return profiles
+        return tuple(RuntimeProfile.parse(item) if isinstance(item, str) else item for item in profiles)
 
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if name not in presets():
-        raise UsageError(f"unknown preset {name!r}: choose from {', '.join(presets())}")
-    text = (files("lenet") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-    return _matrix({"name": name, **tomllib.loads(text)}, f"preset {name}")
+    @model_validator(mode="after")
+    def _every_case_is_valid_and_single(self) -> Matrix:
+        axes = self._axes()
+        for name, values in axes.items():
+            if name != "spread" and len(set(values)) != len(values):
+                raise ValueError("a value is listed twice")
+        if len(set(self.world_sizes)) != len(self.world_sizes) or len(set(self.scalings)) != len(self.scalings):
+            raise ValueError("a value is listed twice")
+        if (count := math.prod(map(len, axes.values()))) > MAX_CASES:
+            raise ValueError(f"the matrix spans {count:,} cases, and at most {MAX_CASES:,} are carried out in one run")
+        cases = self.cases()
+        for framework in self.frameworks:
+            if not any(case.framework is framework for case in cases):
+                why = Case.refusal(framework, self.device_targets[0], self.modes[0], self.profiles[0])
+                raise ValueError(f"{framework.value} can carry nothing of this matrix out: {why}")
+        return self
 
+    @property
+    def span(self) -> str:
+        """The axes in words, for the head of a run."""
+        words = [
+            ", ".join(each.value for each in self.device_targets),
+            ", ".join(each.value for each in self.modes),
+            f"batch {', '.join(map(str, self.batch_sizes))}",
+            ", ".join(self.datasets),
+            f"profile {', '.join(each.name for each in self.profiles)}",
+            f"seed {', '.join(map(str, self.seeds))}",
+        ]
+        if self.versions:
+            words.insert(0, ", ".join(self.versions))
+        if self.frameworks != (Framework.MINDSPORE,):
+            words.insert(0, ", ".join(each.value for each in self.frameworks))
+        if self.pipelines != (Pipeline.TUTORIAL,):
+            words.append(f"{', '.join(each.value for each in self.pipelines)} pipeline")
+        if self.world_sizes != (1,):
+            scaling = ", ".join(each.value for each in self.scalings)
+            words.append(f"{', '.join(map(str, self.world_sizes))} processes ({scaling} scaling)")
+        if self.repeat > 1:
+            words.append(f"{self.repeat} processes each")
+        if self.plan.epochs is not None:
+            words.append(f"{self.plan.epochs} whole epoch{'s' if self.plan.epochs > 1 else ''}")
+        return " × ".join(words)
 
-def load_file(path: Path) -> Matrix:
-    """The matrix of a TOML file: `Matrix`'s fields as keys, the plan in `[plan]`.
+    def _spreads(self) -> list[tuple[int, Scaling]]:
+        """World sizes with their scalings; one process is one case, whatever the scaling."""
+        pairs = (
+            (size, scaling if size > 1 else Scaling.STRONG) for size in self.world_sizes for scaling in self.scalings
+        )
+        return list(dict.fromkeys(pairs))
 
-    Raises:
-        UsageError: not readable, not TOML, an unknown key or an impossible value.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise UsageError(f"{path} is larger than 1 MiB: not a matrix")
-        content = tomllib.loads(data.decode())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
-    return _matrix({"name": _safe_name(path.stem), **content}, str(path))
+    def _axes(self) -> dict[str, Sequence[Any]]:
+        """The values of each axis, outermost first: repetitions are rounds, so that slow drift hits all cases alike."""
+        return {
+            "repetition": range(self.repeat),
+            "seed": self.seeds,
+            "dataset": self.datasets,
+            "framework": self.frameworks,
+            "framework_version": self.versions or (None,),
+            "device_target": self.device_targets,
+            "pipeline": self.pipelines,
+            "profile": self.profiles,
+            "batch_size": self.batch_sizes,
+            "spread": self._spreads(),
+            "mode": self.modes,
+        }
 
+    def cases(self) -> list[Case]:
+        """Every case, in rounds: all cases of one repetition before the next.
 
-def override(
-    matrix: Matrix,
-    *,
-    framework: str | None = None,
-    device: str | None = None,
-    mode: str | None = None,
-    batch_size: str | None = None,
-    epochs: int | None = None,
-    dataset: str | None = None,
-    pipeline: str | None = None,
-    profile: str | None = None,
-    seed: str | None = None,
-    repeat: int | None = None,
-    versions: str | None = None,
-) -> Matrix:
-    """`matrix` with what the command line says instead; lists are texts with commas.
+        A point that has no meaning in its framework (a mode or a setting that is not its own) is no case.
+        """
+        axes = self._axes()
+        points = (dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
+        return [
+            self._case(**point)
+            for point in points
+            if Case.refusal(point["framework"], point["device_target"], point["mode"], point["profile"]) is None
+        ]
 
-    Raises:
-        UsageError: an unknown or impossible value.
-    """
-    data = matrix.model_dump()
-    if framework is not None:
-        data["frameworks"] = _list("--framework", framework, lambda text: _member(text, Framework))
-    if device is not None:
-        data["device_targets"] = _list("--device", device, _device)
-    if mode is not None:
-        data["modes"] = _list("--mode", mode, lambda text: _member(text, Mode))
-    if batch_size is not None:
-        data["batch_sizes"] = _list("--batch-size", batch_size, _whole)
-    if seed is not None:
-        data["seeds"] = _list("--seed", seed, _whole)
-    if dataset is not None:
-        data["datasets"] = _list("--dataset", dataset, str)
-    if pipeline is not None:
-        data["pipelines"] = _list("--pipeline", pipeline, lambda text: _member(text, Pipeline))
-    if profile is not None:
-        data["profiles"] = _list("--profile", profile, str)
-    if versions is not None:
-        data["versions"] = _list("--versions", versions, str)
-    if repeat is not None:
-        data["repeat"] = repeat
-    if epochs is not None:
-        data["plan"]["epochs"] = epochs
-    return _renamed(matrix, _matrix(data, "the command line", OPTIONS))
-
-
-def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
-    """`changed` under a name of its own where it is no longer what the name and description of `matrix` say."""
-    described = (
-        *("frameworks", "versions", "modes", "batch_sizes", "pipelines", "profiles"),
-        *("seeds", "repeat", "plan"),
-    )
-    if all(getattr(matrix, field) == getattr(changed, field) for field in described):
-        return changed
-    return changed.model_copy(update={"name": f"{matrix.name[:56]}-changed", "description": ""})
-
-
-def _device(text: str) -> str:
-    names = {each.value.lower(): each.value for each in DeviceTarget}
-    return names[_choice(text.lower(), list(names))]
-
-
-def _member(text: str, axis: type[Enum]) -> str:
-    return _choice(text.lower(), [str(each.value) for each in axis])
-
-
-def _choice(text: str, choices: list[str]) -> str:
-    if text not in choices:
-        raise ValueError(f"unknown value {text!r}, choose from {', '.join(choices)}")
-    return text
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _list(option: str, text: str, convert: Callable[[str], T]) -> list[T]:
-    try:
-        values = [convert(item.strip()) for item in text.split(",")]
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from error
-    if "" in values:
-        raise UsageError(f"{option}: empty value in {text!r}")
-    return values
-
-
-def _matrix(data: dict[str, Any], source: str, options: Mapping[str, str] = MappingProxyType({})) -> Matrix:
-    try:
-        return Matrix.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            said = f"unknown key; known are {', '.join(Matrix.model_fields)}"
-        option = options.get(str(first["loc"][0])) if first["loc"] else None
-        place = option or (f"{source}: {where}" if where else source)
-        raise UsageError(f"{place}: {' '.join(said.split())}") from error
-
-
-def _safe_name(stem: str) -> str:
-    name = "".join(character if character.isalnum() and character.isascii() else "-" for character in stem)
-    return name.strip("-")[:64] or "matrix"
+    def _case(self, *, seed: int, batch_size: int, spread: tuple[int, Scaling], **others: Any) -> Case:
+        world_size, scaling = spread
+        return Case(
+            world_size=world_size,
+            scaling=scaling,
+            hyperparameters=Hyperparameters(
+                batch_size=batch_size, learning_rate=self.learning_rate, momentum=self.momentum, seed=seed
+            ),
+            plan=self.plan,
+            **others,
+        )

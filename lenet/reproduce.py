@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from lenet import __version__
 from lenet.analysis.reproduction import Claim, claims
 from lenet.analysis.traces import losses
-from lenet.case import Case, Frozen, Matrix
+from lenet.case import Case, Frozen
 from lenet.dataset import Dataset
 from lenet.durable import MAX_FILE_BYTES
 from lenet.errors import DatasetError, StoreError, UsageError
 from lenet.machine import MachineCard
+from lenet.matrix import Matrix
 from lenet.record import SCHEMA_VERSION, Record, Status
 from lenet.run import Find, Run, begin
 from lenet.store import MANIFEST, Store, run_folders

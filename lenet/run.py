@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from lenet.case import Case, Matrix
+from lenet.case import Case
 from lenet.cores import usable
 from lenet.dataset import Dataset
 from lenet.errors import UsageError
 from lenet.freshness import Standing, observe, stand
 from lenet.machine import MachineCard, describe
+from lenet.matrix import Matrix
 from lenet.profiles import resolve
 from lenet.report import render, rows
 from lenet.report.rows import Row

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lenet.analysis.statistics import LEAST, intervals
 from lenet.analysis.verdict import sample, width
 from lenet.case import Case
-from lenet.engine.local import LocalEngine
+from lenet.engine import Engine
 from lenet.record import Record, Status
 from lenet.run import Run
 
@@ -65,7 +65,7 @@ def _wide(found: Sequence[Standing], precision: float) -> list[Standing]:
     return [each for each in found if each.width is None or each.width > precision]
 
 
-def sample_until(run: Run, engine: LocalEngine, goal: Goal, say: Callable[[str], None], began: float) -> None:
+def sample_until(run: Run, engine: Engine, goal: Goal, say: Callable[[str], None], began: float) -> None:
     """Add repetitions to the run, all cases that are still too wide in each round, and say how it ended.
 
     `began` is the reading of `time.monotonic` from which the budget counts. A round is added to the manifest before it

@@ -25,13 +25,14 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 import lenet
-from lenet.case import Case, Frozen, Matrix
+from lenet.case import Case, Frozen
 from lenet.durable import read_text, write_atomically
 from lenet.errors import StoreError
 from lenet.eventlog import EventLog
 from lenet.events import Event
 from lenet.locks import Lock, holder, take
 from lenet.machine import MachineCard
+from lenet.matrix import Matrix
 from lenet.record import SCHEMA_VERSION, DatasetCard, Record
 
 MANIFEST = "manifest.json"

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from lenet.analysis import traces
 from lenet.analysis.tuning import Outcome, Sample, Search, space
-from lenet.case import TUNED, Case, Matrix, Plan, RuntimeProfile
+from lenet.case import TUNED, Case, Plan, RuntimeProfile
 from lenet.engine.local import LocalEngine
+from lenet.matrix import Matrix
 from lenet.profiles import Saved, Scope, save
 from lenet.record import Record, Status
 from lenet.run import Run

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 OUT_OF_MEMORY_WORDS = ("out of memory", "bad_alloc", "memory not enough", "allocate memory failed", "malloc failed")
 
-PROFILE_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MS_DEV_LAUNCH_BLOCKING")
+PROFILE_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MS_DEV_LAUNCH_BLOCKING", "HCCL_DETERMINISTIC")
 """Variables that a runtime profile owns: a worker never inherits them, so that `default` is MindSpore as installed."""
 
 
@@ -81,18 +81,34 @@ class DivergedError(RuntimeError):
     """A loss that is not finite."""
 
 
+def alone(value: float) -> float:
+    """What the processes that train together agree on, where there is one."""
+    return value
+
+
 class Training:
-    """Carries a plan out on a trainer and reports it."""
+    """Carries a plan out on a trainer and reports it.
+
+    `agree` gives every process of a data-parallel training the same value for what each has measured itself: what
+    is decided by the clock must be decided alike, or one would wait for ever for another's gradients.
+    """
 
     def __init__(
-        self, assignment: Assignment, trainer: Trainer, clock: PhaseClock, emit: Callable[[Event], None]
+        self,
+        assignment: Assignment,
+        trainer: Trainer,
+        clock: PhaseClock,
+        emit: Callable[[Event], None],
+        agree: Callable[[float], float] = alone,
     ) -> None:
         self._case = assignment.case
         self._plan = assignment.case.plan
         self._trainer = trainer
         self._clock = clock
         self._emit = emit
-        self._steps_an_epoch = assignment.dataset.training_images // assignment.case.hyperparameters.batch_size
+        self._agree = agree
+        self._images_a_step = assignment.case.rank_batch_size
+        self._steps_an_epoch = assignment.dataset.training_images // assignment.case.global_batch_size
         self._pending: list[Any] = []
         self._step = 0
         self._steady = 0
@@ -154,7 +170,9 @@ class Training:
             return self._step >= self._plan.warmup_steps
         if self._steady >= self._plan.windows:
             return True
-        return self._steady >= STEADY_WINDOWS_AT_LEAST and self._clock.training >= self._plan.budget_seconds
+        if self._steady < STEADY_WINDOWS_AT_LEAST:
+            return False
+        return self._agree(self._clock.training) >= self._plan.budget_seconds
 
     def _close_window(self, epoch: int) -> None:
         self._trainer.synchronize(self._pending[-1])
@@ -170,7 +188,7 @@ class Training:
                 epoch=epoch,
                 first_step=first,
                 steps=len(losses),
-                images=len(losses) * self._case.hyperparameters.batch_size,
+                images=len(losses) * self._images_a_step,
                 seconds=now - self._window_began,
                 warmup=warmup,
                 losses=tuple(loss if math.isfinite(loss) else None for loss in losses),
@@ -179,7 +197,7 @@ class Training:
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
         if self._step == self._plan.warmup_steps and first > 0:
-            pace = (now - self._window_began) / len(losses)
+            pace = self._agree((now - self._window_began) / len(losses))
             wanted = math.ceil(self._plan.window_seconds / pace)
             self._window_steps = self._at_most_an_epoch(max(self._plan.window_steps, wanted))
         # Windows touch: what reporting costs counts in the next one, so that throughput hides nothing.
@@ -228,7 +246,7 @@ class Training:
                     epoch=1,
                     first_step=index * self._window_steps,
                     steps=self._window_steps,
-                    images=self._window_steps * self._case.hyperparameters.batch_size,
+                    images=self._window_steps * self._images_a_step,
                     seconds=now - began,
                     warmup=False,
                 )
@@ -274,8 +292,10 @@ def failure(error: BaseException) -> Failed:
     return Failed(status=Status.CRASHED, reason=f"{type(error).__name__}: {text}")
 
 
-def work(assignment: Assignment, emit: Callable[[Event], None], born: float) -> None:
-    """Carry one case out, reporting through `emit`. Errors are raised."""
+def work(
+    assignment: Assignment, emit: Callable[[Event], None], born: float, agree: Callable[[float], float] = alone
+) -> None:
+    """Carry one case out, or one process's part of it, reporting through `emit`. Errors are raised."""
     clock = PhaseClock(born)
     set_environment(assignment.case.profile)
     from lenet import training
@@ -283,7 +303,7 @@ def work(assignment: Assignment, emit: Callable[[Event], None], born: float) -> 
 
     trainer = training.build(assignment.case, Dataset(folder=assignment.dataset_folder, card=assignment.dataset))
     emit(Started(software=trainer.software, initial_weights_sha256=trainer.weights_sha256()))
-    session = Training(assignment, trainer, clock, emit)
+    session = Training(assignment, trainer, clock, emit, agree)
     session.run()
     clock.enter("other")
     peak = trainer.peak_memory_bytes()
@@ -309,6 +329,10 @@ def main() -> int:
             channel.write(event.model_dump_json().encode() + b"\n")
 
         try:
+            if assignment.case.world_size > 1:
+                from lenet.ranks.launch import launch
+
+                return launch(assignment, emit)
             work(assignment, emit, _BORN)
         except BrokenPipeError:
             return 1  # the parent is gone: nobody waits for this case

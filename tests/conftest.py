@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lenet.case import Case, Matrix
+from lenet.case import Case
 from lenet.dataset import Dataset, resolve
 from lenet.machine import describe
+from lenet.matrix import Matrix
 from lenet.record import Record, Status
 from lenet.store import Store
 

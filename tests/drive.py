@@ -4,12 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from lenet.case import Matrix
 from lenet.dataset import resolve
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
 from lenet.freshness import State
+from lenet.matrix import Matrix
 from lenet.run import begin, resume
 
 WORKER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("fake_worker.py")))

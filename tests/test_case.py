@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lenet.case import Case, DeviceTarget, Hyperparameters, Matrix, Mode, Plan, RuntimeProfile
+from lenet.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile, Scaling
+from lenet.matrix import Matrix
 
 
 def test_the_defaults_are_the_tutorials():
@@ -51,6 +52,10 @@ class TestId:
             Case(hyperparameters=Hyperparameters(learning_rate=0.02)),
             Case(plan=Plan(epochs=1)),
             Case(plan=Plan(windows=3)),
+            Case(world_size=2),
+            Case(world_size=2, scaling=Scaling.WEAK),
+            Case(profile=RuntimeProfile(name="x", jit_level="O1")),
+            Case(profile=RuntimeProfile(name="x", deterministic=True)),
         ]
         assert len({case.id for case in [Case(), *others]}) == len(others) + 1
 
@@ -61,6 +66,43 @@ class TestId:
     def test_it_survives_being_written(self):
         case = Case(profile=RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking"))
         assert Case.model_validate_json(case.model_dump_json()).id == case.id
+
+
+class TestSeveralProcesses:
+    @pytest.mark.parametrize(
+        ("scaling", "whole", "share"), [(Scaling.STRONG, 32, 8), (Scaling.WEAK, 128, 32)], ids=lambda value: str(value)
+    )
+    def test_who_trains_on_how_many_images(self, scaling, whole, share):
+        case = Case(world_size=4, scaling=scaling)
+        assert (case.global_batch_size, case.rank_batch_size) == (whole, share)
+
+    def test_one_process_is_as_it_always_was(self):
+        assert Case().global_batch_size == Case().rank_batch_size == 32
+        assert Case().id == "cpu-graph-b32-44136fa355"
+        assert "processes" not in Case().label
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"world_size": 0},
+            {"world_size": 3},
+            {"world_size": 64},
+            {"scaling": "weak"},
+            {"world_size": 2, "scaling": "x"},
+        ],
+        ids=str,
+    )
+    def test_what_cannot_be_shared_is_refused(self, values):
+        with pytest.raises(ValidationError):
+            Case(**values)
+
+    def test_one_process_is_one_case_whatever_the_scaling(self):
+        matrix = Matrix(modes=("graph",), world_sizes=(1, 2, 4), scalings=("strong", "weak"))
+        assert [(case.world_size, case.scaling.value) for case in matrix.cases()] == [
+            (1, "strong"), (2, "strong"), (2, "weak"), (4, "strong"), (4, "weak"),
+        ]  # fmt: skip
+        assert "1, 2, 4 processes (strong, weak scaling)" in matrix.span
+        assert "processes" not in Matrix().span
 
 
 class TestRefused:

@@ -7,8 +7,9 @@ import pytest
 from lenet import check
 from lenet.analysis.convergence import Verdict
 from lenet.analysis.ladder import Comparison, Outcome
-from lenet.case import DeviceTarget, Matrix, Mode, RuntimeProfile
+from lenet.case import DeviceTarget, Mode, RuntimeProfile
 from lenet.check import Pair, Rung, base_case, cases, findings, plan
+from lenet.matrix import Matrix
 from lenet.record import DatasetCard, Status
 
 CARD = DatasetCard(name="digits", sha256="12" * 32, training_images=1285, test_images=512)

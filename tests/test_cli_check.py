@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis.ladder import Outcome
-from lenet.case import Case, Hyperparameters, Matrix, Mode
+from lenet.case import Case, Hyperparameters, Mode
 from lenet.check import Pair, Rung, base_case, cases, findings
 from lenet.engine.local import LocalEngine
+from lenet.matrix import Matrix
 from lenet.record import Status
 
 

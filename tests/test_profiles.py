@@ -6,10 +6,11 @@ from datetime import datetime, timezone
 
 import pytest
 
-from lenet.case import TUNED, Case, Hyperparameters, Matrix, Mode, RuntimeProfile
+from lenet.case import TUNED, Case, Hyperparameters, Mode, RuntimeProfile
 from lenet.cores import usable
 from lenet.errors import StoreError, UsageError
 from lenet.machine import describe
+from lenet.matrix import Matrix
 from lenet.profiles import Saved, Scope, folder, load, resolve, save
 from lenet.run import begin
 from lenet.worker import set_environment

@@ -99,8 +99,8 @@ def test_a_read_only_folder_is_one_sentence(tmp_path, cases, digits):
     else:
         tmp_path.chmod(0o555)
         target = tmp_path / "run"
-    from lenet.case import Matrix
     from lenet.machine import describe
+    from lenet.matrix import Matrix
 
     with pytest.raises(StoreError, match=r"cannot write .* choose another --output"):
         Store.create(target, Matrix(), cases, {"digits": digits.card}, describe())

@@ -8,9 +8,10 @@ import textwrap
 import pytest
 
 from lenet import tune as tuning
-from lenet.case import Case, Matrix, Mode
+from lenet.case import Case, Mode
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
+from lenet.matrix import Matrix
 from lenet.profiles import load, resolve
 from lenet.report.tuning import tuning_table
 from lenet.run import begin

@@ -21,8 +21,8 @@ def measured(digits, tmp_path_factory):
     """One windows-plan case in Graph mode: record, events, and the parent's view of the worker's wall time."""
     import json
 
-    from lenet.case import Matrix
     from lenet.machine import describe
+    from lenet.matrix import Matrix
     from lenet.store import Store
 
     case = Case(dataset="digits", profile=FAST, plan=PLAN)

@@ -14,6 +14,7 @@ import typer
 
 from lenet.cli.check import check
 from lenet.cli.compare import compare
+from lenet.cli.doctor import doctor
 from lenet.cli.explain import explain
 from lenet.cli.merge import merge
 from lenet.cli.reproduce import reproduce
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="One LeNet training, the same on every MindSpore device, mode and batch size.",
 )
-for verb in (run, tune, table, compare, explain, check, reproduce, verify, merge):
+for verb in (run, tune, table, compare, explain, check, reproduce, verify, merge, doctor):
     app.command()(verb)
 
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lenet.analysis.convergence import Reference
-    from lenet.case import Matrix, RuntimeProfile
+    from lenet.case import RuntimeProfile
     from lenet.check import Rung
+    from lenet.matrix import Matrix
 
 
 def check(
@@ -59,8 +60,8 @@ def check(
         if output is not None or rung is not None:
             raise UsageError("with RUNs nothing is trained: leave --output and --rung away")
         raise typer.Exit(_judge(runs, known, form))
-    from lenet.case import Matrix
-    from lenet.matrix import override
+    from lenet.matrix import Matrix
+    from lenet.presets import override
 
     console = Console(stderr=True, quiet=quiet)
     matrix = override(
@@ -95,7 +96,7 @@ def _rungs(text: str | None) -> list[Rung]:
 
 def _tuned(matrix: Matrix) -> RuntimeProfile | None:
     """The profile of the name `tuned`, where this machine has one."""
-    from lenet.matrix import override
+    from lenet.presets import override
 
     try:
         return override(matrix, profile="tuned").profiles[0]

@@ -32,12 +32,13 @@ def explain(
     from rich.console import Console
 
     from lenet import explain as explaining
-    from lenet.case import Case, Matrix, Mode
+    from lenet.case import Case, Mode
     from lenet.cli.data import find
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
     from lenet.machine import describe
-    from lenet.matrix import override
+    from lenet.matrix import Matrix
+    from lenet.presets import override
     from lenet.profiles import installed
     from lenet.report.explanation import explanation_text
     from lenet.run import begin

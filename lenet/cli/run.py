@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,13 +13,12 @@ import typer
 from lenet.errors import FAILED, INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
     from lenet.case import Case
-    from lenet.engine import Limits
-    from lenet.engine.busy import Busy
+    from lenet.engine import Engine, Observer
     from lenet.frameworks import Framework
     from lenet.record import Record
     from lenet.run import Run
@@ -43,6 +43,8 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="default, tuned, or settings as onednn_isa=AVX2+launch_blocking.")
     ] = None,
+    world_size: Annotated[str | None, typer.Option(help="Processes that train together, as 1,2,4.")] = None,
+    scaling: Annotated[str | None, typer.Option(help="strong (share the batch), weak (a batch each)")] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
     repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
     versions: Annotated[
@@ -60,6 +62,8 @@ def run(
     busy: Annotated[str, typer.Option(help="When another run measures on the device: wait or refuse.")] = "wait",
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds that a case may take.")] = None,
     silence_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a sign of life.")] = 600.0,
+    engine: Annotated[str, typer.Option(help="local, or ray: over a cluster's nodes (RAY_ADDRESS).")] = "local",
+    cann: Annotated[Path | None, typer.Option(help="CANN's set_env.sh, to source for the workers.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
     with_host: Annotated[bool, typer.Option("--with-host", help="Put this host's name into the run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -70,8 +74,10 @@ def run(
     from lenet import run as runs
     from lenet.cli.data import find
     from lenet.cli.quantity import share
-    from lenet.engine import Limits
+    from lenet.engine import Limits, available
+    from lenet.engine import choose as choose_engine
     from lenet.engine.busy import choose
+    from lenet.environments import commands
     from lenet.freshness import wanted
     from lenet.report.baseline import parse
     from lenet.report.standings import standings
@@ -81,6 +87,11 @@ def run(
     when_busy = choose(busy)
     if baseline is not None:
         parse(baseline)
+    available(engine)
+    if cann is not None:
+        from lenet.devices.cann import source
+
+        os.environ.update(source(cann))
     goal = Goal(share("--until", until), budget) if until is not None else None
     spanning = {
         "preset": preset,
@@ -93,6 +104,8 @@ def run(
         "dataset": dataset,
         "pipeline": pipeline,
         "profile": profile,
+        "world-size": world_size,
+        "scaling": scaling,
         "seed": seed,
         "repeat": repeat,
         "versions": versions,
@@ -113,7 +126,7 @@ def run(
         if preset is not None and matrix is not None:
             raise UsageError("--preset and --matrix both name a matrix: give one of them")
         from lenet.machine import describe, present_devices, with_host_name
-        from lenet.matrix import load_file, load_preset, override
+        from lenet.presets import load_file, load_preset, override
 
         chosen = load_file(matrix) if matrix is not None else load_preset(preset or "quick")
         if device is None and "device_targets" not in chosen.model_fields_set:
@@ -130,13 +143,21 @@ def run(
             profile=profile,
             seed=seed,
             repeat=repeat,
+            world_size=world_size,
+            scaling=scaling,
             versions=versions,
         )
         _interpreters(chosen.cases(), console)  # before the run is begun: one that cannot be had leaves no folder
         card = with_host_name(describe()) if with_host else None
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output, machine=card)
     cases = wanted(asked.standings(), retry_failed=retry_failed, force=force)
-    raise typer.Exit(_carry_out(asked, cases, Limits(timeout, silence_timeout), when_busy, goal, baseline, console))
+    workers = commands(_interpreters(asked.store.manifest.cases, console))
+    limits = Limits(timeout, silence_timeout)
+
+    def make_engine(observer: Observer) -> Engine:
+        return choose_engine(engine, limits, observer, workers, when_busy)
+
+    raise typer.Exit(_carry_out(asked, cases, make_engine, goal, baseline, console))
 
 
 def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
@@ -156,8 +177,7 @@ def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
 def _carry_out(
     asked: Run,
     cases: list[Case],
-    limits: Limits,
-    busy: Busy,
+    make_engine: Callable[[Observer], Engine],
     goal: Goal | None,
     baseline: str | None,
     console: Console,
@@ -165,8 +185,6 @@ def _carry_out(
     """Run these cases, then more until the goal is reached; show the table; the exit code."""
     import time
 
-    from lenet.engine.local import LocalEngine
-    from lenet.environments import commands
     from lenet.progress import LiveObserver, PlainObserver
     from lenet.sampling import sample_until
 
@@ -176,14 +194,13 @@ def _carry_out(
     matrix = store.manifest.matrix
     for line in (f"{matrix.name}: {len(cases)} cases{kept} → {store.path}", matrix.description or matrix.span):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    workers = commands(_interpreters(store.manifest.cases, console))
     began = time.monotonic()
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def measure(observer: PlainObserver) -> None:
-        engine = LocalEngine(limits, observer, commands=workers, busy=busy)
+        engine = make_engine(observer)
         engine.run(cases, asked.datasets, store)
         if goal is not None:
             sample_until(asked, engine, goal, say, began)

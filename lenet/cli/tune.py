@@ -27,11 +27,11 @@ def tune(
     from rich.console import Console
 
     from lenet import tune as tuning
-    from lenet.case import Matrix
     from lenet.cli.data import find
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
-    from lenet.matrix import override
+    from lenet.matrix import Matrix
+    from lenet.presets import override
     from lenet.report.tuning import tuning_table
     from lenet.run import begin
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lenet.case import Case
+from lenet.errors import UsageError
 from lenet.record import Record
+
+if TYPE_CHECKING:
+    from lenet.dataset import Dataset
+    from lenet.engine.busy import Busy
+    from lenet.store import Store
+
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -42,3 +51,43 @@ class SilentObserver:
 
     def case_finished(self, case: Case, record: Record) -> None:
         """Say nothing."""
+
+
+class Engine(Protocol):
+    """Carries cases out, each in a worker process of its own, and keeps their records."""
+
+    def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
+        """Carry the cases out; a bad one becomes a record and never ends the run.
+
+        `datasets` maps a case's dataset name to the data. Returns the records, which are on disk too.
+        """
+
+
+def available(name: str) -> None:
+    """Nothing, when there is an engine of that name here.
+
+    Raises:
+        UsageError: there is none, or it is not installed.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"--engine {name!r}: choose from {', '.join(ENGINES)}")
+    if name == "ray" and find_spec("ray") is None:
+        raise UsageError("--engine ray: Ray is not installed; pip install 'lenet-bench[ray]'")
+
+
+def choose(
+    name: str, limits: Limits, observer: Observer, commands: Mapping[str, Sequence[str]], busy: Busy = "wait"
+) -> Engine:
+    """The engine of that name; `commands` start the workers of other releases, by release.
+
+    Raises:
+        UsageError: there is none, or it is not installed.
+    """
+    available(name)
+    if name == "ray":
+        from lenet.engine.ray import RayEngine
+
+        return RayEngine(limits, observer)
+    from lenet.engine.local import LocalEngine
+
+    return LocalEngine(limits, observer, commands=commands, busy=busy)

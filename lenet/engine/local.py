@@ -207,8 +207,8 @@ class LocalEngine:
         outcome = Outcome(case, dataset, store.manifest.machine.id)
         log = store.log_path(case)
         smallest = min(dataset.card.training_images, dataset.card.test_images)
-        if case.hyperparameters.batch_size > smallest:
-            reason = f"batch size {case.hyperparameters.batch_size} is larger than the {smallest} images of a set"
+        if (batch := case.global_batch_size) > smallest:
+            reason = f"batch size {batch} is larger than the {smallest} images of a set"
             return outcome.record(None, log, Status.INVALID, reason)
         command = self._command
         if case.framework_version is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lenet.analysis import convergence
 from lenet.analysis.references import shipped
@@ -29,6 +29,7 @@ class Row(Frozen):
     pipeline: str
     profile: str
     world_size: int
+    scaling: str
     seed: int
     repetition: int
     status: str
@@ -91,6 +92,7 @@ AXES = (
     "pipeline",
     "profile",
     "world_size",
+    "scaling",
     "seed",
     "epochs",
     "machine",
@@ -119,6 +121,7 @@ def _row(record: Record, measured: Sample | None, run: str) -> Row:
         pipeline=case.pipeline.value,
         profile=case.profile.name,
         world_size=case.world_size,
+        scaling=case.scaling.value,
         seed=case.hyperparameters.seed,
         repetition=case.repetition,
         status=record.status.value,
@@ -184,17 +187,9 @@ def rows(records: Iterable[Record], run: str) -> list[Row]:
     return sorted(
         _judged(records, run),
         key=lambda r: (
-            *(
-                r.run,
-                r.device_target,
-                r.dataset,
-                r.framework,
-                r.pipeline != "tutorial",
-                r.profile != "default",
-                r.profile,
-                r.batch_size,
-            ),
-            *(order.index(r.mode), r.seed, r.repetition),
+            *(r.run, r.device_target, r.dataset, r.framework, r.pipeline != "tutorial"),
+            *(r.profile != "default", r.profile, r.batch_size, r.scaling, order.index(r.mode)),
+            *(r.world_size, r.seed, r.repetition),
         ),
     )
 
@@ -212,6 +207,8 @@ class Group:
     processes: int
     """How many ended well."""
     of: int
+    efficiency: float | None = None
+    """Images a second over those of one process times the number of processes; None where either is not known."""
 
 
 def _median(values: Iterable[float | None]) -> float | None:
@@ -269,4 +266,25 @@ def _repetitions(table: Sequence[Row]) -> list[list[int]]:
 
 def grouped(table: Sequence[Row]) -> list[Group]:
     """Rows with their repetitions merged, in the order of first appearance."""
-    return [merged([table[index] for index in indices]) for indices in _repetitions(table)]
+    return with_efficiency([merged([table[index] for index in indices]) for indices in _repetitions(table)])
+
+
+def with_efficiency(groups: Sequence[Group]) -> list[Group]:
+    """Groups with their scaling efficiency: against one process of the same batch, which under weak scaling is each
+    process's own.
+    """
+    others = [axis for axis in AXES if axis not in ("world_size", "scaling")]
+
+    def key(group: Group) -> str:
+        return json.dumps([getattr(group.row, axis) for axis in others])
+
+    def valid(group: Group) -> float | None:
+        return group.row.images_per_second if group.processes else None
+
+    alone = {key(group): valid(group) for group in groups if group.row.world_size == 1}
+    efficient = []
+    for group in groups:
+        base, own = alone.get(key(group)), valid(group)
+        ratio = own / base / group.row.world_size if base and own and group.row.world_size > 1 else None
+        efficient.append(replace(group, efficiency=ratio))
+    return efficient

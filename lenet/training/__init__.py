@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lenet.case import Case
 from lenet.dataset import Dataset
-from lenet.frameworks import ABILITIES
+from lenet.frameworks import ABILITIES, Framework
 from lenet.record import Software
 
 
@@ -75,6 +75,11 @@ def build(case: Case, dataset: Dataset) -> Trainer:
         DeviceUnavailableError: the device target cannot be used on this machine.
         ModuleNotFoundError: the framework is not installed.
     """
+    from lenet import devices
+    from lenet.dataset.files import cache_folder
+
+    if case.framework is Framework.MINDSPORE:
+        devices.prepare(case.device_target, cache_folder())
     module, _, name = ABILITIES[case.framework].trainer.partition(":")
     trainer: Trainer = getattr(import_module(module), name)(case, dataset)
     return trainer

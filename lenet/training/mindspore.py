@@ -7,6 +7,7 @@ step, optimiser included, as one `@ms.jit` function.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +25,7 @@ from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cores import usable
 from lenet.dataset import Dataset
 from lenet.record import Software
-from lenet.training import DeviceUnavailableError, Judgement, Look, resident_peak_bytes
-from lenet.training.devices import missing
+from lenet.training import Judgement, Look, resident_peak_bytes, targets
 from lenet.training.initial import weights_sha256
 from lenet.training.pipeline import Batches
 
@@ -59,16 +59,31 @@ class LeNet(nn.Cell):  # type: ignore[misc]
         return images
 
 
-def pipeline(folder: Path, batch_size: int) -> Any:
+def pipeline(folder: Path, batch_size: int, shard: tuple[int, int] | None = None) -> Any:
     """The tutorial's pipeline over one of `train/` and `test/`: float32 (N, 1, 32, 32) in [0, 1] and int32 (N,).
 
     MnistDataset shuffles, the test set too. The rest of an epoch that fills no batch is dropped.
+
+    `shard` is a rank and the number of ranks. The ranks deal the one shuffled order out among them, image by image:
+    their batches of one step hold together what the whole batch of one process holds at that step. (MnistDataset's
+    own `num_shards` would shuffle in another order.)
     """
-    data = ds.MnistDataset(str(folder))
+    if shard is None:
+        data = ds.MnistDataset(str(folder))
+    else:
+        rank, ranks = shard
+        share = ds.DistributedSampler(ranks, rank, shuffle=False)
+        share.add_child(ds.RandomSampler())
+        data = ds.MnistDataset(str(folder), sampler=share)
     data = data.map([vision.Resize(32), vision.Rescale(1.0 / 255.0, 0.0), vision.HWC2CHW()], "image")
     # MnistDataset gives uint32 labels; the loss takes int32.
     data = data.map(transforms.TypeCast(ms.int32), "label")
-    return data.batch(batch_size, drop_remainder=True)
+    data = data.batch(batch_size, drop_remainder=True)
+    if shard is not None:
+        # The sampler fills the last share up with images that were there before; they make no further step.
+        images = ds.MnistDataset(str(folder)).get_dataset_size()
+        data = data.take(images // (batch_size * shard[1]))
+    return data
 
 
 def apply_profile(profile: RuntimeProfile) -> None:
@@ -85,42 +100,6 @@ def apply_profile(profile: RuntimeProfile) -> None:
         ds.config.set_prefetch_size(profile.dataset_prefetch)
 
 
-def full_precision(target: DeviceTarget) -> None:
-    """Float32 multiplied as float32: off with TF32 and HF32, which are on by default in convolutions."""
-    if target is DeviceTarget.GPU:
-        ms.device_context.gpu.op_precision.conv_allow_tf32(False)
-        ms.device_context.gpu.op_precision.matmul_allow_tf32(False)
-    elif target is DeviceTarget.ASCEND:
-        ms.device_context.ascend.op_precision.conv_allow_hf32(False)
-        ms.device_context.ascend.op_precision.matmul_allow_hf32(False)
-
-
-def precision(target: DeviceTarget, full: bool) -> str:
-    """How float32 is multiplied, in words. MindSpore's defaults, where `full_precision` was not called."""
-    if full or target is DeviceTarget.CPU:
-        return "float32"
-    short = "TF32" if target is DeviceTarget.GPU else "HF32"
-    return f"float32, {short} in convolutions (the default)"
-
-
-def choose_device(target: DeviceTarget, full: bool = False) -> None:
-    """Make `target` this process's device, with `full` precision where that is asked.
-
-    Raises:
-        DeviceUnavailableError: MindSpore cannot use it here.
-    """
-    try:
-        ms.set_device(target.value)
-        if full:
-            full_precision(target)
-        if target is not DeviceTarget.CPU:
-            ms.Tensor(np.zeros(1, np.float32)).__add__(1).asnumpy()  # the device opens at its first operator
-    except (RuntimeError, ValueError) as error:
-        # MindSpore's own words speak of Ascend whatever was asked; the log keeps them whole.
-        lacking = "; ".join(missing(target)) or " ".join(str(error).split())[:300]
-        raise DeviceUnavailableError(f"MindSpore {ms.__version__} cannot use {target.value} here: {lacking}") from error
-
-
 class MindSporeTrainer:
     """The workload on one device in one mode.
 
@@ -130,13 +109,15 @@ class MindSporeTrainer:
 
     def __init__(self, case: Case, dataset: Dataset) -> None:
         hyper = case.hyperparameters
-        choose_device(case.device_target, case.plan.trace)
+        targets.make_deterministic(case.profile, case.device_target)
+        targets.choose_device(case.device_target, case.world_size, full=case.plan.trace)
+        shard = (targets.rank(), case.world_size) if case.world_size > 1 else None
         ms.set_context(mode=ms.GRAPH_MODE if case.mode is Mode.GRAPH else ms.PYNATIVE_MODE)
         apply_profile(case.profile)
         ms.set_seed(hyper.seed)
 
         self._target = case.device_target
-        self._precision = precision(case.device_target, case.plan.trace)
+        self._precision = targets.precision(case.device_target, case.plan.trace)
         self._batch_size = hyper.batch_size
         self._network = LeNet()
         loss_function = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
@@ -153,14 +134,37 @@ class MindSporeTrainer:
             optimizer(gradients)
             return loss
 
-        self._step = ms.jit(step) if case.mode is Mode.JIT else step
+        if case.world_size > 1:
+            step = self._parallel_step(gradient, optimizer, case.world_size)
+        self._step = self._compiled(step, case)
         # Like the tutorial's loop, a pass makes a new iterator. With the seed set, MindSpore then gives the same order
         # in every pass; the workload keeps that.
-        training = pipeline(dataset.folder / "train", hyper.batch_size)
+        training = pipeline(dataset.folder / "train", case.rank_batch_size, shard)
         test = pipeline(dataset.folder / "test", hyper.batch_size)
         self._training = Batches(lambda: training.create_tuple_iterator(num_epochs=1), case.pipeline)
         self._test = Batches(lambda: test.create_tuple_iterator(num_epochs=1), case.pipeline)
         self.software = self._software()
+
+    @staticmethod
+    def _parallel_step(gradient: Any, optimizer: Any, world_size: int) -> Any:
+        """The step with the ranks' gradients averaged; its loss is that of this rank's share."""
+        mean = targets.mean_over_ranks(world_size)
+
+        def step(images: Any, labels: Any) -> Any:
+            (loss, _), gradients = gradient(images, labels)
+            optimizer(mean(gradients))
+            return loss
+
+        return step
+
+    @staticmethod
+    def _compiled(step: Any, case: Case) -> Any:
+        level = case.profile.jit_level
+        if case.mode is Mode.JIT:
+            return ms.jit(step, jit_level=level) if level else ms.jit(step)
+        if case.mode is Mode.GRAPH and level:
+            ms.set_context(jit_config={"jit_level": level})
+        return step
 
     def _software(self) -> Software:
         details = {
@@ -171,6 +175,9 @@ class MindSporeTrainer:
             "operator_threads": str(ms.get_context("runtime_num_threads")),
             "precision": self._precision,
         }
+        for name in ("CUDA_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES"):
+            if name in os.environ:
+                details[name.lower()] = os.environ[name][:200]
         return Software(
             framework_version=ms.__version__,
             python_version=platform.python_version(),

@@ -14,7 +14,7 @@ import pytest
 from lenet.analysis.convergence import Verdict, judge
 from lenet.analysis.references import read_folder
 from lenet.engine.local import LocalEngine
-from lenet.matrix import load_file
+from lenet.presets import load_file
 
 TESTS = Path(__file__).parents[1]
 EPOCHS = 12

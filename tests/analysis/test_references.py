@@ -9,9 +9,10 @@ import pytest
 
 from lenet.analysis import references
 from lenet.analysis.convergence import band
-from lenet.case import Case, Matrix, Mode
+from lenet.case import Case, Mode
 from lenet.errors import UsageError
 from lenet.machine import describe
+from lenet.matrix import Matrix
 from lenet.record import Status
 from lenet.store import Store
 

@@ -111,3 +111,28 @@ class TestMerged:
         records = [measured(), measured(mode=Mode.JIT), measured(batch_size=64), measured(profile="x")]
         assert len(grouped(rows(records, "r"))) == 4
         assert len(grouped([*rows(records, "r"), *rows(records, "another")])) == 8
+
+
+def test_scaling_efficiency_is_against_one_process_of_the_same_batch(measured):
+    records = [
+        measured((1000.0,)),
+        measured((1500.0,), world_size=2),
+        measured((1800.0,), world_size=2, scaling="weak"),
+        measured((2000.0,), world_size=4),
+        measured((500.0,), world_size=2, batch_size=64),
+        measured((100.0,), world_size=2, status=Status.CRASHED, mode=Mode.JIT),
+        measured((100.0,), mode=Mode.JIT),
+    ]
+    found = {
+        (g.row.mode, g.row.batch_size, g.row.world_size, g.row.scaling): g.efficiency
+        for g in grouped(rows(records, "run"))
+    }
+    assert found == {
+        ("graph", 32, 1, "strong"): None,
+        ("graph", 32, 2, "strong"): 0.75,
+        ("graph", 32, 2, "weak"): 0.9,
+        ("graph", 32, 4, "strong"): 0.5,
+        ("graph", 64, 2, "strong"): None,
+        ("jit", 32, 1, "strong"): None,
+        ("jit", 32, 2, "strong"): None,
+    }

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.case import DeviceTarget, Matrix, Mode
+from lenet.case import DeviceTarget, Mode
 from lenet.errors import UsageError
-from lenet.matrix import load_file, load_preset, override, presets
+from lenet.matrix import Matrix
+from lenet.presets import load_file, load_preset, override, presets
 
 
 class TestPresets:
@@ -160,3 +161,25 @@ class TestOverride:
         except UsageError as error:
             made, complaint = None, str(error)
         assert isinstance(made, Matrix) or len(complaint.splitlines()) == 1
+
+
+def test_processes_from_the_command_line():
+    matrix = override(load_preset("quick"), world_size="1,2", scaling="weak,strong")
+    assert matrix.world_sizes == (1, 2)
+    assert [each.value for each in matrix.scalings] == ["weak", "strong"]
+    assert matrix.name == "quick-changed"
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"world_size": "0"}, "--world-size|greater than or equal to 1"),
+        ({"world_size": "two"}, "--world-size: 'two' is not a whole number"),
+        ({"world_size": "2,2"}, "listed twice"),
+        ({"world_size": "3"}, "cannot be shared by 3 processes"),
+        ({"scaling": "both"}, "--scaling: unknown value 'both'"),
+    ],
+)
+def test_processes_that_cannot_be(values, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        override(load_preset("quick"), **values)

@@ -1,0 +1,32 @@
+"""`lenet-bench doctor`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lenet.errors import FAILED, UsageError
+
+
+def doctor(
+    device: Annotated[str | None, typer.Option(help="cpu, gpu or ascend; exit code 1 if it cannot run.")] = None,
+    form: Annotated[str, typer.Option("--format", help="terminal, json")] = "terminal",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that MindSpore may take to answer.")] = 60.0,
+) -> None:
+    """Say what this machine can run, why not the rest, and what mends it."""
+    from lenet.case import DeviceTarget
+    from lenet.devices.doctor import examine
+    from lenet.report.doctor import render
+
+    names = {each.value.lower(): each for each in DeviceTarget}
+    if device is not None and device.lower() not in names:
+        raise UsageError(f"--device {device!r}: choose from {', '.join(names)}")
+    if form not in ("terminal", "json"):
+        raise UsageError(f"--format {form!r}: choose from terminal, json")
+    targets = list(DeviceTarget) if device is None else [names[device.lower()]]
+    diagnosis = examine(targets, timeout)
+    sys.stdout.write(render(diagnosis) if form == "terminal" else diagnosis.model_dump_json(indent=1) + "\n")
+    if device is not None and not diagnosis.examinations[0].runs:
+        raise typer.Exit(FAILED)

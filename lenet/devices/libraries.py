@@ -1,0 +1,130 @@
+"""What shared libraries need, read from the files themselves, and where this machine's loader would find it.
+
+Nothing is loaded or run: a library of a broken installation may not even be tried. The search is that of ld.so(8):
+DT_RPATH of the library and of those that need it (where it has no DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH, the
+loader's cache, the system's folders.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
+
+SYSTEM_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
+QUERY_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one shared library says in its dynamic section."""
+
+    libraries: tuple[str, ...]
+    rpath: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
+
+
+@dataclass
+class Resolution:
+    """Where each library that is needed, directly or by another, would come from."""
+
+    found: dict[str, Path] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    """Libraries that the loader would not find; the value names the file that needs it."""
+
+
+@functools.lru_cache(maxsize=1024)
+def read(path: Path) -> Needs | None:
+    """What `path` needs; None when it is no ELF file with a dynamic section."""
+    try:
+        with path.open("rb") as file:
+            for segment in ELFFile(file).iter_segments("PT_DYNAMIC"):
+                return _needs(segment) if isinstance(segment, DynamicSegment) else None
+    except (OSError, ELFError, ValueError, KeyError):
+        return None
+    return None
+
+
+def _needs(segment: DynamicSegment) -> Needs:
+    texts: dict[str, list[str]] = {"DT_NEEDED": [], "DT_RPATH": [], "DT_RUNPATH": []}
+    names = {"DT_NEEDED": "needed", "DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
+    for tag in segment.iter_tags():
+        if (kind := tag.entry.d_tag) in texts:
+            texts[kind].append(getattr(tag, names[kind]))
+    paths = {kind: tuple(part for text in texts[kind] for part in text.split(":") if part) for kind in texts}
+    return Needs(tuple(texts["DT_NEEDED"]), paths["DT_RPATH"], paths["DT_RUNPATH"])
+
+
+@functools.cache
+def loader_cache() -> Mapping[str, Path]:
+    """The loader's cache, soname to path, as `ldconfig -p` prints it; empty where there is none."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/sbin:/usr/sbin"
+    try:
+        answer = subprocess.run(
+            ["ldconfig", "-p"], capture_output=True, text=True, timeout=QUERY_SECONDS, env={"PATH": path}, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found: dict[str, Path] = {}
+    for name, place in re.findall(r"^\s+(\S+) \(libc6,[^)]*64[^)]*\) => (\S+)$", answer.stdout, re.MULTILINE):
+        found.setdefault(name, Path(place))
+    return found
+
+
+def resolve(
+    library: Path, loaded: Mapping[str, Path] | None = None, search: Sequence[Path] | None = None
+) -> Resolution:
+    """Everything that `library` needs, through all that it needs.
+
+    `loaded` are libraries that the process has loaded before (soname to file): the loader then searches no further
+    for them. `search` stands for LD_LIBRARY_PATH, this process's by default.
+    """
+    if search is None:
+        search = [Path(part) for part in os.environ.get("LD_LIBRARY_PATH", "").split(":") if part]
+    result = Resolution(found=dict(loaded or {}))
+    waiting: list[tuple[Path, tuple[str, ...]]] = [(library, ())]
+    waiting += [(path, ()) for path in result.found.values()]
+    while waiting:
+        path, inherited = waiting.pop(0)
+        needs = read(path)
+        if needs is None:
+            continue
+        here = str(path.resolve().parent)
+        own = tuple(_expanded(part, here) for part in needs.rpath)
+        rpath = () if needs.runpath else (*own, *inherited)
+        folders = [
+            *(Path(part) for part in rpath),
+            *search,
+            *(Path(_expanded(part, here)) for part in needs.runpath),
+        ]
+        for name in needs.libraries:
+            if name in result.found or name in result.absent:
+                continue
+            place = _place(name, folders)
+            if place is None:
+                result.absent[name] = path.name
+            else:
+                result.found[name] = place
+                waiting.append((place, (*own, *inherited)))
+    return result
+
+
+def _expanded(part: str, here: str) -> str:
+    return part.replace("${ORIGIN}", here).replace("$ORIGIN", here)
+
+
+def _place(name: str, folders: Sequence[Path]) -> Path | None:
+    for folder in folders:
+        if (candidate := folder / name).is_file():
+            return candidate
+    if (cached := loader_cache().get(name)) is not None and cached.is_file():
+        return cached
+    return next((path for folder in SYSTEM_FOLDERS if (path := Path(folder) / name).is_file()), None)

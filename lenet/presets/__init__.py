@@ -1,0 +1,190 @@
+"""Where a matrix comes from: a preset, a TOML file, the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from enum import Enum
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from lenet.case import DeviceTarget, Mode, Pipeline, Scaling
+from lenet.errors import UsageError
+from lenet.frameworks import Framework
+from lenet.matrix import Matrix
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MAX_FILE_BYTES = 2**20
+T = TypeVar("T")
+
+OPTIONS = {
+    "batch_size": "--batch-size",
+    "batch_sizes": "--batch-size",
+    "seed": "--seed",
+    "seeds": "--seed",
+    "profiles": "--profile",
+    "repeat": "--repeat",
+    "versions": "--versions",
+    "world_sizes": "--world-size",
+    "scalings": "--scaling",
+    "plan": "--epochs",
+}
+"""The option that sets a field, for messages."""
+
+
+def presets() -> list[str]:
+    """The names of the presets."""
+    folder = files("lenet") / "presets"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_preset(name: str) -> Matrix:
+    """The matrix that people call by `name`.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in presets():
+        raise UsageError(f"unknown preset {name!r}: choose from {', '.join(presets())}")
+    text = (files("lenet") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    return _matrix({"name": name, **tomllib.loads(text)}, f"preset {name}")
+
+
+def load_file(path: Path) -> Matrix:
+    """The matrix of a TOML file: `Matrix`'s fields as keys, the plan in `[plan]`.
+
+    Raises:
+        UsageError: not readable, not TOML, an unknown key or an impossible value.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise UsageError(f"{path} is larger than 1 MiB: not a matrix")
+        content = tomllib.loads(data.decode())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    return _matrix({"name": _safe_name(path.stem), **content}, str(path))
+
+
+def override(
+    matrix: Matrix,
+    *,
+    framework: str | None = None,
+    device: str | None = None,
+    mode: str | None = None,
+    batch_size: str | None = None,
+    epochs: int | None = None,
+    dataset: str | None = None,
+    pipeline: str | None = None,
+    profile: str | None = None,
+    seed: str | None = None,
+    repeat: int | None = None,
+    versions: str | None = None,
+    world_size: str | None = None,
+    scaling: str | None = None,
+) -> Matrix:
+    """`matrix` with what the command line says instead; lists are texts with commas.
+
+    Raises:
+        UsageError: an unknown or impossible value.
+    """
+    data = matrix.model_dump()
+    if framework is not None:
+        data["frameworks"] = _list("--framework", framework, lambda text: _member(text, Framework))
+    if device is not None:
+        data["device_targets"] = _list("--device", device, _device)
+    if mode is not None:
+        data["modes"] = _list("--mode", mode, lambda text: _member(text, Mode))
+    if batch_size is not None:
+        data["batch_sizes"] = _list("--batch-size", batch_size, _whole)
+    if seed is not None:
+        data["seeds"] = _list("--seed", seed, _whole)
+    if dataset is not None:
+        data["datasets"] = _list("--dataset", dataset, str)
+    if pipeline is not None:
+        data["pipelines"] = _list("--pipeline", pipeline, lambda text: _member(text, Pipeline))
+    if profile is not None:
+        data["profiles"] = _list("--profile", profile, str)
+    if versions is not None:
+        data["versions"] = _list("--versions", versions, str)
+    if world_size is not None:
+        data["world_sizes"] = _list("--world-size", world_size, _whole)
+    if scaling is not None:
+        data["scalings"] = _list("--scaling", scaling, lambda text: _choice(text.lower(), [e.value for e in Scaling]))
+    if repeat is not None:
+        data["repeat"] = repeat
+    if epochs is not None:
+        data["plan"]["epochs"] = epochs
+    return _renamed(matrix, _matrix(data, "the command line", OPTIONS))
+
+
+def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
+    """`changed` under a name of its own where it is no longer what the name and description of `matrix` say."""
+    described = (
+        *("frameworks", "versions", "modes", "batch_sizes", "pipelines", "profiles"),
+        *("world_sizes", "scalings", "seeds", "repeat", "plan"),
+    )
+    if all(getattr(matrix, field) == getattr(changed, field) for field in described):
+        return changed
+    return changed.model_copy(update={"name": f"{matrix.name[:56]}-changed", "description": ""})
+
+
+def _device(text: str) -> str:
+    names = {each.value.lower(): each.value for each in DeviceTarget}
+    return names[_choice(text.lower(), list(names))]
+
+
+def _member(text: str, axis: type[Enum]) -> str:
+    return _choice(text.lower(), [str(each.value) for each in axis])
+
+
+def _choice(text: str, choices: list[str]) -> str:
+    if text not in choices:
+        raise ValueError(f"unknown value {text!r}, choose from {', '.join(choices)}")
+    return text
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _list(option: str, text: str, convert: Callable[[str], T]) -> list[T]:
+    try:
+        values = [convert(item.strip()) for item in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+    if "" in values:
+        raise UsageError(f"{option}: empty value in {text!r}")
+    return values
+
+
+def _matrix(data: dict[str, Any], source: str, options: Mapping[str, str] = MappingProxyType({})) -> Matrix:
+    try:
+        return Matrix.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            said = f"unknown key; known are {', '.join(Matrix.model_fields)}"
+        option = options.get(str(first["loc"][0])) if first["loc"] else None
+        place = option or (f"{source}: {where}" if where else source)
+        raise UsageError(f"{place}: {' '.join(said.split())}") from error
+
+
+def _safe_name(stem: str) -> str:
+    name = "".join(character if character.isalnum() and character.isascii() else "-" for character in stem)
+    return name.strip("-")[:64] or "matrix"
