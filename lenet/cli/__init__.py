@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lenet import __version__
+from lenet.cli.report import report
 from lenet.cli.run import run
 from lenet.cli.table import table
 from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="One LeNet training, the same on every MindSpore device, mode and batch size.",
 )
-for verb in (run, table):
+for verb in (run, table, report):
     app.command()(verb)
 
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]

@@ -69,13 +69,19 @@ class Palette:
         """The channel that keeps the series' intervals apart."""
         return {"field": "series", "type": "nominal", "scale": {"domain": list(self.series), "paddingOuter": 0.9}}
 
-    def speed(self, field: str, title: str = "images/s") -> Spec:
-        """The channel of a speed."""
+    def speed(self, field: str, title: str = "images/s", shared: bool = False) -> Spec:
+        """The channel of a speed. `shared`: the axis ends where `SHARED` says, so that panels compare."""
         scale: Spec = {"type": "log", "nice": True} if self.logarithmic else {"zero": True, "nice": True}
+        if shared:
+            scale = {**scale, "domainMax": {"expr": "top"}}
+            if self.logarithmic:
+                scale["domainMin"] = {"expr": "bottom"}
         axis = {"format": "~s", "tickCount": 5} if self.logarithmic else {"format": ",.0f", "tickCount": 5}
         return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
 
 
+SHARED = [{"name": "top", "value": 1.0}, {"name": "bottom", "value": 0.0}]
+"""Ends of the speed axis, set to those of all rows that are drawn."""
 FIELD = "images_per_second"
 VALID = {"filter": f"datum.ok && isValid(datum.{FIELD})"}
 
@@ -120,7 +126,7 @@ SPEED_TIP = (("mid", "images/s", ",.0f"), ("low", "from", ",.0f"), ("high", "to"
 
 def _throughput(palette: Palette, _: Points) -> Chart:
     x = {"field": "batch_size", "type": "ordinal", "title": "batch size", "axis": {"labelAngle": 0}}
-    low, high = palette.speed("low"), {"field": "high"}
+    low, high = palette.speed("low", shared=True), {"field": "high"}
     return Chart(
         "throughput",
         "Throughput",
@@ -128,15 +134,16 @@ def _throughput(palette: Palette, _: Points) -> Chart:
         "processes, its line the range over them; with one process, the quartiles of its windows.",
         "rows",
         {
+            "params": SHARED,
             "transform": _speeds("series", "batch_size"),
             "encoding": {"x": x, "xOffset": palette.beside, "color": palette.colour},
             "layer": [
-                {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": palette.speed("mid")}},
+                {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": palette.speed("mid", shared=True)}},
                 {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {"y": low, "y2": high}},
                 {
                     "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
                     "encoding": {
-                        "y": palette.speed("mid"),
+                        "y": palette.speed("mid", shared=True),
                         "tooltip": _tip(("series", "mode", ""), ("batch_size", "batch size", ""), *SPEED_TIP),
                     },
                 },
@@ -245,7 +252,7 @@ def _times(palette: Palette, _: Points) -> Chart:
                 "y": _lines("label"),
                 "x": {"field": "mid", "type": "quantitative", "title": "seconds", "scale": {"zero": True}},
                 "color": palette.colour,
-                "shape": {"field": "target", "type": "ordinal", "legend": {"title": "accuracy", "orient": "top"}},
+                "shape": {"field": "target", "type": "nominal", "legend": {"title": "accuracy", "orient": "top"}},
                 "tooltip": _tip(
                     *(("label", "case", ""), ("target", "accuracy", ""), ("mid", "seconds", ",.1f")),
                     ("processes", "trainings", ","),
@@ -395,17 +402,18 @@ def _along(field: str, title: str, sort: Any, palette: Palette, extra: list[Spec
     """Speeds along an ordered field."""
     x = {"field": field, "type": "ordinal", "title": title, "sort": sort, "axis": {"labelAngle": 0, "labelLimit": 120}}
     return {
+        "params": SHARED,
         "encoding": {"x": x, "xOffset": palette.beside, "color": palette.colour},
         "layer": [
-            {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": palette.speed("mid")}},
+            {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": palette.speed("mid", shared=True)}},
             {
                 "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {"y": palette.speed("low"), "y2": {"field": "high"}},
+                "encoding": {"y": palette.speed("low", shared=True), "y2": {"field": "high"}},
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
                 "encoding": {
-                    "y": palette.speed("mid"),
+                    "y": palette.speed("mid", shared=True),
                     "tooltip": _tip(("series", "mode", ""), (field, title, ""), *SPEED_TIP),
                 },
             },
@@ -437,7 +445,7 @@ def _scaling(palette: Palette, rows: Points) -> Chart:
     first = [{"op": "first_value", "field": "mid", "as": "base"}, {"op": "first_value", "field": "world_size", "as": "from"}]
     ideal = {
         "mark": {"type": "line", "strokeDash": [2, 4], "strokeWidth": 1.2, "opacity": 0.7},
-        "encoding": {"y": palette.speed("ideal", "images/s")},
+        "encoding": {"y": palette.speed("ideal")},
     }
     return Chart(
         "scaling",

@@ -71,13 +71,27 @@ def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str
                 speed = point["images_per_second"] or 0
                 names[point[chart.panel]] = max(speed, names.get(point[chart.panel], 0))
     chosen = sorted(names, key=lambda name: -names[name])[:MOST_PANELS]
-    panels = []
+    panels: list[tuple[str, dict[str, Any]]] = []
+    params = [{**param, **_ends(points)[param["name"]]} for param in chart.spec.get("params", ())]
     for name in chosen:
         shown = [point for point in points if not chart.panel or point[chart.panel] == name]
-        sets = {"shown": shown, "band": [each for each in data["band"] if each.get("training") == name]}
+        sets = {"shown": shown, "band": [each for each in data["band"] if each["training"] == name]}
         title = f"{chart.title}, {name}" if name else chart.title
-        panels.append((name, {**chart.spec, "data": {"name": "shown"}, "datasets": sets, "description": title}))
+        drawn = chart.spec
+        if "layer" in drawn and not sets["band"]:
+            layers = [layer for layer in drawn["layer"] if layer.get("data", {}).get("name") != "band"]
+            drawn = {**drawn, "layer": layers}
+        spec = {**drawn, "data": {"name": "shown"}, "datasets": sets, "description": title}
+        panels.append((name, {**spec, "params": params} if params else spec))
     return panels
+
+
+def _ends(points: Points) -> dict[str, dict[str, float]]:
+    """The ends of a speed axis that all panels share."""
+    valid = [point for point in points if point["ok"] and point["images_per_second"] is not None]
+    high = max((point["images_per_second_high"] or point["images_per_second"] for point in valid), default=1.0)
+    low = min((point["images_per_second_low"] or point["images_per_second"] for point in valid), default=0.0)
+    return {"top": {"value": high * 1.05}, "bottom": {"value": low / 1.05}}
 
 
 def svg(spec: dict[str, Any]) -> str:
