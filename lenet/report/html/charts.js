@@ -85,7 +85,7 @@ async function drawChart(chart, chosen, generation) {
     if (!band.length && spec.layer) spec.layer = spec.layer.filter((layer) => layer.data?.name !== "band");
     if (spec.height.step) spec.autosize = { type: "fit-x", contains: "padding" };
     // A warning about a size that is as it should be is no news for a reader: errors alone are.
-    const options = { logLevel: window.vega.Error, actions: false, renderer: "svg", ast: true, defaultStyle: false, hover: true, tooltip: { theme: "custom", offsetX: 14 } };
+    const options = { logLevel: 1, actions: false, renderer: "svg", ast: true, defaultStyle: false, hover: true, tooltip: { theme: "custom", offsetX: 14 } };
     drawn.push(await window.vegaEmbed(target, spec, options));
     if (generation !== drawing) break;
   }

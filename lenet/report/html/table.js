@@ -27,7 +27,7 @@ function cell(column, row) {
   else if (column.kind === "speed" && !row.ok && text !== DASH) made.append(element("s", { textContent: text, title: `not valid: ${row.status}` }));
   else if (column.key === "status") made.append(element("span", { className: `status ${row.ok ? "ok" : "bad"}`, textContent: text }));
   else made.textContent = text;
-  if (column.key === "status" && row.reason) made.append(element("span", { className: "reason", textContent: row.reason, dir: "auto" }));
+  if (column.key === "status" && row.reason && !row.ok) made.append(element("span", { className: "reason", textContent: row.reason, dir: "auto" }));
   return made;
 }
 
