@@ -14,9 +14,12 @@ from lenet.report.leaders import version_key
 from lenet.report.points import PHASES, Points
 
 Spec = dict[str, Any]
+Data = Mapping[str, Points]
 SERIES_COLOURS = 8
 MOST_BARS = 20
 """A chart with more lines of bars is not read; the rest is in the table."""
+LINE_HEIGHT = 24
+"""Pixels of a line of a bar chart."""
 MOST_PANELS = 6
 WIDE_RATIO = 40
 """Speeds that lie further apart than this are drawn on a logarithmic axis."""
@@ -34,6 +37,12 @@ class Chart:
     spec: Spec
     panel: str | None = None
     """The field whose values are drawn apart, a panel each."""
+    lines: str | None = None
+    """The field that has a line for each of its values: the drawing is as high as it has lines."""
+    contrast: str | None = None
+    """Lines are only drawn where this field has several values."""
+    needs: str = "images_per_second"
+    """The figure that a row must have to be drawn, where rows are drawn."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,14 @@ class Palette:
             "field": "series",
             "type": "nominal",
             "scale": {"domain": list(self.series), "range": colours},
-            "legend": {"title": None, "orient": "top", "columns": 2, "labelLimit": 240},
+            "legend": {"title": None, "orient": "top", "labelLimit": 240},
         }
+
+    def among(self, points: Points, rows: Points) -> Spec:
+        """The same, with only those series in the legend which these points are of."""
+        there = {rows[point["i"]]["series"] for point in points}
+        values = [series for series in self.series if series in there]
+        return {**self.colour, "legend": {**self.colour["legend"], "values": values}}
 
     @property
     def beside(self) -> Spec:
@@ -114,6 +129,9 @@ def _most(field: str = "mid") -> list[Spec]:
     ]
 
 
+SHAPES = {"title": "accuracy", "orient": "top", "symbolFillColor": "var(--soft)"}
+
+
 def _tip(*fields: tuple[str, str, str]) -> list[Spec]:
     return [
         {"field": field, "title": title, **({"type": "quantitative", "format": form} if form else {"type": "nominal"})}
@@ -121,10 +139,15 @@ def _tip(*fields: tuple[str, str, str]) -> list[Spec]:
     ]
 
 
-SPEED_TIP = (("mid", "images/s", ",.0f"), ("low", "from", ",.0f"), ("high", "to", ",.0f"), ("processes", "processes", ","))
+SPEED_TIP = (
+    ("mid", "images/s", ",.0f"),
+    ("low", "from", ",.0f"),
+    ("high", "to", ",.0f"),
+    ("processes", "processes", ","),
+)
 
 
-def _throughput(palette: Palette, _: Points) -> Chart:
+def _throughput(palette: Palette, _: Data) -> Chart:
     x = {"field": "batch_size", "type": "ordinal", "title": "batch size", "axis": {"labelAngle": 0}}
     low, high = palette.speed("low", shared=True), {"field": "high"}
     return Chart(
@@ -138,7 +161,10 @@ def _throughput(palette: Palette, _: Points) -> Chart:
             "transform": _speeds("series", "batch_size"),
             "encoding": {"x": x, "xOffset": palette.beside, "color": palette.colour},
             "layer": [
-                {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": palette.speed("mid", shared=True)}},
+                {
+                    "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55},
+                    "encoding": {"y": palette.speed("mid", shared=True)},
+                },
                 {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {"y": low, "y2": high}},
                 {
                     "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
@@ -153,9 +179,14 @@ def _throughput(palette: Palette, _: Points) -> Chart:
     )
 
 
-def _accuracy(palette: Palette, _: Points) -> Chart:
+def _accuracy(palette: Palette, data: Data) -> Chart:
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"tickMinStep": 1, "format": "d"}}
-    y = {"type": "quantitative", "title": "test accuracy", "scale": {"zero": False, "nice": True}, "axis": {"format": ".1%"}}
+    y = {
+        "type": "quantitative",
+        "title": "test accuracy",
+        "scale": {"zero": False, "nice": True},
+        "axis": {"format": ".1%"},
+    }
     lines: list[Spec] = [
         {
             "data": {"name": "band"},
@@ -168,7 +199,11 @@ def _accuracy(palette: Palette, _: Points) -> Chart:
             "encoding": {"x": x, "y": {**y, "field": "median"}},
         },
     ]
-    encoding = {"x": x, "y": {**y, "field": "accuracy", "aggregate": "median"}, "color": palette.colour}
+    encoding = {
+        "x": x,
+        "y": {**y, "field": "accuracy", "aggregate": "median"},
+        "color": palette.among(data["epochs"], data["rows"]),
+    }
     detail = {"field": "label", "type": "nominal"}
     tip = [
         *_tip(("label", "case", ""), ("epoch", "epoch", "d")),
@@ -193,8 +228,8 @@ def _accuracy(palette: Palette, _: Points) -> Chart:
     )
 
 
-def _losses(palette: Palette, _: Points) -> Chart:
-    x = {"field": "step", "type": "quantitative", "title": "training step", "axis": {"format": "~s", "tickCount": 5}}
+def _losses(palette: Palette, data: Data) -> Chart:
+    x = {"field": "step", "type": "quantitative", "title": "training step", "axis": {"format": ",.0f", "tickCount": 5}}
     y = {"type": "quantitative", "title": "training loss", "scale": {"zero": True}}
     detail = {"field": "label", "type": "nominal"}
     tip = _tip(
@@ -208,7 +243,7 @@ def _losses(palette: Palette, _: Points) -> Chart:
         "steps, the pale band around it their lowest and highest loss, so that no spike is hidden.",
         "losses",
         {
-            "encoding": {"x": x, "color": palette.colour, "detail": detail},
+            "encoding": {"x": x, "color": palette.among(data["losses"], data["rows"]), "detail": detail},
             "layer": [
                 {
                     "mark": {"type": "area", "opacity": 0.14},
@@ -227,11 +262,16 @@ def _losses(palette: Palette, _: Points) -> Chart:
 
 def _lines(field: str, title: str | None = None) -> Spec:
     """The channel of one line a case, the largest value on top."""
-    axis = {"labelLimit": 280, "title": title, "ticks": False, "domain": False}
-    return {"field": field, "type": "nominal", "axis": axis, "sort": {"op": "max", "field": "key", "order": "descending"}}
+    axis = {"title": title, "ticks": False, "domain": False}
+    return {
+        "field": field,
+        "type": "nominal",
+        "axis": axis,
+        "sort": {"op": "max", "field": "key", "order": "descending"},
+    }
 
 
-def _times(palette: Palette, _: Points) -> Chart:
+def _times(palette: Palette, data: Data) -> Chart:
     return Chart(
         "times",
         "Time to accuracy",
@@ -241,18 +281,20 @@ def _times(palette: Palette, _: Points) -> Chart:
         {
             "transform": [
                 {
-                    "aggregate": [{"op": "median", "field": "seconds", "as": "mid"}, {"op": "count", "as": "processes"}],
+                    "aggregate": [
+                        {"op": "median", "field": "seconds", "as": "mid"},
+                        {"op": "count", "as": "processes"},
+                    ],
                     "groupby": ["label", "series", "target"],
                 },
                 {"calculate": "-datum.mid", "as": "key"},
                 *_most("key"),
             ],
-            "height": {"step": 24},
             "encoding": {
                 "y": _lines("label"),
                 "x": {"field": "mid", "type": "quantitative", "title": "seconds", "scale": {"zero": True}},
-                "color": palette.colour,
-                "shape": {"field": "target", "type": "nominal", "legend": {"title": "accuracy", "orient": "top"}},
+                "color": palette.among(data["times"], data["rows"]),
+                "shape": {"field": "target", "type": "nominal", "legend": SHAPES},
                 "tooltip": _tip(
                     *(("label", "case", ""), ("target", "accuracy", ""), ("mid", "seconds", ",.1f")),
                     ("processes", "trainings", ","),
@@ -260,10 +302,11 @@ def _times(palette: Palette, _: Points) -> Chart:
             },
             "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
         },
+        lines="label",
     )
 
 
-def _step(_: Palette, __: Points) -> Chart:
+def _step(_: Palette, _data: Data) -> Chart:
     resident = "resident_images_per_second"
     pieces = {"domain": ["training", "waiting for data"], "range": ["var(--piece-1)", "var(--piece-4)"]}
     return Chart(
@@ -285,17 +328,24 @@ def _step(_: Palette, __: Points) -> Chart:
                 {"calculate": "-1000 * datum.batch_size / datum.speed", "as": "key"},
                 *_most("key"),
                 {"calculate": "-datum.key", "as": "whole"},
-                {"calculate": "max(0, datum.whole - 1000 * datum.batch_size / datum.resident)", "as": "waiting for data"},
+                {
+                    "calculate": "max(0, datum.whole - 1000 * datum.batch_size / datum.resident)",
+                    "as": "waiting for data",
+                },
                 {"calculate": "datum.whole - datum['waiting for data']", "as": "training"},
                 {"calculate": "max(0, 1 - datum.speed / datum.resident)", "as": "share"},
                 {"fold": ["training", "waiting for data"], "as": ["piece", "ms"]},
             ],
-            "height": {"step": 24},
             "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
             "encoding": {
                 "y": _lines("label"),
                 "x": {"field": "ms", "type": "quantitative", "title": "milliseconds a step", "stack": "zero"},
-                "color": {"field": "piece", "type": "nominal", "scale": pieces, "legend": {"title": None, "orient": "top"}},
+                "color": {
+                    "field": "piece",
+                    "type": "nominal",
+                    "scale": pieces,
+                    "legend": {"title": None, "orient": "top"},
+                },
                 "order": {"field": "piece", "sort": "ascending"},
                 "tooltip": _tip(
                     *(("label", "case", ""), ("piece", "", ""), ("ms", "ms", ",.2f"), ("whole", "ms a step", ",.2f")),
@@ -303,10 +353,12 @@ def _step(_: Palette, __: Points) -> Chart:
                 ),
             },
         },
+        lines="label",
+        needs="resident_images_per_second",
     )
 
 
-def _phases(_: Palette, __: Points) -> Chart:
+def _phases(_: Palette, _data: Data) -> Chart:
     names = [words for _, words in PHASES]
     colours = [f"var(--piece-{number})" for number in (3, 5, 1, 2, 4, 6)]
     return Chart(
@@ -325,7 +377,6 @@ def _phases(_: Palette, __: Points) -> Chart:
                 {"filter": f"datum.rank <= {MOST_BARS}"},
                 {"calculate": "datum.spent / datum.key", "as": "share"},
             ],
-            "height": {"step": 24},
             "mark": {"type": "bar", "height": {"band": 0.62}},
             "encoding": {
                 "y": _lines("label"),
@@ -335,7 +386,7 @@ def _phases(_: Palette, __: Points) -> Chart:
                 },
                 "color": {
                     **{"field": "phase", "type": "nominal", "scale": {"domain": names, "range": colours}},
-                    "legend": {"title": None, "orient": "top", "columns": 3, "labelLimit": 240},
+                    "legend": {"title": None, "orient": "top", "labelLimit": 240},
                 },
                 "order": {"field": "order"},
                 "tooltip": _tip(
@@ -344,11 +395,12 @@ def _phases(_: Palette, __: Points) -> Chart:
                 ),
             },
         },
+        lines="label",
     )
 
 
-def _profiles(palette: Palette, _: Points) -> Chart:
-    y = {"field": "way", "type": "nominal", "axis": {"labelLimit": 280, "title": None, "ticks": False, "domain": False}}
+def _profiles(palette: Palette, _: Data) -> Chart:
+    y = {"field": "way", "type": "nominal", "axis": {"title": None, "ticks": False, "domain": False}}
     y["sort"] = {"op": "max", "field": "mid", "order": "descending"}
     colours = {"range": [f"var(--piece-{number})" for number in (3, 1, 4, 2, 5, 6)]}
     speed = palette.speed("mid")
@@ -356,7 +408,7 @@ def _profiles(palette: Palette, _: Points) -> Chart:
         "profiles",
         "As installed against tuned",
         "The same case under each runtime profile: settings that change the speed and not the training. The line is the "
-        "gain. `default` is the framework as installed.",
+        "gain; default is the framework as installed.",
         "rows",
         {
             "transform": [
@@ -372,7 +424,6 @@ def _profiles(palette: Palette, _: Points) -> Chart:
                 {"window": [{"op": "dense_rank", "as": "rank"}], "sort": [{"field": "best", "order": "descending"}]},
                 {"filter": f"datum.rank <= {MOST_BARS}"},
             ],
-            "height": {"step": 26},
             "encoding": {"y": y},
             "layer": [
                 {
@@ -388,13 +439,15 @@ def _profiles(palette: Palette, _: Points) -> Chart:
                         "x": speed,
                         "color": {
                             **{"field": "profile", "type": "nominal", "scale": colours},
-                            "legend": {"title": None, "orient": "top", "columns": 2, "labelLimit": 300},
+                            "legend": {"title": None, "orient": "top", "labelLimit": 300},
                         },
                         "tooltip": _tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
                     },
                 },
             ],
         },
+        lines="way",
+        contrast="profile",
     )
 
 
@@ -405,7 +458,10 @@ def _along(field: str, title: str, sort: Any, palette: Palette, extra: list[Spec
         "params": SHARED,
         "encoding": {"x": x, "xOffset": palette.beside, "color": palette.colour},
         "layer": [
-            {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": palette.speed("mid", shared=True)}},
+            {
+                "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55},
+                "encoding": {"y": palette.speed("mid", shared=True)},
+            },
             {
                 "mark": {"type": "rule", "strokeWidth": 2},
                 "encoding": {"y": palette.speed("low", shared=True), "y2": {"field": "high"}},
@@ -422,7 +478,8 @@ def _along(field: str, title: str, sort: Any, palette: Palette, extra: list[Spec
     }
 
 
-def _versions(palette: Palette, rows: Points) -> Chart:
+def _versions(palette: Palette, data: Data) -> Chart:
+    rows = data["rows"]
     names = sorted({row["framework_version"] for row in rows if row["framework_version"]}, key=version_key)
     for row in rows:
         row["versioned"] = f"{row['home']} · batch {row['batch_size']:,} · {row['profile']}"
@@ -439,10 +496,14 @@ def _versions(palette: Palette, rows: Points) -> Chart:
     )
 
 
-def _scaling(palette: Palette, rows: Points) -> Chart:
+def _scaling(palette: Palette, data: Data) -> Chart:
+    rows = data["rows"]
     for row in rows:
         row["scaled"] = f"{row['home']} · batch {row['batch_size']:,} · {row['profile']}"
-    first = [{"op": "first_value", "field": "mid", "as": "base"}, {"op": "first_value", "field": "world_size", "as": "from"}]
+    first = [
+        {"op": "first_value", "field": "mid", "as": "base"},
+        {"op": "first_value", "field": "world_size", "as": "from"},
+    ]
     ideal = {
         "mark": {"type": "line", "strokeDash": [2, 4], "strokeWidth": 1.2, "opacity": 0.7},
         "encoding": {"y": palette.speed("ideal")},
@@ -465,7 +526,7 @@ def _scaling(palette: Palette, rows: Points) -> Chart:
     )
 
 
-def _leaders(palette: Palette, _: Points) -> Chart:
+def _leaders(palette: Palette, _: Data) -> Chart:
     return Chart(
         "leaders",
         "Machines and devices",
@@ -483,7 +544,6 @@ def _leaders(palette: Palette, _: Points) -> Chart:
                 {"calculate": "datum.mid", "as": "key"},
                 *_most("mid"),
             ],
-            "height": {"step": 26},
             "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
             "encoding": {
                 "y": _lines("home"),
@@ -492,6 +552,7 @@ def _leaders(palette: Palette, _: Points) -> Chart:
                 "tooltip": _tip(("home", "place", ""), ("label", "case", ""), *SPEED_TIP),
             },
         },
+        lines="home",
     )
 
 
@@ -506,7 +567,7 @@ def charts(data: Mapping[str, Points]) -> list[Chart]:
     def differ(field: str) -> bool:
         return len({row[field] for row in valid} - {None}) > 1
 
-    wanted: list[tuple[bool, Callable[[Palette, Points], Chart]]] = [
+    wanted: list[tuple[bool, Callable[[Palette, Data], Chart]]] = [
         (differ("home"), _leaders),
         (bool(valid), _throughput),
         (differ("profile"), _profiles),
@@ -519,4 +580,4 @@ def charts(data: Mapping[str, Points]) -> list[Chart]:
         (differ("world_size"), _scaling),
     ]
     palette = Palette.of(rows)
-    return [make(palette, rows) for there, make in wanted if there]
+    return [make(palette, data) for there, make in wanted if there]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lenet.report.charts import MOST_PANELS, Chart
+from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart
 from lenet.report.points import Points, joined
 
 WIDTH = 640
@@ -47,6 +47,7 @@ def config(font: str) -> dict[str, Any]:
             **{"labelFontSize": 12, "titleFontSize": 12, "labelPadding": 6, "titlePadding": 10},
         },
         "axisX": {"grid": False},
+        "axisY": {"labelLimit": 280},
         "axisQuantitative": {"grid": True, "domain": False, "ticks": False},
         "legend": {
             **{"labelColor": "var(--ink)", "titleColor": "var(--soft)", "labelFontSize": 12, "titleFontSize": 12},
@@ -59,31 +60,38 @@ def config(font: str) -> dict[str, Any]:
 
 
 def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str, Any]]]:
-    """The chart's panels, each a name and a specification with its points in it; the panels with most to see first."""
-    points = data[chart.data]
+    """The chart's panels, each a name and a specification with its points in it; at most `MOST_PANELS`."""
+    points = [point for point in data["rows"] if point["ok"] and point[chart.needs] is not None]
     if chart.data != "rows":
-        points = joined(points, data["rows"])
-    names: dict[str, float] = {"": 0}
-    if chart.panel:
-        names = {}
-        for point in points:
-            if chart.data != "rows" or point["ok"]:
-                speed = point["images_per_second"] or 0
-                names[point[chart.panel]] = max(speed, names.get(point[chart.panel], 0))
-    chosen = sorted(names, key=lambda name: -names[name])[:MOST_PANELS]
+        points = joined(data[chart.data], data["rows"])
+    names: dict[str, tuple[float, ...]] = {}
+    for point in points:
+        # Speeds: the fastest panel first. Trainings: the smallest batch first.
+        rank = -(point["images_per_second"] or 0) if chart.data == "rows" else point["batch_size"]
+        name = point[chart.panel] if chart.panel else ""
+        names[name] = min((rank,), names.get(name, (rank,)))
     panels: list[tuple[str, dict[str, Any]]] = []
     params = [{**param, **_ends(points)[param["name"]]} for param in chart.spec.get("params", ())]
-    for name in chosen:
+    for name in sorted(names, key=lambda each: (names[each], each))[:MOST_PANELS]:
         shown = [point for point in points if not chart.panel or point[chart.panel] == name]
-        sets = {"shown": shown, "band": [each for each in data["band"] if each["training"] == name]}
-        title = f"{chart.title}, {name}" if name else chart.title
-        drawn = chart.spec
-        if "layer" in drawn and not sets["band"]:
-            layers = [layer for layer in drawn["layer"] if layer.get("data", {}).get("name") != "band"]
-            drawn = {**drawn, "layer": layers}
-        spec = {**drawn, "data": {"name": "shown"}, "datasets": sets, "description": title}
-        panels.append((name, {**spec, "params": params} if params else spec))
+        band = [each for each in data["band"] if each["training"] == name]
+        spec = {**chart.spec, "description": f"{chart.title}, {name}" if name else chart.title}
+        if "layer" in spec and not band:
+            spec["layer"] = [layer for layer in spec["layer"] if layer.get("data", {}).get("name") != "band"]
+        if chart.lines:
+            spec["height"] = LINE_HEIGHT * min(MOST_BARS, count_lines(chart, shown))
+        if params:
+            spec["params"] = params
+        panels.append((name, {**spec, "data": {"name": "shown"}, "datasets": {"shown": shown, "band": band}}))
     return panels
+
+
+def count_lines(chart: Chart, points: Points) -> int:
+    """How many lines the chart has for these points."""
+    held: dict[str, set[object]] = {}
+    for point in points:
+        held.setdefault(point[chart.lines or ""], set()).add(point[chart.contrast] if chart.contrast else None)
+    return sum(not chart.contrast or len(values) > 1 for values in held.values())
 
 
 def _ends(points: Points) -> dict[str, dict[str, float]]:

@@ -73,7 +73,8 @@ class Labels:
         """Everything that tells rows apart, except profile and repetition."""
         batch = self._joined(row, ("batch_size", lambda r: f"batch {r.batch_size:,}"))
         device = [self.home(row)] if self._several & {"device_target", "machine"} else []
-        return SERIES_SEPARATOR.join([self.series(row), *batch, *device, *self._settings(row)])
+        framework = self._joined(row, ("framework", lambda r: r.framework))
+        return SERIES_SEPARATOR.join([*framework, row.mode, *batch, *device, *self._settings(row)])
 
     def label(self, row: Row) -> str:
         """Everything that tells rows apart, except repetition."""

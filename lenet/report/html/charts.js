@@ -17,7 +17,7 @@ function slim(row) {
 }
 
 function pointsOf(chart, chosen) {
-  if (chart.data === "rows") return chosen.map(slim);
+  if (chart.data === "rows") return chosen.filter((row) => row.ok && isNumber(row[chart.needs])).map(slim);
   const wanted = new Set(chosen.map((row) => row.i));
   return sets[chart.data].filter((point) => wanted.has(point.i)).map((point) => Object.assign(slim(rows[point.i]), point));
 }
@@ -26,13 +26,32 @@ function panelsOf(chart, points) {
   const panels = new Map();
   for (const point of points) {
     const name = chart.panel ? point[chart.panel] : "";
-    if (!panels.has(name)) panels.set(name, { name, points: [], best: 0 });
+    if (!panels.has(name)) panels.set(name, { name, points: [], rank: Infinity });
     const panel = panels.get(name);
     panel.points.push(point);
-    if (point.ok) panel.best = Math.max(panel.best, point.images_per_second || 0);
+    // Speeds: the fastest panel first. Trainings: the smallest batch first.
+    panel.rank = Math.min(panel.rank, chart.data === "rows" ? -point.images_per_second : point.batch_size);
   }
-  const drawable = [...panels.values()].filter((panel) => chart.data !== "rows" || panel.best > 0);
-  return drawable.sort((a, b) => b.best - a.best);
+  return [...panels.values()].sort((a, b) => a.rank - b.rank);
+}
+
+function countLines(chart, points) {
+  const held = new Map();
+  for (const point of points) {
+    if (!held.has(point[chart.lines])) held.set(point[chart.lines], new Set());
+    held.get(point[chart.lines]).add(chart.contrast ? point[chart.contrast] : null);
+  }
+  return [...held.values()].filter((values) => !chart.contrast || values.size > 1).length;
+}
+
+// Long names and legends give way where there is little room.
+function configFor(width) {
+  const { axisY, legend } = content.config;
+  return {
+    ...content.config,
+    axisY: { ...axisY, labelLimit: Math.min(280, width * 0.42) },
+    legend: { ...legend, columns: width < 520 ? 1 : 3 },
+  };
 }
 
 // The same axis for all panels of a chart: otherwise a slow device looks as fast as a quick one.
@@ -80,10 +99,13 @@ async function drawChart(chart, chosen, generation) {
       data: { name: "shown" },
       datasets: { shown: panel.points, band },
       description: `${name}. The table of records has these figures as text.`,
-      config: content.config,
+      config: configFor(target.clientWidth),
     };
     if (!band.length && spec.layer) spec.layer = spec.layer.filter((layer) => layer.data?.name !== "band");
-    if (spec.height.step) spec.autosize = { type: "fit-x", contains: "padding" };
+    if (chart.lines) {
+      spec.autosize = { type: "fit-x", contains: "padding" };
+      spec.height = content.lineHeight * Math.min(content.bars, countLines(chart, panel.points));
+    }
     // A warning about a size that is as it should be is no news for a reader: errors alone are.
     const options = { logLevel: 1, actions: false, renderer: "svg", ast: true, defaultStyle: false, hover: true, tooltip: { theme: "custom", offsetX: 14 } };
     drawn.push(await window.vegaEmbed(target, spec, options));

@@ -19,7 +19,7 @@ from typing import Any
 from lenet import __version__
 from lenet.report.baseline import DEFAULT, speed_ups
 from lenet.report.cards import machine_facts
-from lenet.report.charts import MOST_PANELS, charts
+from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, charts
 from lenet.report.gather import Entry, Report
 from lenet.report.headline import headline
 from lenet.report.html.columns import columns, optional
@@ -125,6 +125,8 @@ def page(report: Report, baseline: str | None = None) -> str:
         "columns": [asdict(column) for column in shown],
         "details": details(report),
         "panels": MOST_PANELS,
+        "bars": MOST_BARS,
+        "lineHeight": LINE_HEIGHT,
     }
     home = files("lenet.report.html")
     program = "\n".join((home / name).read_text(encoding="utf-8") for name in SCRIPTS)
