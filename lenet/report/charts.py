@@ -1,7 +1,7 @@
 """The charts, as Vega-Lite specifications: the page draws them with hover and filters, the Markdown as pictures.
 
-A specification names its data (`{"name": "rows"}`, see `lenet.report.points`) and holds all that is computed from it, so
-that page and picture cannot differ. Colours are CSS variables: one drawing serves light, dark and paper.
+A specification names its data (see `lenet.report.points`) and holds all that is computed from it, so that page and
+picture cannot differ. Colours are CSS variables: one drawing serves light, dark and paper.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def _accuracy(palette: Palette, data: Data) -> Chart:
     return Chart(
         "accuracy",
         "Accuracy by epoch",
-        "Share of the test set answered right after each whole epoch; the median where a case was trained more than once. "
+        "Share of the test set answered right after each whole epoch; the median where a case was trained more often. "
         "The grey band, where there is one, is the reference: how far trainings of this batch size spread.",
         "epochs",
         {"layer": lines},
@@ -239,8 +239,8 @@ def _losses(palette: Palette, data: Data) -> Chart:
     return Chart(
         "losses",
         "Loss curves",
-        "Training loss by step. Long trainings are thinned: a point of the line is the mean over equally many consecutive "
-        "steps, the pale band around it their lowest and highest loss, so that no spike is hidden.",
+        "Training loss by step. Long trainings are thinned: a point of the line is the mean over equally many "
+        "consecutive steps, the pale band around it their lowest and highest loss, so that no spike is hidden.",
         "losses",
         {
             "encoding": {"x": x, "color": palette.among(data["losses"], data["rows"]), "detail": detail},
@@ -275,8 +275,8 @@ def _times(palette: Palette, data: Data) -> Chart:
     return Chart(
         "times",
         "Time to accuracy",
-        "Seconds of training (compilation included, evaluation and set-up not) until the first epoch whose test accuracy "
-        "reached the target. A case that never reached it has no mark.",
+        "Seconds of training (compilation included, evaluation and set-up not) until the first epoch whose test "
+        "accuracy reached the target. A case that never reached it has no mark.",
         "times",
         {
             "transform": [
@@ -407,8 +407,8 @@ def _profiles(palette: Palette, _: Data) -> Chart:
     return Chart(
         "profiles",
         "As installed against tuned",
-        "The same case under each runtime profile: settings that change the speed and not the training. The line is the "
-        "gain; default is the framework as installed.",
+        "The same case under each runtime profile: settings that change the speed and not the training. The line is "
+        "the gain; default is the framework as installed.",
         "rows",
         {
             "transform": [
@@ -511,8 +511,8 @@ def _scaling(palette: Palette, data: Data) -> Chart:
     return Chart(
         "scaling",
         "Data-parallel scaling",
-        "Images a second of all processes together. The dotted line is what the smallest number of processes would give "
-        "if nothing were lost.",
+        "Images a second of all processes together. The dotted line is what the smallest number of processes would "
+        "give if nothing were lost.",
         "rows",
         {
             "transform": [

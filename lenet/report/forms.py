@@ -42,10 +42,11 @@ def write(report: Report, form: Form, output: Path | None, baseline: str | None)
         UsageError: no row is the baseline.
         StoreError: it cannot be written.
     """
+    pictures: dict[str, str] = {}
     if form == "html":
         from lenet.report.html import page
 
-        text, pictures = page(report, baseline), {}
+        text = page(report, baseline)
     else:
         from lenet.report.markdown import document
 

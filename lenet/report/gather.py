@@ -96,7 +96,7 @@ def read_band(path: Path) -> Band:
 def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
     """Every run in or below the folders, with the name that the report gives it, in the order of the names.
 
-    A folder that is a run itself is named by its own name; one that stands deeper by its path from where the search began.
+    A folder that is a run itself is named by its own name; one that stands deeper by its path from the folder given.
 
     Raises:
         UsageError: a folder does not exist or holds no run.

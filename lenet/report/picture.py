@@ -109,7 +109,9 @@ def svg(spec: dict[str, Any]) -> str:
     """
     import vl_convert
 
-    whole = {"width": WIDTH, "height": HEIGHT, **spec, "config": config(FONT), "padding": 8}
+    whole = {"width": WIDTH, "height": HEIGHT, **spec, "config": {**config(FONT), "aria": False}, "padding": 8}
+    if "layer" in whole:  # marks that only a pointer finds are for the page
+        whole["layer"] = [each for each in whole["layer"] if each["mark"].get("opacity") != 0]
     return adaptive(vl_convert.vegalite_to_svg(whole))
 
 

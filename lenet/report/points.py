@@ -1,6 +1,6 @@
 """What charts draw: flat mappings made of a report's rows, records and traces.
 
-Every list is of mappings with `i`, the index of the row that a point belongs to, so that a filter of rows is a filter of
+Every list is of mappings with `i`, the index of the row that a point belongs to, so that a filter of rows filters
 everything.
 """
 

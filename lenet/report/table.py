@@ -103,7 +103,7 @@ def _several(groups: Sequence[Group], axis: str) -> bool:
 
 def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: str, form: Format) -> str:
     """GitHub's Markdown or HTML: table, notes, caption."""
-    escape: Callable[[str], str] = html.escape if form == "html" else _markdown
+    escape: Callable[[str], str] = html.escape if form == "html" else inert_markdown
     strike = "<s>{}</s>" if form == "html" else "~~{}~~"
     optional = [
         (axis, title)
@@ -166,7 +166,7 @@ def _document(groups: Sequence[Group], ratios: Sequence[float | None], against: 
     return "\n".join(filter(None, [body, listed, "", *(f"{caption}\n" for caption in captions)])) + "\n"
 
 
-def _markdown(text: str) -> str:
+def inert_markdown(text: str) -> str:
     """Text that a forge shows as it is."""
     escaped = html.escape(text, quote=False)
     for mark in "\\|*_~`[]":

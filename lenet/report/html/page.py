@@ -20,7 +20,8 @@ from lenet import __version__
 from lenet.report.baseline import DEFAULT, speed_ups
 from lenet.report.cards import machine_facts
 from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, charts
-from lenet.report.gather import Entry, Report
+from lenet.report.facts import facts, notes
+from lenet.report.gather import Report
 from lenet.report.headline import headline
 from lenet.report.html.columns import columns, optional
 from lenet.report.html.details import details
@@ -39,7 +40,7 @@ def drawing_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from the package vl-convert-python (BSD licence)."""
     import vl_convert
 
-    return str(vl_convert.javascript_bundle())
+    return str(vl_convert.javascript_bundle(None))
 
 
 def embedded(data: object) -> str:
@@ -144,13 +145,13 @@ def page(report: Report, baseline: str | None = None) -> str:
         style=Markup(colours() + style),  # noqa: S704 - our own file
         data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
         headline=headline(report),
-        facts=_facts(report.entries),
+        facts=facts(report),
         charts=drawn,
         leaders=leaderboard(report) if len({(row["machine"], row["device_target"]) for row in rows}) > 1 else [],
         history=history(report),
         machines={name: machine_facts(card) for name, card in report.machines.items()},
         runs=report.runs,
-        notes=_notes(report),
+        notes=notes(report),
         made_at=datetime.now(timezone.utc),
         version=__version__,
         records=count(len(rows), "record"),
@@ -162,7 +163,10 @@ def policy(scripts: Sequence[str]) -> str:
     digests = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )
-    return f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return (
+        f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def colours() -> str:
@@ -182,39 +186,3 @@ def _words(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return f"{len(value):,} values"
     return value
-
-
-def _facts(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    """What it takes to judge the figures: data, versions, samples, time."""
-    rows = [entry.row for entry in entries]
-    data = dict.fromkeys(f"{row.dataset} ({(row.dataset_sha256 or 'unknown')[:12]})" for row in rows)
-    versions = dict.fromkeys(f"{row.framework} {row.framework_version}" for row in rows if row.framework_version)
-    windows = sorted({row.windows for row in rows if row.windows})
-    days = sorted(entry.record.started_at.date().isoformat() for entry in entries)
-    samples = f"{windows[0]:,} to {windows[-1]:,}" if len(windows) > 1 else f"{windows[0]:,}" if windows else "none"
-    return [
-        ("Records", f"{len(rows):,}, {sum(row.status == 'ok' for row in rows):,} ok"),
-        ("Data", _few(data)),
-        ("Framework", _few(versions) or "none ran"),
-        ("Steady windows a record", samples),
-        ("Measured", days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"),
-    ]
-
-
-def _few(words: dict[str, None], most: int = 4) -> str:
-    shown = list(words)[:most]
-    return ", ".join(shown) + (f" and {len(words) - most:,} more" if len(words) > most else "")
-
-
-def _notes(report: Report) -> list[str]:
-    notes = list(report.notes)
-    other = sorted({row.dataset for row in report.rows if row.dataset != "mnist"})
-    if other:
-        notes.append(
-            f"NOT MNIST: {_few(dict.fromkeys(other))}. Accuracies do not compare with those published for MNIST."
-        )
-    if report.traces and report.traces_left_out:
-        notes.append(
-            f"Loss curves show one training of each kind; {count(report.traces_left_out, 'record')} without a curve here."
-        )
-    return notes
