@@ -38,7 +38,10 @@ def made(case: Case, machine: str, version: str, pace: float, draw: random.Rando
     failed = draw.random() < 0.02
     epochs = case.plan.epochs or 0
     windows = tuple(
-        Window(epoch=1, first_step=60 + 20 * i, steps=20, images=640, seconds=640 / draw.gauss(speed, speed / 30), warmup=False)
+        Window(
+            epoch=1, first_step=60 + 20 * i, steps=20, images=640, seconds=640 / draw.gauss(speed, speed / 30),
+            warmup=False,
+        )
         for i in range(10)
     )  # fmt: skip
     resident = (Window(epoch=1, first_step=0, steps=20, images=640, seconds=640 / (1.2 * speed), warmup=False),)
