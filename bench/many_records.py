@@ -140,9 +140,8 @@ def main(
             make_runs(folder, runs, records)
         began = time.perf_counter()
         report = gather([folder])
-        print(
-            f"{len(report.entries):,} records of {len(report.runs):,} runs gathered in {time.perf_counter() - began:.1f} s"
-        )
+        words = f"{len(report.entries):,} records of {len(report.runs):,} runs"
+        print(f"{words} gathered in {time.perf_counter() - began:.1f} s")
         began = time.perf_counter()
         (folder / "page.html").write_text(page(report), encoding="utf-8")
         size = (folder / "page.html").stat().st_size

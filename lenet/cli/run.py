@@ -109,7 +109,7 @@ def _carry_out(asked: Run, limits: Limits, baseline: str | None, console: Consol
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if console.is_terminal and not console.quiet:
-            with LiveObserver(console, asked.datasets) as live:
+            with LiveObserver(console, asked.datasets, store.manifest.cases, store.records()) as live:
                 LocalEngine(limits, live).run(cases, asked.datasets, store)
         else:
             LocalEngine(limits, PlainObserver(console)).run(cases, asked.datasets, store)

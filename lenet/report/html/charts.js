@@ -9,14 +9,20 @@ const CHART_FIELDS = [
 const views = new Map(); // chart id -> the views on the page
 let drawing = 0;
 
-// A copy with the fields that charts read: Vega marks the objects that it is given.
-function slim(row) {
-  const copy = {};
-  for (const field of CHART_FIELDS) copy[field] = row[field];
-  return copy;
+// Copies with the fields that a chart reads: Vega marks the objects that it is given.
+function slimFor(chart) {
+  const read = JSON.stringify([chart.spec, chart.panel, chart.lines, chart.contrast, chart.needs]);
+  const always = ["i", "ok", "batch_size", "images_per_second"];
+  const fields = CHART_FIELDS.filter((field) => always.includes(field) || read.includes(field));
+  return (row) => {
+    const copy = {};
+    for (const field of fields) copy[field] = row[field];
+    return copy;
+  };
 }
 
 function pointsOf(chart, chosen) {
+  const slim = slimFor(chart);
   if (chart.data === "rows") return chosen.filter((row) => row.ok && isNumber(row[chart.needs])).map(slim);
   const wanted = new Set(chosen.map((row) => row.i));
   return sets[chart.data].filter((point) => wanted.has(point.i)).map((point) => Object.assign(slim(rows[point.i]), point));
