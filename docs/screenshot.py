@@ -2,8 +2,7 @@
 
     python docs/screenshot.py report.html docs/report.png
 
-Needs Chromium (`apt-get install chromium`) and `pip install playwright pillow`. The picture has few colours, so that it
-weighs little.
+Needs Chromium (`apt-get install chromium`) and `pip install playwright pillow`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def main(page: Path, target: Path) -> None:
         tab.wait_for_selector("body[data-ready]", timeout=120_000)
         picture = Image.open(io.BytesIO(tab.screenshot()))
         browser.close()
-    picture.convert("RGB").quantize(128).save(target, optimize=True)
+    picture.convert("RGB").save(target, optimize=True)
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 

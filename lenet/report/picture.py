@@ -122,7 +122,7 @@ _TAG = re.compile(r"<[a-z][^>]*>")
 def adaptive(picture: str) -> str:
     """The picture with its colours following the page's, and plain colours where a viewer knows no variables.
 
-    >>> adaptive('<svg><path fill="var(--ink)"/></svg>')[-66:]
+    >>> adaptive('<svg><path fill="var(--ink)"/></svg>')[-60:]
     '</style><path fill="#24292f" style="fill:var(--ink)"/></svg>'
     """
 

@@ -6,6 +6,7 @@ everything.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ PHASES = (
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def _short(text: str) -> str:
     text = clean(text)
     return text if len(text) <= LONGEST_PART else f"{text[: LONGEST_PART - 1]}…"

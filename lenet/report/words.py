@@ -26,20 +26,6 @@ def times(ratio: float) -> str:
     return f"{ratio:,.2f}×" if ratio < 10 else f"{ratio:,.0f}×"
 
 
-def duration(seconds: float) -> str:
-    """A time with its unit.
-
-    >>> duration(0.0042), duration(12.34), duration(75), duration(7300)
-    ('4.2 ms', '12.3 s', '1 min 15 s', '2 h 2 min')
-    """
-    if seconds < 1:
-        return f"{seconds * 1000:.1f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def count(number: int, noun: str, plural: str = "") -> str:
     """A number and its noun.
 

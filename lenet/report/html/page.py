@@ -29,7 +29,7 @@ from lenet.report.leaders import history, leaderboard
 from lenet.report.picture import COLOURS, config
 from lenet.report.points import Points, datasets
 from lenet.report.table import number
-from lenet.report.words import count, duration, mode, times
+from lenet.report.words import count, mode, times
 
 SCRIPTS = ("data.js", "charts.js", "table.js", "record.js", "page.js")
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
@@ -40,8 +40,8 @@ def drawing_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from the package vl-convert-python (BSD licence)."""
     import vl_convert
 
-    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
-    return bundle
+    package: Any = vl_convert  # its stub asks for an argument that it does not need
+    return str(package.javascript_bundle())
 
 
 def embedded(data: object) -> str:
@@ -138,7 +138,7 @@ def page(report: Report, baseline: str | None = None) -> str:
         loader=PackageLoader("lenet.report", "html"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"number": number, "times": times, "duration": duration, "mode": mode}
+    environment.filters |= {"number": number, "times": times, "mode": mode}
     style = (home / "page.css").read_text(encoding="utf-8")
     return environment.get_template("template.html.jinja").render(
         policy=policy(scripts),
