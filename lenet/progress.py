@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lenet.case import Case
 from lenet.dataset import Dataset
 from lenet.record import Record, Status
+from lenet.scoreboard import Scoreboard
 
 REFRESHES_PER_SECOND = 2
 """Seldom: drawing takes time from the training that is measured on the same cores."""
@@ -46,10 +48,20 @@ class PlainObserver:
 
 
 class LiveObserver(PlainObserver):
-    """The same lines, and below them the run and the case in hand with phase, epoch, step, images/s and time left."""
+    """The same lines, and below them the matrix filling in, the run, and the case in hand: phase, speed, time left.
 
-    def __init__(self, console: Console, datasets: Mapping[str, Dataset]) -> None:
+    `cases` are all of the run, `records` those that were there before; without `cases` no matrix is shown.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        datasets: Mapping[str, Dataset],
+        cases: Sequence[Case] = (),
+        records: Iterable[Record] = (),
+    ) -> None:
         super().__init__(console)
+        self._board = Scoreboard(cases, records) if len(cases) > 1 else None
         self._datasets = datasets
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -57,9 +69,10 @@ class LiveObserver(PlainObserver):
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=console,
-            refresh_per_second=REFRESHES_PER_SECOND,
-            transient=True,
+            auto_refresh=False,
         )
+        parts = [self._progress] if self._board is None else [self._board, self._progress]
+        self._live = Live(Group(*parts), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
         self._run: TaskID | None = None
         self._case: TaskID | None = None
         self._began = time.monotonic()
@@ -67,16 +80,18 @@ class LiveObserver(PlainObserver):
 
     def __enter__(self) -> LiveObserver:
         """Begin to draw."""
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop drawing and leave the lines."""
-        self._progress.stop()
+        self._live.stop()
 
     def case_started(self, case: Case, index: int, total: int) -> None:
         """Show a new case."""
         super().case_started(case, index, total)
+        if self._board is not None:
+            self._board.started(case)
         if self._run is None:
             self._run = self._progress.add_task("run", total=total, note="")
         mean = (time.monotonic() - self._began) / index if index else None
@@ -108,6 +123,8 @@ class LiveObserver(PlainObserver):
             left = max(total - done, 0) * event["seconds"] / event["steps"]
             state = "warm-up" if event["warmup"] else f"epoch {event['epoch']}"
             rate = event["images"] / event["seconds"]
+            if self._board is not None:
+                self._board.moving(rate)
             note = f"{state}, step {done:,}, {rate:,.0f} img/s, {_clock(left)} left"
             self._progress.update(self._case, completed=done, total=total, note=note)
         elif kind == "evaluated":
@@ -120,6 +137,8 @@ class LiveObserver(PlainObserver):
         if self._case is not None:
             self._progress.remove_task(self._case)
             self._case = None
+        if self._board is not None:
+            self._board.finished(case, record)
         super().case_finished(case, record)
 
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from lenet.case import Case, Plan
+from lenet.case import Case, Mode, Plan
 from lenet.progress import LiveObserver, PlainObserver
 from lenet.record import Status
 
@@ -37,7 +37,7 @@ def test_a_terminal_shows_phase_epoch_step_rate_and_time_left(terminal, digits, 
     with LiveObserver(terminal, {"digits": digits}) as live:
         live.case_started(case, 0, 1)
         live.event(case, STEPS)
-        live._progress.refresh()
+        live._live.refresh()
         live.case_finished(case, plain_record(case))
     shown = terminal.file.getvalue()
     assert "epoch 1, step 80, 1,280 img/s, 0:02 left" in " ".join(shown.split())
@@ -57,3 +57,19 @@ def test_windows_that_grew_are_counted_as_they_are(terminal, digits):
         live.case_started(case, 0, 1)
         live.event(case, STEPS)
         assert live._progress.tasks[-1].total == 60 + 4 * 20
+
+
+def test_the_matrix_fills_in(terminal, digits, plain_record):
+    cases = [
+        Case(dataset="digits", mode=mode, hyperparameters={"batch_size": size}) for size in (32, 64) for mode in Mode
+    ]
+    crashed = plain_record(cases[0], Status.CRASHED, "gone")
+    with LiveObserver(terminal, {"digits": digits}, cases, [crashed]) as live:
+        live.case_started(cases[1], 0, 5)
+        live.event(cases[1], STEPS)
+        live._live.refresh()
+    shown = [" ".join(line.split()) for line in terminal.file.getvalue().splitlines()]
+    assert shown[0].endswith("batch 32 batch 64")
+    assert "pynative crashed ·" in shown
+    assert "graph ▶ 1,280 ·" in shown
+    assert "jit · ·" in shown

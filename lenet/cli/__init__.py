@@ -17,6 +17,7 @@ from lenet.cli.compare import compare
 from lenet.cli.doctor import doctor
 from lenet.cli.explain import explain
 from lenet.cli.merge import merge
+from lenet.cli.report import report
 from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
 from lenet.cli.table import table
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="One LeNet training, the same on every MindSpore device, mode and batch size.",
 )
-for verb in (run, tune, table, compare, explain, check, reproduce, verify, merge, doctor):
+for verb in (run, tune, table, report, compare, explain, check, reproduce, verify, merge, doctor):
     app.command()(verb)
 
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]

@@ -210,7 +210,7 @@ def _carry_out(
         asked.go_on_here()
     try:
         if console.is_terminal and not console.quiet:
-            with LiveObserver(console, asked.datasets) as live:
+            with LiveObserver(console, asked.datasets, store.manifest.cases, store.records()) as live:
                 measure(live)
         else:
             measure(PlainObserver(console))

@@ -6,8 +6,11 @@ from datetime import datetime, timezone
 
 import pytest
 
-from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.case import Case, Hyperparameters, Matrix, Mode, Plan, RuntimeProfile
+from lenet.events import Steps
+from lenet.machine import describe
 from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
+from lenet.store import Store
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
@@ -64,3 +67,24 @@ def measured():
         )
 
     return create
+
+
+@pytest.fixture(scope="session")
+def write_run():
+    """Writes a run of these records on disk; each has a window of events with these losses."""
+
+    def write(folder, records, *, cpu="Example CPU", losses=()):
+        machine = describe().model_copy(update={"cpu": cpu, "environment": {}})
+        records = [each.model_copy(update={"machine_id": machine.id}) for each in records]
+        store = Store.create(folder, Matrix(), [each.case for each in records], {"mnist": records[0].dataset}, machine)
+        for record in records:
+            store.write_record(record)
+            if losses:
+                event = Steps(
+                    epoch=1, first_step=0, steps=len(losses), images=32 * len(losses), seconds=1.0, warmup=False,
+                    losses=tuple(losses),
+                )  # fmt: skip
+                store.append_event(record.case, event.model_dump(mode="json"))
+        return store
+
+    return write

@@ -1,0 +1,73 @@
+// The data in the page, as rows and points; formatting.
+
+const content = JSON.parse(document.getElementById("data").textContent);
+
+function unpack(columns) {
+  const names = Object.keys(columns);
+  if (!names.length) return [];
+  const reads = names.map((name) => {
+    const column = columns[name];
+    return Array.isArray(column) ? (k) => column[k] : (k) => column.texts[column.at[k]];
+  });
+  const first = columns[names[0]];
+  const length = Array.isArray(first) ? first.length : first.at.length;
+  return Array.from({ length }, (_, k) => {
+    const row = {};
+    for (let c = 0; c < names.length; c++) row[names[c]] = reads[c](k);
+    return row;
+  });
+}
+
+const sets = {};
+for (const [name, columns] of Object.entries(content.sets)) sets[name] = unpack(columns);
+const rows = sets.rows;
+
+const DASH = "–";
+const digits = (least, most) => new Intl.NumberFormat("en", { minimumFractionDigits: least, maximumFractionDigits: most });
+const whole = digits(0, 0);
+const two = digits(2, 2);
+const three = digits(3, 3);
+const four = digits(4, 4);
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+// What a cell shows. A partial training's accuracy must never read as a trained one's.
+function shown(column, row) {
+  const value = row[column.key];
+  switch (column.kind) {
+    case "spread": {
+      const { images_per_second_low: low, images_per_second_high: high } = row;
+      return isNumber(low) && isNumber(high) && row.windows > 1 ? `${whole.format(low)}–${whole.format(high)}` : DASH;
+    }
+    case "accuracy":
+      if (!isNumber(value)) return DASH;
+      return isNumber(row.epochs) ? four.format(value) : `(${three.format(value)} after ${whole.format(row.trained_images)} images)`;
+    case "text":
+    case "link":
+      return value === null || value === undefined || value === "" ? DASH : String(value);
+    default:
+      if (!isNumber(value)) return DASH;
+  }
+  switch (column.kind) {
+    case "ratio": return `${two.format(value)}×`;
+    case "seconds": return two.format(value);
+    case "loss": return four.format(value);
+    case "bytes": return whole.format(value / 2 ** 20);
+    default: return whole.format(value);
+  }
+}
+
+// What a column sorts by.
+function key(column, row) {
+  return column.kind === "spread" ? row.images_per_second_high - row.images_per_second_low : row[column.key];
+}
+
+function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in made) made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}

@@ -1,0 +1,122 @@
+// Filters, theme, and what happens when.
+
+const MOST_CHIPS = 8;
+const chosenValues = new Map(); // column -> the values that are let through; absent means all
+let words = "";
+
+const text = (value) => (value === null || value === undefined || value === "" ? "none" : String(value));
+const haystacks = rows.map((row) => [row.label, row.status, row.reason, row.case_id, row.machine, row.run, row.dataset].join(" ").toLowerCase());
+
+function chosen() {
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  return rows.filter((row) => {
+    for (const [column, values] of chosenValues) if (!values.has(text(row[column]))) return false;
+    return wanted.every((word) => haystacks[row.i].includes(word));
+  });
+}
+
+function draw() {
+  const now = chosen();
+  const all = now.length === rows.length;
+  document.getElementById("count").textContent = all
+    ? `All ${whole.format(rows.length)} records are shown.`
+    : `${whole.format(now.length)} of ${whole.format(rows.length)} records are shown. The headline is of all of them.`;
+  drawTable(now, () => drawTable(now, draw));
+  return drawCharts(now);
+}
+
+let waiting;
+function redraw() {
+  clearTimeout(waiting);
+  portion = PORTION;
+  waiting = setTimeout(draw, 60);
+}
+
+function valuesOf(column) {
+  const values = [...new Set(rows.map((row) => text(row[column.key])))];
+  if (column.kind === "whole") values.sort((a, b) => Number(a) - Number(b));
+  return values;
+}
+
+function chips(column, values) {
+  const set = element("fieldset", {}, element("legend", { textContent: column.title }));
+  for (const value of values) {
+    const box = element("input", { type: "checkbox", checked: true, value });
+    box.addEventListener("change", () => {
+      const boxes = [...set.querySelectorAll("input")];
+      const on = boxes.filter((each) => each.checked).map((each) => each.value);
+      if (on.length === boxes.length) chosenValues.delete(column.key);
+      else chosenValues.set(column.key, new Set(on));
+      redraw();
+    });
+    set.append(element("label", { className: "chip" }, box, element("span", { textContent: value, dir: "auto" })));
+  }
+  return set;
+}
+
+function select(column, values) {
+  const made = element("select", {}, element("option", { value: "", textContent: "all" }), ...values.map((value) => element("option", { value: `=${value}`, textContent: value })));
+  made.addEventListener("change", () => {
+    if (made.value) chosenValues.set(column.key, new Set([made.value.slice(1)]));
+    else chosenValues.delete(column.key);
+    redraw();
+  });
+  return element("label", { className: "choice" }, element("span", { textContent: column.title }), made);
+}
+
+function drawFilters() {
+  const form = document.getElementById("filters");
+  const search = element("input", { type: "search", placeholder: "words in a record", spellcheck: false });
+  search.addEventListener("input", () => {
+    words = search.value;
+    redraw();
+  });
+  const parts = [];
+  for (const column of content.columns.filter((each) => each.filter)) {
+    const values = valuesOf(column);
+    if (values.length > 1) parts.push(values.length <= MOST_CHIPS ? chips(column, values) : select(column, values));
+  }
+  parts.push(element("label", { className: "choice" }, element("span", { textContent: "search" }), search));
+  const reset = element("button", { type: "reset", textContent: "Show all" });
+  form.addEventListener("reset", () => {
+    chosenValues.clear();
+    words = "";
+    redraw();
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  const narrow = window.matchMedia("(max-width: 640px)").matches;
+  form.replaceChildren(element("details", { open: !narrow }, element("summary", { textContent: "Filter" }), element("div", { className: "choices" }, ...parts, reset)));
+}
+
+function themes() {
+  const button = document.getElementById("theme");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+  const name = () => { button.textContent = isDark() ? "Light" : "Dark"; };
+  button.addEventListener("click", () => {
+    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+    name();
+  });
+  dark.addEventListener("change", name);
+  name();
+}
+
+function copying() {
+  const said = document.getElementById("copied");
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.addEventListener("click", async () => {
+      const now = chosen();
+      const done = await copy(button.dataset.copy === "csv" ? asCsv(now) : asMarkdown(now));
+      said.textContent = done ? `${whole.format(now.length)} records copied.` : "The browser does not let this page copy.";
+    });
+  }
+}
+
+themes();
+drawFilters();
+copying();
+window.addEventListener("hashchange", route);
+draw().then(() => {
+  document.body.dataset.ready = "true";
+  route();
+});

@@ -1,0 +1,100 @@
+"""Many runs side by side: who leads on which machine and device, and what each version did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lenet.report.gather import Report
+from lenet.report.headline import ranked
+from lenet.report.rows import Group
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The fastest valid case of a machine and device."""
+
+    group: Group
+    machine: str
+    """In words."""
+    share: float
+    """Its images/s over that of the first, 0 to 1."""
+    accuracy: float | None
+    """The best test accuracy after whole epochs there; None where none was trained."""
+
+
+def leaderboard(report: Report) -> list[Leader]:
+    """The fastest case of each machine, device and number of processes, the fastest first."""
+    best: dict[tuple[object, ...], Group] = {}
+    for group in ranked(report.groups):
+        row = group.row
+        best.setdefault((row.machine, row.device_target, row.world_size), group)
+    leaders = list(best.values())
+    top = leaders[0].row.images_per_second if leaders else None
+    return [
+        Leader(
+            group=group,
+            machine=report.machine(group.row.machine),
+            share=(group.row.images_per_second or 0) / (top or 1),
+            accuracy=_accuracy(report.groups, group),
+        )
+        for group in leaders
+    ]
+
+
+def _accuracy(groups: Sequence[Group], leader: Group) -> float | None:
+    place = (leader.row.machine, leader.row.device_target, leader.row.world_size)
+    found = [
+        group.row.accuracy
+        for group in groups
+        if (group.row.machine, group.row.device_target, group.row.world_size) == place
+        and group.processes
+        and group.row.epochs is not None
+        and group.row.accuracy is not None
+    ]
+    return max(found, default=None)
+
+
+@dataclass(frozen=True)
+class Version:
+    """The fastest valid case of a mode under one version, on one machine and device."""
+
+    machine: str
+    group: Group
+    over_previous: float | None
+    """Its images/s over that of the version before, same batch size and profile or not; None for the first."""
+
+
+def history(report: Report) -> list[Version]:
+    """The best of each mode by framework version, where a place has several versions; versions in ascending order."""
+    best: dict[tuple[object, ...], Group] = {}
+    for group in ranked(report.groups):
+        row = group.row
+        if row.framework_version is not None:
+            place = (row.machine, row.device_target, row.world_size, row.framework, row.mode)
+            best.setdefault((*place, row.framework_version), group)
+    lines: dict[tuple[object, ...], list[Group]] = {}
+    for key, group in best.items():
+        lines.setdefault(key[:-1], []).append(group)
+    found = []
+    for groups in lines.values():
+        if len(groups) < 2:
+            continue
+        previous = None
+        for group in sorted(groups, key=lambda each: version_key(each.row.framework_version or "")):
+            speed = group.row.images_per_second
+            found.append(
+                Version(report.machine(group.row.machine), group, speed / previous if previous and speed else None)
+            )
+            previous = speed
+    return found
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that puts versions in order: numbers as numbers.
+
+    >>> sorted(["2.10.0", "2.9.1", "2.7.0"], key=version_key)
+    ['2.7.0', '2.9.1', '2.10.0']
+    """
+    parts = version.replace("+", ".").replace("-", ".").split(".")
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)

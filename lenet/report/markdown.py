@@ -1,0 +1,115 @@
+"""A report as Markdown: what a forge shows of a results folder. The same model, tables and charts as the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from lenet.report.cards import machine_facts
+from lenet.report.charts import charts
+from lenet.report.facts import facts, notes
+from lenet.report.gather import Report
+from lenet.report.headline import headline, ranked
+from lenet.report.layout import clean, markdown, number
+from lenet.report.leaders import history, leaderboard
+from lenet.report.picture import filled, svg
+from lenet.report.points import datasets
+from lenet.report.table import render
+from lenet.report.words import mode, times
+
+MOST_LINES = 200
+"""Cases in the table; a forge does not show a file of many thousand lines."""
+
+
+def document(report: Report, baseline: str | None, pictures: str | None) -> tuple[str, dict[str, str]]:
+    """The text, and the pictures beside it: SVG by relative path in the folder `pictures`; none without a folder.
+
+    Raises:
+        UsageError: no row is the baseline.
+    """
+    said = headline(report)
+    parts = [f"# {_text(said.fastest.rstrip('.'))}", *(_text(each) for each in said.sentences[1:])]
+    parts.append(_table(["", ""], facts(report)))
+    parts += [f"> {_text(note)}" for note in notes(report)]
+    parts += _leaders(report)
+    drawn: dict[str, str] = {}
+    if pictures is not None:
+        data = datasets(report)
+        for chart in charts(data):
+            parts += [f"## {chart.title}", _text(chart.caption)]
+            for index, (name, spec) in enumerate(filled(chart, data)):
+                file = f"{pictures}/{chart.id}{f'-{index + 1}' if index else ''}.svg"
+                drawn[file] = svg(spec)
+                title = f"{chart.title}: {name}" if name else chart.title
+                parts.append((f"**{_text(name)}**\n\n" if name else "") + f"![{_text(title)}]({file})")
+    parts += ["## Table", *_cases(report, baseline)]
+    parts += _versions(report)
+    parts.append("## Machines")
+    for name, card in report.machines.items():
+        parts += [f"### {_text(name)}", _table(["", ""], machine_facts(card))]
+    parts += _runs(report)
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n", drawn
+
+
+def _text(text: str) -> str:
+    return markdown(clean(text))
+
+
+def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], right: Sequence[str] = ()) -> str:
+    body = [[_text(cell) for cell in line] for line in lines]
+    align = ["right" if header in right else "left" for header in headers]
+    return tabulate(body, headers, tablefmt="github", colalign=align, disable_numparse=True)
+
+
+def _leaders(report: Report) -> list[str]:
+    leaders = leaderboard(report)
+    if len(leaders) < 2:
+        return []
+    headers = ["machine", "device", "case", "version", "images/s", "of the first", "accuracy"]
+    lines = []
+    for leader in leaders:
+        row = leader.group.row
+        processes = f" × {row.world_size}" if row.world_size > 1 else ""
+        lines.append(
+            [
+                *(leader.machine, row.device_target + processes, f"{mode(row)}, batch {row.batch_size}, {row.profile}"),
+                *(f"{row.framework} {row.framework_version or ''}", number(row.images_per_second)),
+                *(f"{leader.share:.0%}", number(leader.accuracy, 4)),
+            ]
+        )
+    return ["## Leaderboard", "The fastest case of each machine and device.", _table(headers, lines, headers[4:])]
+
+
+def _versions(report: Report) -> list[str]:
+    found = history(report)
+    if not found:
+        return []
+    headers = ["machine", "device", "mode", "version", "best at", "images/s", "over the one before"]
+    lines = [
+        [
+            *(each.machine, each.group.row.device_target, mode(each.group.row)),
+            *(f"{each.group.row.framework} {each.group.row.framework_version}",),
+            *(f"batch {each.group.row.batch_size}, {each.group.row.profile}", number(each.group.row.images_per_second)),
+            times(each.over_previous) if each.over_previous else "–",
+        ]
+        for each in found
+    ]
+    return ["## Version by version", _table(headers, lines, headers[5:])]
+
+
+def _cases(report: Report, baseline: str | None) -> list[str]:
+    rows = report.rows
+    if len(report.groups) <= MOST_LINES:
+        return [render(rows, "github", baseline)]
+    fastest = {id(group.row): group.row for group in ranked(report.groups)[:MOST_LINES]}
+    words = f"The {MOST_LINES} fastest of {len(report.groups):,} cases; `lenet-bench table` and the page have all."
+    return [words, render(list(fastest.values()), "github", baseline)]
+
+
+def _runs(report: Report) -> list[str]:
+    lines = [
+        [run.name, f"{run.created_at:%Y-%m-%d %H:%M}", run.machine, f"{run.records} of {run.cases}", run.description]
+        for run in report.runs[:MOST_LINES]
+    ]
+    return ["## Runs", _table(["run", "begun", "machine", "records", "what it asked for"], lines)]

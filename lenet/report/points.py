@@ -1,0 +1,178 @@
+"""What charts draw: flat mappings made of a report's rows, records and traces.
+
+Every list is of mappings with `i`, the index of the row that a point belongs to, so that a filter of rows filters
+everything.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lenet.record import Status
+from lenet.report.gather import Report
+from lenet.report.layout import clean
+from lenet.report.rows import Row
+from lenet.report.words import SERIES_SEPARATOR, mode
+
+Points = list[dict[str, Any]]
+LONGEST_PART = 44
+"""Characters of a name in a label; the record's own page has the whole."""
+
+PHASES = (
+    ("import_and_setup_seconds", "import and set-up"),
+    ("compile_and_first_step_seconds", "compilation and first step"),
+    ("training_seconds", "training"),
+    ("evaluation_seconds", "evaluation"),
+    ("resident_seconds", "resident measurement"),
+    ("other_seconds", "reporting and closing"),
+)
+
+
+@functools.lru_cache(maxsize=4096)
+def _short(text: str) -> str:
+    text = clean(text)
+    return text if len(text) <= LONGEST_PART else f"{text[: LONGEST_PART - 1]}…"
+
+
+def several(report: Report, axis: str) -> bool:
+    """Whether the rows differ in that field."""
+    return len({getattr(row, axis) for row in report.rows} - {None}) > 1
+
+
+class Labels:
+    """Names for rows, with only those parts in which the report's rows differ."""
+
+    def __init__(self, report: Report) -> None:
+        self._several = {axis for axis in Row.model_fields if axis != "seconds_to_accuracy" and several(report, axis)}
+
+    def _joined(self, row: Row, *parts: tuple[str, Callable[[Row], str]]) -> list[str]:
+        return [_short(word(row)) for axis, word in parts if axis in self._several and word(row)]
+
+    def series(self, row: Row) -> str:
+        """The way of training: framework and mode. Its colour is the same in every chart."""
+        return SERIES_SEPARATOR.join([*self._joined(row, ("framework", lambda r: r.framework)), mode(row)])
+
+    def _settings(self, row: Row) -> list[str]:
+        return self._joined(
+            row,
+            ("dataset", lambda r: r.dataset),
+            ("framework_version", lambda r: r.framework_version or "unknown version"),
+            ("world_size", lambda r: f"{r.world_size} process{'es' if r.world_size > 1 else ''}"),
+        )
+
+    def home(self, row: Row) -> str:
+        """Device and machine."""
+        return SERIES_SEPARATOR.join([row.device_target, *self._joined(row, ("machine", lambda r: r.machine))])
+
+    def place(self, row: Row) -> str:
+        """Everything that tells rows apart, except framework, mode, batch size and repetition."""
+        profile = self._joined(row, ("profile", lambda r: r.profile))
+        return SERIES_SEPARATOR.join([self.home(row), *self._settings(row), *profile])
+
+    def way(self, row: Row) -> str:
+        """Everything that tells rows apart, except profile and repetition."""
+        batch = self._joined(row, ("batch_size", lambda r: f"batch {r.batch_size:,}"))
+        device = [self.home(row)] if self._several & {"device_target", "machine"} else []
+        framework = self._joined(row, ("framework", lambda r: r.framework))
+        return SERIES_SEPARATOR.join([*framework, row.mode, *batch, *device, *self._settings(row)])
+
+    def label(self, row: Row) -> str:
+        """Everything that tells rows apart, except repetition."""
+        return SERIES_SEPARATOR.join([self.way(row), *self._joined(row, ("profile", lambda r: r.profile))])
+
+    def training(self, row: Row) -> str:
+        """The panel in which accuracies and losses compare: batch size and data."""
+        dataset = self._joined(row, ("dataset", lambda r: r.dataset))
+        return SERIES_SEPARATOR.join([f"batch {row.batch_size:,}", *dataset])
+
+
+def rows(report: Report) -> Points:
+    """A mapping a record: the row's fields and the names that charts group by."""
+    labels = Labels(report)
+    found = []
+    for i, row in enumerate(report.rows):
+        data = row.model_dump(mode="json")
+        data["i"] = i
+        data["ok"] = row.status == Status.OK.value
+        for name in ("series", "home", "place", "way", "label", "training"):
+            data[name] = getattr(labels, name)(row)
+        found.append(data)
+    return found
+
+
+def epochs(report: Report) -> Points:
+    """Test accuracy and mean training loss after every whole epoch."""
+    return [
+        {"i": i, "epoch": each.epoch, "accuracy": each.accuracy}
+        for i, entry in enumerate(report.entries)
+        if entry.row.epochs is not None
+        for each in entry.record.evaluations
+        if each.epoch > 0
+    ]
+
+
+def times(report: Report) -> Points:
+    """Training clock at the epoch that reached an accuracy, in seconds."""
+    return [
+        {"i": i, "target": f"{float(target):.0%}", "seconds": seconds}
+        for i, row in enumerate(report.rows)
+        if row.epochs is not None and row.status == Status.OK.value
+        for target, seconds in row.seconds_to_accuracy.items()
+        if seconds is not None
+    ]
+
+
+def phases(report: Report) -> Points:
+    """Where each worker's wall time went, in seconds."""
+    return [
+        {"i": i, "order": order, "phase": words, "seconds": getattr(entry.record.phases, field)}
+        for i, entry in enumerate(report.entries)
+        if entry.record.phases is not None and entry.row.status == Status.OK.value
+        for order, (field, words) in enumerate(PHASES)
+    ]
+
+
+def losses(report: Report) -> Points:
+    """Thinned loss traces: a point is the mean of consecutive steps, with the lowest and the highest of them."""
+    index = {(row.run, row.case_id): i for i, row in enumerate(report.rows)}
+    return [
+        {"i": index[trace.run, trace.case.id], "step": step, "mean": mean, "low": low, "high": high}
+        for trace in report.traces
+        if (trace.run, trace.case.id) in index
+        for step, mean, low, high in zip(trace.last_step, trace.mean, trace.low, trace.high, strict=True)
+    ]
+
+
+def band(report: Report) -> Points:
+    """The reference band by epoch, for the panels of MNIST that the report has."""
+    labels = Labels(report)
+    panels = {
+        row.batch_size: labels.training(row) for row in report.rows if row.dataset == "mnist" and row.epochs is not None
+    }
+    longest = max((row.epochs or 0 for row in report.rows), default=0)
+    return [
+        {"training": panels[batch_size], "epoch": epoch, "low": low, "median": median, "high": high}
+        for batch_size, by_epoch in (report.band or {}).items()
+        if batch_size in panels
+        for epoch, (low, median, high) in sorted(by_epoch.items())
+        if epoch <= longest
+    ]
+
+
+def joined(points: Points, table: Points) -> Points:
+    """Points with the fields of their rows."""
+    return [{**table[point["i"]], **point} for point in points]
+
+
+def datasets(report: Report) -> Mapping[str, Points]:
+    """Every list by the name under which charts ask for it; all but `rows` and `band` without their rows' fields."""
+    return {
+        "rows": rows(report),
+        "epochs": epochs(report),
+        "times": times(report),
+        "phases": phases(report),
+        "losses": losses(report),
+        "band": band(report),
+    }

@@ -1,0 +1,248 @@
+"""The page in a real browser: drawn, filtered, silent, safe, and usable by everybody."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+
+import pytest
+
+from lenet.case import Mode
+from lenet.record import Status
+from lenet.report.gather import gather
+from lenet.report.html import page
+from lenet.report.html.page import embedded, packed
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOSTILE = {
+    "script": "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>",
+    "end": "</script><script>window.hacked = 1</script><!-- <script>",
+    "direction": "\u202egpj.exe\u2066",
+    "long": "x" * 10_000,
+    "vega": "datum.hacked = 1; {expr: 'hacked'}",
+}
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is here: apt-get install chromium")
+    with playwright_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory, measured, write_run):
+    folder = tmp_path_factory.mktemp("page")
+    records = [
+        *(measured((900 * b, 1000 * b, 1100 * b), epochs=2, correct=97, batch_size=32 * b) for b in (1, 2)),
+        *(measured((90 * b, 100 * b, 110 * b), mode=Mode.PYNATIVE, batch_size=32 * b) for b in (1, 2)),
+        measured((4000, 5000), profile="tuned", epochs=2, correct=98),
+        measured((9000,), mode=Mode.JIT, status=Status.DIVERGED, reason="the loss of step 9 is nan"),
+    ]
+    write_run(folder / "runs" / "good", records, losses=[2.3 - i / 100 for i in range(200)])
+    bad = [
+        measured((50 + i, 60 + i), mode=Mode.JIT, batch_size=128 + i, status=status, reason=text, version=text)
+        for i, text in enumerate(HOSTILE.values())
+        for status in [Status.OK if i % 2 else Status.CRASHED]
+    ]
+    write_run(folder / "runs" / HOSTILE["direction"], bad, cpu=HOSTILE["script"])
+    target = folder / "report.html"
+    band = {32: {1: (0.9, 0.95, 0.97), 2: (0.95, 0.97, 0.98)}}
+    target.write_text(page(gather([folder / "runs"], band)), encoding="utf-8")
+    return target
+
+
+@pytest.fixture
+def tab(browser, path):
+    """The page, opened; whatever it says, asks for or breaks fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    noise = []
+    opened.on("console", lambda message: noise.append(f"console: {message.text}"))
+    opened.on("pageerror", lambda error: noise.append(f"error: {error}"))
+    opened.on("request", lambda request: noise.append(f"request: {request.url[:90]}"))
+    opened.goto(path.as_uri())
+    opened.wait_for_selector("body[data-ready]", timeout=120_000)
+    assert noise == [f"request: {path.as_uri()[:90]}"]
+    yield opened
+    own = [each for each in noise[1:] if not each.startswith("request: data:")]
+    context.close()
+    assert own == []
+
+
+def rows_of(tab):
+    return tab.locator("#table tbody tr")
+
+
+def redrawn(tab, count):
+    tab.wait_for_function(f"document.body.dataset.drawn === '{count}'", timeout=60_000)
+
+
+def test_every_chart_is_drawn(tab):
+    charts = json.loads(tab.locator("#data").text_content())["charts"]
+    drawn = {chart["id"]: tab.locator(f"[data-chart={chart['id']}] svg").count() for chart in charts}
+    assert set(drawn) >= {"leaders", "throughput", "profiles", "phases", "accuracy", "losses", "times", "versions"}
+    assert all(drawn.values()), drawn
+    marks = tab.locator("[data-chart=throughput] svg .mark-symbol path").count()
+    assert marks >= 5
+    assert tab.locator("h1").text_content().startswith("Fastest: Graph (functional step) on CPU at batch 32, 4,500")
+
+
+def test_filters_sorting_and_search(tab):
+    assert rows_of(tab).count() == 11
+    tab.locator("fieldset", has_text="mode").get_by_text("PyNative").click()
+    redrawn(tab, 9)
+    assert "9 of 11 records are shown" in tab.locator("#count").text_content()
+    assert rows_of(tab).filter(has_text="PyNative").count() == 0
+    assert tab.locator("[data-chart=throughput] svg").first.text_content().count("PyNative") <= 1  # the legend alone
+    tab.get_by_role("button", name="Show all").click()
+    redrawn(tab, 11)
+    tab.locator("input[type=search]").fill("diverged")
+    redrawn(tab, 1)
+    assert rows_of(tab).count() == 1
+    assert rows_of(tab).locator("s").text_content() == "9,000"  # not valid: struck through
+    tab.locator("input[type=search]").fill("no such word anywhere")
+    redrawn(tab, 0)
+    assert "Nothing to draw" in tab.locator("[data-chart=throughput]").text_content()
+    tab.get_by_role("button", name="Show all").click()
+    redrawn(tab, 11)
+    speeds = tab.get_by_role("button", name="images/s", exact=True)
+    speeds.click()
+    assert tab.locator("th[aria-sort=descending]").text_content() == "images/s"
+    assert "9,000" in rows_of(tab).first.text_content()
+    speeds.click()
+    assert "100" in rows_of(tab).nth(0).text_content() or "50" in rows_of(tab).nth(0).text_content()
+
+
+def test_a_record_has_an_address_with_its_raw_figures(tab):
+    link = rows_of(tab).filter(has_text="diverged").get_by_role("link")
+    address = link.get_attribute("href")
+    link.click()
+    body = tab.locator("#record-body")
+    body.wait_for()
+    assert tab.evaluate("location.hash") == address
+    assert "the loss of step 9 is nan" in body.text_content()
+    assert "9000" in body.text_content()
+    assert "images per second" in body.text_content()
+    tab.get_by_role("link", name="Back to all records").click()
+    tab.wait_for_selector("#record", state="hidden")
+    tab.evaluate("location.hash = '#record/%E0%A4%A/none'")  # no address at all
+    assert tab.locator("#record").is_hidden()
+
+
+def test_hostile_words_are_text(tab):
+    assert tab.evaluate("window.hacked") is None
+    shown = rows_of(tab).filter(has_text="<script>window.hacked")
+    assert shown.count() >= 2
+    assert tab.locator("main script, main img, main iframe").count() == 0
+    for text in HOSTILE.values():
+        assert text in tab.locator("#table").text_content()
+    width = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert width <= 0
+    assert tab.evaluate("typeof eval") == "function"
+    with pytest.raises(Exception, match=r"unsafe-eval|Content Security Policy|EvalError"):
+        tab.evaluate(
+            "() => { const f = document.createElement('p'); f.setAttribute('onclick', ''); return eval('1'); }"
+        )
+
+
+def test_copies_as_markdown_and_csv(tab):
+    tab.evaluate("navigator.clipboard.writeText = async (text) => { window.taken = text; }")
+    tab.get_by_role("button", name="Copy as Markdown").click()
+    tab.wait_for_function("window.taken")
+    lines = tab.evaluate("window.taken").splitlines()
+    assert len(lines) == 13
+    assert "~~9,000~~" in "".join(lines)
+    assert "<script>" not in "".join(lines)
+    tab.evaluate("window.taken = ''")
+    tab.get_by_role("button", name="Copy as CSV").click()
+    tab.wait_for_function("window.taken")
+    assert tab.evaluate("window.taken").splitlines()[0].startswith("framework,framework_version,device_target")
+    assert "11 records copied" in tab.locator("#copied").text_content()
+
+
+def test_light_and_dark(tab):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = tab.evaluate(ground)
+    tab.emulate_media(color_scheme="dark")
+    dark = tab.evaluate(ground)
+    assert light != dark
+    tab.get_by_role("button", name="Change between light and dark").click()
+    assert tab.evaluate(ground) == light
+    tab.emulate_media(media="print", color_scheme="dark")
+    assert tab.evaluate(ground) == "rgb(255, 255, 255)"
+
+
+def test_a_phone_never_scrolls_sideways(browser, path):
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
+    tab = context.new_page()
+    tab.goto(path.as_uri())
+    tab.wait_for_selector("body[data-ready]", timeout=120_000)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    wide = tab.evaluate(
+        "[...document.querySelectorAll('.plot svg')].filter((s) => s.getBoundingClientRect().width > 361).length"
+    )
+    assert wide == 0
+    context.close()
+
+
+def test_the_keyboard_reaches_filters_and_headings(tab):
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "Skip to the figures"
+    tab.keyboard.press("Enter")
+    for _ in range(12):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.type") == "checkbox":
+            break
+    assert tab.evaluate("document.activeElement.type") == "checkbox"
+    tab.keyboard.press("Space")
+    tab.wait_for_function("document.body.dataset.drawn !== '11'")
+    tab.get_by_role("button", name="batch", exact=True).focus()
+    tab.keyboard.press("Enter")
+    assert tab.locator("th[aria-sort=descending]").text_content() == "batch"
+    assert tab.evaluate("document.activeElement.textContent") == "batch"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(browser, path, scheme):
+    pytest.importorskip("axe_playwright_python", reason="axe is not here")
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    tab = context.new_page()
+    tab.goto(path.as_uri())
+    tab.wait_for_selector("body[data-ready]", timeout=120_000)
+    tab.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = tab.evaluate("axe.run()")["violations"]
+    context.close()
+    serious = [
+        (each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_the_weight_of_ten_thousand_records_is_bounded_by_what_a_record_weighs(path, tmp_path, measured, write_run):
+    """10,000 records must weigh less than 10 MB: the library, and at most 900 bytes a record with ten windows."""
+    records = [measured([100.0 + i / 7 for i in range(10)], batch_size=1 + size) for size in range(200)]
+    write_run(tmp_path / "few", records[:100])
+    write_run(tmp_path / "many", records)
+    few, many = (len(page(gather([tmp_path / name])).encode()) for name in ("few", "many"))
+    each = (many - few) / 100
+    assert few - 100 * each < 1_100_000
+    assert each < 890
+
+
+def test_no_text_ends_the_element_that_holds_the_data():
+    text = embedded([HOSTILE, "<!--", "\u2028"])
+    assert "<" not in text
+    assert "\u2028" not in text
+    assert json.loads(text) == [HOSTILE, "<!--", "\u2028"]
+
+
+def test_packed_columns_hold_every_value():
+    assert packed([]) == {}
+    assert packed([{"a": None, "b": 0.12345678}, {"a": "x", "b": 1}]) == {"a": [None, "x"], "b": [0.123457, 1]}
