@@ -72,19 +72,30 @@ class Explainer:
         watched = self._probe(case, "operators", count)
         log: onednn.Log | None = None
         kernels: tuple[onednn.Kernel, ...] = ()
-        missing = [f"operators: {watched.reason}"] if isinstance(watched, Failed) else []
+        caveats = self._busy()
+        caveats += [f"operators were not seen: {watched.reason}"] if isinstance(watched, Failed) else []
         if case.device_target is DeviceTarget.CPU:
             self.tell(f"watching {count} steps: oneDNN's log")
             log, kernels, problem = self._kernels(case, count)
-            missing += [f"oneDNN's log: {problem}"] if problem else []
+            caveats += [f"oneDNN's log was not seen: {problem}"] if problem else []
         else:
-            missing.append(f"operators and kernels: they are read on CPU only, not on {case.device_target.value}")
+            caveats.append(f"operators and kernels are read on CPU only, not on {case.device_target.value}")
         self.tell("measuring this machine's matrix product and memory")
-        observed = observe(record, watched if isinstance(watched, Probed) else None, log, kernels, tuple(missing),
+        observed = observe(record, watched if isinstance(watched, Probed) else None, log, kernels, tuple(caveats),
                            self.run.store.manifest.machine.usable_cores, roofline.measure())  # fmt: skip
         suspected = diagnosis.suspicions(observed)
         trials, remedied = self._try(case, speed.median, suspected, count)
         return Explanation(observed=observed, findings=tuple(diagnosis.conclude(suspected, trials, remedied, observed)))
+
+    def _busy(self) -> list[str]:
+        """A caveat where others used the cores when the run began: then every figure is of a share of the machine."""
+        machine = self.run.store.manifest.machine
+        if machine.load_average is None or machine.load_average < machine.usable_cores / 2:
+            return []
+        return [
+            f"the machine was busy before: load {machine.load_average:.1f} on {machine.usable_cores} cores; measure "
+            "again when it is quiet"
+        ]
 
     def _measure(self, case: Case, repetition: int = 0, plan: Plan = PLAN) -> Record:
         case = case.model_copy(update={"plan": plan, "repetition": repetition})
@@ -161,7 +172,7 @@ def observe(
     watched: Probed | None,
     log: onednn.Log | None,
     kernels: tuple[onednn.Kernel, ...],
-    missing: tuple[str, ...],
+    caveats: tuple[str, ...],
     cores: int,
     limits: roofline.Limits,
 ) -> Observed:
@@ -200,7 +211,7 @@ def observe(
         if log
         else Library(),
         bounds=Bounds.of(limits.gflops, limits.gigabytes_per_second, batch, speed.median),
-        missing=missing,
+        caveats=caveats,
     )
 
 

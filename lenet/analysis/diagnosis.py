@@ -147,8 +147,8 @@ class Observed(Frozen):
     kernels: tuple[Kernel, ...] = ()
     library: Library = Library()
     bounds: Bounds
-    missing: tuple[str, ...] = ()
-    """What could not be observed, and why."""
+    caveats: tuple[str, ...] = ()
+    """What could not be observed, and what makes the figures worth less."""
 
 
 class Change(Frozen):

@@ -19,7 +19,7 @@ def explanation_text(explanation: Explanation, version: str) -> str:
     paragraphs = [_head(seen, version), _step(seen)]
     paragraphs += [each for each in (_operators(seen), _kernels(seen)) if each]
     paragraphs.append(_bounds(seen))
-    paragraphs += [_wrapped(f"Not seen: {clean(each)}") for each in seen.missing]
+    paragraphs += [_wrapped(f"Caveat: {clean(each)}") for each in seen.caveats]
     paragraphs.append("\n\n".join(_finding(number, each) for number, each in enumerate(explanation.findings, 1)))
     if not explanation.findings:
         paragraphs[-1] = _wrapped(

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Literal, get_args
 
+from lenet.durable import write_atomically
 from lenet.errors import StoreError, UsageError
 from lenet.report.gather import Report
-from lenet.durable import write_atomically
 
 Form = Literal["html", "markdown", "terminal"]
 FORMS: tuple[Form, ...] = get_args(Form)
