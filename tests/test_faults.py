@@ -207,17 +207,20 @@ def test_a_device_that_disappears_between_cases_and_comes_back(one, tmp_path, di
     device = tmp_path / "device0"
     device.touch()
     good = (HERE / "fake_worker.py").read_text()
-    body = good.replace(
-        'if __name__ == "__main__":',
-        "def gone():\n"
-        "    words = {'event': 'failed', 'status': 'unavailable', 'reason': 'no device0'}\n"
-        "    os.write(int(sys.argv[1]), json.dumps(words).encode() + b'\\n')\n"
-        "    sys.exit(1)\n"
-        f"device = {str(device)!r}\n"
-        "if not os.path.exists(device):\n"
-        "    gone()\n"
-        'if __name__ == "__main__":',
-    ) + f"    os.path.exists({str(tmp_path / 'stays')!r}) or os.unlink(device)\n"
+    body = (
+        good.replace(
+            'if __name__ == "__main__":',
+            "def gone():\n"
+            "    words = {'event': 'failed', 'status': 'unavailable', 'reason': 'no device0'}\n"
+            "    os.write(int(sys.argv[1]), json.dumps(words).encode() + b'\\n')\n"
+            "    sys.exit(1)\n"
+            f"device = {str(device)!r}\n"
+            "if not os.path.exists(device):\n"
+            "    gone()\n"
+            'if __name__ == "__main__":',
+        )
+        + f"    os.path.exists({str(tmp_path / 'stays')!r}) or os.unlink(device)\n"
+    )
     records, store, engine = one(body, 3)
     assert [record.status for record in records] == [Status.OK, Status.UNAVAILABLE, Status.UNAVAILABLE]
     assert records[1].reason == "no device0"

@@ -32,7 +32,7 @@ with atheris.instrument_imports(include=["lenet"]):
     from lenet.report import render, rows
     from lenet.store import Store
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 CASE = Case(dataset="digits")
 CARD = DatasetCard(name="digits", sha256="0" * 64, training_images=10, test_images=10)
