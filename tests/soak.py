@@ -148,6 +148,7 @@ class Soak:
         again = ["--resume", str(run)] if (run / "manifest.json").exists() else [*matrix, "--output", str(run)]
         assert subprocess.run([*command, *again], **quiet, timeout=3600, check=False).returncode == 0
         checks.nothing_lost(before, run)
+        assert not (run / "superseded").exists(), "what was fresh was measured again"
         return int(ran)
 
 
