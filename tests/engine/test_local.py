@@ -6,7 +6,6 @@ import os
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from lenet.case import Case, Hyperparameters, Plan
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
-from lenet.errors import StoreError
 from lenet.record import Status
 from lenet.store import Store
 
@@ -237,23 +235,6 @@ def test_control_c_ends_the_worker_and_keeps_finished_records(tmp_path, digits, 
     reopened = Store.open(store.path)
     assert [record.case.repetition for record in reopened.records()] == [0]
     assert [case.repetition for case in reopened.missing()] == [1, 2]
-
-
-def test_a_full_disk_is_one_sentence_and_finished_records_stay(tmp_path, digits, new_store):
-    """The event log stands on /dev/full, a device on which every write fails as on a full disk."""
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
-    script = tmp_path / "worker.py"
-    script.write_text(PREAMBLE + "good()", encoding="utf-8")
-    cases = [Case(dataset="digits", repetition=index) for index in range(2)]
-    store = new_store(cases, digits)
-    engine = LocalEngine(command=(sys.executable, str(script)))
-    engine.run(cases[:1], {"digits": digits}, store)
-    (store.path / "events.jsonl").unlink()
-    (store.path / "events.jsonl").symlink_to("/dev/full")
-    with pytest.raises(StoreError, match=r"No space left.*--resume"):
-        engine.run(cases[1:], {"digits": digits}, store)
-    assert [case.repetition for case in Store.open(store.path).missing()] == [1]
 
 
 def test_a_worker_whose_parent_was_killed_ends_by_itself(tmp_path, digits):
