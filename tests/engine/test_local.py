@@ -129,6 +129,13 @@ def test_garbage_on_standard_output_is_only_logged(run):
     assert store.log_path(record.case).stat().st_size >= 256_000
 
 
+def _runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_silent_worker_is_killed_with_its_children(run, tmp_path):
     began = time.monotonic()
     record, _ = run(
@@ -145,7 +152,9 @@ def test_a_silent_worker_is_killed_with_its_children(run, tmp_path):
     assert "no sign of life for 2 s" in record.reason
     assert time.monotonic() - began < 20
     for pid in (tmp_path / "pids").read_text().split():
-        assert not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+        while _runs(int(pid)):  # killed it is, but a busy machine may take a moment over it
+            assert time.monotonic() - began < 30, "left behind"
+            time.sleep(0.02)
 
 
 def test_a_worker_that_hangs_while_it_prints_meets_the_wall_limit(run):
