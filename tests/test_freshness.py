@@ -138,3 +138,9 @@ def test_the_workloads_digest_is_over_names_and_bytes(tmp_path, monkeypatch):
 
 def test_states_have_words():
     assert {state.value for state in State} == {"done", "stale", "failed", "missing"}
+
+
+def test_two_changes_are_both_named(measured):
+    record = measured(machine_id="other", workload_sha256="x" * 64)
+    (standing,) = stand([record.case], [record], NOW)
+    assert standing.why == "the workload's source changed; machine other, now machine"

@@ -80,3 +80,7 @@ def test_each_figure_of_the_summary_is_its_own_sample():
     assert found.compile_seconds == 2.0
     assert found.peak_memory_bytes == 12345
     assert found.seconds_to_accuracy == {"0.95": None, "0.97": None, "0.98": None}
+
+
+def test_an_accuracy_that_is_the_target_to_the_last_bit_has_reached_it():
+    assert summarise(None, (), (), (judged(1, 950, 5.0),), None, None).seconds_to_accuracy["0.95"] == 5.0
