@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lenet
 from lenet import freshness
-from lenet.case import Case
+from lenet.case import Case, Framework
 from lenet.freshness import Conditions, State, changes, observe, stand, wanted, workload_sha256
 from lenet.machine import describe
 from lenet.record import DatasetCard, Software, Status
@@ -37,7 +40,7 @@ def test_nothing_changed(measured):
     ("fields", "words"),
     [
         ({"workload_sha256": "x" * 64}, "the workload's source changed"),
-        ({"workload_sha256": None}, "source was not noted"),
+        ({"workload_sha256": None}, "its workload's source was not noted"),
         ({"machine_id": "other"}, "machine other, now machine"),
         ({"machine_id": ""}, "machine unknown, now machine"),
         ({"dataset": CARD.model_copy(update={"sha256": "e" * 64})}, "data eeeeeeeeeeee, now dddddddddddd"),
@@ -47,8 +50,7 @@ def test_nothing_changed(measured):
     ],
 )
 def test_each_condition_counts_and_is_named(measured, fields, words):
-    (found,) = changes(measured(**fields), NOW)
-    assert words in found
+    assert changes(measured(**fields), NOW) == [words]
 
 
 def test_a_framework_that_is_gone_and_data_that_is_gone(measured):
@@ -75,7 +77,9 @@ def standings(measured):
 
 def test_states_in_the_cases_order(standings):
     assert [each.state.value for each in standings] == ["done", "stale", "failed", "done", "missing", "stale"]
-    assert standings[2].why == "crashed"
+    assert [each.why for each in standings] == [
+        *("", "machine other, now machine", "crashed", "", "", "machine other, now machine")
+    ]
 
 
 def test_what_is_measured(standings):
@@ -91,7 +95,28 @@ def test_here_and_now():
     here = observe(describe().id, {"digits": CARD})
     assert here.datasets == {"digits": "d" * 64}
     assert here.workload_sha256 == workload_sha256()
-    assert {"python", "numpy"} <= set(here.versions)
+    assert here.machine_id == describe().id
+    assert here.versions["python"] == platform.python_version()
+    assert here.versions["numpy"] == np.__version__
+
+
+def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(monkeypatch):
+    def version(name):
+        if name == "numpy":
+            raise PackageNotFoundError
+        return f"{name}'s"
+
+    monkeypatch.setattr(freshness, "version", version)
+    assert observe("m", {}).versions == {
+        "python": platform.python_version(),
+        **{framework.value: f"{framework.value}'s" for framework in Framework},
+    }
+
+
+def test_a_failure_keeps_its_reason(measured):
+    record = measured(status=Status.CRASHED, reason="SIGKILL: X")
+    (standing,) = stand([record.case], [record], NOW)
+    assert standing.why == "crashed: SIGKILL: X"
 
 
 def test_the_workloads_digest_is_over_names_and_bytes(tmp_path, monkeypatch):
@@ -113,3 +138,9 @@ def test_the_workloads_digest_is_over_names_and_bytes(tmp_path, monkeypatch):
 
 def test_states_have_words():
     assert {state.value for state in State} == {"done", "stale", "failed", "missing"}
+
+
+def test_two_changes_are_both_named(measured):
+    record = measured(machine_id="other", workload_sha256="x" * 64)
+    (standing,) = stand([record.case], [record], NOW)
+    assert standing.why == "the workload's source changed; machine other, now machine"

@@ -63,8 +63,8 @@ class TestFile:
             (b"profiles = ['fast']", "unknown profile setting"),
             (b"[plan]\nepoch = 2", r"plan\.epoch: unknown key"),
             (b"repeat = 1_000_000", "repeat: .*less than or equal to 1000"),
-            (b"x = " + b"[" * 100_000, "is not TOML"),
-            (b"#" * 2**21, "larger than 1 MiB"),
+            (b"x = " + b"[" * 50_000, "is not TOML"),
+            (b"#" * 2**21, "larger than 64 KiB"),
         ],
         ids=lambda value: str(value)[:24],
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.record import Evaluation, Window, summarise, throughput
+from lenet.record import Evaluation, Phases, Window, summarise, throughput
 
 
 def window(seconds, *, steps=10, images=320, warmup=False, first_step=0):
@@ -61,3 +61,26 @@ def test_nothing_measured_is_null_and_not_zero():
     summary = summarise(None, (), (), (), None, None)
     assert summary.throughput is summary.accuracy is summary.compile_seconds is summary.final_loss is None
     assert summary.seconds_to_accuracy == {"0.95": None, "0.97": None, "0.98": None}
+
+
+def test_each_figure_of_the_summary_is_its_own_sample():
+    """Different numbers everywhere, so that none can stand in another's place."""
+    names = ("import_and_setup", "compile_and_first_step", "training", "evaluation", "resident", "other", "wall")
+    phases = Phases(**{f"{name}_seconds": float(number) for number, name in enumerate(names, 1)})
+    windows, resident = (window(1.0), window(1.0, images=640)), (window(0.25),)
+    evaluations = (judged(1, 100, 5.0), judged(2, 200, 9.0).model_copy(update={"images": 400}))
+    found = summarise(phases, windows, resident, evaluations, 0.75, 12345)
+    assert found.throughput == throughput(windows)
+    assert found.resident_throughput == throughput(resident)
+    assert found.throughput != found.resident_throughput
+    assert found.accuracy == 0.5
+    assert found.evaluated_images == 400
+    assert found.trained_images == 960
+    assert found.final_loss == 0.75
+    assert found.compile_seconds == 2.0
+    assert found.peak_memory_bytes == 12345
+    assert found.seconds_to_accuracy == {"0.95": None, "0.97": None, "0.98": None}
+
+
+def test_an_accuracy_that_is_the_target_to_the_last_bit_has_reached_it():
+    assert summarise(None, (), (), (judged(1, 950, 5.0),), None, None).seconds_to_accuracy["0.95"] == 5.0

@@ -94,9 +94,7 @@ def cache_folder() -> Path:
         DatasetError: it cannot be made.
     """
     chosen = os.environ.get("LENET_BENCH_CACHE")
-    folder = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("lenet-bench"))
-    if not chosen and not folder.is_absolute():
-        raise DatasetError("this user has no home folder for a cache: set LENET_BENCH_CACHE to a folder")
+    folder = Path(chosen) if chosen else _users_cache()
     if not speakable(folder.resolve()):
         raise DatasetError(f"the cache's path {folder} is not UTF-8: set LENET_BENCH_CACHE to one that is")
     try:
@@ -109,6 +107,16 @@ def cache_folder() -> Path:
 def _unwritable(folder: Path, error: OSError | NotImplementedError) -> DatasetError:
     reason = (error.strerror if isinstance(error, OSError) else None) or error
     return DatasetError(f"the cache {folder} cannot be written: {reason}; set LENET_BENCH_CACHE to a folder that can")
+
+
+def _users_cache() -> Path:
+    try:
+        folder = Path(platformdirs.user_cache_dir("lenet-bench"))
+    except RuntimeError:  # a newer platformdirs, where the user has no home
+        folder = Path()
+    if not folder.is_absolute():  # an older one then answers `~/.cache`, to the letter
+        raise DatasetError("this user has no home folder for a cache: set LENET_BENCH_CACHE to a folder")
+    return folder
 
 
 @contextlib.contextmanager

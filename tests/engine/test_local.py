@@ -6,7 +6,6 @@ import os
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from lenet.case import Case, Hyperparameters, Plan
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
-from lenet.errors import StoreError
 from lenet.record import Status
 from lenet.store import Store
 
@@ -131,6 +129,13 @@ def test_garbage_on_standard_output_is_only_logged(run):
     assert store.log_path(record.case).stat().st_size >= 256_000
 
 
+def _runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_silent_worker_is_killed_with_its_children(run, tmp_path):
     began = time.monotonic()
     record, _ = run(
@@ -147,7 +152,9 @@ def test_a_silent_worker_is_killed_with_its_children(run, tmp_path):
     assert "no sign of life for 2 s" in record.reason
     assert time.monotonic() - began < 20
     for pid in (tmp_path / "pids").read_text().split():
-        assert not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+        while _runs(int(pid)):  # killed it is, but a busy machine may take a moment over it
+            assert time.monotonic() - began < 30, "left behind"
+            time.sleep(0.02)
 
 
 def test_a_worker_that_hangs_while_it_prints_meets_the_wall_limit(run):
@@ -237,23 +244,6 @@ def test_control_c_ends_the_worker_and_keeps_finished_records(tmp_path, digits, 
     reopened = Store.open(store.path)
     assert [record.case.repetition for record in reopened.records()] == [0]
     assert [case.repetition for case in reopened.missing()] == [1, 2]
-
-
-def test_a_full_disk_is_one_sentence_and_finished_records_stay(tmp_path, digits, new_store):
-    """The event log stands on /dev/full, a device on which every write fails as on a full disk."""
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
-    script = tmp_path / "worker.py"
-    script.write_text(PREAMBLE + "good()", encoding="utf-8")
-    cases = [Case(dataset="digits", repetition=index) for index in range(2)]
-    store = new_store(cases, digits)
-    engine = LocalEngine(command=(sys.executable, str(script)))
-    engine.run(cases[:1], {"digits": digits}, store)
-    (store.path / "events.jsonl").unlink()
-    (store.path / "events.jsonl").symlink_to("/dev/full")
-    with pytest.raises(StoreError, match=r"No space left.*--resume"):
-        engine.run(cases[1:], {"digits": digits}, store)
-    assert [case.repetition for case in Store.open(store.path).missing()] == [1]
 
 
 def test_a_worker_whose_parent_was_killed_ends_by_itself(tmp_path, digits):
