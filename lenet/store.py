@@ -253,3 +253,10 @@ class Store:
             StoreError: it cannot be written.
         """
         write_atomically(self.path / name, text)
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The folder itself where it is a run, or where it holds none; else the runs that stand in it, by name."""
+    if (folder / MANIFEST).exists() or not folder.is_dir():
+        return [folder]
+    return sorted(each.parent for each in folder.glob(f"*/{MANIFEST}")) or [folder]
