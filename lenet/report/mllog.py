@@ -1,7 +1,8 @@
 """Records as MLPerf log lines, `:::MLLOG {json}`, which mlcommons' `mlperf_logging` parses.
 
 The keys are those of its `mllog.constants`, and `train_loss` and `tracked_stats` as published logs have them. The
-training's own clock gives the times, so that epochs and run have the length that was measured. This is the format and not a submission: LeNet is none of MLPerf's benchmarks.
+training's own clock gives the times, so that epochs and run have the length that was measured. This is the format and
+not a submission: LeNet is none of MLPerf's benchmarks.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def test_every_line_is_parsed(parsed):
     lines, errors = parsed[0], parsed[1]
     assert not errors
     assert {line.key for line in lines} <= KEYS
-    assert [line.timestamp for line in lines] == sorted(line.timestamp for line in lines[:0]) or lines
+    assert len(lines) > 25
 
 
 def test_the_figures_are_there(parsed):
