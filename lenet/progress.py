@@ -96,7 +96,7 @@ class LiveObserver(PlainObserver):
             self._run = self._progress.add_task("run", total=total, note="")
         mean = (time.monotonic() - self._began) / index if index else None
         left = f"about {_clock(mean * (total - index))} left" if mean else f"{total} cases"
-        self._progress.update(self._run, completed=index, note=left)
+        self._progress.update(self._run, completed=index, total=total, note=left)
         steps = self._steps(case)
         self._spent = 0.0
         text = f"{case.device_target.value} {case.mode.value} b{case.hyperparameters.batch_size}"

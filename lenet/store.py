@@ -57,7 +57,7 @@ class Manifest(Frozen):
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The runs that a folder holds: itself where it is one, else those of a merged store, by name.
+    """The runs that a folder holds: itself where it is one, else those in it or in a merged store, by name.
 
     Raises:
         StoreError: it is neither.
@@ -65,7 +65,8 @@ def run_folders(folder: Path) -> list[Path]:
     if (folder / MANIFEST).is_file():
         return [folder]
     try:
-        found = sorted(each.parent for each in (folder / RUNS).glob(f"*/{MANIFEST}") if not each.parent.is_symlink())
+        inside = (*folder.glob(f"*/{MANIFEST}"), *(folder / RUNS).glob(f"*/{MANIFEST}"))
+        found = sorted(each.parent for each in inside if not each.parent.is_symlink())
     except OSError as error:
         raise StoreError(f"cannot read {folder}: {error.strerror or error}") from error
     if not found:

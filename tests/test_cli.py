@@ -92,6 +92,15 @@ BAD = {
     "explain-nowhere": ["explain", "nowhere"],
     "explain-both": ["explain", "nowhere", "--mode", "graph"],
     "explain-format": ["explain", "--format", "pdf"],
+    "until": ["run", "--until", "narrow"],
+    "until-all": ["run", "--until", "100%"],
+    "versions": ["run", "--versions", "latest"],
+    "compare-one": ["compare", "."],
+    "compare-nowhere": ["compare", "nowhere", "nowhere"],
+    "compare-fail-on": ["compare", ".", ".", "--fail-on", "much"],
+    "compare-over": ["compare", ".", "--over", "speed=1,2"],
+    "compare-format": ["compare", ".", ".", "--format", "pdf"],
+    "table-by": ["table", ".", "--by", "colour"],
     "table-none": ["table"],
     "table-nowhere": ["table", "nowhere"],
     "table-format": ["table", ".", "--format", "pdf"],
@@ -157,3 +166,42 @@ class TestTable:
         command = f"{sys.executable} -m lenet.cli table {stored.path} --format csv | head -c 1"
         done = subprocess.run(command, shell=True, capture_output=True, text=True)
         assert done.stderr == ""
+
+
+@pytest.fixture
+def two_runs(tmp_path, digits):
+    """Folders of two runs of one case, six processes each; the second is a tenth slower."""
+    from lenet.case import Matrix
+    from lenet.machine import describe
+    from lenet.store import Store
+    from tests.analysis.test_comparison import STEADY, processes
+
+    for name, factor in (("before", 1.0), ("after", 0.9)):
+        records = processes([factor * rate for rate in STEADY])
+        store = Store.create(tmp_path / name, Matrix(), [each.case for each in records], {}, describe())
+        for each in records:
+            store.write_record(each)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["before", "after"], 0),
+        (["before", "after", "--fail-on", "5%"], 1),
+        (["before", "after", "--fail-on", "0.2"], 0),
+        (["after", "before", "--fail-on", "5%"], 0),
+    ],
+)
+def test_a_gate_stops_at_what_is_worse_by_that_much(lenet_bench, two_runs, arguments, code):
+    done = lenet_bench("compare", *arguments)
+    assert done.returncode == code, done.stderr
+    assert ("worse" if arguments[0] == "before" else "better") in done.stdout
+    assert ("are worse by 5%" in done.stderr) == (code == 1)
+
+
+def test_a_folder_of_runs_stands_for_them(lenet_bench, two_runs):
+    done = lenet_bench("table", ".", "--by", "version")
+    assert done.returncode == 0, done.stderr
+    assert "2.10.0" in done.stdout
+    assert lenet_bench("table", ".", "--format", "mllog").stdout.count('"run_stop"') == 12

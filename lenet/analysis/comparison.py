@@ -167,25 +167,36 @@ def compare(
 
     `minimum_effect` is the smallest relative difference that matters: 0.01 is 1%.
     """
-    ours, theirs = _sides(a, over), _sides(b, over)
+    return compare_all([(a, b)], minimum_effect, over)
+
+
+def compare_all(
+    pairs: Sequence[tuple[Sequence[Record], Sequence[Record]]],
+    minimum_effect: float = 0.01,
+    over: Sequence[str] = COMPARED,
+) -> list[Comparison]:
+    """`compare` of several pairs of A and B, one after another, with Holm's correction over all their tests."""
     found: list[Comparison] = []
     tested: list[tuple[int, float]] = []
-    for key, side in ours.items():
-        case = json.loads(key)
-        if key not in theirs:
-            found.append(Comparison(case=case, mark=Mark.ONLY_A, a=_median(side), samples_a=len(side.good)))
-            continue
-        entry, p = _compared(case, side, theirs[key])
-        if p is not None:
-            tested.append((len(found), p))
-        found.append(entry)
+    for a, b in pairs:
+        ours, theirs = _sides(a, over), _sides(b, over)
+        for key, side in ours.items():
+            case = json.loads(key)
+            if key not in theirs:
+                found.append(Comparison(case=case, mark=Mark.ONLY_A, a=_median(side), samples_a=len(side.good)))
+                continue
+            entry, p = _compared(case, side, theirs[key])
+            if p is not None:
+                tested.append((len(found), p))
+            found.append(entry)
+        found += [_only_b(json.loads(key), side) for key, side in theirs.items() if key not in ours]
     for (index, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
         found[index] = _marked(found[index], p, minimum_effect, len(tested))
-    for key, side in theirs.items():
-        if key not in ours:
-            only = Comparison(case=json.loads(key), mark=Mark.ONLY_B, b=_median(side), samples_b=len(side.good))
-            found.append(only)
     return found
+
+
+def _only_b(case: dict[str, str], side: _Side) -> Comparison:
+    return Comparison(case=case, mark=Mark.ONLY_B, b=_median(side), samples_b=len(side.good), accuracy_b=side.accuracy)
 
 
 def _median(side: _Side) -> float | None:

@@ -29,7 +29,7 @@ BOOTSTRAP_FROM = 6
 """Processes from which the bootstrap is used: resamples never leave the range of the samples, and the range of five
 holds the median in 94% of all cases only."""
 
-RESAMPLES = 1999
+RESAMPLES = 999
 CHUNK_VALUES = 4_000_000
 """Resampled values held at once."""
 

@@ -48,14 +48,16 @@ def truncation(values: Sequence[float]) -> int:
     """How many values MSER leaves out at the start, at most half: the least squared standard error of the rest."""
     count, total, squares = 0, 0.0, 0.0
     best, start = math.inf, 0
-    centre = statistics.fmean(values)  # keeps the squares small: no digit is lost in their difference
+    centre = statistics.fmean(values)
+    rounding = 1e-14 * centre * centre  # equal values leave errors of this size
+    # Around the centre the squares stay small: no digit is lost in their difference.
     for index in range(len(values) - 1, -1, -1):
         value = values[index] - centre
         count, total, squares = count + 1, total + value, squares + value * value
         if index > len(values) // 2 or count < 2:
             continue
         error = (squares - total * total / count) / count**2
-        if error <= best:
+        if error <= best * (1 + 1e-9) + rounding:
             best, start = error, index
     return start
 

@@ -104,7 +104,7 @@ def is_bimodal(values: Sequence[float]) -> bool:
 
     The distance between the groups' means over the root of their mean variance (Ashman, Bird & Zepf, The Astronomical
     Journal 108, 1994) at the split that leaves the least variance. One group cut in two reaches a distance too, the
-    larger the fewer the values: 4 + 40/n is passed by fewer than 1 in 100 normal, uniform or exponential samples.
+    larger the fewer the values: 4 + 50/n is passed by fewer than 2 in 100 normal, uniform or exponential samples.
     """
     count = len(values)
     if count < 6 or max(values) < (1 + MODE_DISTANCE) * min(values):
@@ -124,7 +124,7 @@ def is_bimodal(values: Sequence[float]) -> bool:
     split = min(range(least, count - least + 1), key=lambda cut: variation(0, cut) + variation(cut, count))
     apart = (totals[count] - totals[split]) / (count - split) - totals[split] / split
     width = math.sqrt((variation(0, split) / (split - 1) + variation(split, count) / (count - split - 1)) / 2)
-    return apart >= math.log1p(MODE_DISTANCE) and apart > (4 + 40 / count) * width
+    return apart >= math.log1p(MODE_DISTANCE) and apart > (4 + 50 / count) * width
 
 
 def _of_process(record: Record, measured: Sample) -> set[str]:

@@ -12,8 +12,11 @@ from lenet.errors import UsageError
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `run` or `merge` wrote.")],
-    form: Annotated[str | None, typer.Option("--format", help="terminal, github, csv, json, html")] = None,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders that `run` or `merge` wrote, or folders of them.")
+    ],
+    form: Annotated[str | None, typer.Option("--format", help="terminal, github, csv, json, html, mllog")] = None,
+    by: Annotated[str | None, typer.Option(help="version: each release against the one before.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of printing.")] = None,
 ) -> None:
@@ -21,20 +24,31 @@ def table(
     import gc
 
     from lenet.durable import write_atomically
-    from lenet.report import FORMATS, render, rows
+    from lenet.report import FORMATS, mllog, render, rows, versions
     from lenet.store import Store, run_folders
 
     wanted = next((known for known in FORMATS if known == form), None)
-    if form is not None and wanted is None:
-        raise UsageError(f"--format {form!r}: choose from {', '.join(FORMATS)}")
+    if form not in (None, wanted, mllog.FORMAT):
+        raise UsageError(f"--format {form!r}: choose from {', '.join((*FORMATS, mllog.FORMAT))}")
+    if by not in (None, "version"):
+        raise UsageError(f"--by {by!r}: tables can be shown by version")
+    if by is not None and (baseline is not None or form == mllog.FORMAT):
+        raise UsageError("--by version goes with neither --baseline nor --format mllog: leave one away")
     if wanted is None:
         wanted = "terminal" if output is None and sys.stdout.isatty() else "github"
     gc.disable()  # nothing is thrown away until the end, and looking for it costs more than the table
-    found = []
-    for folder in (each for named in runs for each in run_folders(named)):
-        store = Store.open(folder)
-        found += rows(store.records(), store.name)
-    text = render(found, wanted, baseline)
+    stores = [Store.open(folder) for each in runs for folder in run_folders(each)]
+    records = [store.records() for store in stores]
+    if form == mllog.FORMAT:
+        text = mllog.render([record for each in records for record in each])
+    elif by is not None:
+        text = versions.render([record for each in records for record in each], wanted)
+    else:
+        text = render(
+            [row for store, each in zip(stores, records, strict=True) for row in rows(each, store.name)],
+            wanted,
+            baseline,
+        )
     if output is None:
         sys.stdout.write(text)
     else:

@@ -1,0 +1,55 @@
+"""One release of the framework against the one before it, case by case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+from lenet.analysis.comparison import Comparison, axes, compare_all
+from lenet.record import Record
+
+
+@dataclass(frozen=True)
+class Step:
+    """A release, and what it changed. `comparison` has the release before as A and this one as B."""
+
+    version: str
+    before: str | None
+    """The release that it is compared with; None for the first, whose comparison has no A."""
+    comparison: Comparison
+
+
+def ordered(versions: Sequence[str]) -> list[str]:
+    """Releases from old to new; what is no release number comes last, by its letters."""
+
+    def key(text: str) -> tuple[bool, Version, str]:
+        try:
+            return False, Version(text), text
+        except InvalidVersion:
+            return True, Version("0"), text
+
+    return sorted(dict.fromkeys(versions), key=key)
+
+
+def steps(records: Sequence[Record], minimum_effect: float = 0.01) -> list[Step]:
+    """Every case's releases from old to new, cases in the order of their first record.
+
+    Holm's correction is over all steps of all cases.
+    """
+    named = [record for record in records if axes(record)["framework_version"]]
+    cases: dict[str, dict[str, list[Record]]] = {}
+    for record in named:
+        values = axes(record)
+        version = values.pop("framework_version")
+        cases.setdefault(json.dumps(values), {}).setdefault(version, []).append(record)
+    pairs: list[tuple[str, str | None, list[Record], list[Record]]] = []
+    for versions in cases.values():
+        before: str | None = None
+        for version in ordered(list(versions)):
+            pairs.append((version, before, versions[before] if before else [], versions[version]))
+            before = version
+    found = compare_all([(a, b) for _, _, a, b in pairs], minimum_effect)
+    return [Step(pair[0], pair[1], each) for pair, each in zip(pairs, found, strict=True)]

@@ -1,0 +1,93 @@
+"""Environments: what a worker needs, which interpreter is chosen, what a person hears when none can be made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from lenet import environments
+from lenet.case import Case, Framework
+from lenet.engine.local import LocalEngine
+from lenet.errors import UsageError
+from lenet.record import Status
+
+
+def test_a_worker_imports_no_more_than_it_is_given():
+    code = (
+        "import sys, lenet.worker, lenet.training, lenet.dataset\n"
+        "print(*{name.partition('.')[0] for name, module in sys.modules.items() "
+        "if 'site-packages' in (getattr(module, '__file__', None) or '')})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = {"numpy", "pydantic", "psutil", "filelock", "platformdirs"}
+    of_pydantic = {"pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
+    found = {name for name in done.stdout.split() if not name.startswith(("_", "lenet"))}
+    assert found <= ours | of_pydantic
+
+
+def test_the_installed_release_needs_no_environment():
+    installed = version("mindspore")
+    said = []
+    assert environments.prepare(Framework.MINDSPORE, [installed], said.append) == {installed: sys.executable}
+    assert not said
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _environment(cache, needs):
+    folder = cache / f"environment-mindspore-1.2.3-py{sys.version_info[0]}{sys.version_info[1]}"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / "ready.json").write_text(json.dumps({"needs": needs}))
+    return folder / "bin" / "python"
+
+
+def test_one_that_is_there_is_used_again(cache):
+    python = _environment(cache, list(environments.WORKER_NEEDS))
+    assert environments.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail) == {"1.2.3": str(python)}
+
+
+def test_one_that_cannot_be_made_is_one_sentence_and_leaves_nothing(cache, monkeypatch):
+    _environment(cache, ["of an older lenet-bench"])
+    monkeypatch.setattr(environments, "_pythons", lambda: {sys.version_info[:2]: "/nowhere/python"})
+    said = []
+    with pytest.raises(UsageError, match=r"mindspore 1\.2\.3 cannot be installed.*nowhere"):
+        environments.prepare(Framework.MINDSPORE, ["1.2.3"], said.append)
+    assert len(said) == 1
+    assert not [each for each in cache.iterdir() if each.is_dir()]
+
+
+def test_too_little_room_is_said_before_anything_is_made(cache, monkeypatch):
+    monkeypatch.setattr(environments, "ROOM_BYTES", 2**60)
+    with pytest.raises(UsageError, match="GiB"):
+        environments.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail)
+
+
+def test_a_worker_of_another_interpreter_is_lent_this_package(tmp_path, digits, new_store):
+    python = tmp_path / "python"  # another path, as another environment's interpreter has
+    python.symlink_to(sys.executable)
+    probe = tmp_path / "probe.py"
+    probe.write_text(
+        "import os, sys\nsys.stderr.write(' '.join([os.environ['PYTHONPATH'], *os.listdir()]))\nsys.exit(3)"
+    )
+    case = Case(dataset="digits", framework_version="1.2.3")
+    store = new_store([case], digits)
+    (record,) = LocalEngine(commands={"1.2.3": (str(python), str(probe))}).run([case], {"digits": digits}, store)
+    first, *listed = record.stderr_tail.split()
+    assert "lenet" in listed
+    assert "site-packages" not in first
+
+
+def test_a_release_without_an_environment_is_unavailable(digits, new_store):
+    case = Case(dataset="digits", framework_version="1.2.3")
+    (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))
+    assert record.status is Status.UNAVAILABLE
+    assert "1.2.3" in record.reason
