@@ -13,7 +13,7 @@ MOST_FILES = 100_000
 MOST_BYTES = 4 * 2**30
 """Largest event log that is read, and largest other file that is not called odd."""
 
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,199}")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+=@-]{0,199}")
 
 
 @dataclass

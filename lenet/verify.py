@@ -23,6 +23,7 @@ from lenet.errors import StoreError, UsageError
 from lenet.events import MAX_LINE_BYTES, Started, parse
 from lenet.record import SCHEMA_VERSION, Record
 from lenet.report import render, rows
+from lenet.report.baseline import DEFAULT
 from lenet.report.table import Format
 from lenet.store import EVENTS, MANIFEST, MAX_FILE_BYTES, Manifest
 
@@ -223,9 +224,11 @@ def _tables(reader: _Reader, records: Sequence[Record]) -> None:
         reader.verdict.findings += rules.table_csv(text, derive("csv"))
     for name, form in forms:
         if name in reader.folder.files and (text := reader.text(name)) is not None:
-            baseline = BASELINE.search(text)
+            named = BASELINE.search(text)
+            # The usual baseline is named in the head though no row may be it; one that was asked for is a row.
+            baseline = named[1] if named and named[1] != DEFAULT else None
             try:
-                own = derive(form, baseline[1] if baseline else None)("")
+                own = derive(form, baseline)("")
             except UsageError as error:
                 reader.found("table", name, None, f"names a baseline that no row is: {error}")
                 continue
