@@ -255,4 +255,4 @@ class TestForReal:
         path.write_text(path.read_text().replace('"correct": ', '"correct": 1', 1))
         done = execute("verify", "doctored")
         assert done.returncode == 1
-        assert "evaluations: correct is" in done.stdout
+        assert "evaluations: correct is 1" in done.stdout
