@@ -21,14 +21,6 @@ from lenet.verify import verify
 
 
 @pytest.fixture(scope="module")
-def numpy_worker():
-    import sys
-    from pathlib import Path
-
-    return (sys.executable, str(Path(__file__).with_name("numpy_worker.py")))
-
-
-@pytest.fixture(scope="module")
 def whole(honest_run):
     """The case id of a training of whole epochs."""
     return Store.open(honest_run).manifest.cases[2].id
