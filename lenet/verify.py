@@ -5,6 +5,7 @@ folder -> manifest, records, events, tables -> rules (`lenet.analysis.verificati
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -27,8 +28,8 @@ from lenet.report.baseline import DEFAULT
 from lenet.report.table import Format
 from lenet.store import EVENTS, MANIFEST, MAX_FILE_BYTES, Manifest
 
-BASELINE = re.compile(r"speed-up over ([A-Za-z0-9_=.,+@ -]{1,200}?) *(?:\||</th>)")
-"""The baseline that a shown table names in its head."""
+BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
+"""The baseline that a shown table names below it."""
 
 M = TypeVar("M", bound=Frozen)
 
@@ -225,8 +226,9 @@ def _tables(reader: _Reader, records: Sequence[Record]) -> None:
     for name, form in forms:
         if name in reader.folder.files and (text := reader.text(name)) is not None:
             named = BASELINE.search(text)
-            # The usual baseline is named in the head though no row may be it; one that was asked for is a row.
-            baseline = named[1] if named and named[1] != DEFAULT else None
+            selector = re.sub(r"\\(.)", r"\1", html.unescape(named[1])) if named else DEFAULT
+            # The usual baseline is named though no row may be it; one that was asked for is a row.
+            baseline = selector if selector != DEFAULT else None
             try:
                 own = derive(form, baseline)("")
             except UsageError as error:

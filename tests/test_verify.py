@@ -106,6 +106,15 @@ def test_an_honest_run_is_verified(honest_run):
     assert verdict.remarks == ["2 cases were asked for beyond the matrix"]
 
 
+@pytest.mark.parametrize("baseline", [None, "mode=graph,batch_size=64", "batch_size=64,dataset=digits"])
+def test_tables_with_another_baseline_are_honest_too(run, baseline):
+    store = Store.open(run)
+    table = rows(store.records(), "run")
+    store.write_text("table.md", render(table, "github", baseline))
+    store.write_text("table.html", render(table, "html", baseline))
+    assert verify(run).findings == []
+
+
 def test_an_interrupted_worker_is_no_fault_and_is_told(run, names):
     path = run / "events.jsonl"
     lines = path.read_text().splitlines(keepends=True)
