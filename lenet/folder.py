@@ -16,7 +16,7 @@ MOST_BYTES = 4 * 2**30
 OURS = frozenset({".lock"})
 """Files that a run has beside what it says: never opened, never odd."""
 
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,199}")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+=@-]{0,199}")
 
 
 @dataclass

@@ -5,6 +5,7 @@ folder -> manifest, records, events, tables -> rules (`lenet.analysis.verificati
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -25,11 +26,12 @@ from lenet.eventlog import opened
 from lenet.events import MAX_LINE_BYTES, Started, parse
 from lenet.record import SCHEMA_VERSION, Record
 from lenet.report import render, rows
+from lenet.report.baseline import DEFAULT
 from lenet.report.table import Format
 from lenet.store import EVENTS, MANIFEST, Manifest
 
-BASELINE = re.compile(r"Speed-up: over ([A-Za-z0-9_=.,+@ \\-]{1,200}?), all else equal")
-"""The baseline that a shown table names below it; Markdown escapes its underscores."""
+BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
+"""The baseline that a shown table names below it."""
 
 M = TypeVar("M", bound=Frozen)
 
@@ -223,9 +225,12 @@ def _tables(reader: _Reader, records: Sequence[Record]) -> None:
         reader.verdict.findings += rules.table_csv(text, derive("csv"))
     for name, form in forms:
         if name in reader.folder.files and (text := reader.text(name)) is not None:
-            baseline = BASELINE.search(text)
+            named = BASELINE.search(text)
+            selector = re.sub(r"\\(.)", r"\1", html.unescape(named[1])) if named else DEFAULT
+            # The usual baseline is named though no row may be it; one that was asked for is a row.
+            baseline = selector if selector != DEFAULT else None
             try:
-                own = derive(form, baseline[1].replace("\\", "") if baseline else None)("")
+                own = derive(form, baseline)("")
             except UsageError as error:
                 reader.found("table", name, None, f"names a baseline that no row is: {error}")
                 continue

@@ -68,11 +68,14 @@ def events_of() -> Callable[[Store, Case], list[dict]]:
     return read
 
 
-NUMPY_WORKER = (sys.executable, str(Path(__file__).with_name("numpy_worker.py")))
+@pytest.fixture(scope="session")
+def numpy_worker() -> tuple[str, ...]:
+    """The command of a worker that needs no MindSpore."""
+    return (sys.executable, str(Path(__file__).with_name("numpy_worker.py")))
 
 
 @pytest.fixture(scope="session")
-def honest_run(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run with tables, really trained in NumPy: whole epochs and speed alone. Not to be changed."""
     from lenet import run
     from lenet.case import Plan
@@ -87,7 +90,7 @@ def honest_run(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
     folder = tmp_path_factory.mktemp("honest") / "run"
     made = run.begin(matrix, lambda name: digits, folder, cases)
-    records = LocalEngine(command=NUMPY_WORKER).run(made.store.manifest.cases, made.datasets, made.store)
+    records = LocalEngine(command=numpy_worker).run(made.store.manifest.cases, made.datasets, made.store)
     assert [record.status for record in records] == [Status.OK] * 4, records
     made.write_tables("mode=graph")
     return folder

@@ -32,7 +32,7 @@ def lenet_bench(tmp_path):
 def test_help_names_the_verbs_and_imports_nothing_heavy(lenet_bench):
     done = lenet_bench("--help", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
-    assert {"run", "table"} <= set(done.stdout.split())
+    assert {"run", "table", "reproduce", "verify", "merge"} <= set(done.stdout.split())
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "typer" in imported
     assert not imported & {"mindspore", "torch", "pandas", "sklearn", "scipy", "numpy", "requests"}
@@ -104,6 +104,11 @@ BAD = {
     "table-none": ["table"],
     "table-nowhere": ["table", "nowhere"],
     "table-format": ["table", ".", "--format", "pdf"],
+    "verify-nowhere": ["verify", "nowhere"],
+    "reproduce-nowhere": ["reproduce", "nowhere"],
+    "reproduce-http": ["reproduce", "http://localhost/record.json"],
+    "merge-nowhere": ["merge", "nowhere", "-o", "all"],
+    "merge-without-output": ["merge", "nowhere"],
 }
 
 

@@ -102,5 +102,9 @@ def test_an_environment_is_built_once_and_sees_its_own_packages(wheels, monkeypa
     marker.touch()
     assert environment.build(lock, PYTHON, [Framework.MINDSPORE]) == command
     assert marker.exists(), "built once"
-    with pytest.raises(UsageError, match="cannot be built"):
-        environment.build({**lock, "numpy": "7.2"}, PYTHON, [Framework.MINDSPORE])
+
+
+def test_what_pip_says_is_passed_on():
+    code = "import sys; sys.exit('ERROR: No matching distribution found for numpy==7.2')"
+    with pytest.raises(UsageError, match="cannot be built: ERROR: No matching distribution"):
+        environment._execute([sys.executable, "-c", code])

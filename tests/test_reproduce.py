@@ -21,14 +21,6 @@ from lenet.verify import verify
 
 
 @pytest.fixture(scope="module")
-def numpy_worker():
-    import sys
-    from pathlib import Path
-
-    return (sys.executable, str(Path(__file__).with_name("numpy_worker.py")))
-
-
-@pytest.fixture(scope="module")
 def whole(honest_run):
     """The case id of a training of whole epochs."""
     return Store.open(honest_run).manifest.cases[2].id
@@ -202,3 +194,57 @@ class TestFetch:
 def test_the_verdicts_are_written_as_json(again):
     judged = outcome(*again)
     assert json.loads(judged.model_dump_json())["claims"][0]["verdict"] == "yes"
+
+
+@pytest.mark.mindspore
+class TestForReal:
+    """One epoch of the digits in MindSpore, from the command line: run, verified, reproduced."""
+
+    @pytest.fixture(scope="class")
+    def execute(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("user")
+
+        def go(*arguments):
+            import os
+            import sys
+
+            return subprocess.run(
+                [sys.executable, "-m", "lenet.cli", *arguments],
+                cwd=folder, env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, timeout=240,
+            )  # fmt: skip
+
+        go.folder = folder
+        return go
+
+    @pytest.fixture(scope="class")
+    def made(self, execute):
+        done = execute(
+            *("run", "--device", "cpu", "--mode", "graph", "--batch-size", "64", "--epochs", "4"),
+            *("--profile", "onednn_isa=AVX2+launch_blocking", "--dataset", "digits", "--output", "run"),
+        )
+        assert (execute.folder / "run" / "table.md").exists(), done.stderr
+        return execute.folder / "run"
+
+    def test_it_is_verified(self, execute, made):
+        done = execute("verify", "run")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert "run: verified: no violation (1 records, " in done.stdout
+
+    def test_it_is_reproduced_to_the_last_bit(self, execute, made):
+        done = execute("reproduce", "run", "--output", "again")
+        assert done.returncode == 0, done.stdout + done.stderr
+        judged = json.loads((execute.folder / "again" / "reproduction.json").read_text())
+        claims = {claim["name"]: claim for claim in judged["claims"]}
+        assert claims["accuracy"]["verdict"] == claims["loss trace"]["verdict"] == "yes"
+        assert "identical to the last bit (80 steps)" in claims["loss trace"]["figures"]
+        assert "[1/1]" in done.stderr
+        assert max(map(len, done.stdout.splitlines()[:4])) <= 80
+        assert verify(execute.folder / "again").findings == []
+
+    def test_a_doctored_copy_is_refused(self, execute, made):
+        shutil.copytree(made, execute.folder / "doctored")
+        (path,) = (execute.folder / "doctored" / "records").iterdir()
+        path.write_text(path.read_text().replace('"correct": ', '"correct": 1', 1))
+        done = execute("verify", "doctored")
+        assert done.returncode == 1
+        assert "evaluations: correct is 1" in done.stdout

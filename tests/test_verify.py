@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import struct
+import sys
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenet.analysis.verification import CASE_RULES, limits
-from lenet.case import DeviceTarget
+from lenet.case import Case, DeviceTarget, Hyperparameters, Plan
 from lenet.dataset.known import KNOWN
+from lenet.engine.local import LocalEngine
 from lenet.errors import StoreError, UsageError
+from lenet.events import Compiled, Resident
 from lenet.machine import describe
 from lenet.record import Record, summarise
 from lenet.report import render, rows
@@ -103,6 +106,15 @@ def test_an_honest_run_is_verified(honest_run):
     assert verdict.remarks == ["2 cases were asked for beyond the matrix"]
 
 
+@pytest.mark.parametrize("baseline", [None, "mode=graph,batch_size=64", "batch_size=64,dataset=digits"])
+def test_tables_with_another_baseline_are_honest_too(run, baseline):
+    store = Store.open(run)
+    table = rows(store.records(), "run")
+    store.write_text("table.md", render(table, "github", baseline))
+    store.write_text("table.html", render(table, "html", baseline))
+    assert verify(run).findings == []
+
+
 def test_an_interrupted_worker_is_no_fault_and_is_told(run, names):
     path = run / "events.jsonl"
     lines = path.read_text().splitlines(keepends=True)
@@ -118,6 +130,24 @@ def test_a_finished_attempt_that_was_thrown_away_is_refused(run, names):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([line for line in lines if names[0] in line] + lines))
     assert "complete" in rules(run)
+
+
+def test_cases_that_failed_are_no_violation(digits, new_store, numpy_worker):
+    """A divergence by the worker's own word, a crash without a word, a case that could not begin."""
+    plan = Plan(epochs=1, warmup_steps=6, window_steps=4)
+    rates = {"diverged": 1e300, "crashed": 0.01, "invalid": 0.01}
+    sizes = {"diverged": 64, "crashed": 64, "invalid": 1000}
+    hypers = [Hyperparameters(learning_rate=rates[fate], batch_size=sizes[fate]) for fate in rates]
+    cases = [Case(dataset="digits", plan=plan, hyperparameters=each) for each in hypers]
+    store = new_store(cases, digits)
+    for case, command in zip(
+        cases, (numpy_worker, (sys.executable, "-c", "raise SystemExit(3)"), numpy_worker), strict=True
+    ):
+        LocalEngine(command=command).run([case], {"digits": digits}, store)
+    assert [record.status.value for record in store.records()] == list(rates)
+    assert [str(finding) for finding in verify(store.path).findings] == []
+    edit(store.record_path(cases[0]), lambda data: data.update(status="ok"))
+    assert rules(store.path) == {"ending"}
 
 
 class TestPlantedFaults:
@@ -264,6 +294,89 @@ class TestPlantedFaults:
     def test_more_right_answers_than_images(self, run, names):
         edit_events(run, names[1], lambda e: e["event"] == "evaluated" and e.update(correct=513))
         assert "answers" in rules(run)
+
+
+def phase(name, seconds):
+    return lambda event: event["phases"].update({name: event["phases"][name] + seconds})
+
+
+def add(key, value):
+    return lambda event: event.update({key: event[key] + value})
+
+
+FORGED = {
+    # rule: the kind of event that is changed everywhere, and how; the record is then made to fit.
+    "images": ("steps", add("images", 64)),
+    "order": ("compiled", lambda event: event.update(event="resident", epoch=1, first_step=0, steps=1, images=64,
+                                                     warmup=False)),
+    "windows_touch": ("steps", add("first_step", 1)),
+    "window_sizes": ("steps", add("epoch", 1)),
+    "answers": ("evaluated", add("images", -64)),
+    "evaluations_in_place": ("evaluated", add("steps", 1)),
+    "plan_fulfilled": ("evaluated", lambda event: event.update(event="compiled", seconds=1)),
+    "phases_add_up": ("finished", phase("other_seconds", 1e-3)),
+    "compilation": ("compiled", add("seconds", 1e-9)),
+    "training_clock": ("evaluated", add("training_seconds", 0.5)),
+    "training_phase": ("finished", phase("training_seconds", 0.5)),
+    "evaluation_phase": ("evaluated", add("seconds", 1e-3)),
+    "resident_phase": ("resident", add("seconds", 1)),
+    "wall_clock": ("finished", phase("wall_seconds", 60)),
+    "training_possible": ("steps", lambda event: event.update(seconds=1e-7)),
+    "evaluation_possible": ("evaluated", lambda event: event.update(seconds=1e-7)),
+    "training_loss": ("evaluated", add("training_loss", 1e-9)),
+    "losses": ("finished", lambda event: event.update(losses_sha256="0" * 64)),
+}  # fmt: skip
+
+EDITED = {
+    # rule: what is changed in the record alone.
+    "case_id": lambda data: data.update(case_id="cpu-graph-b32-0123456789"),
+    "machine": lambda data: data.update(machine_id="another"),
+    "dataset": lambda data: data["dataset"].update(test_images=1000),
+    "windows": lambda data: data["windows"][1].update(seconds=data["windows"][1]["seconds"] * (1 + 2**-50)),
+    "resident_windows": lambda data: data["resident_windows"].pop(),
+    "evaluations": lambda data: data["evaluations"][-1].update(distinct_answers=9),
+    "phases": lambda data: data["phases"].update(other_seconds=0.0),
+    "software": lambda data: data["software"].update(framework_version="2.9.0"),
+    "weights": lambda data: data["weights_sha256"].update(final="0" * 64),
+    "summary": lambda data: data["summary"].update(peak_memory_bytes=1),
+    "ending": lambda data: data.update(status="plateau"),
+}
+
+
+class TestEveryRuleHasItsFault:
+    def test_none_is_forgotten(self):
+        assert FORGED.keys() | EDITED.keys() | {"machine_possible"} == CASE_RULES.keys()
+
+    @pytest.mark.parametrize("rule", FORGED)
+    def test_in_events_and_record(self, run, names, rule):
+        kind, change = FORGED[rule]
+        edit_events(run, names[1], lambda event: event["event"] == kind and forge(event, change))
+        derive_again(run, names[1])
+        no_tables(run)
+        assert rule.replace("_", " ") in rules(run)
+
+    @pytest.mark.parametrize("rule", EDITED)
+    def test_in_the_record_alone(self, run, names, rule):
+        edit(run / "records" / f"{names[0]}.json", EDITED[rule])
+        no_tables(run)
+        assert rules(run) == {rule.replace("_", " ")}
+
+    def test_more_cores_than_there_are(self, run):
+        edit(run / "manifest.json", lambda data: data["machine"].update(usable_cores=10**6))
+        machine = Store.open(run).manifest.machine.id
+        for path in (run / "records").iterdir():
+            edit(path, lambda data: data.update(machine_id=machine))
+        no_tables(run)
+        assert rules(run) == {"machine possible"}
+
+
+def forge(event, change):
+    """Change an event; one that becomes another kind keeps that kind's fields alone."""
+    change(event)
+    kind = {"compiled": Compiled, "resident": Resident}.get(event["event"])
+    for key in [*event] if kind else ():
+        if key not in (*kind.model_fields, "case_id"):
+            del event[key]
 
 
 class TestAHostileFolder:

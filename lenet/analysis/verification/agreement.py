@@ -51,8 +51,10 @@ def _fields(e: Evidence, path: tuple[str | int, ...], told: BaseModel | None, gi
         return
     for name in type(told).model_fields:
         here, there = getattr(told, name), getattr(given, name)
-        if here != there:
-            yield e.at(*path, name), f"is {here}, and the events give {there}"
+        if isinstance(here, BaseModel) and isinstance(there, BaseModel):
+            yield from _fields(e, (*path, name), here, there)
+        elif here != there:
+            yield e.at(*path, name), f"{name} is {here}, and the events give {there}"
 
 
 def _rows(e: Evidence, name: str, told: Sequence[Frozen], given: Sequence[Frozen]) -> Violations:

@@ -16,8 +16,9 @@ UNSEEN_SECONDS = 0.1
 """Training time outside windows an evaluation: the last window is reported before the evaluation's clock begins.
 A few hundred microseconds on an idle machine."""
 
-START_AND_END_SECONDS = 3.0
-"""Between the parent's clock and the worker's: a process is started and ends. Half a second on an idle machine."""
+START_AND_END_SECONDS = 5.0
+"""Between the parent's clock and the worker's: a process is started and ends. Half a second on an idle machine,
+four on one that does much else."""
 START_AND_END_SHARE = 0.05
 
 
