@@ -89,7 +89,7 @@ def plan(
     dataset: DatasetCard,
     references: Sequence[Reference],
 ) -> list[Pair]:
-    """The pairs of those rungs, in the ladder's order. `profile` None: no other than the default is known here."""
+    """The pairs of those rungs, in the ladder's order. `profile` None: none is compared with the default."""
     wanted = set(rungs)
     pairs = [
         *_repeat_and_seed(base),
@@ -114,6 +114,19 @@ def plan(
 def cases(pairs: Iterable[Pair]) -> list[Case]:
     """Every case of the pairs once, in order."""
     return list(dict.fromkeys(case for pair in pairs for case in (pair.a, pair.b) if case is not None))
+
+
+def settled(pairs: Iterable[Pair], run_cases: Sequence[Case]) -> list[Pair]:
+    """The pairs with the cases that the run has in the place of `cases(pairs)`, in the same order.
+
+    A run may settle what a case leaves open, as the settings that a profile's name stands for on this machine.
+    """
+    pairs = list(pairs)
+    now = dict(zip(cases(pairs), run_cases, strict=True))
+    return [
+        pair.model_copy(update={"a": now[pair.a] if pair.a else None, "b": now[pair.b] if pair.b else None})
+        for pair in pairs
+    ]
 
 
 def _repeat_and_seed(base: Case) -> list[Pair]:
@@ -143,7 +156,7 @@ def _is_seed(seed: int) -> bool:
 
 def _profile(base: Case, profile: RuntimeProfile | None) -> Pair:
     if profile is None or profile == base.profile:
-        reason = "no profile but the default is known here: name one with --profile"
+        reason = "name the profile that is compared with default: --profile"
         return Pair(rung=Rung.PROFILE, compared="default / another", skipped=reason)
     return Pair(
         rung=Rung.PROFILE,

@@ -55,6 +55,16 @@ def test_each_pair_differs_in_what_its_rung_is_about():
     assert {"graph / pynative", "graph / jit", "CPU / GPU", "CPU / Ascend", "default / onednn_isa=avx2"} <= set(found)
 
 
+def test_pairs_follow_what_a_run_settled():
+    pairs = planned(Rung.REPEAT, Rung.PROFILE, Rung.DEVICE, profile=FAST)
+    known = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
+    run_cases = [case.model_copy(update={"profile": known}) if case.profile == FAST else case for case in cases(pairs)]
+    repeat, profile, device = check.settled(pairs, run_cases)
+    assert repeat == pairs[0]
+    assert (profile.a, profile.b.profile) == (BASE, known)
+    assert device.skipped
+
+
 def test_chosen_rungs_only():
     assert {pair.rung for pair in planned(Rung.MODES, Rung.DEVICE)} == {Rung.MODES, Rung.DEVICE}
 

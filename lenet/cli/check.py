@@ -78,7 +78,7 @@ def check(
     if len(matrix.profiles) != 1:
         raise UsageError(f"--profile {profile!r}: one profile is compared with default; name one")
     chosen = _rungs(rung)
-    other = matrix.profiles[0] if profile is not None else _tuned(matrix)
+    other = matrix.profiles[0] if profile is not None else None
     raise typer.Exit(_climb(matrix, chosen, other, known, steps, tolerance, data_dir, output, form, console))
 
 
@@ -92,16 +92,6 @@ def _rungs(text: str | None) -> list[Rung]:
         if name not in [each.value for each in Rung]:
             raise UsageError(f"--rung {name!r}: choose from {', '.join(each.value for each in Rung)}")
     return [Rung(name) for name in names]
-
-
-def _tuned(matrix: Matrix) -> RuntimeProfile | None:
-    """The profile of the name `tuned`, where this machine has one."""
-    from lenet.presets import override
-
-    try:
-        return override(matrix, profile="tuned").profiles[0]
-    except UsageError:
-        return None
 
 
 def _make(runs: list[Path], output: Path | None) -> int:
@@ -164,6 +154,7 @@ def _climb(
         references=known,
     )
     asked = run.begin(matrix, lambda _: data, output, cases=lambda _: ladder.cases(pairs))
+    pairs = ladder.settled(pairs, asked.store.manifest.cases)
     cases = asked.store.missing()
     console.print(f"check: {len(cases)} short trainings → {asked.store.path}", highlight=False, soft_wrap=True)
     try:
