@@ -18,6 +18,17 @@ from lenet.matrix import Matrix
 from lenet.record import Record, Status
 from lenet.store import Store
 
+HEAVY = ("parallel", "ray")
+"""Marks of tests that have a tox environment of their own: they run only where `-m` names them."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [mark for mark in HEAVY if mark not in config.option.markexpr]
+    heavy = [item for item in items if any(item.get_closest_marker(mark) for mark in left_out)]
+    if heavy:
+        config.hook.pytest_deselected(items=heavy)
+        items[:] = [item for item in items if item not in heavy]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -32,6 +32,8 @@ LOGS = "ranks"
 CLUSTER_SECONDS = 180
 """How long the ranks may take to find one another."""
 LOG_TAIL_BYTES = 20_000
+LAST_WORDS_SECONDS = 2
+"""How long what the ranks said last may take to be read after msrun has ended."""
 END_SECONDS = 20
 """How long msrun may take to end after the last rank has reported everything."""
 
@@ -148,13 +150,17 @@ def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> Failed | 
     merger = Merger(size)
     done: set[int] = set()
     values: dict[int, float] = {}
+    ended: int | None = None
     while len(done) < size:
-        message = ranks.messages.get()
+        try:
+            message = ranks.messages.get(timeout=None if ended is None else LAST_WORDS_SECONDS)
+        except queue.Empty:
+            words = f"the ranks' launcher msrun ended with exit code {ended} before they had reported"
+            return Failed(status=Status.CRASHED, reason=words)
         if isinstance(message, Gone):
             if message.rank is None:
-                words = f"the ranks' launcher msrun ended with exit code {message.code} before they had reported"
-                return Failed(status=Status.CRASHED, reason=words)
-            if message.rank not in done:
+                ended = message.code
+            elif message.rank not in done:
                 words = f"rank {message.rank} of {size} died before it had reported the whole case"
                 return Failed(status=Status.CRASHED, reason=words)
             continue

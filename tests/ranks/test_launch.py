@@ -36,11 +36,8 @@ def ranks_of_this_process():
 
 
 def test_two_ranks_train_what_one_process_trains(digits, new_store, events_of):
-    """Strong scaling: the whole batch is the same, image by image, so the losses are, but for rounding.
-
-    And under the budget's clock, which decides on all ranks alike, the windows plan ends.
-    """
-    plan = Plan(epochs=2, resident_windows=1, window_steps=10)
+    """Strong scaling: the whole batch is the same, image by image, so the losses are, but for rounding."""
+    plan = Plan(epochs=2, resident_windows=1, window_steps=10, window_seconds=0)
     alone = Case(mode=Mode.GRAPH, dataset="digits", profile=FAST, plan=plan)
     together = alone.model_copy(update={"world_size": 2})
     store = new_store([alone, together], digits)
@@ -81,6 +78,7 @@ def test_a_rank_that_is_killed_is_a_record_and_no_hang(digits, new_store):
 
 
 def test_weak_scaling_trains_a_batch_a_rank_until_the_budget_ends(digits, new_store):
+    """Pace and budget are read from each rank's own clock, and must end the training on both at the same step."""
     plan = Plan(
         windows=10_000, budget_seconds=3, warmup_steps=3, window_steps=4, window_seconds=0.02, resident_windows=0
     )
