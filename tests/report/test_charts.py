@@ -71,7 +71,7 @@ def test_a_case_under_one_profile_is_no_line_of_the_comparison(data_of, measured
 
 
 def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, measured):
-    records = [measured(epochs=1, correct=98), measured(epochs=1, correct=97, version="a<b>&c")]
+    records = [measured(epochs=1, correct=98), measured(epochs=1, correct=97, version="a<b>&c", repetition=1)]
     data = data_of(records, losses=[2.3, 1.0], band={32: {1: (0.9, 0.95, 0.99)}})
     pictures = {chart.id: svg(spec) for chart in charts(data) for _, spec in filled(chart, data)}
     assert len(pictures) >= 6

@@ -89,3 +89,17 @@ def test_a_baseline_that_no_row_has_is_a_sentence(report, tmp_path):
         with pytest.raises(UsageError, match="no row has it"):
             write(report, form, tmp_path / name, "batch_size=7")
         assert not (tmp_path / name).exists()
+
+
+def test_the_command_writes_a_page_and_says_what_it_cannot_use(report, tmp_path):
+    from typer.testing import CliRunner
+
+    from lenet.cli import app
+
+    target = tmp_path / "out" / "report.html"
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "runs"), "-o", str(target)])
+    assert done.exit_code == 0
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+    for arguments in (["none"], [str(tmp_path / "runs"), "-o", "x.pdf"], [str(tmp_path / "runs"), "--format", "pdf"]):
+        failed = CliRunner().invoke(app, ["report", *arguments])
+        assert isinstance(failed.exception, UsageError)
