@@ -134,19 +134,19 @@ def launch(assignment: Assignment, emit: Callable[[Event], None]) -> int:
     ranks = Ranks(assignment)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        failed = _follow(ranks, assignment.case.world_size, emit)
+        failed, rank = _follow(ranks, assignment.case.world_size, emit)
         if failed is None:
             ranks.wait()
             return 0
     finally:
         ranks.end()
-    _show_logs()
+    _show_logs(last=f"worker_{rank}.log")
     emit(failed)
     return 1
 
 
-def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> Failed | None:
-    """Merge what the ranks say until all have finished; what ended them before, else."""
+def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> tuple[Failed | None, int | None]:
+    """Merge what the ranks say until all have finished; else what ended them before, and the rank where that was."""
     merger = Merger(size)
     done: set[int] = set()
     values: dict[int, float] = {}
@@ -156,13 +156,13 @@ def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> Failed | 
             message = ranks.messages.get(timeout=None if ended is None else LAST_WORDS_SECONDS)
         except queue.Empty:
             words = f"the ranks' launcher msrun ended with exit code {ended} before they had reported"
-            return Failed(status=Status.CRASHED, reason=words)
+            return Failed(status=Status.CRASHED, reason=words), None
         if isinstance(message, Gone):
             if message.rank is None:
                 ended = message.code
             elif message.rank not in done:
                 words = f"rank {message.rank} of {size} died before it had reported the whole case"
-                return Failed(status=Status.CRASHED, reason=words)
+                return Failed(status=Status.CRASHED, reason=words), message.rank
             continue
         rank, line = message
         agreed = _agreement(line)
@@ -177,14 +177,14 @@ def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> Failed | 
             merged = merger.take(rank, event)
         except (ValueError, DisagreementError) as error:
             text = " ".join(str(error).split())[:1000]
-            return Failed(status=Status.INVALID, reason=f"rank {rank} of {size}: {text}")
+            return Failed(status=Status.INVALID, reason=f"rank {rank} of {size}: {text}"), rank
         for each in merged:
             if isinstance(each, Failed):
-                return each
+                return each, rank
             emit(each)
         if isinstance(event, Finished):
             done.add(rank)
-    return None
+    return None, None
 
 
 def _agreement(line: bytes) -> float | None:
@@ -192,11 +192,11 @@ def _agreement(line: bytes) -> float | None:
     return float(content["agree"]) if isinstance(content, dict) and "agree" in content else None
 
 
-def _show_logs() -> None:
-    """The ends of the ranks' logs, on our own."""
-    for log in sorted(Path(LOGS).glob("*.log")):
+def _show_logs(last: str) -> None:
+    """The ends of the ranks' logs, on our own; that of the rank that failed last, for who reads only the end."""
+    for log in sorted(Path(LOGS).glob("*.log"), key=lambda log: (log.name == last, log.name)):
         text = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
-        print(f"== {log.name}\n{text}", flush=True)
+        print(f"== {log.name}\n{text}\n== end of {log.name}", flush=True)
 
 
 def _free_port() -> int:

@@ -108,6 +108,17 @@ def test_needs_of_needs_use_the_rpath_of_who_asked(build):
     ctypes.CDLL(str(outer))
 
 
+def test_a_runpath_ends_the_inheritance_of_rpath(build):
+    """As in the real loader, which does not find it either."""
+    inner = build("libs", "inner.so")
+    middle = build("libs", "middle.so", [inner], "-Wl,--enable-new-dtags", "-Wl,-rpath,/nowhere")
+    outer = build("outer", "outer.so", [middle], "-Wl,--disable-new-dtags", f"-Wl,-rpath,{middle.parent}")
+    assert resolve(outer, search=()).absent == {"inner.so": "middle.so"}
+    code = f"import ctypes; ctypes.CDLL({str(outer)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "OSError: inner.so" in done.stderr
+
+
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n", b"\x7fELF" + b"\xff" * 200])
 def test_what_is_no_library_needs_nothing(content, tmp_path):
     path = tmp_path / "x.so"

@@ -164,6 +164,27 @@ def test_cases_that_break_off_again_and_again_are_given_up():
     assert [unavailable for _, unavailable in home.given_up.values()] == [False, False]
 
 
+def test_what_a_lost_node_still_says_is_not_kept_twice():
+    """A node was counted as lost, its case is on another, and then its answer arrives after all."""
+
+    class Late(Simulation):
+        late = None
+
+        def wait(self):
+            messages = super().wait()
+            if self.late is None and len(self._nodes) == 2:
+                lost = messages[0].placed
+                self._nodes.pop(lost.node)
+                self.late = messages
+                return []
+            return [*messages, *(self.late or [])]
+
+    home = Home()
+    assert spread(cases(3), Late({"a": {CPU: 1}, "b": {CPU: 1}}), home) == 0
+    assert len(home.kept) == len(set(home.kept)) == 3
+    assert home.given_up == {}
+
+
 def calls(count, nodes):
     """How many Python functions the scheduler calls for `count` cases on that many nodes."""
     work = cases(count, hyperparameters=Hyperparameters(batch_size=32))

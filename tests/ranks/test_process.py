@@ -126,6 +126,7 @@ def test_a_rank_that_dies_ends_the_case_at_once_and_the_other_rank(run, how, tmp
     assert len(record.windows) == 3
     assert "rank 0 was here" in record.stderr_tail
     assert "rank 1 was here" in record.stderr_tail
+    assert record.stderr_tail.rstrip().endswith("== end of worker_1.log")
     assert time.monotonic() - began < 30
     pid = int((tmp_path / "pid0").read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
