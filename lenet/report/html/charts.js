@@ -38,7 +38,8 @@ function panelsOf(chart, points) {
     // Speeds: the fastest panel first. Trainings: the smallest batch first.
     panel.rank = Math.min(panel.rank, chart.data === "rows" ? -point.images_per_second : point.batch_size);
   }
-  return [...panels.values()].sort((a, b) => a.rank - b.rank);
+  const drawable = [...panels.values()].filter((panel) => !chart.lines || countLines(chart, panel.points) > 0);
+  return drawable.sort((a, b) => a.rank - b.rank);
 }
 
 function countLines(chart, points) {
