@@ -125,6 +125,8 @@ async function drawChart(chart, chosen, generation) {
 async function drawCharts(chosen) {
   const generation = ++drawing;
   for (const chart of content.charts) {
+    await new Promise((next) => setTimeout(next)); // what stands already is shown, and the page answers
+    if (generation !== drawing) return;
     await drawChart(chart, chosen, generation);
     if (generation !== drawing) return;
   }
