@@ -65,7 +65,8 @@ def setting(row: Row) -> str:
 def _fastest(report: Report, best: Group) -> str:
     row = best.row
     version = f"{row.framework} {row.framework_version}" if row.framework_version else row.framework
-    where = f" on {report.machine(row.machine)}" if len(report.machines) > 1 else ""
+    card = report.machines.get(row.machine)
+    where = f" on {card.cpu if card else row.machine}" if len(report.machines) > 1 else ""
     return f"Fastest: {setting(row)}, {row.images_per_second:,.0f} images/s ({version}{where})."
 
 

@@ -79,7 +79,10 @@ def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str
         if "layer" in spec and not band:
             spec["layer"] = [layer for layer in spec["layer"] if layer.get("data", {}).get("name") != "band"]
         if chart.lines:
-            spec["height"] = LINE_HEIGHT * min(MOST_BARS, count_lines(chart, shown))
+            lines = count_lines(chart, shown)
+            if lines == 0:
+                continue
+            spec["height"] = LINE_HEIGHT * min(MOST_BARS, lines)
         if params:
             spec["params"] = params
         panels.append((name, {**spec, "data": {"name": "shown"}, "datasets": {"shown": shown, "band": band}}))

@@ -38,7 +38,8 @@ function panelsOf(chart, points) {
     // Speeds: the fastest panel first. Trainings: the smallest batch first.
     panel.rank = Math.min(panel.rank, chart.data === "rows" ? -point.images_per_second : point.batch_size);
   }
-  return [...panels.values()].sort((a, b) => a.rank - b.rank);
+  const drawable = [...panels.values()].filter((panel) => !chart.lines || countLines(chart, panel.points) > 0);
+  return drawable.sort((a, b) => a.rank - b.rank);
 }
 
 function countLines(chart, points) {
@@ -124,6 +125,8 @@ async function drawChart(chart, chosen, generation) {
 async function drawCharts(chosen) {
   const generation = ++drawing;
   for (const chart of content.charts) {
+    await new Promise((next) => setTimeout(next)); // what stands already is shown, and the page answers
+    if (generation !== drawing) return;
     await drawChart(chart, chosen, generation);
     if (generation !== drawing) return;
   }
