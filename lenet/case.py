@@ -212,14 +212,17 @@ class Case(Frozen):
 
     @model_validator(mode="after")
     def _the_framework_can(self) -> Case:
-        if (why := self.refusal(self.framework, self.device_target, self.mode, self.profile)) is not None:
+        why = self.refusal(self.framework, self.device_target, self.mode, self.profile, self.world_size)
+        if why is not None:
             raise ValueError(f"{self.framework.value} cannot carry that out: {why}")
         return self
 
     @staticmethod
-    def refusal(framework: Framework, target: DeviceTarget, mode: Mode, profile: RuntimeProfile) -> str | None:
+    def refusal(
+        framework: Framework, target: DeviceTarget, mode: Mode, profile: RuntimeProfile, world_size: int
+    ) -> str | None:
         """Why the framework has no such case, as half a sentence; None when it has."""
-        return ABILITIES[framework].refusal(target.value, mode.value, profile.settings)
+        return ABILITIES[framework].refusal(target.value, mode.value, profile.settings, world_size)
 
     @model_validator(mode="after")
     def _the_batch_can_be_shared(self) -> Case:

@@ -29,8 +29,10 @@ class Abilities:
     device_targets: frozenset[str] | None = None
     modes: frozenset[str] | None = None
     profile_settings: frozenset[str] | None = None
+    data_parallel: bool = True
+    """Whether several processes can carry one training out together."""
 
-    def refusal(self, device_target: str, mode: str, profile: Mapping[str, Any]) -> str | None:
+    def refusal(self, device_target: str, mode: str, profile: Mapping[str, Any], world_size: int) -> str | None:
         """Why that point of a matrix has no meaning here, as half a sentence; None when it has one.
 
         `profile` maps the settings that are not as installed to their values.
@@ -41,6 +43,8 @@ class Abilities:
             return f"its modes are {', '.join(sorted(self.modes))}, not {mode}"
         if self.profile_settings is not None and (strange := sorted(set(profile) - self.profile_settings)):
             return f"the profile setting {', '.join(strange)} has no meaning there"
+        if world_size > 1 and not self.data_parallel:
+            return f"it trains in one process, not in {world_size}"
         return None
 
 
@@ -52,6 +56,7 @@ ABILITIES: Mapping[Framework, Abilities] = {
         "lenet.training.torch:TorchTrainer",
         device_targets=frozenset({"CPU", "GPU"}),
         modes=frozenset({"pynative"}),
+        data_parallel=False,
         profile_settings=frozenset({"operator_threads", "dispatch_threads", "launch_blocking", "onednn_isa"}),
     ),
 }

@@ -69,7 +69,9 @@ class Matrix(Frozen):
         cases = self.cases()
         for framework in self.frameworks:
             if not any(case.framework is framework for case in cases):
-                why = Case.refusal(framework, self.device_targets[0], self.modes[0], self.profiles[0])
+                why = Case.refusal(
+                    framework, self.device_targets[0], self.modes[0], self.profiles[0], self.world_sizes[0]
+                )
                 raise ValueError(f"{framework.value} can carry nothing of this matrix out: {why}")
         return self
 
@@ -129,15 +131,28 @@ class Matrix(Frozen):
         """
         axes = self._axes()
         points = (dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
-        return [
-            self._case(**point)
-            for point in points
-            if Case.refusal(point["framework"], point["device_target"], point["mode"], point["profile"]) is None
-        ]
+        return [case for point in points if (case := self._case(**point)) is not None]
 
-    def _case(self, *, seed: int, batch_size: int, spread: tuple[int, Scaling], **others: Any) -> Case:
+    def _case(
+        self,
+        *,
+        framework: Framework,
+        device_target: DeviceTarget,
+        mode: Mode,
+        profile: RuntimeProfile,
+        spread: tuple[int, Scaling],
+        seed: int,
+        batch_size: int,
+        **others: Any,
+    ) -> Case | None:
         world_size, scaling = spread
+        if Case.refusal(framework, device_target, mode, profile, world_size) is not None:
+            return None
         return Case(
+            framework=framework,
+            device_target=device_target,
+            mode=mode,
+            profile=profile,
             world_size=world_size,
             scaling=scaling,
             hyperparameters=Hyperparameters(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ import psutil
 import lenet
 from lenet.engine import Limits
 from lenet.events import MAX_LINE_BYTES
+
+MARK = "LENET_BENCH_WORKER"
+"""A variable that a worker and all that it starts have in their environment, with a value of its own."""
 
 TERMINATE_SECONDS = 2.0
 """How long a worker may tidy up between SIGTERM and SIGKILL."""
@@ -56,6 +60,7 @@ class WorkerProcess:
             OSError: it cannot be started or the log cannot be written.
         """
         self._limits = limits
+        self._mark = uuid.uuid4().hex
         self._messages: queue.Queue[bytes | int] = queue.Queue(maxsize=4096)
         self._began = self._heard = time.monotonic()
         foreign = Path(command[0]).is_absolute() and command[0] != sys.executable
@@ -93,8 +98,7 @@ class WorkerProcess:
         except BrokenPipeError:
             pass  # it died already: its end is reported as any other
 
-    @staticmethod
-    def _environment(interpreter: str, package: Path) -> dict[str, str]:
+    def _environment(self, interpreter: str, package: Path) -> dict[str, str]:
         """The worker's variables; `package` is the folder that this package is found in."""
         # MindSpore looks for tools (msrun among them) that are installed beside the interpreter.
         tools = str(Path(interpreter if Path(interpreter).is_absolute() else sys.executable).parent)
@@ -106,6 +110,7 @@ class WorkerProcess:
             "PATH": f"{tools}{os.pathsep}{path}",
             "PYTHONPATH": os.pathsep.join(modules),
             "PYTHONUNBUFFERED": "1",
+            MARK: self._mark,
         }
 
     def _listen(self, pipe: IO[bytes]) -> None:
@@ -115,8 +120,9 @@ class WorkerProcess:
 
     def _await_end(self) -> None:
         code = self._process.wait()
-        # Children that outlive the worker hold the pipe open: end them, then the pipe ends too.
+        # Children that outlive the worker hold the pipe open, and the processor: end them, then the pipe ends too.
         self._signal_group(signal.SIGKILL)
+        self._end_strays()
         self._reader.join(timeout=5)
         self._messages.put(code)
 
@@ -154,6 +160,13 @@ class WorkerProcess:
             except psutil.Error:
                 continue
         return self._process.wait()
+
+    def _end_strays(self) -> None:
+        """End what has left the worker's group and lost its parent: it still carries the worker's mark."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.environ().get(MARK) == self._mark:
+                    process.kill()
 
     def _descendants(self) -> list[psutil.Process]:
         try:

@@ -180,6 +180,22 @@ def test_a_worker_whose_child_outlives_it_is_no_hang(run):
     assert time.monotonic() - began < 20
 
 
+def test_a_child_in_a_session_of_its_own_is_ended_with_the_worker_that_died(run, tmp_path):
+    pid_file = tmp_path / "stray"
+    before = psutil.Process().num_fds()
+    record, _ = run(f"""
+        emit(STARTED)
+        stray = subprocess.Popen(["sleep", "60"], pass_fds=(fd,), start_new_session=True)
+        open({str(pid_file)!r}, "w").write(str(stray.pid))
+        os._exit(5)
+    """)
+    assert record.status is Status.CRASHED
+    deadline = time.monotonic() + 20
+    while _runs(int(pid_file.read_text())) or psutil.Process().num_fds() > before + 1:  # + 1: the store's lock
+        assert time.monotonic() < deadline, "left behind"
+        time.sleep(0.02)
+
+
 def test_one_bad_case_does_not_end_the_run(run):
     cases = [Case(dataset="digits", repetition=index) for index in range(3)]
     body = "os.kill(os.getpid(), signal.SIGKILL) if case['repetition'] == 1 else good()"
