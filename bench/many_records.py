@@ -18,8 +18,9 @@ from typing import Annotated
 
 import typer
 
-from lenet.case import Case, DeviceTarget, Hyperparameters, Matrix, Mode, Plan, RuntimeProfile
+from lenet.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.machine import describe
+from lenet.matrix import Matrix
 from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.store import Store
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing_extensions import Self
 
 from lenet.frameworks import ABILITIES, Framework
 
@@ -258,6 +260,12 @@ class Case(Frozen):
         if self.framework is not Framework.MINDSPORE:
             words.insert(0, self.framework.value)
         return "-".join(words)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, changed. The id that the original has kept is not the copy's."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("id", None)
+        return copy
 
     @property
     def label(self) -> str:

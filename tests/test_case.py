@@ -192,3 +192,12 @@ class TestMatrix:
     def test_what_cannot_run_cannot_be_made(self, values):
         with pytest.raises(ValidationError):
             Matrix(**values)
+
+
+def test_a_changed_copy_has_an_id_of_its_own():
+    case = Case()
+    kept = case.id
+    changed = case.model_copy(update={"repetition": 1})
+    assert changed.id != kept
+    assert changed.id == Case(repetition=1).id
+    assert case.model_copy().id == kept

@@ -176,8 +176,8 @@ class TestTable:
 @pytest.fixture
 def two_runs(tmp_path, digits):
     """Folders of two runs of one case, six processes each; the second is a tenth slower."""
-    from lenet.case import Matrix
     from lenet.machine import describe
+    from lenet.matrix import Matrix
     from lenet.store import Store
     from tests.analysis.test_comparison import STEADY, processes
 

@@ -10,9 +10,10 @@ from importlib.metadata import version
 import pytest
 
 from lenet import environments
-from lenet.case import Case, Framework
+from lenet.case import Case
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
+from lenet.frameworks import Framework
 from lenet.record import Status
 
 

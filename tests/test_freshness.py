@@ -13,7 +13,8 @@ import pytest
 
 import lenet
 from lenet import freshness
-from lenet.case import Case, Framework
+from lenet.case import Case
+from lenet.frameworks import Framework
 from lenet.freshness import Conditions, State, changes, observe, stand, wanted, workload_sha256
 from lenet.machine import describe
 from lenet.record import DatasetCard, Software, Status

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenet.analysis.traces import losses
-from lenet.case import Case, Matrix
+from lenet.case import Case
 from lenet.dataset.idx import read_images, read_labels
 from lenet.errors import DatasetError, StoreError, UsageError
 from lenet.events import Finished, Started, Steps
-from lenet.matrix import load_file
+from lenet.matrix import Matrix
+from lenet.presets import load_file
 from lenet.record import Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.report import render, rows
 from lenet.store import Store

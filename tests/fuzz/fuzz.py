@@ -22,12 +22,13 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 with atheris.instrument_imports(include=["lenet"]):
     from lenet.analysis.traces import losses
-    from lenet.case import Case, Matrix
+    from lenet.case import Case
     from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labels
     from lenet.errors import UsageError
     from lenet.events import Compiled, Steps
     from lenet.machine import describe
-    from lenet.matrix import load_file
+    from lenet.matrix import Matrix
+    from lenet.presets import load_file
     from lenet.record import DatasetCard, Evaluation, Record, Software, Status, Window, summarise
     from lenet.report import render, rows
     from lenet.store import Store

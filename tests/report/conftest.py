@@ -6,9 +6,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from lenet.case import Case, Hyperparameters, Matrix, Mode, Plan, RuntimeProfile
+from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.events import Steps
 from lenet.machine import describe
+from lenet.matrix import Matrix
 from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.store import Store
 

@@ -74,7 +74,7 @@ def test_loss_traces_are_read_once_a_kind_of_case(tmp_path, measured, write_run)
 
 def test_a_damaged_event_log_costs_the_curve_and_not_the_report(tmp_path, measured, write_run):
     store = write_run(tmp_path / "run", [measured()])
-    (store.path / "events.jsonl").write_text("nonsense\n", encoding="utf-8")
+    (store.path / "events.jsonl").write_text(f"nonsense of {store.manifest.cases[0].id}\n", encoding="utf-8")
     report = gather([tmp_path / "run"])
     assert not report.traces
     assert "no loss curve" in report.notes[0]
