@@ -196,34 +196,36 @@ def test_the_verdicts_are_written_as_json(again):
     assert json.loads(judged.model_dump_json())["claims"][0]["verdict"] == "yes"
 
 
+@pytest.fixture(scope="module")
+def execute(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("user")
+
+    def go(*arguments):
+        import os
+        import sys
+
+        return subprocess.run(
+            [sys.executable, "-m", "lenet.cli", *arguments],
+            cwd=folder, env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+
+    go.folder = folder
+    return go
+
+
+@pytest.fixture(scope="module")
+def made(execute):
+    done = execute(
+        *("run", "--device", "cpu", "--mode", "graph", "--batch-size", "64", "--epochs", "4"),
+        *("--profile", "onednn_isa=AVX2+launch_blocking", "--dataset", "digits", "--output", "run"),
+    )
+    assert (execute.folder / "run" / "table.md").exists(), done.stderr
+    return execute.folder / "run"
+
+
 @pytest.mark.mindspore
 class TestForReal:
     """One epoch of the digits in MindSpore, from the command line: run, verified, reproduced."""
-
-    @pytest.fixture(scope="class")
-    def execute(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("user")
-
-        def go(*arguments):
-            import os
-            import sys
-
-            return subprocess.run(
-                [sys.executable, "-m", "lenet.cli", *arguments],
-                cwd=folder, env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, timeout=240,
-            )  # fmt: skip
-
-        go.folder = folder
-        return go
-
-    @pytest.fixture(scope="class")
-    def made(self, execute):
-        done = execute(
-            *("run", "--device", "cpu", "--mode", "graph", "--batch-size", "64", "--epochs", "4"),
-            *("--profile", "onednn_isa=AVX2+launch_blocking", "--dataset", "digits", "--output", "run"),
-        )
-        assert (execute.folder / "run" / "table.md").exists(), done.stderr
-        return execute.folder / "run"
 
     def test_it_is_verified(self, execute, made):
         done = execute("verify", "run")
