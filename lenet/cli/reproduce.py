@@ -58,7 +58,7 @@ def reproduce(
 
 
 def _environment(original: Original, frameworks: Sequence[Framework], console: Console) -> Sequence[str]:
-    from lenet.environment import build
+    from lenet.environments.recorded import build
 
     if original.machine is None:
         raise UsageError("--exact needs the run's folder: a record by itself does not list its packages")

@@ -77,7 +77,7 @@ def run(
     from lenet.engine import Limits, available
     from lenet.engine import choose as choose_engine
     from lenet.engine.busy import choose
-    from lenet.environments import commands
+    from lenet.environments.releases import commands
     from lenet.freshness import wanted
     from lenet.report.baseline import parse
     from lenet.report.standings import standings
@@ -162,7 +162,7 @@ def run(
 
 def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
     """The interpreters of the releases that the cases ask for; environments that are missing are made."""
-    from lenet.environments import prepare
+    from lenet.environments.releases import prepare
 
     asked: dict[Framework, list[str]] = {}
     for case in cases:

@@ -9,9 +9,9 @@ from importlib.metadata import version
 
 import pytest
 
-from lenet import environments
 from lenet.case import Case
 from lenet.engine.local import LocalEngine
+from lenet.environments import releases, venv
 from lenet.errors import UsageError
 from lenet.frameworks import Framework
 from lenet.record import Status
@@ -24,7 +24,7 @@ def test_a_worker_imports_no_more_than_it_is_given():
         "if 'site-packages' in (getattr(module, '__file__', None) or '')})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    ours = {"numpy", "pydantic", "psutil", "filelock", "platformdirs"}
+    ours = set(venv.WORKER_NEEDS)
     of_pydantic = {"pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
     found = {name for name in done.stdout.split() if not name.startswith(("_", "lenet"))}
     assert found <= ours | of_pydantic
@@ -33,7 +33,7 @@ def test_a_worker_imports_no_more_than_it_is_given():
 def test_the_installed_release_needs_no_environment():
     installed = version("mindspore")
     said = []
-    assert environments.prepare(Framework.MINDSPORE, [installed], said.append) == {installed: sys.executable}
+    assert releases.prepare(Framework.MINDSPORE, [installed], said.append) == {installed: sys.executable}
     assert not said
 
 
@@ -43,33 +43,33 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def _environment(cache, needs):
+def _environment(cache, requirements):
     folder = cache / f"environment-mindspore-1.2.3-py{sys.version_info[0]}{sys.version_info[1]}"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
-    (folder / "ready.json").write_text(json.dumps({"needs": needs}))
+    (folder / "ready.json").write_text(json.dumps({"requirements": requirements}))
     return folder / "bin" / "python"
 
 
 def test_one_that_is_there_is_used_again(cache):
-    python = _environment(cache, list(environments.WORKER_NEEDS))
-    assert environments.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail) == {"1.2.3": str(python)}
+    python = _environment(cache, ["mindspore==1.2.3", *map("".join, venv.WORKER_NEEDS.items())])
+    assert releases.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail) == {"1.2.3": str(python)}
 
 
 def test_one_that_cannot_be_made_is_one_sentence_and_leaves_nothing(cache, monkeypatch):
     _environment(cache, ["of an older lenet-bench"])
-    monkeypatch.setattr(environments, "_pythons", lambda: {sys.version_info[:2]: "/nowhere/python"})
+    monkeypatch.setattr(releases, "_pythons", lambda: {sys.version_info[:2]: "/nowhere/python"})
     said = []
     with pytest.raises(UsageError, match=r"mindspore 1\.2\.3 cannot be installed.*nowhere"):
-        environments.prepare(Framework.MINDSPORE, ["1.2.3"], said.append)
+        releases.prepare(Framework.MINDSPORE, ["1.2.3"], said.append)
     assert len(said) == 1
     assert not [each for each in cache.iterdir() if each.is_dir()]
 
 
 def test_too_little_room_is_said_before_anything_is_made(cache, monkeypatch):
-    monkeypatch.setattr(environments, "ROOM_BYTES", 2**60)
+    monkeypatch.setattr(venv, "ROOM_BYTES", 2**60)
     with pytest.raises(UsageError, match="GiB"):
-        environments.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail)
+        releases.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail)
 
 
 def test_a_worker_of_another_interpreter_is_lent_this_package(tmp_path, digits, new_store):

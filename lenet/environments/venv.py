@@ -1,0 +1,106 @@
+"""One environment in the user's cache: made whole or not at all, then used again.
+
+Only wheels are taken, so that nothing of a package is executed by its installation. pip finds packages as the user's
+own configuration says.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lenet.dataset.files import cache_folder, locked
+from lenet.errors import UsageError
+
+WORKER_NEEDS: Mapping[str, str] = {
+    "numpy": ">=1.25,<2",
+    "pydantic": ">=2.7",
+    "psutil": ">=5.9",
+    "filelock": ">=3.13",
+    "platformdirs": ">=4",
+}
+"""What a worker imports besides its framework, with the versions that serve."""
+
+ROOM_BYTES = 4 * 2**30
+"""What making an environment takes at most."""
+
+MAKE_SECONDS = 3600
+
+READY = "ready.json"
+"""Written last: an environment without it is not whole and is made again."""
+
+
+class CannotMakeError(Exception):
+    """venv or pip could not make the environment; the message is what they said, in one line."""
+
+
+def interpreter_in(name: str) -> Path:
+    """Where the interpreter of the environment of that name is, if it is there."""
+    return cache_folder() / name / "bin" / "python"
+
+
+def ready(name: str, requirements: Sequence[str]) -> str | None:
+    """The interpreter of a whole environment in the cache, or None. Changed requirements make it anew."""
+    try:
+        told = json.loads((cache_folder() / name / READY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(told, dict) and told.get("requirements") == list(requirements) and interpreter_in(name).exists()
+    return str(interpreter_in(name)) if whole else None
+
+
+def make(
+    name: str,
+    python: str,
+    requirements: Sequence[str],
+    constraints: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> str:
+    """The interpreter of the environment of that name, which `python` makes unless it is there; `say` is told.
+
+    Raises:
+        CannotMakeError: venv or pip failed; nothing is left.
+        UsageError: there is too little room.
+        DatasetError: the cache cannot be written.
+    """
+    with locked(name) as folder:
+        if (found := ready(name, requirements)) is not None:  # perhaps made by another process while this one waited
+            return found
+        if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
+            raise UsageError(
+                f"{requirements[0]} needs up to {ROOM_BYTES >> 30} GiB and {cache_folder()} has {free >> 30}: free "
+                "some, or set LENET_BENCH_CACHE to a folder with more"
+            )
+        say(f"making an environment for {requirements[0]} (once; some minutes, about 3 GB): {folder}")
+        try:
+            execute([python, "-m", "venv", "--clear", str(folder)])
+            listed, limits = folder / "requirements.txt", folder / "constraints.txt"
+            listed.write_text("".join(f"{each}\n" for each in requirements), encoding="utf-8")
+            limits.write_text("".join(f"{each}\n" for each in constraints), encoding="utf-8")
+            options = ("--only-binary", ":all:", "--no-input", "--disable-pip-version-check", "--quiet")
+            files = ("-r", str(listed), "-c", str(limits))
+            execute([str(interpreter_in(name)), "-m", "pip", "install", *options, *files])
+            (folder / READY).write_text(json.dumps({"requirements": list(requirements)}), encoding="utf-8")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return str(interpreter_in(name))
+
+
+def execute(command: Sequence[str]) -> None:
+    """Run it to its end.
+
+    Raises:
+        CannotMakeError: it failed, with its last error as one line.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MAKE_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotMakeError(str(error)) from error
+    if done.returncode:
+        lines = [" ".join(line.split()) for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR")]
+        raise CannotMakeError((errors or lines or [f"exit code {done.returncode}"])[-1][:300])
