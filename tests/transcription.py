@@ -50,7 +50,8 @@ class Network(nn.Cell):
         return x
 
 
-def main(folder, mode, batch_size, epochs, seed, out, steps=0):
+def build(folder, mode, batch_size, seed):
+    """The model, its training step, and the training and test data."""
     ms.set_device("CPU")
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
     ms.set_seed(seed)
@@ -74,6 +75,11 @@ def main(folder, mode, batch_size, epochs, seed, out, steps=0):
     if mode == "jit":
         train_step = ms.jit(train_step)
 
+    return model, train_step, train, test
+
+
+def main(folder, mode, batch_size, epochs, seed, out, steps=0):
+    model, train_step, train, test = build(folder, mode, batch_size, seed)
     losses, accuracies, warm, done = [], [], None, 0
     for _ in range(epochs):
         model.set_train()

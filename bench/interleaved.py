@@ -1,0 +1,110 @@
+"""The worker's training loop and a plain one, a window each in turn, in one process: what the harness costs a step.
+
+Started by `overhead.py`; writes the seconds of every window as JSON. Two processes would differ by more than what is
+looked for; two windows of one process, half a second apart, share the machine's mood.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.dataset import Dataset, resolve
+from lenet.worker import Assignment, PhaseClock, Training, set_environment
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+
+
+class Turns:
+    """A trainer that lets the plain loop have a window before each of its own, and notes how long both took."""
+
+    def __init__(self, trainer: Any, plain: Iterator[Any], plan: Plan) -> None:
+        self._trainer = trainer
+        self._plain = plain
+        self._plan = plan
+        self._done = 0
+        self._began: float | None = None
+        self.ours: list[float] = []
+        self.bare: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trainer, name)
+
+    def train_epoch(self) -> Iterator[Any]:
+        """Our steps. The next one is asked for when the last is stepped, read and, at a window's end, reported."""
+        for loss in self._trainer.train_epoch():
+            yield loss
+            self._done += 1
+            steady = self._done - self._plan.warmup_steps
+            if steady >= 0 and steady % self._plan.window_steps == 0:
+                self._take_turns()
+
+    def _take_turns(self) -> None:
+        now = time.perf_counter()
+        if self._began is not None:
+            self.ours.append(now - self._began)
+        if not self.bare:
+            self._plain_steps(self._plan.warmup_steps)
+        began = time.perf_counter()
+        self._plain_steps(self._plan.window_steps)
+        self._began = time.perf_counter()
+        self.bare.append(self._began - began)
+
+    def _plain_steps(self, count: int) -> None:
+        for _ in range(count):
+            loss = next(self._plain)
+        loss.asnumpy()
+
+
+def plain(case: Case, dataset: Dataset) -> Iterator[Any]:
+    """The losses of the plain transcription of the tutorial, epoch after epoch."""
+    sys.path.append(str(TESTS))  # MindSpore compiles only what a module that can be imported holds
+    transcription = importlib.import_module("transcription")
+    hyper = case.hyperparameters
+    model, step, train, _ = transcription.build(str(dataset.folder), case.mode.value, hyper.batch_size, hyper.seed)
+    model.set_train()
+    while True:
+        for images, labels in train.create_tuple_iterator(num_epochs=1):
+            yield step(images, labels)
+
+
+def main(folder: str, mode: str, profile: str, batch_size: str, steps: str, windows: str, out: str) -> None:
+    """Take turns and write what they took."""
+    plan = Plan(
+        windows=int(windows), window_steps=int(steps), window_seconds=0, resident_windows=0, budget_seconds=3600,
+        evaluation_images=1,
+    )  # fmt: skip
+    hyper = Hyperparameters(batch_size=int(batch_size))
+    chosen = RuntimeProfile.parse(profile)
+    set_environment(chosen)
+    from lenet import training
+
+    dataset = resolve("auto", Path(folder))
+    case = Case(mode=Mode(mode), dataset=dataset.card.name, profile=chosen, plan=plan, hyperparameters=hyper)
+    assignment = Assignment(case=case, dataset_folder=dataset.folder, dataset=dataset.card)
+    # Reports go where a worker's go: into a pipe that another process reads.
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
+        if reader.stdin is None:
+            raise AssertionError("cat was started with a pipe")
+        channel = reader.stdin
+        turns = Turns(training.build(case, dataset), plain(case, dataset), plan)
+        session = Training(
+            assignment,
+            turns,  # type: ignore[arg-type]
+            PhaseClock(time.perf_counter()),
+            lambda event: os.write(channel.fileno(), event.model_dump_json().encode() + b"\n") and None,
+        )
+        session.run()
+    Path(out).write_text(json.dumps({"ours": turns.ours, "bare": turns.bare}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
