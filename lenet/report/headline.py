@@ -89,8 +89,8 @@ def _margin(best: Group, others: Sequence[Group]) -> tuple[str, str]:
     if separate is None:
         return margin, f"How sure that is cannot be said: a figure has no spread. {_samples(best)}"
     if separate:
-        return margin, f"Its spread and that of the next do not overlap. {_samples(best)}"
-    return margin, f"Its spread overlaps with that of the next: which of the two is faster stays open. {_samples(best)}"
+        return margin, f"Its spread and that of the second do not overlap. {_samples(best)}"
+    return margin, f"Its spread overlaps with that of the second: which of the two is faster stays open. {_samples(best)}"
 
 
 def apart(a: Row, b: Row) -> bool | None:

@@ -186,7 +186,11 @@ def test_a_phone_never_scrolls_sideways(browser, path):
     tab = context.new_page()
     tab.goto(path.as_uri())
     tab.wait_for_selector("body[data-ready]", timeout=120_000)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    width = "document.documentElement.scrollWidth"
+    assert tab.evaluate(width) <= 360
+    # The fastest case names the headline, and a profile's name is one word.
+    tab.evaluate("document.querySelector('h1').append('onednn_isa=avx2+launch_blocking+operator_threads=16')")
+    assert tab.evaluate(width) <= 360
     wide = tab.evaluate(
         "[...document.querySelectorAll('.plot svg')].filter((s) => s.getBoundingClientRect().width > 361).length"
     )

@@ -26,7 +26,7 @@ def test_fastest_by_how_much_and_how_sure(report, measured):
     assert said.fastest == "Fastest: Graph (functional step) on CPU at batch 32, 1,000 images/s (mindspore 2.10.0)."
     assert said.margin == "That is 5.00× the best of PyNative (200) on the same device."
     assert said.certainty.startswith(
-        "Its spread and that of the next do not overlap. It rests on one process (3 windows)"
+        "Its spread and that of the second do not overlap. It rests on one process (3 windows)"
     )
     assert said.learning.startswith("Whether it learns was not measured")
     assert said.trouble == ""
