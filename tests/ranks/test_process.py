@@ -177,8 +177,9 @@ def test_without_its_worker_a_rank_ends_by_itself(run, tmp_path):
         time.sleep(0.5)
         if rank == 0:
             import psutil
-            worker = next(each for each in psutil.process_iter() if "worker.py" in " ".join(each.cmdline())
-                and {str(tmp_path)!r} in " ".join(each.cmdline()))
+            # By `info`: a process that ends meanwhile, of another test's, has none.
+            named = [(each, " ".join(each.info["cmdline"] or ())) for each in psutil.process_iter(["cmdline"])]
+            (worker,) = [each for each, words in named if "worker.py" in words and {str(tmp_path)!r} in words]
             worker.kill()
         time.sleep(60)
     """)
