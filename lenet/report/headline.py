@@ -90,8 +90,8 @@ def _margin(best: Group, others: Sequence[Group]) -> tuple[str, str]:
         return margin, f"How sure that is cannot be said: a figure has no spread. {_samples(best)}"
     if separate:
         return margin, f"Its spread and that of the second do not overlap. {_samples(best)}"
-    words = "Its spread overlaps with that of the second: which of the two is faster stays open."
-    return margin, f"{words} {_samples(best)}"
+    open_end = "Its spread overlaps with that of the second: which of the two is faster stays open."
+    return margin, f"{open_end} {_samples(best)}"
 
 
 def apart(a: Row, b: Row) -> bool | None:
