@@ -101,28 +101,22 @@ def override(
         UsageError: an unknown or impossible value.
     """
     data = matrix.model_dump()
-    if framework is not None:
-        data["frameworks"] = _list("--framework", framework, lambda text: _member(text, Framework))
-    if device is not None:
-        data["device_targets"] = _list("--device", device, _device)
-    if mode is not None:
-        data["modes"] = _list("--mode", mode, lambda text: _member(text, Mode))
-    if batch_size is not None:
-        data["batch_sizes"] = _list("--batch-size", batch_size, _whole)
-    if seed is not None:
-        data["seeds"] = _list("--seed", seed, _whole)
-    if dataset is not None:
-        data["datasets"] = _list("--dataset", dataset, str)
-    if pipeline is not None:
-        data["pipelines"] = _list("--pipeline", pipeline, lambda text: _member(text, Pipeline))
-    if profile is not None:
-        data["profiles"] = _list("--profile", profile, str)
-    if versions is not None:
-        data["versions"] = _list("--versions", versions, str)
-    if world_size is not None:
-        data["world_sizes"] = _list("--world-size", world_size, _whole)
-    if scaling is not None:
-        data["scalings"] = _list("--scaling", scaling, lambda text: _choice(text.lower(), [e.value for e in Scaling]))
+    lists: tuple[tuple[str, str, str | None, Callable[[str], Any]], ...] = (
+        ("frameworks", "--framework", framework, _member_of(Framework)),
+        ("device_targets", "--device", device, _device),
+        ("modes", "--mode", mode, _member_of(Mode)),
+        ("batch_sizes", "--batch-size", batch_size, _whole),
+        ("seeds", "--seed", seed, _whole),
+        ("datasets", "--dataset", dataset, str),
+        ("pipelines", "--pipeline", pipeline, _member_of(Pipeline)),
+        ("profiles", "--profile", profile, str),
+        ("versions", "--versions", versions, str),
+        ("world_sizes", "--world-size", world_size, _whole),
+        ("scalings", "--scaling", scaling, _member_of(Scaling)),
+    )
+    for field, option, text, convert in lists:
+        if text is not None:
+            data[field] = _list(option, text, convert)
     if repeat is not None:
         data["repeat"] = repeat
     if epochs is not None:
@@ -146,8 +140,8 @@ def _device(text: str) -> str:
     return names[_choice(text.lower(), list(names))]
 
 
-def _member(text: str, axis: type[Enum]) -> str:
-    return _choice(text.lower(), [str(each.value) for each in axis])
+def _member_of(axis: type[Enum]) -> Callable[[str], str]:
+    return lambda text: _choice(text.lower(), [str(each.value) for each in axis])
 
 
 def _choice(text: str, choices: list[str]) -> str:
