@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from lenet.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
 from lenet.machine import MachineCard
+from lenet.machines import cards as cards_of
 from lenet.record import Record
 from lenet.report.rows import Group, Row, grouped, rows
 from lenet.report.traces import Trace, read_traces
@@ -147,7 +148,7 @@ def gather(folders: Sequence[Path], band: Band | None = None) -> Report:
             continue
         name = _unused(name, taken)
         manifest = store.manifest
-        machines[manifest.machine.id] = manifest.machine
+        machines |= cards_of(store)
         by_id = {record.case_id: record for record in records}
         entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name)]
         cards.append(
