@@ -1,10 +1,13 @@
 """Does the harness slow down what it measures? Our loop against a bare one, interleaved window by window.
 
-    python bench/overhead.py [--data-dir DIR] [--mode graph] [--profile PROFILE] [--windows 40] [--processes 3]
+    python bench/overhead.py [--data-dir DIR] [--mode graph] [--profile PROFILE] [--bare step,transcription]
 
-In one process the worker's own training loop, reports and all, and the plain transcription of the tutorial that the
-tests keep train a window each in turn (`interleaved.py`). Each of our windows is held against the mean of the bare
-ones before and after it. Printed: the median of bare over ours for each process, and for all with its 95% interval.
+In one process the worker's own training loop, reports and all, and a bare loop train a window each in turn
+(`interleaved.py`): the plain transcription of the tutorial that the tests keep, or a bare `for` over the very step that
+our trainer compiled. Each of our windows is held against the mean of the bare ones before and after it.
+
+Printed: the median of ours over bare for each process, and the median of the processes with its 95% interval. The
+process is the unit, as everywhere in the project: the windows of one share how MindSpore tuned its kernels there.
 """
 
 from __future__ import annotations
@@ -18,54 +21,83 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import numpy as np
 import typer
-from scipy.stats import bootstrap
 
+from lenet.analysis.statistics import LEAST, intervals
 from lenet.case import Mode, RuntimeProfile
 from lenet.dataset import resolve
 from lenet.machine import describe
 
 CHILD = Path(__file__).with_name("interleaved.py")
+LOOPS = {
+    "transcription": "the tutorial's plain transcription (a network and a compiled step of its own)",
+    "step": "a bare `for` over our trainer's step",
+}
+
+
+class Setting(NamedTuple):
+    """What is trained, and how long."""
+
+    folder: Path
+    mode: Mode
+    profile: str
+    batch_size: int
+    steps: int
+    """Steps a window."""
+
+    windows: int
+    """Windows a process and loop."""
 
 
 class Overhead(NamedTuple):
     """Our throughput over the bare loop's."""
 
     ratio: float
+    """Median of the processes' medians."""
+
     low: float
     high: float
-    """The 95% bootstrap interval of the median, over pairs of windows."""
+    """The 95% interval of that median."""
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.4f}, 95% interval {self.low:.4f} to {self.high:.4f}"
 
 
-def ratios(folder: Path, mode: Mode, profile: str, batch_size: int, steps: int, windows: int) -> list[float]:
-    """One process: bare seconds over ours, window by window."""
+def ratios(setting: Setting, bare: str, bare_first: bool) -> list[float]:
+    """One process: bare seconds over ours, window by window, as (windows - 1,) numbers."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         out = Path(scratch) / "out.json"
-        numbers = [str(batch_size), str(steps), str(windows)]
+        numbers = [str(number) for number in (setting.batch_size, setting.steps, setting.windows)]
+        arguments = [str(setting.folder), setting.mode.value, setting.profile, *numbers]
         subprocess.run(
-            [sys.executable, str(CHILD), str(folder), mode.value, profile, *numbers, str(out)],
+            [sys.executable, str(CHILD), *arguments, bare, "bare" if bare_first else "ours", str(out)],
             check=True,
             cwd=scratch,
-            env={**os.environ, **RuntimeProfile.parse(profile).environment},
+            env={**os.environ, **RuntimeProfile.parse(setting.profile).environment},
             capture_output=True,
         )
         told = json.loads(out.read_text(encoding="utf-8"))
-    bare = told["bare"]
-    return [(before + after) / 2 / own for before, after, own in zip(bare, bare[1:], told["ours"], strict=False)]
+    seconds = told["bare"]
+    return [(before + after) / 2 / own for before, after, own in zip(seconds, seconds[1:], told["ours"], strict=False)]
 
 
-def measure(
-    folder: Path, mode: Mode, profile: str, batch_size: int, steps: int, windows: int, processes: int
-) -> Overhead:
-    """Measure and print a line a process."""
-    every: list[float] = []
+def measure(setting: Setting, loops: list[str], processes: int) -> dict[str, Overhead]:
+    """Measure against each of the loops, the processes in turn, and print a line a process."""
+    medians: dict[str, list[float]] = {bare: [] for bare in loops}
     for number in range(processes):
-        found = ratios(folder, mode, profile, batch_size, steps, windows)
-        every += found
-        print(f"process {number + 1}: ours / bare {statistics.median(found):.4f} over {len(found)} pairs of windows")
-    interval = bootstrap((np.array(every),), np.median, rng=np.random.default_rng(1)).confidence_interval
-    return Overhead(statistics.median(every), float(interval.low), float(interval.high))
+        for bare in loops:
+            found = ratios(setting, bare, bare_first=number % 2 == 0)
+            medians[bare].append(statistics.median(found))
+            print(
+                f"process {number + 1}, {bare}: ours / bare {medians[bare][-1]:.4f} over {len(found)} pairs of windows",
+                flush=True,
+            )
+    overheads = {}
+    for bare, interval in zip(loops, intervals(list(medians.values())), strict=True):
+        if interval is None:
+            raise AssertionError(f"{processes} processes were asked for, and {LEAST} are the least")
+        overheads[bare] = Overhead(statistics.median(medians[bare]), interval.low, interval.high)
+    return overheads
 
 
 def main(
@@ -73,15 +105,20 @@ def main(
     mode: Annotated[Mode, typer.Option()] = Mode.GRAPH,
     profile: Annotated[str, typer.Option()] = "default",
     batch_size: Annotated[int, typer.Option()] = 32,
-    steps: Annotated[int, typer.Option(min=1, help="steps a window")] = 40,
-    windows: Annotated[int, typer.Option(min=10)] = 40,
-    processes: Annotated[int, typer.Option(min=1)] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="steps a window")] = 20,
+    windows: Annotated[int, typer.Option(min=10, help="windows a process")] = 60,
+    processes: Annotated[int, typer.Option(min=LEAST)] = 8,
+    bare: Annotated[str, typer.Option(help="the bare loops, with commas: transcription, step")] = "transcription,step",
 ) -> None:
     """Measure how much the harness costs."""
+    loops = bare.split(",")
+    if unknown := [loop for loop in loops if loop not in LOOPS]:
+        raise typer.BadParameter(f"{unknown[0]} is no bare loop: {', '.join(LOOPS)}", param_hint="--bare")
     data = resolve("auto", data_dir)
     print(f"{mode.value}, {profile}, windows of {steps} steps of {batch_size}, {data.card.name}, {describe().summary}")
-    found = measure(data.folder, mode, profile, batch_size, steps, windows, processes)
-    print(f"ours / bare: {found.ratio:.4f}, 95% interval {found.low:.4f} to {found.high:.4f}")
+    setting = Setting(data.folder, mode, profile, batch_size, steps, windows)
+    for loop, overhead in measure(setting, loops, processes).items():
+        print(f"ours over {LOOPS[loop]}: {overhead}")
 
 
 if __name__ == "__main__":
