@@ -111,7 +111,7 @@ def both(case: Case, dataset: Dataset, bare: str, bare_first: bool) -> tuple[Tra
 def main(
     folder: str, mode: str, profile: str, batch_size: str, steps: str, windows: str, bare: str, first: str, out: str
 ) -> None:
-    """Take turns and write what they took. `bare`: transcription or step. `first`: what is built first, bare or ours."""
+    """Take turns and write what they took. `bare`: transcription or step. `first`: bare or ours is built first."""
     plan = Plan(
         windows=int(windows), window_steps=int(steps), window_seconds=0, resident_windows=0, budget_seconds=3600,
         evaluation_images=1,
