@@ -7,6 +7,9 @@ The bare loop is one of two. `transcription`: the plain transcription of the tut
 and a pipeline of its own. MindSpore tunes the kernels of each network by the clock, so that two networks of one process
 may settle differently; which is built first changes from process to process. `step`: the very step and pipeline of our
 trainer, called by nothing but a `for`. What differs there is the harness alone.
+
+What the harness itself does in a window is measured once more without any training: steps that hand out a loss which
+is there already. That takes no part in the machine's noise, which is a hundred times as large.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.case import Case, Hyperparameters, Mode, Pipeline, Plan, RuntimeProfile
 from lenet.dataset import Dataset, resolve
+from lenet.events import Event
 from lenet.worker import Assignment, PhaseClock, Training, set_environment
 
 if TYPE_CHECKING:
@@ -72,6 +76,22 @@ class Turns:
         loss.asnumpy()
 
 
+class Hollow:
+    """A trainer whose steps train nothing: each gives the same loss, computed long ago. All else is the trainer's."""
+
+    def __init__(self, trainer: Trainer, loss: Any) -> None:
+        self._trainer = trainer
+        self._loss = loss
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trainer, name)
+
+    def train_epoch(self) -> Iterator[Any]:
+        """The loss, for ever."""
+        while True:
+            yield self._loss
+
+
 def transcription(case: Case, dataset: Dataset) -> Iterator[Any]:
     """The losses of the plain transcription of the tutorial, epoch after epoch. Builds its network at once."""
     sys.path.append(str(TESTS))  # MindSpore compiles only what a module that can be imported holds
@@ -109,7 +129,16 @@ def both(case: Case, dataset: Dataset, bare: str, bare_first: bool) -> tuple[Tra
 
 
 def main(
-    folder: str, mode: str, profile: str, batch_size: str, steps: str, windows: str, bare: str, first: str, out: str
+    folder: str,
+    mode: str,
+    profile: str,
+    pipeline: str,
+    batch_size: str,
+    steps: str,
+    windows: str,
+    bare: str,
+    first: str,
+    out: str,
 ) -> None:
     """Take turns and write what they took. `bare`: transcription or step. `first`: bare or ours is built first."""
     plan = Plan(
@@ -120,22 +149,45 @@ def main(
     chosen = RuntimeProfile.parse(profile)
     set_environment(chosen)
     dataset = resolve("auto", Path(folder))
-    case = Case(mode=Mode(mode), dataset=dataset.card.name, profile=chosen, plan=plan, hyperparameters=hyper)
+    case = Case(
+        mode=Mode(mode),
+        dataset=dataset.card.name,
+        pipeline=Pipeline(pipeline),
+        profile=chosen,
+        plan=plan,
+        hyperparameters=hyper,
+    )
     assignment = Assignment(case=case, dataset_folder=dataset.folder, dataset=dataset.card)
     # Reports go where a worker's go: into a pipe that another process reads.
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
         if reader.stdin is None:
             raise AssertionError("cat was started with a pipe")
-        channel = reader.stdin
-        turns = Turns(*both(case, dataset, bare, first == "bare"), plan)
-        session = Training(
-            assignment,
-            turns,  # type: ignore[arg-type]
-            PhaseClock(time.perf_counter()),
-            lambda event: os.write(channel.fileno(), event.model_dump_json().encode() + b"\n") and None,
-        )
-        session.run()
-    Path(out).write_text(json.dumps({"ours": turns.ours, "bare": turns.bare}), encoding="utf-8")
+        channel = reader.stdin.fileno()
+        trainer, loop = both(case, dataset, bare, first == "bare")
+        turns = Turns(trainer, loop, plan)
+        carry_out(assignment, turns, channel)
+        alone = harness_seconds(assignment, Hollow(trainer, next(trainer.train_epoch())), channel)
+    told = {"ours": turns.ours, "bare": turns.bare, "harness": alone}
+    Path(out).write_text(json.dumps(told), encoding="utf-8")
+
+
+def carry_out(assignment: Assignment, trainer: Any, channel: int) -> None:
+    """The worker's training on that trainer, reported into the file descriptor `channel`."""
+
+    def emit(event: Event) -> None:
+        os.write(channel, event.model_dump_json().encode() + b"\n")
+
+    Training(assignment, trainer, PhaseClock(time.perf_counter()), emit).run()
+
+
+def harness_seconds(assignment: Assignment, hollow: Hollow, channel: int) -> float:
+    """Seconds of a window of steps that train nothing: all that the harness adds to one."""
+    windows = 400
+    plan = assignment.case.plan.model_copy(update={"windows": windows})
+    case = assignment.case.model_copy(update={"plan": plan})
+    began = time.perf_counter()
+    carry_out(assignment.model_copy(update={"case": case}), hollow, channel)
+    return (time.perf_counter() - began) / windows
 
 
 if __name__ == "__main__":
