@@ -28,12 +28,13 @@ def compare(
     from lenet.analysis import comparison
     from lenet.cli.quantity import share
     from lenet.durable import write_atomically
-    from lenet.report.comparison import SHOWN, failures, render
+    from lenet.report.comparison import failures, render
+    from lenet.report.layout import FORMATS
     from lenet.store import Store
 
-    wanted = next((known for known in SHOWN if known == form), None)
+    wanted = next((known for known in FORMATS if known == form), None)
     if form is not None and wanted is None:
-        raise UsageError(f"--format {form!r}: choose from {', '.join(SHOWN)}")
+        raise UsageError(f"--format {form!r}: choose from {', '.join(FORMATS)}")
     if wanted is None:
         wanted = "terminal" if output is None and sys.stdout.isatty() else "github"
     limit = share("--fail-on", fail_on) if fail_on is not None else None

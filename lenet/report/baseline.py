@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 from lenet.errors import UsageError
-from lenet.report.rows import AXES, Group
+from lenet.record import Status
+from lenet.report.rows import AXES, Group, Row
 
 DEFAULT = "mode=pynative"
 
@@ -57,3 +58,27 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
         base, own = found.get(key(group)), valid(group)
         ratios.append(own / base if base and own else None)
     return ratios
+
+
+def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str | None) -> list[float | None]:
+    """Each record's images/s over its baseline's, which is that of the group it belongs to.
+
+    None where the group has no baseline or the record did not end well.
+
+    Raises:
+        UsageError: no group at all has the selector's values.
+    """
+    base = {}
+    for group, ratio in zip(groups, speed_ups(groups, selector), strict=True):
+        own = group.row.images_per_second
+        base[_case(group.row)] = own / ratio if own and ratio else None
+    ratios = []
+    for row in rows:
+        of, own = base.get(_case(row)), row.images_per_second
+        ratios.append(own / of if of and own and row.status == Status.OK.value else None)
+    return ratios
+
+
+def _case(row: Row) -> tuple[object, ...]:
+    """What the repetitions of a case agree on; a version is unknown where the worker never started."""
+    return tuple(getattr(row, axis) for axis in AXES if axis != "framework_version")

@@ -12,6 +12,7 @@ from typing import Any
 
 from lenet.report.leaders import version_key
 from lenet.report.points import PHASES, Points
+from lenet.report.rows import several
 
 Spec = dict[str, Any]
 Data = Mapping[str, Points]
@@ -481,8 +482,6 @@ def _along(field: str, title: str, sort: Any, palette: Palette, extra: list[Spec
 def _versions(palette: Palette, data: Data) -> Chart:
     rows = data["rows"]
     names = sorted({row["framework_version"] for row in rows if row["framework_version"]}, key=version_key)
-    for row in rows:
-        row["versioned"] = f"{row['home']} · batch {row['batch_size']:,} · {row['profile']}"
     return Chart(
         "versions",
         "History by version",
@@ -492,14 +491,11 @@ def _versions(palette: Palette, data: Data) -> Chart:
             "transform": _speeds("series", "framework_version"),
             **_along("framework_version", "version", names, palette, []),
         },
-        panel="versioned",
+        panel="setting",
     )
 
 
-def _scaling(palette: Palette, data: Data) -> Chart:
-    rows = data["rows"]
-    for row in rows:
-        row["scaled"] = f"{row['home']} · batch {row['batch_size']:,} · {row['profile']}"
+def _scaling(palette: Palette, _: Data) -> Chart:
     first = [
         {"op": "first_value", "field": "mid", "as": "base"},
         {"op": "first_value", "field": "world_size", "as": "from"},
@@ -522,7 +518,7 @@ def _scaling(palette: Palette, data: Data) -> Chart:
             ],
             **_along("world_size", "processes", "ascending", palette, [ideal]),
         },
-        panel="scaled",
+        panel="setting",
     )
 
 
@@ -557,15 +553,12 @@ def _leaders(palette: Palette, _: Data) -> Chart:
 
 
 def charts(data: Mapping[str, Points]) -> list[Chart]:
-    """The charts for which there are points, in the order in which they are read.
-
-    The rows gain the fields that the chosen charts are split by.
-    """
+    """The charts for which there are points, in the order in which they are read."""
     rows = data["rows"]
     valid = [row for row in rows if row["ok"] and row[FIELD] is not None]
 
     def differ(field: str) -> bool:
-        return len({row[field] for row in valid} - {None}) > 1
+        return several((row[field] for row in valid), field)
 
     wanted: list[tuple[bool, Callable[[Palette, Data], Chart]]] = [
         (differ("home"), _leaders),

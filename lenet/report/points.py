@@ -13,12 +13,17 @@ from typing import Any
 from lenet.record import Status
 from lenet.report.gather import Report
 from lenet.report.layout import clean
-from lenet.report.rows import Row
+from lenet.report.rows import AXES, Row, several
 from lenet.report.words import SERIES_SEPARATOR, mode
 
 Points = list[dict[str, Any]]
 LONGEST_PART = 44
 """Characters of a name in a label; the record's own page has the whole."""
+
+GROUPED_BY = ("series", "home", "place", "setting", "way", "label", "training")
+"""Names of a row by which charts group, methods of `Labels`."""
+NAMES = frozenset({"i", "ok", *GROUPED_BY})
+"""What a point of `rows` has beyond the fields of its row."""
 
 PHASES = (
     ("import_and_setup_seconds", "import and set-up"),
@@ -36,16 +41,11 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_PART else f"{text[: LONGEST_PART - 1]}…"
 
 
-def several(report: Report, axis: str) -> bool:
-    """Whether the rows differ in that field."""
-    return len({getattr(row, axis) for row in report.rows} - {None}) > 1
-
-
 class Labels:
     """Names for rows, with only those parts in which the report's rows differ."""
 
     def __init__(self, report: Report) -> None:
-        self._several = {axis for axis in Row.model_fields if axis != "seconds_to_accuracy" and several(report, axis)}
+        self._several = {axis for axis in AXES if several((getattr(row, axis) for row in report.rows), axis)}
 
     def _joined(self, row: Row, *parts: tuple[str, Callable[[Row], str]]) -> list[str]:
         return [_short(word(row)) for axis, word in parts if axis in self._several and word(row)]
@@ -71,6 +71,10 @@ class Labels:
         profile = self._joined(row, ("profile", lambda r: r.profile))
         return SERIES_SEPARATOR.join([self.home(row), *self._settings(row), *profile])
 
+    def setting(self, row: Row) -> str:
+        """The panel in which versions and numbers of processes compare: device, machine, batch size and profile."""
+        return SERIES_SEPARATOR.join([self.home(row), f"batch {row.batch_size:,}", row.profile])
+
     def way(self, row: Row) -> str:
         """Everything that tells rows apart, except profile and repetition."""
         batch = self._joined(row, ("batch_size", lambda r: f"batch {r.batch_size:,}"))
@@ -93,10 +97,10 @@ def rows(report: Report) -> Points:
     labels = Labels(report)
     found = []
     for i, row in enumerate(report.rows):
-        data = row.model_dump(mode="json")
+        data = row.flat()
         data["i"] = i
         data["ok"] = row.status == Status.OK.value
-        for name in ("series", "home", "place", "way", "label", "training"):
+        for name in GROUPED_BY:
             data[name] = getattr(labels, name)(row)
         found.append(data)
     return found

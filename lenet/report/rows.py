@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lenet.analysis import convergence
 from lenet.analysis.references import shipped
@@ -68,6 +69,12 @@ class Row(Frozen):
     case_id: str
     dataset_sha256: str | None
 
+    def flat(self) -> dict[str, Any]:
+        """Its fields as plain values, a name each: what CSV and the page have."""
+        data = self.model_dump(mode="json")
+        data |= {f"seconds_to_accuracy_{target}": value for target, value in data.pop("seconds_to_accuracy").items()}
+        return data
+
     @property
     def sound(self) -> bool:
         """Whether its figures count: the case ended well and its training did not fail the convergence check."""
@@ -99,6 +106,20 @@ AXES = (
     "run",
 )
 """Fields that tell one measurement from another; rows that agree on all are repetitions."""
+
+
+def target_field(target: float) -> str:
+    """The name in a flat row of the seconds to an accuracy, 0 to 1.
+
+    >>> target_field(0.95)
+    'seconds_to_accuracy_0.95'
+    """
+    return f"seconds_to_accuracy_{target:.2f}"
+
+
+def several(values: Iterable[object], axis: str) -> bool:
+    """Whether there is more than one value of that field. A version that no worker told is none."""
+    return len(set(values) - ({None} if axis == "framework_version" else set())) > 1
 
 
 def row(record: Record, run: str) -> Row:

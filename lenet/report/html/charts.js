@@ -1,7 +1,7 @@
 // Draws the charts of the rows that are shown. What a chart computes stands in its specification, not here.
 
 const CHART_FIELDS = [
-  "i", "ok", "series", "home", "place", "way", "label", "training", "versioned", "scaled", "batch_size", "profile",
+  "i", "ok", "series", "home", "place", "way", "label", "training", "setting", "batch_size", "profile",
   "framework_version", "world_size", "images_per_second", "images_per_second_low", "images_per_second_high",
   "resident_images_per_second",
 ];

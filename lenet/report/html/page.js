@@ -33,7 +33,7 @@ function redraw() {
 }
 
 function valuesOf(column) {
-  const values = [...new Set(rows.map((row) => text(row[column.key])))];
+  const values = [...new Set(rows.map((row) => text(row[column.name])))];
   if (column.kind === "whole") values.sort((a, b) => Number(a) - Number(b));
   return values;
 }
@@ -45,8 +45,8 @@ function chips(column, values) {
     box.addEventListener("change", () => {
       const boxes = [...set.querySelectorAll("input")];
       const on = boxes.filter((each) => each.checked).map((each) => each.value);
-      if (on.length === boxes.length) chosenValues.delete(column.key);
-      else chosenValues.set(column.key, new Set(on));
+      if (on.length === boxes.length) chosenValues.delete(column.name);
+      else chosenValues.set(column.name, new Set(on));
       redraw();
     });
     set.append(element("label", { className: "chip" }, box, element("span", { textContent: value, dir: "auto" })));
@@ -57,8 +57,8 @@ function chips(column, values) {
 function select(column, values) {
   const made = element("select", {}, element("option", { value: "", textContent: "all" }), ...values.map((value) => element("option", { value: `=${value}`, textContent: value })));
   made.addEventListener("change", () => {
-    if (made.value) chosenValues.set(column.key, new Set([made.value.slice(1)]));
-    else chosenValues.delete(column.key);
+    if (made.value) chosenValues.set(column.name, new Set([made.value.slice(1)]));
+    else chosenValues.delete(column.name);
     redraw();
   });
   return element("label", { className: "choice" }, element("span", { textContent: column.title }), made);

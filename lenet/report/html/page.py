@@ -17,18 +17,18 @@ from importlib.resources import files
 from typing import Any
 
 from lenet import __version__
-from lenet.report.baseline import DEFAULT, speed_ups
+from lenet.report.baseline import DEFAULT, record_speed_ups
 from lenet.report.cards import machine_facts
 from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, charts
+from lenet.report.columns import for_page
 from lenet.report.facts import facts, notes
 from lenet.report.gather import Report
 from lenet.report.headline import headline
-from lenet.report.html.columns import columns, optional
 from lenet.report.html.details import details
 from lenet.report.layout import number
 from lenet.report.leaders import history, leaderboard
 from lenet.report.picture import COLOURS, config
-from lenet.report.points import Points, datasets
+from lenet.report.points import NAMES, PHASES, Points, datasets
 from lenet.report.words import count, mode, times
 
 SCRIPTS = ("data.js", "charts.js", "table.js", "record.js", "page.js")
@@ -78,30 +78,6 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def ratios(report: Report, baseline: str | None) -> list[float | None]:
-    """Each record's images/s over its baseline's: that of the group it belongs to, where its own case ended well.
-
-    Raises:
-        UsageError: no row is the baseline.
-    """
-    groups = report.groups
-    base = {
-        _case(group.row): (group.row.images_per_second / ratio if group.row.images_per_second and ratio else None)
-        for group, ratio in zip(groups, speed_ups(groups, baseline), strict=True)
-    }
-    found = []
-    for row in report.rows:
-        of = base.get(_case(row))
-        found.append(row.images_per_second / of if of and row.images_per_second and row.status == "ok" else None)
-    return found
-
-
-def _case(row: Any) -> tuple[object, ...]:
-    from lenet.report.rows import AXES
-
-    return tuple(getattr(row, axis) for axis in AXES if axis != "framework_version")
-
-
 def page(report: Report, baseline: str | None = None) -> str:
     """The report as an HTML document.
 
@@ -113,18 +89,16 @@ def page(report: Report, baseline: str | None = None) -> str:
 
     data = datasets(report)
     rows = data["rows"]
-    for row, ratio in zip(rows, ratios(report, baseline), strict=True):
+    for row, ratio in zip(rows, record_speed_ups(report.rows, report.groups, baseline), strict=True):
         row["speed_up"] = ratio
-        row |= {f"to_{target}": value for target, value in row.pop("seconds_to_accuracy").items()}
-        for name in optional(row):
-            row[name] = _words(row[name])
     drawn = charts(data)
-    shown = columns(rows, baseline or DEFAULT)
     content = {
         "sets": {name: packed(points) for name, points in data.items()},
         "charts": [asdict(chart) for chart in drawn],
         "config": config(FONT),
-        "columns": [asdict(column) for column in shown],
+        "columns": [column.for_page() for column in for_page(rows, baseline or DEFAULT)],
+        "fields": [name for name in rows[0] if name not in NAMES],
+        "phases": [words for _, words in PHASES],
         "details": details(report),
         "panels": MOST_PANELS,
         "bars": MOST_BARS,
@@ -178,12 +152,3 @@ def colours() -> str:
         f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
         f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n"
     )
-
-
-def _words(value: Any) -> Any:
-    """A field that is not a plain value, as text."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {each}" for name, each in value.items() if each is not None)
-    if isinstance(value, (list, tuple)):
-        return f"{len(value):,} values"
-    return value
