@@ -9,8 +9,9 @@ import pytest
 from lenet.case import Mode
 from lenet.record import Status
 from lenet.report.charts import MOST_PANELS, charts
+from lenet.report.charts.look import COLOURS
 from lenet.report.gather import gather
-from lenet.report.picture import COLOURS, adaptive, count_lines, filled, svg
+from lenet.report.picture import adaptive, count_lines, filled, svg
 from lenet.report.points import datasets
 
 

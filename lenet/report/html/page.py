@@ -20,6 +20,7 @@ from lenet import __version__
 from lenet.report.baseline import DEFAULT, record_speed_ups
 from lenet.report.cards import machine_facts
 from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, charts
+from lenet.report.charts.look import config, variables
 from lenet.report.columns import for_page
 from lenet.report.facts import facts, notes
 from lenet.report.gather import Report
@@ -27,7 +28,6 @@ from lenet.report.headline import headline
 from lenet.report.html.details import details
 from lenet.report.layout import number
 from lenet.report.leaders import history, leaderboard
-from lenet.report.picture import COLOURS, config
 from lenet.report.points import NAMES, PHASES, Points, datasets
 from lenet.report.words import count, mode, times
 
@@ -146,8 +146,7 @@ def policy(scripts: Sequence[str]) -> str:
 
 def colours() -> str:
     """The report's colours as CSS variables, light unless the reader's system or choice is dark."""
-    light = "".join(f"--{name}:{pair[0]};" for name, pair in COLOURS.items())
-    dark = "".join(f"--{name}:{pair[1]};" for name, pair in COLOURS.items())
+    light, dark = variables("light"), variables("dark")
     return (
         f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
         f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n"
