@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 
 from lenet.errors import UsageError
-from lenet.record import Status
 from lenet.report.rows import AXES, Group, Row
 
 DEFAULT = "mode=pynative"
@@ -63,7 +62,7 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
 def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str | None) -> list[float | None]:
     """Each record's images/s over its baseline's, which is that of the group it belongs to.
 
-    None where the group has no baseline or the record did not end well.
+    None where the group has no baseline or the record is not sound.
 
     Raises:
         UsageError: no group at all has the selector's values.
@@ -75,7 +74,7 @@ def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str
     ratios = []
     for row in rows:
         of, own = base.get(_case(row)), row.images_per_second
-        ratios.append(own / of if of and own and row.status == Status.OK.value else None)
+        ratios.append(own / of if of and own and row.sound else None)
     return ratios
 
 

@@ -113,8 +113,10 @@ CONVERGENCE = Column("convergence", "convergence")
 SAMPLES = Column("samples", "samples")
 STATUS = Column(
     "status", "status", "status", write=_status, brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip(),
-    short="status", filter=True,
+    short="status",
 )  # fmt: skip
+STANDING = Column("standing", "status", "status", filter=True)
+"""A record's, as `Row.standing` says it: a training that failed the convergence check ended well, and is not ok."""
 CASE = Column("case_id", "record", "link")
 
 TABLE: tuple[Column, ...] = (
@@ -125,7 +127,7 @@ TABLE: tuple[Column, ...] = (
 PAGE: tuple[Column, ...] = (
     *(MACHINE, FRAMEWORK, VERSION, DATASET, PROCESSES, DEVICE, SERIES, BATCH_SIZE, PROFILE, EPOCHS, SEED, REPETITION),
     *(RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT),
-    *(CONVERGENCE, SAMPLES, PIPELINE, STATUS, CASE),
+    *(CONVERGENCE, SAMPLES, PIPELINE, STANDING, CASE),
 )
 
 

@@ -10,6 +10,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lenet.analysis.convergence import expected
+from lenet.case import Hyperparameters
 from lenet.record import Status
 from lenet.report.gather import Report
 from lenet.report.layout import clean
@@ -22,7 +24,7 @@ LONGEST_PART = 44
 
 GROUPED_BY = ("series", "home", "place", "setting", "way", "label", "training")
 """Names of a row by which charts group, methods of `Labels`."""
-NAMES = frozenset({"i", "ok", *GROUPED_BY})
+NAMES = frozenset({"i", "ok", "standing", "why", *GROUPED_BY})
 """What a point of `rows` has beyond the fields of its row."""
 
 PHASES = (
@@ -99,7 +101,8 @@ def rows(report: Report) -> Points:
     for i, row in enumerate(report.rows):
         data = row.flat()
         data["i"] = i
-        data["ok"] = row.status == Status.OK.value
+        data["ok"] = row.sound
+        data["standing"], data["why"] = row.standing
         for name in GROUPED_BY:
             data[name] = getattr(labels, name)(row)
         found.append(data)
@@ -122,7 +125,7 @@ def times(report: Report) -> Points:
     return [
         {"i": i, "target": f"{float(target):.0%}", "seconds": seconds}
         for i, row in enumerate(report.rows)
-        if row.epochs is not None and row.status == Status.OK.value
+        if row.epochs is not None and row.sound
         for target, seconds in row.seconds_to_accuracy.items()
         if seconds is not None
     ]
@@ -150,18 +153,26 @@ def losses(report: Report) -> Points:
 
 
 def band(report: Report) -> Points:
-    """The reference band by epoch, for the panels of MNIST that the report has."""
+    """The reference band by epoch, test accuracy 0 to 1, for the panels of trainings that the references have.
+
+    A panel that mixes data or learning rates has none: it would be the band of some of its lines.
+    """
     labels = Labels(report)
-    panels = {
-        row.batch_size: labels.training(row) for row in report.rows if row.dataset == "mnist" and row.epochs is not None
-    }
+    panels: dict[str, dict[tuple[str, float, float], Hyperparameters]] = {}
+    for entry in report.entries:
+        if entry.row.epochs is not None and entry.record.dataset is not None:
+            hyper = entry.record.case.hyperparameters
+            kind = (entry.record.dataset.sha256, hyper.learning_rate, hyper.momentum)
+            panels.setdefault(labels.training(entry.row), {})[kind] = hyper
     longest = max((row.epochs or 0 for row in report.rows), default=0)
     return [
-        {"training": panels[batch_size], "epoch": epoch, "low": low, "median": median, "high": high}
-        for batch_size, by_epoch in (report.band or {}).items()
-        if batch_size in panels
-        for epoch, (low, median, high) in sorted(by_epoch.items())
-        if epoch <= longest
+        {"training": panel, "epoch": each.epoch, "low": accuracy.low, "centre": accuracy.centre, "high": accuracy.high}
+        for panel, kinds in panels.items()
+        if len(kinds) == 1
+        for (sha256, *_), hyper in kinds.items()
+        for each in expected(sha256, hyper, report.references)[0]
+        for accuracy in [each.accuracy]
+        if each.epoch <= longest
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lenet.analysis import convergence
+from lenet.analysis.convergence import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.verdict import Sample, judge, sample
 from lenet.case import Frozen, Mode
@@ -124,13 +125,13 @@ def several(values: Iterable[object], axis: str) -> bool:
 
 def row(record: Record, run: str) -> Row:
     """The record as a row, without what only the case's other processes can tell."""
-    return _row(record, sample(record.windows), run)
+    return _row(record, sample(record.windows), run, shipped())
 
 
-def _row(record: Record, measured: Sample | None, run: str) -> Row:
+def _row(record: Record, measured: Sample | None, run: str, references: Sequence[Reference]) -> Row:
     case, summary = record.case, record.summary
     low, median, high = _quartiles(measured.rates) if measured else (None, None, None)
-    found = convergence.judge(record, shipped())
+    found = convergence.judge(record, references)
     resident = summary.resident_throughput
     return Row(
         framework=case.framework.value,
@@ -179,10 +180,10 @@ def _quartiles(rates: Sequence[float]) -> tuple[float, float, float]:
     return low, median, high
 
 
-def _judged(records: Iterable[Record], run: str) -> Iterator[Row]:
+def _judged(records: Iterable[Record], run: str, references: Sequence[Reference]) -> Iterator[Row]:
     """A row a record, with the verdict on its case."""
     found = [(record, sample(record.windows)) for record in records]
-    table = [_row(record, measured, run) for record, measured in found]
+    table = [_row(record, measured, run, references) for record, measured in found]
     members = _repetitions(table)
     verdicts = judge([[found[index] for index in indices] for indices in members])
     for indices, verdict in zip(members, verdicts, strict=True):
@@ -202,11 +203,14 @@ def _judged(records: Iterable[Record], run: str) -> Iterator[Row]:
             )
 
 
-def rows(records: Iterable[Record], run: str) -> list[Row]:
-    """A row a record, in a table's order: device, dataset, framework, pipeline, profile, batch size, mode, the rest."""
+def rows(records: Iterable[Record], run: str, references: Sequence[Reference] | None = None) -> list[Row]:
+    """A row a record, in a table's order: device, dataset, framework, pipeline, profile, batch size, mode, the rest.
+
+    Trainings are held against `references`, by default those that the program is shipped with.
+    """
     order = [mode.value for mode in Mode]
     return sorted(
-        _judged(records, run),
+        _judged(records, run, shipped() if references is None else references),
         key=lambda r: (
             *(r.run, r.device_target, r.dataset, r.framework, r.pipeline != "tutorial"),
             *(r.profile != "default", r.profile, r.batch_size, r.scaling, order.index(r.mode)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from lenet.analysis.convergence import Verdict
 from lenet.errors import UsageError
 from lenet.report.baseline import DEFAULT, speed_ups
 from lenet.report.column import Line
@@ -11,6 +13,7 @@ from lenet.report.columns import PROFILE, SPEED, for_table
 from lenet.report.layout import STRUCK, Format, Layout, as_csv, as_json, clean, shown
 from lenet.report.rows import Group, Row, grouped
 from lenet.report.sureness import legend_of, samples_caption
+from lenet.report.words import few
 
 __all__ = ["Format", "render"]
 
@@ -36,7 +39,7 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
         return as_csv(each.flat() for each in table)
     groups = grouped(table)
     lines, notes = _lines(groups, speed_ups(groups, baseline))
-    captions = [clean(caption) for caption in _captions(groups, baseline or DEFAULT)]
+    captions = [clean(caption) for caption in _captions(table, groups, baseline or DEFAULT)]
     if form == "terminal":
         return shown(_narrow(lines, notes, captions), form)
     columns = for_table(groups, "document")
@@ -99,8 +102,8 @@ def _letters(profiles: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, LETTERS, strict=False))
 
 
-def _captions(groups: Sequence[Group], against: str) -> list[str]:
-    """What it takes to judge the figures: data, version, machine, samples."""
+def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> list[str]:
+    """What it takes to judge the figures: data, version, machine, samples, what the trainings were held against."""
     rows = [group.row for group in groups]
     datasets = dict.fromkeys((row.dataset, row.dataset_sha256) for row in rows)
     versions = dict.fromkeys(f"{row.framework} {row.framework_version}" for row in rows if row.framework_version)
@@ -116,7 +119,17 @@ def _captions(groups: Sequence[Group], against: str) -> list[str]:
     ]
     if any(row.epochs is None and row.accuracy is not None for row in rows):
         captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")
+    captions += _held(table)
     other = [name for name, _ in datasets if name != "mnist"]
     if other:
         captions.append(f"NOT MNIST: {', '.join(other)}. Accuracies do not compare with those published for MNIST.")
     return captions
+
+
+def _held(table: Sequence[Row]) -> list[str]:
+    """What came of the trainings that were held against a reference, and against which; nothing where none was."""
+    held = [row for row in table if Verdict(row.convergence).held]
+    found = [f"{number:,} {word}" for word, number in Counter(row.convergence for row in held).items()]
+    good = dict.fromkeys(row.convergence_reason for row in held if not Verdict(row.convergence).failed)
+    how = f" ({few(list(good), 2)})" if good else ""
+    return [f"Trainings held against the references: {', '.join(found)}{how}."] if held else []

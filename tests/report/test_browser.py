@@ -41,7 +41,7 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory, measured, write_run):
+def path(tmp_path_factory, measured, trained, reference, write_run):
     folder = tmp_path_factory.mktemp("page")
     records = [
         *(measured((900 * b, 1000 * b, 1100 * b), epochs=2, correct=97, batch_size=32 * b) for b in (1, 2)),
@@ -57,8 +57,7 @@ def path(tmp_path_factory, measured, write_run):
     ]
     write_run(folder / "runs" / HOSTILE["direction"], bad, cpu=HOSTILE["script"])
     target = folder / "report.html"
-    band = {32: {1: (0.9, 0.95, 0.97), 2: (0.95, 0.97, 0.98)}}
-    target.write_text(page(gather([folder / "runs"], band)), encoding="utf-8")
+    target.write_text(page(gather([folder / "runs"], [reference])), encoding="utf-8")
     return target
 
 

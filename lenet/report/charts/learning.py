@@ -24,7 +24,7 @@ def accuracy(palette: Palette, data: Data) -> Chart:
         {
             "data": {"name": "band"},
             "mark": {"type": "line", "color": "var(--ink)", "opacity": 0.45, "strokeDash": [2, 3], "strokeWidth": 1.5},
-            "encoding": {"x": x, "y": {**y, "field": "median"}},
+            "encoding": {"x": x, "y": {**y, "field": "centre"}},
         },
     ]
     encoding = {
