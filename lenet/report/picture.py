@@ -17,9 +17,12 @@ FONT = "Arial, Liberation Sans, sans-serif"
 
 def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str, Any]]]:
     """The chart's panels, each a name and a specification with its points in it; at most `MOST_PANELS`."""
-    points = [point for point in data["rows"] if point["ok"] and point[chart.needs] is not None]
-    if chart.data != "rows":
-        points = joined(data[chart.data], data["rows"])
+    rows, fields = data["rows"], chart.fields
+    if chart.data == "rows":
+        valid = [row for row in rows if row["ok"] and row[chart.needs] is not None]
+        points = [{field: row[field] for field in fields} for row in valid]
+    else:
+        points = joined(data[chart.data], rows, fields)
     names: dict[str, tuple[float, ...]] = {}
     for point in points:
         # Speeds: the fastest panel first. Trainings: the smallest batch first.

@@ -7,7 +7,7 @@ everything.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lenet.analysis.convergence import expected
@@ -176,9 +176,9 @@ def band(report: Report) -> Points:
     ]
 
 
-def joined(points: Points, table: Points) -> Points:
-    """Points with the fields of their rows."""
-    return [{**table[point["i"]], **point} for point in points]
+def joined(points: Points, table: Points, fields: Sequence[str]) -> Points:
+    """Points with these fields of their rows."""
+    return [{**{field: table[point["i"]][field] for field in fields}, **point} for point in points]
 
 
 def datasets(report: Report) -> Mapping[str, Points]:

@@ -8,7 +8,7 @@ import pytest
 
 from lenet.case import Mode
 from lenet.record import Status
-from lenet.report.charts import MOST_PANELS, charts
+from lenet.report.charts import MOST_BARS, MOST_PANELS, charts
 from lenet.report.charts.look import COLOURS
 from lenet.report.gather import gather
 from lenet.report.picture import adaptive, count_lines, filled, svg
@@ -43,7 +43,7 @@ def test_failed_cases_are_in_no_chart(data_of, measured):
     data = data_of([measured(), measured(mode=Mode.JIT, status=Status.DIVERGED, reason="nan")])
     throughput = charts(data)[0]
     ((_, spec),) = filled(throughput, data)
-    assert [point["mode"] for point in spec["datasets"]["shown"]] == ["graph"]
+    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
 
 
 def test_panels_share_their_axis_and_are_capped_with_the_fastest_first(data_of, measured):
@@ -72,7 +72,7 @@ def test_no_band_is_drawn_over_trainings_of_other_rates(data_of, trained, refere
 def test_a_training_that_failed_the_check_is_in_no_chart_of_speeds(data_of, trained, reference):
     data = data_of([trained(), trained(nth=1, right=0.5, mode=Mode.JIT)], [reference])
     ((_, spec),) = filled(charts(data)[0], data)
-    assert [point["mode"] for point in spec["datasets"]["shown"]] == ["graph"]
+    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
     assert {point["i"] for point in data["times"]} <= {0}
 
 
@@ -98,6 +98,24 @@ def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, mea
         assert len(picture) < 60_000
         assert not [each for each in root.iter() if each.tag.endswith(("script", "image", "foreignObject"))]
     assert "a&lt;b&gt;&amp;c" in pictures["phases"]
+
+
+def test_of_lines_that_tie_no_more_are_drawn_than_are_read(data_of, measured):
+    records = [measured(batch_size=32 + size, seed=size) for size in range(2 * MOST_BARS)]
+    data = data_of(records)
+    phases = next(chart for chart in charts(data) if chart.id == "phases")
+    ((_, spec),) = filled(phases, data)
+    names = [each for each in ElementTree.fromstring(svg(spec)).itertext() if each.startswith("graph · batch")]
+    assert len(names) == MOST_BARS
+
+
+def test_a_point_has_only_what_its_chart_reads(data_of, measured):
+    data = data_of([measured(), measured(profile="tuned")])
+    for chart in charts(data):
+        for _, spec in filled(chart, data):
+            for point in spec["datasets"]["shown"]:
+                assert set(chart.fields) <= set(point)
+                assert not {"reason", "machine", "case_id"} & set(point)
 
 
 def test_a_colour_is_plain_for_a_viewer_without_variables():

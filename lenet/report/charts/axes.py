@@ -90,10 +90,14 @@ def speeds(*by: str) -> list[Spec]:
     ]
 
 
-def largest(field: str, op: Literal["rank", "dense_rank"] = "rank") -> list[Spec]:
-    """Keep the lines with the largest values; `dense_rank` where a line has several points of one value."""
+def largest(field: str, line: str, op: Literal["rank", "dense_rank"] = "rank") -> list[Spec]:
+    """Keep the lines with the largest values; `dense_rank` where a line has several points of one value.
+
+    `line` names the lines' field: of lines with the same value the first by name are kept, not all.
+    """
+    order = [{"field": field, "order": "descending"}, {"field": line, "order": "ascending"}]
     return [
-        {"window": [{"op": op, "as": "rank"}], "sort": [{"field": field, "order": "descending"}]},
+        {"window": [{"op": op, "as": "rank"}], "sort": order},
         {"filter": f"datum.rank <= {MOST_BARS}"},
     ]
 

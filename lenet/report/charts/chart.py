@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,14 @@ MOST_BARS = 20
 LINE_HEIGHT = 24
 """Pixels of a line of a bar chart."""
 MOST_PANELS = 6
+DRAWN = (
+    *("i", "ok", "series", "home", "place", "way", "label", "training", "setting", "batch_size", "profile"),
+    *("framework_version", "world_size", "images_per_second", "images_per_second_low", "images_per_second_high"),
+    "resident_images_per_second",
+)
+"""Fields of a row that charts may read."""
+ALWAYS = ("i", "ok", "batch_size", "images_per_second")
+"""Those that every chart has: panels are put in order by them."""
 
 
 @dataclass(frozen=True)
@@ -37,3 +46,9 @@ class Chart:
     """Lines are only drawn where this field has several values."""
     needs: str = "images_per_second"
     """The figure that a row must have to be drawn, where rows are drawn."""
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of a row that it reads: a point with all of them would weigh many times as much."""
+        read = json.dumps([self.spec, self.panel, self.lines, self.contrast, self.needs])
+        return [field for field in DRAWN if field in ALWAYS or field in read]

@@ -108,7 +108,7 @@ def times(palette: Palette, data: Data) -> Chart:
                     "groupby": ["label", "series", "target"],
                 },
                 {"calculate": "-datum.mid", "as": "key"},
-                *largest("key"),
+                *largest("key", "label"),
             ],
             "encoding": {
                 "y": line_each("label"),

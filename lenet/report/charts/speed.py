@@ -67,7 +67,7 @@ def profiles(palette: Palette, _: Data) -> Chart:
                     "groupby": ["way"],
                 },
                 {"filter": "datum.profiles > 1"},
-                *largest("best", op="dense_rank"),
+                *largest("best", "way", op="dense_rank"),
             ],
             "encoding": {"y": line_each("way", by="mid")},
             "layer": [
@@ -158,7 +158,7 @@ def leaders(palette: Palette, _: Data) -> Chart:
                 },
                 {"filter": "datum.place == 1"},
                 {"calculate": "datum.mid", "as": "key"},
-                *largest("mid"),
+                *largest("mid", "home"),
             ],
             "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
             "encoding": {

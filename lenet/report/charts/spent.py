@@ -28,7 +28,7 @@ def step(_: Palette, _data: Data) -> Chart:
                     "groupby": ["label", "batch_size"],
                 },
                 {"calculate": "-1000 * datum.batch_size / datum.speed", "as": "key"},
-                *largest("key"),
+                *largest("key", "label"),
                 {"calculate": "-datum.key", "as": "whole"},
                 {
                     "calculate": "max(0, datum.whole - 1000 * datum.batch_size / datum.resident)",
@@ -76,7 +76,7 @@ def phases(_: Palette, _data: Data) -> Chart:
                     "groupby": ["label", "phase", "order"],
                 },
                 {"joinaggregate": [{"op": "sum", "field": "spent", "as": "key"}], "groupby": ["label"]},
-                *largest("key", op="dense_rank"),
+                *largest("key", "label", op="dense_rank"),
                 {"calculate": "datum.spent / datum.key", "as": "share"},
             ],
             "mark": {"type": "bar", "height": {"band": 0.62}},

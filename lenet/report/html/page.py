@@ -94,7 +94,7 @@ def page(report: Report, baseline: str | None = None) -> str:
     drawn = charts(data)
     content = {
         "sets": {name: packed(points) for name, points in data.items()},
-        "charts": [asdict(chart) for chart in drawn],
+        "charts": [{**asdict(chart), "fields": chart.fields} for chart in drawn],
         "config": config(FONT),
         "columns": [column.for_page() for column in for_page(rows, baseline or DEFAULT)],
         "fields": [name for name in rows[0] if name not in NAMES],
