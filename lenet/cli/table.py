@@ -21,8 +21,6 @@ def table(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of printing.")] = None,
 ) -> None:
     """Show the records of runs side by side."""
-    import gc
-
     from lenet.durable import write_atomically
     from lenet.report import FORMATS, mllog, render, rows, versions
     from lenet.store import Store, run_folders
@@ -36,7 +34,6 @@ def table(
         raise UsageError("--by version goes with neither --baseline nor --format mllog: leave one away")
     if wanted is None:
         wanted = "terminal" if output is None and sys.stdout.isatty() else "github"
-    gc.disable()  # nothing is thrown away until the end, and looking for it costs more than the table
     stores = [Store.open(folder) for each in runs for folder in run_folders(each)]
     records = [store.records() for store in stores]
     if form == mllog.FORMAT:

@@ -65,9 +65,14 @@ def markdown(text: str) -> str:
     return escaped
 
 
-def wrapped(text: str, first: str = "", rest: str = "    ") -> str:
+def wrapped(text: str, first: str = "", rest: str = "") -> str:
     """A paragraph for a terminal's width; `first` and `rest` stand before its first line and the others."""
     return textwrap.fill(text, TERMINAL_WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """What is said below a table in a terminal: a paragraph each, its later lines indented."""
+    return "\n".join(wrapped(text, rest=" " * 4) for text in texts) + "\n"
 
 
 def as_json(content: object) -> str:
@@ -134,8 +139,7 @@ def for_terminal(layout: Layout) -> str:
     Console(file=target, width=TERMINAL_WIDTH, color_system=None, legacy_windows=False).print(table)
     body = "\n".join(each.rstrip() for each in target.getvalue().splitlines())
     notes = [f"({index}) {clean(note)}" for index, note in enumerate(layout.notes, 1)]
-    paragraphs = [*notes, *(clean(caption) for caption in layout.captions)]
-    return body + "\n\n" + "\n".join(wrapped(paragraph) for paragraph in paragraphs) + "\n"
+    return f"{body}\n\n{paragraphs([*notes, *(clean(caption) for caption in layout.captions)])}"
 
 
 def shown(layout: Layout, form: Literal["terminal", "github", "html"], title: str = "lenet-bench") -> str:
