@@ -27,8 +27,7 @@ def leaderboard(report: Report) -> list[Leader]:
     """The fastest case of each machine, device and number of processes, the fastest first."""
     best: dict[tuple[object, ...], Group] = {}
     for group in ranked(report.groups):
-        row = group.row
-        best.setdefault((row.machine, row.device_target, row.world_size), group)
+        best.setdefault(_place(group), group)
     leaders = list(best.values())
     top = leaders[0].row.images_per_second if leaders else None
     return [
@@ -42,12 +41,16 @@ def leaderboard(report: Report) -> list[Leader]:
     ]
 
 
+def _place(group: Group) -> tuple[str, str, int]:
+    """Machine, device and number of processes: within these, speeds compare."""
+    return group.row.machine, group.row.device_target, group.row.world_size
+
+
 def _accuracy(groups: Sequence[Group], leader: Group) -> float | None:
-    place = (leader.row.machine, leader.row.device_target, leader.row.world_size)
     found = [
         group.row.accuracy
         for group in groups
-        if (group.row.machine, group.row.device_target, group.row.world_size) == place
+        if _place(group) == _place(leader)
         and group.processes
         and group.row.epochs is not None
         and group.row.accuracy is not None
@@ -71,8 +74,7 @@ def history(report: Report) -> list[Version]:
     for group in ranked(report.groups):
         row = group.row
         if row.framework_version is not None:
-            place = (row.machine, row.device_target, row.world_size, row.framework, row.mode)
-            best.setdefault((*place, row.framework_version), group)
+            best.setdefault((*_place(group), row.framework, row.mode, row.framework_version), group)
     lines: dict[tuple[object, ...], list[Group]] = {}
     for key, group in best.items():
         lines.setdefault(key[:-1], []).append(group)

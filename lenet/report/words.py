@@ -9,11 +9,7 @@ SERIES_SEPARATOR = " · "
 
 
 def mode(row: Row) -> str:
-    """The mode in words.
-
-    >>> Mode("graph").label
-    'Graph (functional step)'
-    """
+    """The mode in words, as `Graph (functional step)`."""
     return Mode(row.mode).label
 
 

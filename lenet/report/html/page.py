@@ -10,16 +10,16 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenet import __version__
 from lenet.report.baseline import DEFAULT, record_speed_ups
 from lenet.report.cards import machine_facts
-from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, charts
+from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, charts
 from lenet.report.charts.look import config, variables
 from lenet.report.columns import for_page
 from lenet.report.facts import facts, notes
@@ -31,6 +31,10 @@ from lenet.report.leaders import history, leaderboard
 from lenet.report.points import NAMES, PHASES, Points, datasets
 from lenet.report.words import count, mode, times
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+HOME = files("lenet.report.html")
 SCRIPTS = ("data.js", "charts.js", "table.js", "record.js", "page.js")
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 
@@ -84,7 +88,6 @@ def page(report: Report, baseline: str | None = None) -> str:
     Raises:
         UsageError: no row is the baseline.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     data = datasets(report)
@@ -92,11 +95,38 @@ def page(report: Report, baseline: str | None = None) -> str:
     for row, ratio in zip(rows, record_speed_ups(report.rows, report.groups, baseline), strict=True):
         row["speed_up"] = ratio
     drawn = charts(data)
-    content = {
+    scripts = [drawing_library(), _program()]
+    style = (HOME / "page.css").read_text(encoding="utf-8")
+    content = _content(report, data, drawn, baseline or DEFAULT)
+    return str(
+        _template().render(
+            policy=policy(scripts),
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and a library's
+            style=Markup(colours() + style),  # noqa: S704 - our own file
+            data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
+            headline=headline(report),
+            facts=facts(report),
+            charts=drawn,
+            leaders=leaderboard(report) if len({(row["machine"], row["device_target"]) for row in rows}) > 1 else [],
+            history=history(report),
+            machines={name: machine_facts(card) for name, card in report.machines.items()},
+            runs=report.runs,
+            notes=notes(report),
+            made_at=datetime.now(timezone.utc),
+            version=__version__,
+            records=count(len(rows), "record"),
+        )
+    )
+
+
+def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart], against: str) -> dict[str, Any]:
+    """What the page's script reads: points, charts, columns, each record's raw figures."""
+    rows = data["rows"]
+    return {
         "sets": {name: packed(points) for name, points in data.items()},
         "charts": [{**asdict(chart), "fields": chart.fields} for chart in drawn],
         "config": config(FONT),
-        "columns": [column.for_page() for column in for_page(rows, baseline or DEFAULT)],
+        "columns": [column.for_page() for column in for_page(rows, against)],
         "fields": [name for name in rows[0] if name not in NAMES],
         "phases": [words for _, words in PHASES],
         "details": details(report),
@@ -104,33 +134,23 @@ def page(report: Report, baseline: str | None = None) -> str:
         "bars": MOST_BARS,
         "lineHeight": LINE_HEIGHT,
     }
-    home = files("lenet.report.html")
-    program = "\n".join((home / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    program = f"(() => {{\n'use strict';\n{program}}})();"
-    scripts = [drawing_library(), program]
+
+
+def _program() -> str:
+    """The page's own scripts as one, out of reach of any other."""
+    parts = [(HOME / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return "(() => {\n'use strict';\n" + "\n".join(parts) + "})();"
+
+
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("lenet.report", "html"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"number": number, "times": times, "mode": mode}
-    style = (home / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("template.html.jinja").render(
-        policy=policy(scripts),
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and a library's
-        style=Markup(colours() + style),  # noqa: S704 - our own file
-        data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
-        headline=headline(report),
-        facts=facts(report),
-        charts=drawn,
-        leaders=leaderboard(report) if len({(row["machine"], row["device_target"]) for row in rows}) > 1 else [],
-        history=history(report),
-        machines={name: machine_facts(card) for name, card in report.machines.items()},
-        runs=report.runs,
-        notes=notes(report),
-        made_at=datetime.now(timezone.utc),
-        version=__version__,
-        records=count(len(rows), "record"),
-    )
+    return environment.get_template("template.html.jinja")
 
 
 def policy(scripts: Sequence[str]) -> str:
