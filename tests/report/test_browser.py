@@ -129,11 +129,15 @@ def test_filters_sorting_and_search(tab):
 
 def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, write_run):
     """Script and tables have one list of columns; here each record is its own group, so that their cells compare."""
+    runaway = measured((700.0, 800.0), epochs=1, batch_size=64)
+    (judged,) = runaway.evaluations
+    runaway = runaway.model_copy(update={"evaluations": (judged.model_copy(update={"training_loss": 9.5}),)})
     records = [
         measured((900, 1000, 123456), epochs=2, correct=97),
         measured((900.5, 1000.25), batch_size=2048),
         measured((40,), mode=Mode.PYNATIVE, batch_size=2048),
         measured((), mode=Mode.JIT, status=Status.CRASHED, reason="why"),
+        runaway,
     ]
     write_run(tmp_path / "run", records)
     report = gather([tmp_path / "run"])
@@ -143,7 +147,10 @@ def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, w
     tab.wait_for_selector("#table tbody tr")
     titles = tab.locator("#table thead th").all_text_contents()
     told = [line.locator("td").all_text_contents() for line in rows_of(tab).all()]
+    struck, status = tab.locator("#table s").all_text_contents(), tab.locator("#table .status.bad").all_text_contents()
     tab.close()
+    assert struck == ["750"], "a training that failed the convergence check ended well, and is struck out as in a table"
+    assert sorted(status) == ["crashed", "diverged"]
     columns = for_page(json_rows(report), DEFAULT)
     assert titles == [column.heading or column.title for column in columns]
     lines = [
