@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 from lenet.errors import UsageError
-from lenet.report.rows import AXES, Group, Row
+from lenet.report.groups import Group
+from lenet.report.rows import AXES, Row
 
 DEFAULT = "mode=pynative"
 
@@ -40,11 +41,8 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
     def key(group: Group) -> tuple[str, ...]:
         return tuple(str(getattr(group.row, axis)) for axis in others)
 
-    def valid(group: Group) -> float | None:
-        return group.row.images_per_second if group.processes else None
-
     found = {
-        key(group): valid(group)
+        key(group): group.speed
         for group in groups
         if all(str(getattr(group.row, name)) == value for name, value in wanted.items())
     }
@@ -54,7 +52,7 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
     ratios = []
     for group in groups:
-        base, own = found.get(key(group)), valid(group)
+        base, own = found.get(key(group)), group.speed
         ratios.append(own / base if base and own else None)
     return ratios
 

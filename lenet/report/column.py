@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from lenet.report.groups import Group
 from lenet.report.layout import DASH
-from lenet.report.rows import Group, Row
+from lenet.report.rows import Row
 
 View = Literal["document", "terminal", "page"]
 """Where a column is shown: Markdown and plain HTML, a terminal of 80 columns, the report's page."""

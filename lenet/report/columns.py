@@ -12,8 +12,9 @@ from typing import Any, Literal
 from lenet.case import Mode
 from lenet.record import ACCURACY_TARGETS
 from lenet.report.column import Column, Figure, Line, as_it_is
+from lenet.report.groups import Group
 from lenet.report.layout import DASH, number
-from lenet.report.rows import Group, several, target_field
+from lenet.report.rows import several, target_field
 from lenet.report.sureness import described, marked
 
 WHOLE, SECONDS, RATIO, SHARE, MIB = Figure(), Figure(2), Figure(2, suffix="×"), Figure(4), Figure(divisor=2**20)

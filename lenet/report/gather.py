@@ -14,7 +14,8 @@ from lenet.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
 from lenet.machine import MachineCard
 from lenet.record import Record
-from lenet.report.rows import Group, Row, grouped, rows
+from lenet.report.groups import Group, grouped
+from lenet.report.rows import Row, rows
 from lenet.report.traces import Trace, read_traces
 from lenet.store import EVENTS, MANIFEST, Store
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lenet.analysis.convergence import Verdict
 from lenet.record import Status
 from lenet.report.gather import Report
-from lenet.report.rows import Group, Row
+from lenet.report.groups import Group
+from lenet.report.rows import Row
 from lenet.report.words import count, listed, mode, times
 
 
@@ -42,8 +43,7 @@ def headline(report: Report) -> Headline:
 
 def ranked(groups: Sequence[Group]) -> list[Group]:
     """The groups with a valid speed, the fastest first."""
-    valid = [group for group in groups if group.processes and group.row.images_per_second is not None]
-    return sorted(valid, key=lambda group: -(group.row.images_per_second or 0))
+    return sorted((group for group in groups if group.speed is not None), key=lambda group: -(group.speed or 0))
 
 
 def _rival(row: Row, best: Row) -> bool:

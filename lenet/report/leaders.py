@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lenet.report.gather import Report
+from lenet.report.groups import Group
 from lenet.report.headline import ranked
-from lenet.report.rows import Group
 
 
 @dataclass(frozen=True)

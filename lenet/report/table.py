@@ -10,8 +10,9 @@ from lenet.errors import UsageError
 from lenet.report.baseline import DEFAULT, speed_ups
 from lenet.report.column import Line
 from lenet.report.columns import PROFILE, SPEED, for_table
+from lenet.report.groups import Group, grouped
 from lenet.report.layout import STRUCK, Format, Layout, as_csv, as_json, clean, shown
-from lenet.report.rows import Group, Row, grouped
+from lenet.report.rows import Row
 from lenet.report.sureness import legend_of, samples_caption
 from lenet.report.words import few
 

@@ -12,8 +12,8 @@ from lenet.record import Status
 from lenet.report import render, rows
 from lenet.report.column import Figure, Line
 from lenet.report.columns import PAGE, TABLE, for_page, for_table
+from lenet.report.groups import grouped
 from lenet.report.points import NAMES
-from lenet.report.rows import grouped
 
 OWN = {"spread", "speed_up", "efficiency", "seconds_to_accuracy"}
 """Figures that no single row has as a field."""

@@ -14,8 +14,8 @@ from lenet.errors import UsageError
 from lenet.report import render, rows
 from lenet.report.baseline import speed_ups
 from lenet.report.gather import gather
+from lenet.report.groups import grouped
 from lenet.report.points import datasets
-from lenet.report.rows import grouped
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "digits-b32-lr0.05-m0.9.json"
 
