@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from lenet.report.gather import Report
 from lenet.report.groups import Group
 from lenet.report.headline import ranked
+from lenet.report.layout import DASH, number
+from lenet.report.words import mode, times
 
 
 @dataclass(frozen=True)
@@ -100,3 +102,45 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
     """
     parts = version.replace("+", ".").replace("-", ".").split(".")
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Leaders or versions in words: what the page and the Markdown show of them."""
+
+    titles: tuple[str, ...]
+    lines: Sequence[Sequence[str]]
+    figures: int
+    """How many of the last columns are figures."""
+
+
+def leader_grid(leaders: Sequence[Leader]) -> Grid:
+    """A line a leader."""
+    lines = []
+    for each in leaders:
+        row = each.group.row
+        device = f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target
+        lines.append(
+            [
+                *(each.machine, device, f"{mode(row)}, batch {row.batch_size}, {row.profile}"),
+                *(f"{row.framework} {row.framework_version or ''}", number(row.images_per_second)),
+                *(f"{each.share:.0%}", number(each.accuracy, 4)),
+            ]
+        )
+    return Grid(("machine", "device", "case", "version", "images/s", "of the first", "accuracy"), lines, 3)
+
+
+def history_grid(versions: Sequence[Version]) -> Grid:
+    """A line a mode and version."""
+    lines = []
+    for each in versions:
+        row = each.group.row
+        lines.append(
+            [
+                *(each.machine, row.device_target, mode(row), f"{row.framework} {row.framework_version}"),
+                *(f"batch {row.batch_size}, {row.profile}", number(row.images_per_second)),
+                times(each.over_previous) if each.over_previous else DASH,
+            ]
+        )
+    titles = ("machine", "device", "mode", "version", "best at", "images/s", "over the one before")
+    return Grid(titles, lines, 2)

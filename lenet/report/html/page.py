@@ -26,10 +26,9 @@ from lenet.report.facts import facts, notes
 from lenet.report.gather import Report
 from lenet.report.headline import headline
 from lenet.report.html.details import details
-from lenet.report.layout import number
-from lenet.report.leaders import history, leaderboard
+from lenet.report.leaders import history, history_grid, leader_grid, leaderboard
 from lenet.report.points import NAMES, PHASES, Points, datasets
-from lenet.report.words import count, mode, times
+from lenet.report.words import count
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -98,6 +97,8 @@ def page(report: Report, baseline: str | None = None) -> str:
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
     content = _content(report, data, drawn, baseline or DEFAULT)
+    versions = history(report)
+    several_places = len({(row["machine"], row["device_target"]) for row in rows}) > 1
     return str(
         _template().render(
             policy=policy(scripts),
@@ -107,8 +108,8 @@ def page(report: Report, baseline: str | None = None) -> str:
             headline=headline(report),
             facts=facts(report),
             charts=drawn,
-            leaders=leaderboard(report) if len({(row["machine"], row["device_target"]) for row in rows}) > 1 else [],
-            history=history(report),
+            leaders=leader_grid(leaderboard(report)) if several_places else None,
+            history=history_grid(versions) if versions else None,
             machines={name: machine_facts(card) for name, card in report.machines.items()},
             runs=report.runs,
             notes=notes(report),
@@ -149,7 +150,6 @@ def _template() -> Template:
         loader=PackageLoader("lenet.report", "html"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"number": number, "times": times, "mode": mode}
     return environment.get_template("template.html.jinja")
 
 
