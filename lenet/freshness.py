@@ -41,6 +41,8 @@ class Conditions:
     """The data's digest by the cases' dataset names."""
     versions: Mapping[str, str]
     """By name: `python`, `numpy` and the frameworks that are installed."""
+    cluster: bool = False
+    """Whether the cases go to a cluster's nodes: what those are is not seen from here."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,21 @@ class Standing:
 def changes(record: Record, now: Conditions) -> list[str]:
     """What is no longer as it was when the record was measured, a phrase each; empty when the record is fresh.
 
-    A record that does not say counts as changed: nobody can know.
+    A record that does not say counts as changed: nobody can know. One that a cluster's node gave stands on the cluster,
+    whatever its hardware and versions: the table names them.
     """
     found = []
     if record.workload_sha256 is None:
         found.append("its workload's source was not noted")
     elif record.workload_sha256 != now.workload_sha256:
         found.append("the workload's source changed")
-    if record.machine_id != now.machine_id:
+    unseen = now.cluster and bool(record.node)
+    if record.machine_id != now.machine_id and not unseen:
         found.append(f"machine {record.machine_id or 'unknown'}, now {now.machine_id}")
     data = now.datasets.get(record.case.dataset)
     if record.dataset is not None and record.dataset.sha256 != data:
         found.append(f"data {record.dataset.sha256[:12]}, now {data[:12] if data else 'absent'}")
-    if (software := record.software) is not None:
+    if (software := record.software) is not None and not unseen:
         framework = record.case.framework.value
         then = {framework: software.framework_version, "python": software.python_version}
         then["numpy"] = software.numpy_version
@@ -114,7 +118,7 @@ def workload_sha256() -> str:
     return total.hexdigest()
 
 
-def observe(machine_id: str, datasets: Mapping[str, DatasetCard]) -> Conditions:
+def observe(machine_id: str, datasets: Mapping[str, DatasetCard], cluster: bool = False) -> Conditions:
     """The conditions here and now. No framework is imported: the installed packages' metadata tells its version."""
     versions = {"python": platform.python_version()}
     for name in ("numpy", *(framework.value for framework in Framework)):
@@ -127,4 +131,5 @@ def observe(machine_id: str, datasets: Mapping[str, DatasetCard]) -> Conditions:
         machine_id=machine_id,
         datasets={name: card.sha256 for name, card in datasets.items()},
         versions=versions,
+        cluster=cluster,
     )

@@ -2,7 +2,7 @@
 
 A merged store is a folder of runs:
 
-    runs/MACHINE-DIGEST/     one run: its manifest, its events by case, a record a case
+    runs/MACHINE-DIGEST/     one run: its manifest, its events by case, a record a case, its other machines' cards
         conflicts/           where two copies of one run disagree over a case: every version, and no record in records/
 
 A run is known by its machine and by the digest of its manifest, so two copies of a run are one and two runs of one
@@ -26,11 +26,13 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from lenet import folder as folders
+from lenet import machines
 from lenet.case import Case
 from lenet.durable import MAX_FILE_BYTES, write_atomically
 from lenet.errors import StoreError
 from lenet.eventlog import line_of, opened
 from lenet.events import MAX_LINE_BYTES, parse
+from lenet.machine import MachineCard
 from lenet.record import Record
 from lenet.store import EVENTS, MANIFEST, RUNS, Manifest, run_folders
 
@@ -49,6 +51,9 @@ class Merged:
     """Every version of each case's record, as text."""
     streams: dict[str, set[Stream]] = field(default_factory=dict)
     """Every version of each case's events, none of which is the beginning of another."""
+    cards: dict[str, str] = field(default_factory=dict)
+    """The cards of the other machines that its records are of, as text. A machine's load when its card was made differs
+    between copies: of several cards the first as text is taken."""
 
     @property
     def name(self) -> str:
@@ -58,6 +63,8 @@ class Merged:
 
     def add(self, other: Merged) -> None:
         """Make this the union of both."""
+        for machine, text in other.cards.items():
+            self.cards[machine] = min(text, self.cards.get(machine, text))
         for case_id, texts in other.records.items():
             self.records.setdefault(case_id, set()).update(texts)
         for case_id, streams in other.streams.items():
@@ -99,10 +106,11 @@ def union(runs: Iterable[Merged]) -> dict[str, Merged]:
 
 def repeated(runs: Iterable[Merged]) -> list[Repeated]:
     """Cases that one machine measured in more than one run, with different records."""
-    seen: dict[tuple[str, str], dict[str, set[str]]] = {}
+    seen: dict[tuple[str, str], set[str]] = {}
     for each in runs:
         for case_id, texts in each.records.items():
-            seen.setdefault((each.manifest.machine.id, case_id), {})[each.name] = texts
+            for machine in {json.loads(text)["machine_id"] for text in texts}:
+                seen.setdefault((machine, case_id), set()).add(each.name)
     return [
         Repeated(machine, case_id, tuple(sorted(by_run)))
         for (machine, case_id), by_run in sorted(seen.items())
@@ -126,6 +134,9 @@ def _read_run(root: Path) -> Merged:
     except (OSError, ValueError) as error:
         raise _damaged(root / MANIFEST, error) from error
     merged = Merged(manifest)
+    for name in listing.files:
+        if machines.CARD.fullmatch(name):
+            merged.cards |= _card(listing, name)
     cases = {case.id: case for case in manifest.cases}
     for name in sorted(listing.files):
         room, _, rest = name.partition("/")
@@ -135,7 +146,7 @@ def _read_run(root: Path) -> Merged:
                 record = Record.model_validate_json(listing.read(name, MAX_FILE_BYTES))
             except (OSError, ValueError) as error:
                 raise _damaged(root / name, error) from error
-            _belongs(root / name, record, cases, manifest)
+            _belongs(root / name, record, cases, {manifest.machine.id, *merged.cards})
             merged.records.setdefault(record.case.id, set()).add(record.model_dump_json(indent=1) + "\n")
         elif name == EVENTS or (room == CONFLICTS and rest.endswith(".jsonl")):
             for case_id, stream in _streams(listing, name, cases).items():
@@ -143,11 +154,21 @@ def _read_run(root: Path) -> Merged:
     return merged
 
 
-def _belongs(path: Path, record: Record, cases: dict[str, Case], manifest: Manifest) -> None:
+def _card(listing: folders.Folder, name: str) -> dict[str, str]:
+    try:
+        card = MachineCard.model_validate_json(listing.read(name, MAX_FILE_BYTES))
+    except (OSError, ValueError) as error:
+        raise _damaged(listing.root / name, error) from error
+    if name != machines.file_name(card.id):
+        raise StoreError(f"{listing.root / name} is the card of another machine: see lenet-bench verify")
+    return {card.id: card.model_dump_json(indent=1) + "\n"}
+
+
+def _belongs(path: Path, record: Record, cases: dict[str, Case], known: set[str]) -> None:
     if record.case.id not in cases or record.case_id != record.case.id:
         raise StoreError(f"{path} is the record of no case that its run lists: see lenet-bench verify")
-    if record.machine_id != manifest.machine.id:
-        raise StoreError(f"{path} is of another machine than its run: see lenet-bench verify")
+    if record.machine_id not in known:
+        raise StoreError(f"{path} is of a machine whose card its run does not have: see lenet-bench verify")
 
 
 def _streams(listing: folders.Folder, name: str, cases: dict[str, Case]) -> dict[str, Stream]:
@@ -192,6 +213,7 @@ def write(target: Path, runs: Iterable[Merged]) -> None:
 
 def _write_run(root: Path, run: Merged) -> None:
     wanted = {MANIFEST: run.manifest.model_dump_json(indent=1) + "\n"}
+    wanted |= {machines.file_name(machine): text for machine, text in run.cards.items()}
     events: list[str] = []
     disputed = set(run.conflicts())
     for case_id in (case.id for case in run.manifest.cases):

@@ -18,6 +18,9 @@ from lenet.load import CaseLoad
 SCHEMA_VERSION = 1
 """Raised with every change that an older reader would misread. 1: the first."""
 
+NODE_LENGTH = 12
+"""Characters of a cluster's name of a node that tell its nodes apart."""
+
 ACCURACY_TARGETS = (0.95, 0.97, 0.98)
 """Test accuracies whose first epoch gives the time to accuracy."""
 
@@ -143,6 +146,8 @@ class Record(Frozen):
     attempt: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
     """Which lines of the event log are this record's: a case may have been begun more than once."""
     machine_id: str = ""
+    node: str = Field(default="", pattern=rf"^[0-9a-z]{{0,{NODE_LENGTH}}}$")
+    """Which of a cluster's nodes carried it out: machines that are alike have one id. Empty where the run was begun."""
     workload_sha256: str | None = None
     """Digest over the source of what trains and measures, as `freshness.workload_sha256` gives it."""
     started_at: datetime

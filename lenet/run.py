@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from lenet import machines
 from lenet.case import Case
 from lenet.cores import usable
 from lenet.dataset import Dataset
@@ -37,21 +38,23 @@ class Run:
         """The records so far, a row each."""
         return rows(self.store.records(), self.store.name)
 
-    def standings(self) -> list[Standing]:
-        """How each case stands here and now, in the manifest's order.
+    def standings(self, cluster: bool = False) -> list[Standing]:
+        """How each case stands here and now, in the manifest's order; `cluster` when they go to a cluster's nodes.
 
         Raises:
             StoreError: a record is damaged.
         """
-        now = observe(describe().id, {name: each.card for name, each in self.datasets.items()})
+        now = observe(describe().id, {name: each.card for name, each in self.datasets.items()}, cluster)
         return stand(self.store.manifest.cases, self.store.records(), now)
 
     def go_on_here(self) -> None:
-        """Say in the store on which machine and with which data it is gone on with.
+        """Say in the store on which machine and with which data it is gone on with; the card before stays in the run.
 
         Raises:
             StoreError: it cannot be written.
         """
+        if (before := self.store.manifest.machine).id != describe().id:
+            machines.keep(self.store, before)
         self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
 
     def write_tables(self, baseline: str | None = None) -> None:

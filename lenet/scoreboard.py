@@ -16,6 +16,8 @@ from lenet.record import Record, Status
 MOST_LINES = 14
 """Lines that are shown at once: more would push the run's own lines off a small terminal."""
 MOST_COLUMNS = 6
+MOST_MARKS = 3
+"""Marks of cases of one cell that run at once, on several nodes."""
 WAITING = "·"
 T = TypeVar("T")
 
@@ -29,12 +31,13 @@ class Cell:
     speeds: list[float] = field(default_factory=list)
     failed: Status | None = None
 
-    def text(self, running: float | None, is_running: bool) -> Text:
-        """What the table shows: a finished figure, how a case failed, or what runs, with `running` images/s so far."""
+    def text(self, running: Sequence[float | None]) -> Text:
+        """What the table shows: a finished figure, how a case failed, or what runs: images/s so far of each."""
         count = f" {self.done}/{self.of}" if self.of > 1 else ""
-        if is_running:
-            speed = f"{running:,.0f}" if running else "…"
-            return Text(f"▶ {speed}{count}", style="reverse")
+        if running:
+            known = [speed for speed in running if speed is not None]
+            speed = f"{statistics.median(known):,.0f}" if known else "…"
+            return Text(f"{'▶' * min(len(running), MOST_MARKS)} {speed}{count}", style="reverse")
         if self.speeds:
             return Text(f"{statistics.median(self.speeds):,.0f}{count}")
         if self.failed is not None:
@@ -51,8 +54,8 @@ class Scoreboard:
         self._cells: dict[tuple[tuple[str, ...], int], Cell] = {}
         for case in cases:
             self._cell(case).of += 1
-        self._running: Case | None = None
-        self._speed: float | None = None
+        self._running: dict[Case, float | None] = {}
+        """What runs now, with its images/s as soon as they are known."""
         for record in records:
             self.finished(record.case, record)
 
@@ -61,15 +64,15 @@ class Scoreboard:
 
     def started(self, case: Case) -> None:
         """This case runs now."""
-        self._running, self._speed = case, None
+        self._running[case] = None
 
-    def moving(self, images_per_second: float) -> None:
-        """The case in hand trains this fast."""
-        self._speed = images_per_second
+    def moving(self, case: Case, images_per_second: float) -> None:
+        """The case trains this fast."""
+        self._running[case] = images_per_second
 
     def finished(self, case: Case, record: Record) -> None:
         """The case is done."""
-        self._running = self._speed = None
+        self._running.pop(case, None)
         cell = self._cell(case)
         cell.done += 1
         if record.status is not Status.OK:
@@ -79,10 +82,13 @@ class Scoreboard:
 
     def __rich__(self) -> Table:
         """The table, as wide as it must be and no higher than `MOST_LINES`."""
-        running = (self._name(self._running), self._running.hyperparameters.batch_size) if self._running else None
+        running: dict[tuple[tuple[str, ...], int], list[float | None]] = {}
+        for case, speed in self._running.items():
+            running.setdefault((self._name(case), case.hyperparameters.batch_size), []).append(speed)
+        first = next(iter(running), None)
         lines = list(dict.fromkeys(name for name, _ in self._cells))
-        shown = _around(lines, running[0] if running else None, MOST_LINES)
-        batches = _around(self._batches, running[1] if running else None, MOST_COLUMNS)
+        shown = _around(lines, first[0] if first else None, MOST_LINES)
+        batches = _around(self._batches, first[1] if first else None, MOST_COLUMNS)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
         for _ in lines[0] if lines else ():
             table.add_column(max_width=28, no_wrap=True, overflow="ellipsis")
@@ -92,7 +98,7 @@ class Scoreboard:
             cells = []
             for batch in batches:
                 cell = self._cells.get((line, batch))
-                cells.append(cell.text(self._speed, running == (line, batch)) if cell else Text(""))
+                cells.append(cell.text(running.get((line, batch), ())) if cell else Text(""))
             table.add_row(*(Text(word) for word in line), *cells)
         hidden = len(lines) - len(shown)
         if hidden:

@@ -3,6 +3,7 @@
     manifest.json        what was asked, on which machine, with which data
     events.jsonl         every event of every case, append-only: the raw samples
     records/ID.json      one record a case, written whole or not at all
+    machine-ID.json      the card of each other machine that records are of (`lenet.machines`)
     superseded/          records that were measured again, and the manifest of another machine: nothing is thrown away
     logs/ID.log          what the worker printed
     .lock                held by the process that writes

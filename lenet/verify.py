@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from lenet import __version__, folder
+from lenet import __version__, folder, machines
 from lenet.analysis.verification import Attempt, Evidence, Finding, Numbered, Place, attempts, judge, own_attempt
 from lenet.analysis.verification import run as rules
 from lenet.analysis.verification.document import Document, difference, document, load
@@ -24,7 +24,8 @@ from lenet.durable import MAX_FILE_BYTES
 from lenet.errors import StoreError, UsageError
 from lenet.eventlog import opened
 from lenet.events import MAX_LINE_BYTES, Started, parse
-from lenet.record import SCHEMA_VERSION, Record
+from lenet.machine import MachineCard
+from lenet.record import SCHEMA_VERSION, DatasetCard, Record
 from lenet.report import render, rows
 from lenet.report.baseline import DEFAULT
 from lenet.report.table import Format
@@ -131,6 +132,18 @@ class _Reader:
             self.found("schema", EVENTS, number, "is cut short")
         return case_id, Numbered(number, event, attempt)
 
+    def cards(self, own: MachineCard) -> dict[str, MachineCard]:
+        """The cards of the run's machines, by their ids: the manifest's, and those of the others."""
+        found = {own.id: own}
+        for name in self.folder.files:
+            if machines.CARD.fullmatch(name) and (read := self.model(name, MachineCard)) is not None:
+                card, written = read
+                if name == machines.file_name(card.id):
+                    found.setdefault(card.id, card)
+                else:
+                    self.found("machine", name, written.line(), f"what it says gives the id {card.id}, not its name's")
+        return found
+
 
 def _path(parts: Sequence[str | int]) -> str:
     return ascii(".".join(str(part) for part in parts))[1:-1][:200] or "the whole"
@@ -168,6 +181,7 @@ def _judge(reader: _Reader, manifest: Manifest, logged: dict[str, list[Attempt]]
     verdict.remarks += rules.remarks(manifest)
     if manifest.lenet_bench_version != __version__:
         verdict.remarks.append(f"made by lenet-bench {manifest.lenet_bench_version}; judged by {__version__}")
+    cards = reader.cards(manifest.machine)
     cases = {case.id: case for case in manifest.cases}
     evidence, recorded = [], set[str]()
     for name in reader.folder.files:
@@ -181,7 +195,9 @@ def _judge(reader: _Reader, manifest: Manifest, logged: dict[str, list[Attempt]]
             continue
         recorded.add(case.id)
         if (read := reader.model(name, Record)) is not None and case.dataset in manifest.datasets:
-            evidence.append(_evidence(manifest, case, read, name, logged.get(case.id, [])))
+            machine = cards.get(read[0].machine_id, manifest.machine)
+            card = manifest.datasets[case.dataset]
+            evidence.append(_evidence(machine, card, case, read, name, logged.get(case.id, [])))
     for case_id in sorted(cases.keys() & logged.keys()):
         if len(logged[case_id]) > 1:
             verdict.remarks.append(f"{case_id}: {len(logged[case_id])} workers began it; that of its record counts")
@@ -196,12 +212,17 @@ def _judge(reader: _Reader, manifest: Manifest, logged: dict[str, list[Attempt]]
 
 
 def _evidence(
-    manifest: Manifest, case: Case, read: tuple[Record, Document], file: str, logged: Sequence[Attempt]
+    machine: MachineCard,
+    card: DatasetCard,
+    case: Case,
+    read: tuple[Record, Document],
+    file: str,
+    logged: Sequence[Attempt],
 ) -> Evidence:
     return Evidence(
         case=case,
-        machine=manifest.machine,
-        card=manifest.datasets[case.dataset],
+        machine=machine,
+        card=card,
         record=read[0],
         document=read[1],
         file=file,

@@ -113,3 +113,29 @@ def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     assert [record.status for record in records] == [Status.OK] * 4, records
     made.write_tables("mode=graph")
     return folder
+
+
+@pytest.fixture(scope="session")
+def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run over two nodes, really trained in NumPy; the second has one core alone. Not to be changed."""
+    from processes import Processes
+
+    from lenet import run
+    from lenet.case import Plan
+    from lenet.engine import Limits, SilentObserver
+    from lenet.engine.home import Home
+    from lenet.engine.spread import spread
+
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("with one core there is no second machine to be had")
+    plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.05, windows=3, resident_windows=2)
+    matrix = Matrix(name="spread", modes=("graph",), datasets=("digits",), batch_sizes=(64,), repeat=4, plan=plan)
+    folder = tmp_path_factory.mktemp("spread")
+    made = run.begin(matrix, lambda name: digits, folder / "run")
+    cases = made.store.manifest.cases
+    nodes = Processes(digits, numpy_worker, Limits(60, 60), folder)
+    home = Home(cases, made.datasets, made.store, SilentObserver())
+    assert spread(cases, nodes, home) == 0
+    assert [record.status for record in home.records] == [Status.OK] * 4, home.records
+    made.write_tables()
+    return folder / "run"

@@ -54,6 +54,18 @@ def test_each_condition_counts_and_is_named(measured, fields, words):
     assert changes(measured(**fields), NOW) == [words]
 
 
+ELSEWHERE = {"machine_id": "other", "software": SOFTWARE.model_copy(update={"framework_version": "1"})}
+
+
+def test_what_a_clusters_node_gave_stands_on_the_cluster_and_not_here(measured):
+    cluster = dataclasses.replace(NOW, cluster=True)
+    assert changes(measured(**ELSEWHERE, node="aa"), cluster) == []
+    assert len(changes(measured(**ELSEWHERE, node="aa"), NOW)) == 2
+    assert len(changes(measured(**ELSEWHERE), cluster)) == 2, "no node gave it"
+    other = measured(**ELSEWHERE, node="aa", workload_sha256="x" * 64).model_copy(update={"dataset": None})
+    assert changes(other, cluster) == ["the workload's source changed"]
+
+
 def test_a_framework_that_is_gone_and_data_that_is_gone(measured):
     gone = dataclasses.replace(NOW, versions={"python": "3", "numpy": "1"}, datasets={})
     assert changes(measured(), gone) == ["data dddddddddddd, now absent", "mindspore 2, now absent"]

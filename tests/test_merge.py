@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lenet.errors import StoreError
-from lenet.machine import describe
+from lenet.machine import MachineCard, describe
 from lenet.merge import Merged, longest, merge, read, repeated, union
 from lenet.report import rows
 from lenet.store import Manifest, Store, run_folders
@@ -36,8 +36,9 @@ def stores(manifests):
     texts = st.sets(st.sampled_from("rst"), min_size=1, max_size=2)
     streams = st.sets(st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(tuple), min_size=1, max_size=3)
     run = st.builds(
-        Merged, st.sampled_from(manifests), st.dictionaries(cases, texts), st.dictionaries(cases, streams.map(longest))
-    )
+        Merged, st.sampled_from(manifests), st.dictionaries(cases, texts), st.dictionaries(cases, streams.map(longest)),
+        st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from("xyz")),
+    )  # fmt: skip
     return st.lists(run, max_size=3).map(union)
 
 
@@ -125,6 +126,43 @@ def test_machines_stay_apart_and_what_is_merged_is_verified(honest_run, elsewher
     assert repeated(found.values()) == []
 
 
+def test_a_run_over_several_machines_keeps_their_cards(spread_run, tmp_path):
+    early = shutil.copytree(spread_run, tmp_path / "early")
+    (card,) = early.glob("machine-*.json")
+    text = card.read_text()
+    data = json.loads(text)
+    card.write_text(json.dumps({**data, "load_average": (data["load_average"] or 0) + 1}))
+    both = [
+        bytes_of(tmp_path / name)
+        for name, order in (("a", (early, spread_run)), ("b", (spread_run, early)))
+        if merge(order, tmp_path / name)
+    ]
+    assert both[0] == both[1]
+    (folder,) = run_folders(tmp_path / "a")
+    assert (folder / card.name).read_text() == min(text, MachineCard.model_validate_json(card.read_text())
+                                                   .model_dump_json(indent=1) + "\n")  # fmt: skip
+    assert verify(folder).findings == []
+    assert len(Store.open(folder).records()) == 4
+    machines = {row.machine for row in rows(Store.open(folder).records(), "run")}
+    assert len(machines) == 2
+    again = shutil.copytree(spread_run, tmp_path / "again")
+    path = again / "manifest.json"
+    path.write_text(path.read_text().replace('"name": "spread"', '"name": "again"'))
+    assert {each.machine for each in repeated(merge([spread_run, again], tmp_path / "two").values())} == machines
+
+
+@pytest.mark.parametrize("text", ["{}", '"', None])
+def test_a_card_that_is_none_or_anothers(spread_run, tmp_path, text):
+    copy = shutil.copytree(spread_run, tmp_path / "copy")
+    (card,) = copy.glob("machine-*.json")
+    card.write_text(card.read_text().replace('"cpu": "', '"cpu": "Faster ') if text is None else text)
+    with pytest.raises(StoreError, match=card.name):
+        merge([copy], tmp_path / "all")
+    card.unlink()
+    with pytest.raises(StoreError, match="whose card its run does not have"):
+        merge([copy], tmp_path / "all")
+
+
 def test_copies_that_differ_are_a_conflict_that_loses_nothing(honest_run, tmp_path):
     other = shutil.copytree(honest_run, tmp_path / "other")
     case = Store.open(other).manifest.cases[0]
@@ -178,7 +216,7 @@ class TestBadInput:
     def test_a_record_of_another_machine(self, partial, tmp_path):
         path = next((partial / "records").iterdir())
         path.write_text(path.read_text().replace('"machine_id": "', '"machine_id": "x'))
-        with pytest.raises(StoreError, match="another machine"):
+        with pytest.raises(StoreError, match="a machine whose card its run does not have"):
             merge([partial], tmp_path / "all")
 
     def test_a_link_is_not_followed(self, partial, tmp_path):

@@ -30,5 +30,6 @@ def merge(
             print(f"conflict: {name}: {case_id}: its copies differ; all are in conflicts/", file=sys.stderr)
     for each in repeated(found.values()):
         print(f"note: {each.machine} measured {each.case} in {len(each.runs)} runs; all are kept")
-    print(f"{len(found)} runs of {len({run.manifest.machine.id for run in found.values()})} machines: {output}")
+    machines = {machine for run in found.values() for machine in (run.manifest.machine.id, *run.cards)}
+    print(f"{len(found)} runs of {len(machines)} machines: {output}")
     raise typer.Exit(FAILED if disputed else 0)

@@ -116,7 +116,7 @@ def run(
         if named:
             raise UsageError(f"--resume goes on with a run as it was asked for: leave {', '.join(named)} away")
         if dry_run:
-            seen = runs.look(resume, lambda name: find(name, data_dir, console)).standings()
+            seen = runs.look(resume, lambda name: find(name, data_dir, console)).standings(engine == "ray")
             print(standings(seen, retry_failed=retry_failed, force=force))
             return
         asked = runs.resume(resume, lambda name: find(name, data_dir, console))
@@ -150,14 +150,15 @@ def run(
         _interpreters(chosen.cases(), console)  # before the run is begun: one that cannot be had leaves no folder
         card = with_host_name(describe()) if with_host else None
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output, machine=card)
-    cases = wanted(asked.standings(), retry_failed=retry_failed, force=force)
+    cases = wanted(asked.standings(engine == "ray"), retry_failed=retry_failed, force=force)
     workers = commands(_interpreters(asked.store.manifest.cases, console))
     limits = Limits(timeout, silence_timeout)
 
     def make_engine(observer: Observer) -> Engine:
         return choose_engine(engine, limits, observer, workers, when_busy)
 
-    raise typer.Exit(_carry_out(asked, cases, make_engine, goal, baseline, console))
+    again = f"lenet-bench run --resume {asked.store.path}" + (f" --engine {engine}" if engine != "local" else "")
+    raise typer.Exit(_carry_out(asked, cases, make_engine, goal, baseline, console, again))
 
 
 def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
@@ -181,8 +182,12 @@ def _carry_out(
     goal: Goal | None,
     baseline: str | None,
     console: Console,
+    again: str,
 ) -> int:
-    """Run these cases, then more until the goal is reached; show the table; the exit code."""
+    """Run these cases, then more until the goal is reached; show the table; the exit code.
+
+    `again` is the command that goes on with the run.
+    """
     import time
 
     from lenet.progress import LiveObserver, PlainObserver
@@ -217,8 +222,7 @@ def _carry_out(
     except KeyboardInterrupt:
         intact = len(store.manifest.cases) - len(store.missing())
         print(
-            f"stopped: {intact} of {len(store.manifest.cases)} records are intact; "
-            f"go on with: lenet-bench run --resume {store.path}",
+            f"stopped: {intact} of {len(store.manifest.cases)} records are intact; go on with: {again}",
             file=sys.stderr,
         )
         return INTERRUPTED

@@ -28,10 +28,16 @@ class Limits:
 
 
 class Observer(Protocol):
-    """Who watches a run. Called from the parent, in order, never at the same time."""
+    """Who watches a run. Called from the parent, never at the same time.
 
-    def case_started(self, case: Case, index: int, total: int) -> None:
-        """The worker of case `index` (0-based) of `total` is about to start."""
+    The local engine has one case under way, an engine of several nodes one on each device.
+    """
+
+    def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
+        """The worker of a case is about to start, on `node` where there are several; `done` of `total` are finished.
+
+        A case that was lost with its node is started again.
+        """
 
     def event(self, case: Case, event: Mapping[str, Any]) -> None:
         """The worker reported an event: a mapping in the form of `lenet.events`."""
@@ -43,7 +49,7 @@ class Observer(Protocol):
 class SilentObserver:
     """Watches and says nothing."""
 
-    def case_started(self, case: Case, index: int, total: int) -> None:
+    def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
         """Say nothing."""
 
     def event(self, case: Case, event: Mapping[str, Any]) -> None:

@@ -57,6 +57,10 @@ class Placement:
         """How many cases wait for a device."""
         return sum(map(len, self._waiting.values()))
 
+    def runs(self, placed: Placed) -> bool:
+        """Whether the case is on that node, by that placing."""
+        return placed.number in self._running.get(placed.node, {})
+
     def join(self, node: str, devices: Mapping[DeviceTarget, int]) -> None:
         """A node is there, with so many devices of each target."""
         if node in self._devices:

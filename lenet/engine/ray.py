@@ -1,20 +1,19 @@
 """The Ray engine: cases over the nodes of a Ray cluster, each carried out there as the local engine does it here.
 
 A case goes to one node and takes what it needs of it alone: all its CPUs, or as many of its GPUs or NPUs as it has
-processes. The node receives the data (once; it is kept in its cache), and sends back the record, the events, the log
-and the machine's card. A node needs this package and MindSpore: its own, or those of the Ray job's `runtime_env`.
+processes. The node receives the data (once; it is kept in its cache), and says what its worker says while it says it
+(`lenet.engine.node`). A node needs this package and MindSpore: its own, or those of the Ray job's `runtime_env`.
 
 Ray's address is `RAY_ADDRESS`, as for every Ray program; without it a Ray of this machine alone is started.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -23,17 +22,15 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lenet.case import Case, DeviceTarget
 from lenet.dataset import Dataset
-from lenet.dataset.files import NAMES, keep
+from lenet.dataset.files import NAMES
 from lenet.engine import Limits, Observer, SilentObserver
-from lenet.engine.home import Home, Result
-from lenet.engine.local import WORKER_COMMAND, LocalEngine
+from lenet.engine.home import Home
+from lenet.engine.node import Errand, Result, carry_out
 from lenet.engine.placement import Placed, devices_needed
-from lenet.engine.spread import BrokenOff, Done, Message, spread
+from lenet.engine.spread import BrokenOff, Done, Message, Said, spread
 from lenet.errors import UsageError
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import DatasetCard, Record
-from lenet.store import EVENTS, Store
+from lenet.record import Record
+from lenet.store import Store
 
 LOOK_SECONDS = 2.0
 """How often the cluster's nodes are looked at."""
@@ -41,40 +38,28 @@ LOOK_SECONDS = 2.0
 SETTLE_SECONDS = 30.0
 """How long a node may take to be known as dead after a case on it broke off; alive then, the case's process crashed."""
 
+SILENT_SECONDS = 60.0
+"""How long a node that has a case may say nothing, not even that it is there: then it counts as lost.
+
+To Ray it may live: its network can be cut on the way to this machine alone.
+"""
+
+FETCH_SECONDS = 60.0
+"""How long a piece that has been announced may be on its way."""
+
+END_SECONDS = 10.0
+"""How long the nodes have for ending their workers after Ctrl-C."""
+
 RESOURCES = {"CPU": DeviceTarget.CPU, "GPU": DeviceTarget.GPU, "NPU": DeviceTarget.ASCEND}
 
 
-@dataclass(frozen=True)
-class Errand:
-    """What a node is sent."""
+@dataclass
+class Running:
+    """A case on its way through a node."""
 
-    case: str
-    dataset: str
-    limits: Limits
-    command: tuple[str, ...] | None
-    omp_threads: str | None
-    """The OMP_NUM_THREADS that was asked for here; None removes the one that Ray sets."""
-
-
-def carry_out(errand: Errand, contents: Mapping[str, bytes]) -> Result:
-    """On the node: one case through the local engine, in a folder that is gone afterwards."""
-    os.environ.pop("OMP_NUM_THREADS", None)
-    if errand.omp_threads is not None:
-        os.environ["OMP_NUM_THREADS"] = errand.omp_threads
-    case = Case.model_validate_json(errand.case)
-    card = DatasetCard.model_validate_json(errand.dataset)
-    dataset = keep(contents, f"sent-{card.sha256[:16]}", card.name)
-    with tempfile.TemporaryDirectory(prefix="lenet-bench-") as folder:
-        store = Store.create(Path(folder) / "run", Matrix(), [case], {card.name: card}, describe())
-        engine = LocalEngine(errand.limits, command=errand.command or WORKER_COMMAND)
-        (record,) = engine.run([case], {case.dataset: dataset}, store)
-        events, log = store.path / EVENTS, store.log_path(case)
-        return Result(
-            record=record.model_dump_json(),
-            machine=describe().model_dump_json(),
-            events=events.read_bytes() if events.exists() else b"",
-            log=log.read_bytes() if log.exists() else b"",
-        )
+    placed: Placed
+    heard: float | None = None
+    """When the node last said something, by the steady clock; None before it has begun (it may wait for a device)."""
 
 
 class Cluster:
@@ -85,8 +70,12 @@ class Cluster:
         self._contents = contents
         self._errands = errands
         self._cpus: dict[str, float] = {}
-        self._running: dict[Any, Placed] = {}
+        self._addresses: dict[str, str] = {}
+        self._running: dict[Any, Running] = {}
+        """By the generator of what the node says."""
         self._suspects: list[tuple[float, Placed]] = []
+        self._silent: set[str] = set()
+        """Nodes that said nothing for too long."""
         self._looked = 0.0
 
     def nodes(self) -> dict[str, dict[DeviceTarget, int]]:
@@ -94,14 +83,21 @@ class Cluster:
         self._looked = time.monotonic()
         found = {}
         for node in ray.nodes():
-            if not node["Alive"]:
+            if not node["Alive"] or node["NodeID"] in self._silent:
                 continue
             resources = node["Resources"]
             devices = {target: int(resources.get(name, 0)) for name, target in RESOURCES.items()}
             self._cpus[node["NodeID"]] = resources.get("CPU", 0)
+            self._addresses[node["NodeID"]] = node["NodeManagerAddress"]
             # A node's CPU is one device. A node that lends none, as a head often does, carries no CPU case out.
             found[node["NodeID"]] = {**devices, DeviceTarget.CPU: min(devices[DeviceTarget.CPU], 1)}
         return found
+
+    def name(self, node: str) -> str:
+        """The node's address; where several have one address, with the beginning of the node's id."""
+        address = self._addresses[node]
+        alone = list(self._addresses.values()).count(address) == 1
+        return address if alone else f"{address}/{node[:6]}"
 
     def start(self, placed: Placed) -> None:
         """Send the case to its node."""
@@ -114,39 +110,69 @@ class Cluster:
         else:
             needs["resources"] = {"NPU": count}
         strategy = NodeAffinitySchedulingStrategy(placed.node, soft=False)
-        task = ray.remote(carry_out).options(max_retries=0, scheduling_strategy=strategy, **needs)
-        self._running[task.remote(self._errands[case.id], self._contents[case.dataset])] = placed
+        task = ray.remote(carry_out).options(
+            max_retries=0, num_returns="streaming", scheduling_strategy=strategy, **needs
+        )
+        said = task.remote(self._errands[case.id], self._contents[case.dataset])
+        self._running[said] = Running(placed)
 
     def wait(self) -> list[Message]:
-        """What has ended since."""
+        """What has been said and what has ended since."""
         if self._running:
             ready, _ = ray.wait(list(self._running), num_returns=1, timeout=LOOK_SECONDS)
+            if ready:  # the others that are ready too
+                ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         else:
             ready = []
             time.sleep(LOOK_SECONDS)
-        messages: list[Message] = []
-        for reference in ready:
-            placed = self._running.pop(reference)
-            try:
-                messages.append(Done(placed, ray.get(reference)))
-            except RayTaskError as error:
-                messages.append(Done(placed, error))  # our own code on the node raised
-            except RayError:
-                self._suspects.append((time.monotonic() + SETTLE_SECONDS, placed))
-                self._looked = 0.0
+        messages = [message for said in ready if (message := self._next(said)) is not None]
         now = time.monotonic()
+        for said, running in list(self._running.items()):
+            if running.heard is not None and now - running.heard > SILENT_SECONDS:
+                del self._running[said]
+                ray.cancel(said, force=True)
+                self._silent.add(running.placed.node)
+                self._looked = 0.0
         messages += [BrokenOff(placed) for due, placed in self._suspects if due <= now]
         self._suspects = [(due, placed) for due, placed in self._suspects if due > now]
         return messages
+
+    def _next(self, said: Any) -> Message | None:
+        """The next of what a node says, which is there; None when the case broke off and the node is suspected."""
+        running = self._running[said]
+        try:
+            content = ray.get(next(said), timeout=FETCH_SECONDS)
+        except RayTaskError as error:
+            content = error  # our own code on the node raised
+        except (RayError, StopIteration):
+            del self._running[said]
+            self._suspects.append((time.monotonic() + SETTLE_SECONDS, running.placed))
+            self._looked = 0.0
+            return None
+        running.heard = time.monotonic()
+        if isinstance(content, Result | RayTaskError):
+            del self._running[said]
+            return Done(running.placed, content)
+        return Said(running.placed, content)
 
     def changed(self) -> bool:
         """Whether the nodes are to be looked at again."""
         return time.monotonic() - self._looked >= LOOK_SECONDS
 
     def cancel(self) -> None:
-        """End what runs."""
-        for reference in self._running:
-            ray.cancel(reference, force=True)
+        """End what runs: the nodes end their workers; those that do not within a while are ended themselves."""
+        for said in self._running:
+            ray.cancel(said)
+        due = time.monotonic() + END_SECONDS
+        while self._running and (left := due - time.monotonic()) > 0:
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=left)
+            for said in ready:
+                with contextlib.suppress(RayError, StopIteration):
+                    if not isinstance(ray.get(next(said), timeout=left), Result):
+                        continue
+                del self._running[said]
+        for said in self._running:
+            ray.cancel(said, force=True)
 
 
 class RayEngine:
@@ -202,7 +228,8 @@ class RayEngine:
             )
             for case in cases
         }
-        cluster, home = Cluster(contents, errands), Home(cases, datasets, store, self._observer)
+        cluster = Cluster(contents, errands)
+        home = Home(cases, datasets, store, self._observer, cluster.name)
         try:
             left = spread(cases, cluster, home)
         except BaseException:

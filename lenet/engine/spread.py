@@ -14,6 +14,14 @@ from lenet.engine.placement import ATTEMPTS, Placed, Placement
 
 
 @dataclass(frozen=True)
+class Said:
+    """A case is under way, and its node says something of it; `content` is the backend's."""
+
+    placed: Placed
+    content: object
+
+
+@dataclass(frozen=True)
 class Done:
     """A case was carried out, well or not; `result` is the backend's."""
 
@@ -28,7 +36,7 @@ class BrokenOff:
     placed: Placed
 
 
-Message = Done | BrokenOff
+Message = Said | Done | BrokenOff
 
 
 class Backend(Protocol):
@@ -52,6 +60,9 @@ class Keeper(Protocol):
 
     def started(self, placed: Placed) -> None:
         """The case begins on its node."""
+
+    def hear(self, placed: Placed, said: object) -> None:
+        """The case is under way, and its node says this of it."""
 
     def keep(self, placed: Placed, result: object) -> None:
         """The case's result is here."""
@@ -78,9 +89,11 @@ def spread(cases: Sequence[Case], backend: Backend, keeper: Keeper) -> int:
         if not placement.running:
             return placement.waiting
         for message in backend.wait():
-            if message.placed.node not in placement.nodes:
+            if not placement.runs(message.placed):
                 continue  # of a node that was counted as lost: the case is elsewhere by now
-            if isinstance(message, Done):
+            if isinstance(message, Said):
+                keeper.hear(message.placed, message.content)
+            elif isinstance(message, Done):
                 placement.finish(message.placed)
                 keeper.keep(message.placed, message.result)
             elif not placement.retry(message.placed):

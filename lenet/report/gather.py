@@ -13,6 +13,7 @@ from lenet.analysis.references import shipped
 from lenet.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
 from lenet.machine import MachineCard
+from lenet.machines import cards as cards_of
 from lenet.record import Record
 from lenet.report.groups import Group, grouped
 from lenet.report.rows import Row, rows
@@ -126,7 +127,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
             continue
         name = _unused(name, taken)
         manifest = store.manifest
-        machines[manifest.machine.id] = manifest.machine
+        machines |= cards_of(store)
         by_id = {record.case_id: record for record in records}
         entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known)]
         cards.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import threading
 import time
 from itertools import pairwise
 
+import psutil
 import pytest
 
 from lenet.case import Case, Mode
@@ -21,8 +24,9 @@ from lenet.store import Store
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
+from test_local import PREAMBLE  # noqa: E402
+
 from lenet.engine.ray import RayEngine  # noqa: E402
-from tests.engine.test_local import PREAMBLE  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own deprecations and open sockets
 
@@ -145,6 +149,51 @@ def test_a_killed_nodes_case_is_carried_out_on_another(go, cluster, tmp_path):
     assert f"node {killed[0]}" not in store.log_path(again.case).read_text()
     cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
+
+
+def test_a_node_that_says_nothing_more_counts_as_lost(go, tmp_path, monkeypatch):
+    """What carries the case out there is stopped: for Ray the node lives."""
+    monkeypatch.setattr("lenet.engine.ray.SILENT_SECONDS", 6.0)
+    marker = tmp_path / "marker"
+    stopped = []
+
+    def stop():
+        while not marker.exists() or not (process := marker.read_text().strip()):
+            time.sleep(0.05)
+        stopped.append(psutil.Process(int(process)))
+        stopped[0].suspend()
+
+    threading.Thread(target=stop, daemon=True).start()
+    try:
+        records, store = go(
+            f"""
+            path = {str(marker)!r}
+            emit(STARTED)
+            if case["repetition"] == 1 and not os.path.exists(path):
+                steps(0); time.sleep(3)
+                open(path, "w").write(str(os.getppid()))
+                time.sleep(60)
+            for first in range(4):
+                steps(first)
+            emit(EVALUATED); emit(FINISHED)
+            """,
+            repetitions(4),
+        )
+    finally:
+        for process in stopped:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it was ended when its node was given up
+                process.kill()
+    assert len(stopped) == 1
+    assert sorted(record.case.repetition for record in records) == [0, 1, 2, 3]
+    assert {record.status for record in records} == {Status.OK}
+    (again,) = [record for record in records if record.case.repetition == 1]
+    attempts = {event["attempt"] for event in events_lines(store, again.case)}
+    assert len(attempts) == 2, "what the silent node had said stays, apart from what the record is of"
+
+
+def events_lines(store, case):
+    lines = map(json.loads, (store.path / "events.jsonl").read_text().splitlines())
+    return [line for line in lines if line["case_id"] == case.id]
 
 
 MATRIX = """

@@ -32,6 +32,14 @@ def test_a_run_named_twice_counts_once_and_equal_names_stay_apart(tmp_path, meas
     assert len({row.run for row in report.rows}) == 2
 
 
+def test_the_machines_of_a_run_over_several_are_known(spread_run):
+    report = gather([spread_run])
+    machines = {row.machine for row in report.rows}
+    assert len(machines) == 2
+    assert machines <= report.machines.keys()
+    assert len({report.machine(name) for name in machines}) == 2
+
+
 def test_a_damaged_run_is_named_in_a_tree_and_an_error_by_itself(tmp_path, measured, write_run):
     write_run(tmp_path / "good", [measured()])
     (tmp_path / "bad").mkdir()

@@ -25,9 +25,10 @@ def case_id(e: Evidence) -> Violations:
 
 
 def machine(e: Evidence) -> Violations:
-    """The record is of the machine that the manifest describes."""
+    """The record is of a machine whose card the run has: the manifest's, or that of `machine-ID.json`."""
     if e.record.machine_id != e.machine.id:
-        yield e.at("machine_id"), f"is {e.record.machine_id}, and the manifest's machine is {e.machine.id}"
+        message = f"is {e.record.machine_id}: the run has no card of it, and the manifest's machine is {e.machine.id}"
+        yield e.at("machine_id"), message
 
 
 def dataset(e: Evidence) -> Violations:

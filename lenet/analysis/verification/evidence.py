@@ -127,6 +127,7 @@ class Evidence:
 
     case: Case
     machine: MachineCard
+    """The card of the machine that the record names; the manifest's where the run has none of it."""
     card: DatasetCard
     """Of the data that the manifest names for this case."""
     record: Record

@@ -9,7 +9,7 @@ from typing import Any
 
 from lenet.analysis.verification.document import load
 from lenet.analysis.verification.evidence import Attempt, Evidence, Finding, Place
-from lenet.case import Case
+from lenet.case import Case, DeviceTarget
 from lenet.dataset.known import KNOWN
 from lenet.events import Finished
 from lenet.store import MANIFEST, Manifest
@@ -67,14 +67,42 @@ def complete(told: Manifest, recorded: set[str], logged: Mapping[str, Sequence[A
 
 
 def sequence(told: Manifest, evidence: Sequence[Evidence]) -> Iterator[Finding]:
-    """One machine does one case at a time, and none before the run began."""
-    before: Evidence | None = None
+    """A machine does one case at a time, a cluster's node one a device; and none begins before the run did.
+
+    A node's clock is compared with itself alone. A case that was lost with its node has its end by another clock.
+    """
+    places: dict[tuple[str, ...], list[Evidence]] = {}
     for each in sorted(evidence, key=lambda e: e.record.started_at):
-        if each.record.started_at < told.created_at:
+        record = each.record
+        if not record.node and record.started_at < told.created_at:
             yield Finding("sequence", each.at("started_at"), "is before the run was created")
-        if before is not None and each.record.started_at < before.record.finished_at:
-            yield Finding("sequence", each.at("started_at"), f"is before {before.file} had finished")
-        before = each
+        if not record.node or record.phases is not None:
+            place = (record.node, each.case.device_target.value) if record.node else ()
+            places.setdefault(place, []).append(each)
+    for there in places.values():
+        yield from _room(there)
+
+
+def _room(there: Sequence[Evidence]) -> Iterator[Finding]:
+    """The cases of one place, by their beginning, take no more devices at once than it has."""
+    busy: list[Evidence] = []
+    for each in there:
+        busy = [other for other in busy if other.record.finished_at > each.record.started_at]
+        if sum(map(_devices, busy)) + _devices(each) > _devices_there(each):
+            what = f"is before {busy[-1].file} had finished" if busy else "takes more devices than the node has"
+            yield Finding("sequence", each.at("started_at"), what)
+        busy.append(each)
+
+
+def _devices(e: Evidence) -> int:
+    return e.case.world_size if e.record.node and e.case.device_target is not DeviceTarget.CPU else 1
+
+
+def _devices_there(e: Evidence) -> int:
+    """A machine's or node's CPU is one device, which a case's processes share."""
+    if not e.record.node or e.case.device_target is DeviceTarget.CPU:
+        return 1
+    return max(1, len(e.machine.gpus if e.case.device_target is DeviceTarget.GPU else e.machine.npus))
 
 
 def table_json(text: str, derive: Table) -> Iterator[Finding]:

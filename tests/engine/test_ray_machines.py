@@ -1,0 +1,199 @@
+"""Ray over machines with addresses of their own, one of which loses its power or its network in mid-case."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lenet.events import Steps
+from lenet.record import Status
+from lenet.store import Store
+from lenet.verify import verify
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+from namespaces import Machines, missing
+
+HERE = Path(__file__).parent
+CASES = 5
+MATRIX = f"""
+modes = ["graph"]
+batch_sizes = [64]
+datasets = ["digits"]
+repeat = {CASES}
+[plan]
+warmup_steps = 6
+windows = 6
+window_steps = 5
+window_seconds = 0.3
+resident_windows = 0
+"""
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(bool(missing()), reason=missing() or "there can be"),
+]
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, HERE.parent / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+checks = load("checks")
+
+
+@pytest.fixture(scope="module")
+def machines():
+    """A head that lends nothing, and a node that stays."""
+    with Machines() as made:
+        made.start_ray(made.add(), cpus=0)
+        made.start_ray(made.add(), cpus=1)
+        yield made
+
+
+@pytest.fixture
+def victim(machines):
+    """A node that will be lost: other hardware than the one that stays, for it has one core."""
+    number = machines.add()
+    machines.start_ray(number, cpus=1, cores="0")
+    yield number
+    machines.kill(number)
+
+
+@pytest.fixture
+def bench(machines, tmp_path):
+    """Start `lenet-bench` on the head."""
+    started = []
+
+    def start(*arguments, stderr=subprocess.PIPE):
+        (tmp_path / "matrix.toml").write_text(MATRIX)
+        process = machines.start(
+            1, [sys.executable, str(HERE / "numpy_bench.py"), *arguments], cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=stderr, text=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def under_way(folder):
+    """Attempts that train and have no record, by case."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for line in (folder / "events.jsonl").read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n") and (event := json.loads(line))["event"] == "steps":
+                found[event["case_id"]] = event["attempt"]
+    return {case: name for case, name in found.items() if not (folder / "records" / f"{case}.json").exists()}
+
+
+def await_both_at_work(folder, process):
+    """Until a record is home and both nodes are in the middle of another case."""
+    deadline = time.monotonic() + 60
+    while not (len(found := under_way(folder)) == 2 and any((folder / "records").iterdir())):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def the_rest_went_on(folder, process, interrupted):
+    """Nothing is lost or doubled, and the lost node's case was done again where there was a node."""
+    said, told = process.communicate(timeout=120)
+    assert process.returncode == 0, (said, told)
+    records = checks.whole(folder, Status.OK)
+    assert len(records) == CASES
+    assert [str(finding) for finding in verify(folder).findings] == []
+    by_case = {record.case_id: record for record in records}
+    (again,) = [case for case, attempt in interrupted.items() if by_case[case].attempt != attempt]
+    (stayed,) = [case for case in interrupted if case != again]
+    assert by_case[again].node == by_case[stayed].node, "done again on the node that lives"
+    assert {record.node for record in records if record.machine_id != by_case[again].machine_id} != set()
+    log = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    lost = [event for event in log if event["attempt"] == interrupted[again]]
+    assert [event["event"] for event in lost if event["event"] in ("finished", "failed")] == []
+    assert len(lost) >= 2, "what the lost node had said stays"
+    events = list(Store.open(folder).events(by_case[again].case))
+    assert sum(event.steps for event in events if isinstance(event, Steps)) == sum(
+        window.steps for window in by_case[again].windows
+    )
+    return told
+
+
+def test_a_node_that_loses_its_power(machines, victim, bench, tmp_path):
+    process = bench("run", "--engine", "ray", "--matrix", "matrix.toml", "--output", "run")
+    interrupted = await_both_at_work(tmp_path / "run", process)
+    machines.kill(victim)
+    told = the_rest_went_on(tmp_path / "run", process, interrupted)
+    assert f"[{CASES}/{CASES}]" in told
+
+
+def test_a_node_whose_network_is_cut(machines, victim, bench, tmp_path):
+    process = bench("run", "--engine", "ray", "--matrix", "matrix.toml", "--output", "run")
+    interrupted = await_both_at_work(tmp_path / "run", process)
+    machines.cut(victim)
+    the_rest_went_on(tmp_path / "run", process, interrupted)
+    assert machines.alive(victim), "it was cut off, not killed: else this test has shown nothing"
+
+
+def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(bench, tmp_path, monkeypatch):
+    """The live view names the node and how far its case is; what is interrupted ends on the node too."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    folder, (screen, terminal) = tmp_path / "run", pty.openpty()
+    asked = ("run", "--engine", "ray", "--matrix", "matrix.toml", "--repeat", "3", "--output", "run")
+    process = bench(*asked, stderr=terminal)
+    os.close(terminal)
+    shown, interrupted = b"", False
+    with contextlib.suppress(OSError):  # the terminal's end
+        while piece := os.read(screen, 65536):
+            shown += piece
+            if not interrupted and b"[1/3]" in shown and under_way(folder):
+                process.send_signal(signal.SIGINT)
+                interrupted = True
+    os.close(screen)
+    assert process.wait(timeout=30) == 130, shown
+    words = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", shown.decode()).split())
+    assert re.search(r"10\.77\.0\.2: CPU graph b64 .{0,40}epoch \d+, step \d+, [\d,]+ img/s", words), words
+    assert "[1/3] CPU · graph · batch 64 · seed 1 on 10.77.0.2:" in words
+    assert "stopped: 1 of 3 records are intact; go on with: lenet-bench run --resume run --engine ray" in words
+    before = checks.snapshot(folder)
+    assert len(before) == 1
+    assert workers() == [], "one is left on the node"
+
+    again = bench("run", "--resume", "run", "--engine", "ray")
+    said, told = again.communicate(timeout=120)
+    assert again.returncode == 0, (said, told)
+    assert "2 cases, 1 done before" in told
+    checks.nothing_lost(before, folder)
+    assert len(checks.whole(folder, Status.OK)) == 3
+    assert [str(finding) for finding in verify(folder).findings] == []
+
+
+def workers():
+    """The processes that train in NumPy."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any("numpy_worker.py" in word for word in process.cmdline()):
+                found.append(process.pid)
+    return found
