@@ -16,8 +16,6 @@ from lenet.report.rows import Row
 from lenet.report.sureness import legend_of, samples_caption
 from lenet.report.words import few
 
-__all__ = ["Format", "render"]
-
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What long names of profiles are called in a terminal."""
 LONGEST_PROFILE = 8
