@@ -1,7 +1,15 @@
-"""The worker's training loop and a plain one, a window each in turn, in one process: what the harness costs a step.
+"""The worker's training loop and a bare one, a window each in turn, in one process: what the harness costs a step.
 
 Started by `overhead.py`; writes the seconds of every window as JSON. Two processes would differ by more than what is
 looked for; two windows of one process, half a second apart, share the machine's mood.
+
+The bare loop is one of two. `transcription`: the plain transcription of the tutorial, with a network, a compiled step
+and a pipeline of its own. MindSpore tunes the kernels of each network by the clock, so that two networks of one process
+may settle differently; which is built first changes from process to process. `step`: the very step and pipeline of our
+trainer, called by nothing but a `for`. What differs there is the harness alone.
+
+What the harness itself does in a window is measured once more without any training: steps that hand out a loss which
+is there already. That takes no part in the machine's noise, which is a hundred times as large.
 """
 
 from __future__ import annotations
@@ -14,21 +22,25 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.case import Case, Hyperparameters, Mode, Pipeline, Plan, RuntimeProfile
 from lenet.dataset import Dataset, resolve
+from lenet.events import Event
 from lenet.worker import Assignment, PhaseClock, Training, set_environment
+
+if TYPE_CHECKING:
+    from lenet.training import Trainer
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 
 class Turns:
-    """A trainer that lets the plain loop have a window before each of its own, and notes how long both took."""
+    """A trainer that lets the bare loop have a window before each of its own, and notes how long both took."""
 
-    def __init__(self, trainer: Any, plain: Iterator[Any], plan: Plan) -> None:
+    def __init__(self, trainer: Trainer, bare_loop: Iterator[Any], plan: Plan) -> None:
         self._trainer = trainer
-        self._plain = plain
+        self._bare_loop = bare_loop
         self._plan = plan
         self._done = 0
         self._began: float | None = None
@@ -52,32 +64,83 @@ class Turns:
         if self._began is not None:
             self.ours.append(now - self._began)
         if not self.bare:
-            self._plain_steps(self._plan.warmup_steps)
+            self._bare_steps(self._plan.warmup_steps)
         began = time.perf_counter()
-        self._plain_steps(self._plan.window_steps)
+        self._bare_steps(self._plan.window_steps)
         self._began = time.perf_counter()
         self.bare.append(self._began - began)
 
-    def _plain_steps(self, count: int) -> None:
+    def _bare_steps(self, count: int) -> None:
         for _ in range(count):
-            loss = next(self._plain)
+            loss = next(self._bare_loop)
         loss.asnumpy()
 
 
-def plain(case: Case, dataset: Dataset) -> Iterator[Any]:
-    """The losses of the plain transcription of the tutorial, epoch after epoch."""
+class Hollow:
+    """A trainer whose steps train nothing: each gives the same loss, computed long ago. All else is the trainer's."""
+
+    def __init__(self, trainer: Trainer, loss: Any) -> None:
+        self._trainer = trainer
+        self._loss = loss
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trainer, name)
+
+    def train_epoch(self) -> Iterator[Any]:
+        """The loss, for ever."""
+        while True:
+            yield self._loss
+
+
+def transcription(case: Case, dataset: Dataset) -> Iterator[Any]:
+    """The losses of the plain transcription of the tutorial, epoch after epoch. Builds its network at once."""
     sys.path.append(str(TESTS))  # MindSpore compiles only what a module that can be imported holds
-    transcription = importlib.import_module("transcription")
+    tutorial = importlib.import_module("transcription")
     hyper = case.hyperparameters
-    model, step, train, _ = transcription.build(str(dataset.folder), case.mode.value, hyper.batch_size, hyper.seed)
+    model, step, train, _ = tutorial.build(str(dataset.folder), case.mode.value, hyper.batch_size, hyper.seed)
     model.set_train()
+
+    def losses() -> Iterator[Any]:
+        while True:
+            for images, labels in train.create_tuple_iterator(num_epochs=1):
+                yield step(images, labels)
+
+    return losses()
+
+
+def same_step(trainer: Trainer) -> Iterator[Any]:
+    """The losses of the trainer's own step over its own pipeline, epoch after epoch."""
     while True:
-        for images, labels in train.create_tuple_iterator(num_epochs=1):
-            yield step(images, labels)
+        yield from trainer.train_epoch()
 
 
-def main(folder: str, mode: str, profile: str, batch_size: str, steps: str, windows: str, out: str) -> None:
-    """Take turns and write what they took."""
+def both(case: Case, dataset: Dataset, bare: str, bare_first: bool) -> tuple[Trainer, Iterator[Any]]:
+    """Our trainer and the bare loop."""
+    from lenet import training
+
+    if bare == "step":
+        trainer = training.build(case, dataset)
+        return trainer, same_step(trainer)
+    if bare_first:
+        loop = transcription(case, dataset)
+        return training.build(case, dataset), loop
+    trainer = training.build(case, dataset)
+    return trainer, transcription(case, dataset)
+
+
+def main(
+    folder: str,
+    mode: str,
+    profile: str,
+    pipeline: str,
+    batch_size: str,
+    steps: str,
+    windows: str,
+    bare: str,
+    first: str,
+    out: str,
+) -> None:
+    """Take turns and write what they took. `bare`: transcription or step. `first`: bare or ours is built first."""
     plan = Plan(
         windows=int(windows), window_steps=int(steps), window_seconds=0, resident_windows=0, budget_seconds=3600,
         evaluation_images=1,
@@ -85,25 +148,46 @@ def main(folder: str, mode: str, profile: str, batch_size: str, steps: str, wind
     hyper = Hyperparameters(batch_size=int(batch_size))
     chosen = RuntimeProfile.parse(profile)
     set_environment(chosen)
-    from lenet import training
-
     dataset = resolve("auto", Path(folder))
-    case = Case(mode=Mode(mode), dataset=dataset.card.name, profile=chosen, plan=plan, hyperparameters=hyper)
+    case = Case(
+        mode=Mode(mode),
+        dataset=dataset.card.name,
+        pipeline=Pipeline(pipeline),
+        profile=chosen,
+        plan=plan,
+        hyperparameters=hyper,
+    )
     assignment = Assignment(case=case, dataset_folder=dataset.folder, dataset=dataset.card)
     # Reports go where a worker's go: into a pipe that another process reads.
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
         if reader.stdin is None:
             raise AssertionError("cat was started with a pipe")
-        channel = reader.stdin
-        turns = Turns(training.build(case, dataset), plain(case, dataset), plan)
-        session = Training(
-            assignment,
-            turns,  # type: ignore[arg-type]
-            PhaseClock(time.perf_counter()),
-            lambda event: os.write(channel.fileno(), event.model_dump_json().encode() + b"\n") and None,
-        )
-        session.run()
-    Path(out).write_text(json.dumps({"ours": turns.ours, "bare": turns.bare}), encoding="utf-8")
+        channel = reader.stdin.fileno()
+        trainer, loop = both(case, dataset, bare, first == "bare")
+        turns = Turns(trainer, loop, plan)
+        carry_out(assignment, turns, channel)
+        alone = harness_seconds(assignment, Hollow(trainer, next(trainer.train_epoch())), channel)
+    told = {"ours": turns.ours, "bare": turns.bare, "harness": alone}
+    Path(out).write_text(json.dumps(told), encoding="utf-8")
+
+
+def carry_out(assignment: Assignment, trainer: Any, channel: int) -> None:
+    """The worker's training on that trainer, reported into the file descriptor `channel`."""
+
+    def emit(event: Event) -> None:
+        os.write(channel, event.model_dump_json().encode() + b"\n")
+
+    Training(assignment, trainer, PhaseClock(time.perf_counter()), emit).run()
+
+
+def harness_seconds(assignment: Assignment, hollow: Hollow, channel: int) -> float:
+    """Seconds of a window of steps that train nothing: all that the harness adds to one."""
+    windows = 400
+    plan = assignment.case.plan.model_copy(update={"windows": windows})
+    case = assignment.case.model_copy(update={"plan": plan})
+    began = time.perf_counter()
+    carry_out(assignment.model_copy(update={"case": case}), hollow, channel)
+    return (time.perf_counter() - began) / windows
 
 
 if __name__ == "__main__":

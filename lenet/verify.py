@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from lenet import __version__, folder, machines
+from lenet.analysis.convergence import Reference
+from lenet.analysis.references import shipped
 from lenet.analysis.verification import Attempt, Evidence, Finding, Numbered, Place, attempts, judge, own_attempt
 from lenet.analysis.verification import run as rules
 from lenet.analysis.verification.document import Document, difference, document, load
@@ -28,11 +30,19 @@ from lenet.machine import MachineCard
 from lenet.record import SCHEMA_VERSION, DatasetCard, Record
 from lenet.report import render, rows
 from lenet.report.baseline import DEFAULT
-from lenet.report.table import Format
+from lenet.report.layout import Format
 from lenet.store import EVENTS, MANIFEST, Manifest
 
 BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
 """The baseline that a shown table names below it."""
+
+TABLES: Mapping[str, Format] = {
+    "table.json": "json",
+    "table.csv": "csv",
+    "table.md": "github",
+    "table.html": "html",
+}
+"""The tables that a run writes beside its records, each with its form."""
 
 M = TypeVar("M", bound=Frozen)
 
@@ -232,27 +242,43 @@ def _evidence(
 
 
 def _tables(reader: _Reader, records: Sequence[Record]) -> None:
-    """The tables beside the records, each made again from the records."""
+    """The tables beside the records, each made again from the records.
+
+    A table also says what the references of its day thought of the trainings. One that was made before there was a
+    reference for this data is no less true.
+    """
     if not records:
         return
+    names = [name for name in TABLES if name in reader.folder.files]
+    texts = {name: text for name in names if (text := reader.text(name)) is not None}
+    found = _table_findings(texts, records, shipped())
+    if found and not _table_findings(texts, records, ()):
+        found = []
+    reader.verdict.findings += found
 
-    def derive(form: Format, baseline: str | None = None) -> Callable[[str], str]:
-        return lambda run: render(rows(records, run), form, baseline)
 
-    forms: tuple[tuple[str, Format], ...] = (("table.md", "github"), ("table.html", "html"))
-    if "table.json" in reader.folder.files and (text := reader.text("table.json")) is not None:
-        reader.verdict.findings += rules.table_json(text, derive("json"))
-    if "table.csv" in reader.folder.files and (text := reader.text("table.csv")) is not None:
-        reader.verdict.findings += rules.table_csv(text, derive("csv"))
-    for name, form in forms:
-        if name in reader.folder.files and (text := reader.text(name)) is not None:
+def _table_findings(
+    texts: Mapping[str, str], records: Sequence[Record], references: Sequence[Reference]
+) -> list[Finding]:
+    """What the tables' texts, by file, say that these records do not, their trainings held against the references."""
+    found: list[Finding] = []
+    for name, text in texts.items():
+        form = TABLES[name]
+
+        def derive(run: str, form: Format = form, baseline: str | None = None) -> str:
+            return render(rows(records, run, references), form, baseline)
+
+        if form == "json":
+            found += rules.table_json(text, derive)
+        elif form == "csv":
+            found += rules.table_csv(text, derive)
+        else:
             named = BASELINE.search(text)
             selector = re.sub(r"\\(.)", r"\1", html.unescape(named[1])) if named else DEFAULT
             # The usual baseline is named though no row may be it; one that was asked for is a row.
             baseline = selector if selector != DEFAULT else None
             try:
-                own = derive(form, baseline)("")
+                found += rules.table_text(name, text, derive("", form, baseline))
             except UsageError as error:
-                reader.found("table", name, None, f"names a baseline that no row is: {error}")
-                continue
-            reader.verdict.findings += rules.table_text(name, text, own)
+                found.append(Finding("table", Place(name), f"names a baseline that no row is: {error}"))
+    return found

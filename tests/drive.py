@@ -1,35 +1,63 @@
-"""A whole parent process over a fake worker: `drive.py RUN CASES`, begun or gone on with, as the command does it."""
+"""A whole parent process, begun or gone on with, as the command does it: `drive.py RUN CASES`.
+
+`DRIVE_WORKER` chooses who works: `fake` (`fake_worker.py`, the default) for CASES repetitions of one case, or `real`
+(`saboteur.py`, which is the real worker) for the six cases of the quick matrix, their plans cut short.
+"""
 
 import os
 import sys
 from pathlib import Path
 
+from lenet.case import Plan
 from lenet.dataset import resolve
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
 from lenet.freshness import State
 from lenet.matrix import Matrix
+from lenet.presets import load_preset
 from lenet.run import begin, resume
 
-WORKER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("fake_worker.py")))
+HERE = Path(__file__).resolve().parent
+WORKERS = {
+    "fake": (sys.executable, "-I", "-S", str(HERE / "fake_worker.py")),
+    "real": (sys.executable, str(HERE / "saboteur.py")),
+}
+SHORT = Plan(
+    warmup_steps=10, window_steps=2, window_seconds=0, windows=3, resident_windows=1, evaluation_images=64
+)  # fmt: skip
 
 
-def drive(folder, count, limits=None):
-    """Do what is missing of a run of `count` cases (the fake worker's versions are not of here: all would be stale)."""
+def matrix(worker, count):
+    """What is run: six cases of digits."""
+    if worker == "fake":
+        return Matrix(modes=("graph",), datasets=("digits",), repeat=count)
+    return load_preset("quick").model_copy(update={"datasets": ("digits",), "plan": SHORT})
+
+
+def drive(folder, count, limits=None, retry=False):
+    """Do what is missing of a run, with `retry` also what failed.
+
+    The versions of the fake worker are not of here: all of its records would be stale.
+    """
+    worker = os.environ.get("DRIVE_WORKER", "fake")
     if (folder / "manifest.json").exists():
         run = resume(folder, resolve)
     else:
-        run = begin(Matrix(modes=("graph",), datasets=("digits",), repeat=count), resolve, folder)
-    cases = [each.case for each in run.standings() if each.state is State.MISSING]
-    LocalEngine(limits or Limits(60, float(os.environ.get("DRIVE_SILENCE", "30"))), command=WORKER).run(
-        cases, run.datasets, run.store
-    )
+        run = begin(matrix(worker, count), resolve, folder)
+    states = {State.MISSING, State.FAILED} if retry else {State.MISSING}
+    if worker == "real" and (stale := [each for each in run.standings() if each.state is State.STALE]):
+        raise AssertionError(f"fresh a moment ago, stale now: {stale}")
+    cases = [each.case for each in run.standings() if each.state in states]
+    LocalEngine(
+        limits or Limits(60, float(os.environ.get("DRIVE_SILENCE", "30"))),
+        command=WORKERS[worker],
+    ).run(cases, run.datasets, run.store)
 
 
 if __name__ == "__main__":
     try:
-        drive(Path(sys.argv[1]), int(sys.argv[2]))
+        drive(Path(sys.argv[1]), int(sys.argv[2]), retry="--retry-failed" in sys.argv)
     except UsageError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error

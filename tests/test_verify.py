@@ -9,11 +9,13 @@ import shutil
 import struct
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lenet.analysis import references
 from lenet.analysis.verification import CASE_RULES, Evidence, limits
 from lenet.analysis.verification import run as run_rules
 from lenet.analysis.verification.document import document
@@ -27,6 +29,8 @@ from lenet.record import Record, summarise
 from lenet.report import render, rows
 from lenet.store import Store
 from lenet.verify import verify
+
+REFERENCE = Path(__file__).parent / "reference" / "digits-b32-lr0.05-m0.9.json"
 
 
 @pytest.fixture
@@ -265,6 +269,22 @@ class TestPlantedFaults:
     def test_a_loss_that_is_no_float32(self, run, names):
         edit_events(run, names[0], lambda e: e["event"] == "steps" and e["losses"].__setitem__(0, 0.1))
         assert any("no float32" in finding.message for finding in verify(run).findings)
+
+    def test_tables_from_before_and_after_there_was_a_reference_are_honest(self, run, monkeypatch):
+        update = {"batch_size": 64, "learning_rate": 0.01}
+        newer = references.read(REFERENCE.read_text(encoding="utf-8"), REFERENCE.name).model_copy(update=update)
+        monkeypatch.setattr("lenet.verify.shipped", lambda: [newer])
+        store = Store.open(run)
+        before = render(rows(store.records(), store.name), "github", "mode=graph")
+        after = render(rows(store.records(), store.name, [newer]), "github", "mode=graph")
+        assert before != after, "the reference says something of these trainings"
+        assert verify(run).findings == []
+        store.write_text("table.json", render(rows(store.records(), store.name, [newer]), "json"))
+        assert rules(run) == {"table"}, "half of them before and half of them after"
+        for path in run.glob("table.*"):
+            path.unlink()
+        store.write_text("table.md", after)
+        assert verify(run).findings == []
 
     @pytest.mark.parametrize("name", ["table.json", "table.csv", "table.md", "table.html"])
     def test_a_doctored_table(self, run, name):

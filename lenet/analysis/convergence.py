@@ -52,6 +52,11 @@ class Verdict(str, Enum):
         """Whether the figures of such a case must not be quoted."""
         return self in (Verdict.TOO_SLOW, Verdict.TOO_GOOD, Verdict.DIVERGED, Verdict.OTHER_TEST_SET)
 
+    @property
+    def held(self) -> bool:
+        """Whether the training was held against a reference."""
+        return self in (Verdict.CONVERGED, Verdict.TOO_SLOW, Verdict.TOO_GOOD, Verdict.OTHER_TEST_SET)
+
 
 class Band(Frozen):
     """Where one figure of a further good training lies; `centre` is the middle on the transformed scale."""

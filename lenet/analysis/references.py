@@ -175,23 +175,23 @@ def read(text: str, where: str) -> Reference:
         raise UsageError(f"{where} is no reference that this lenet-bench reads: {place}: {first['msg']}") from error
 
 
-def read_folder(folder: Path) -> tuple[Reference, ...]:
-    """The references in a folder of the user's.
+def read_given(path: Path) -> tuple[Reference, ...]:
+    """The references of the user's: in a folder, or the one of a file.
 
     Raises:
         UsageError: it cannot be read, holds none, or a file is no reference.
     """
     try:
-        paths = sorted(folder.glob("*.json"))
+        paths = [path] if path.is_file() else sorted(path.glob("*.json"))
         texts = []
-        for path in paths:
-            with path.open("rb") as file:
+        for each in paths:
+            with each.open("rb") as file:
                 texts.append(file.read(MAX_FILE_BYTES).decode())
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the references in {folder}: {error}") from error
+        raise UsageError(f"cannot read the references in {path}: {error}") from error
     if not texts:
-        raise UsageError(f"{folder} holds no reference: name the folder that --make-reference wrote")
-    return tuple(read(text, str(path)) for text, path in zip(texts, paths, strict=True))
+        raise UsageError(f"{path} holds no reference: name the folder that --make-reference wrote")
+    return tuple(read(text, str(each)) for text, each in zip(texts, paths, strict=True))
 
 
 @functools.cache

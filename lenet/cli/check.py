@@ -35,7 +35,7 @@ def check(
     data_dir: Annotated[Path | None, typer.Option(help="A folder with data of MNIST's shape.")] = None,
     profile: Annotated[str | None, typer.Option(help="The profile that is compared with default.")] = None,
     references: Annotated[
-        Path | None, typer.Option("--reference", help="A folder of references in the place of the shipped.")
+        Path | None, typer.Option("--reference", help="References in the place of the shipped: a folder, or a file.")
     ] = None,
     make_reference: Annotated[
         bool, typer.Option("--make-reference", help="Make references of the RUNs and write them to --output.")
@@ -49,13 +49,13 @@ def check(
     """Does it learn, is it deterministic: a ladder of short trainings here, or the convergence of runs."""
     from rich.console import Console
 
-    from lenet.analysis.references import read_folder, shipped
+    from lenet.analysis.references import read_given, shipped
 
     if form not in ("terminal", "json"):
         raise UsageError(f"--format {form!r}: choose from terminal, json")
     if make_reference:
         raise typer.Exit(_make(runs or [], output))
-    known = read_folder(references) if references is not None else shipped()
+    known = read_given(references) if references is not None else shipped()
     if runs:
         if output is not None or rung is not None:
             raise UsageError("with RUNs nothing is trained: leave --output and --rung away")

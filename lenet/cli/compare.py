@@ -26,16 +26,12 @@ def compare(
 ) -> None:
     """Say case by case whether B is faster than A, slower, the same, or cannot be told from it."""
     from lenet.analysis import comparison
+    from lenet.cli.output import choose, put
     from lenet.cli.quantity import share
-    from lenet.durable import write_atomically
-    from lenet.report.comparison import SHOWN, failures, render
+    from lenet.report.comparison import failures, render
     from lenet.store import Store
 
-    wanted = next((known for known in SHOWN if known == form), None)
-    if form is not None and wanted is None:
-        raise UsageError(f"--format {form!r}: choose from {', '.join(SHOWN)}")
-    if wanted is None:
-        wanted = "terminal" if output is None and sys.stdout.isatty() else "github"
+    wanted = choose(form, output)
     limit = share("--fail-on", fail_on) if fail_on is not None else None
     effect = share("--min-effect", min_effect)
     axis, values = comparison.parse_over(over)
@@ -54,10 +50,7 @@ def compare(
         ignored = comparison.ignored_for(ours, theirs, ignored)
     found = comparison.compare(ours, theirs, effect, ignored)
     text = render(found, wanted, effect, (names[0], names[1]))
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        write_atomically(output, text)
+    put(text, output)
     if limit is not None:
         failed = failures(found, limit)
         unsure = sum(each.mark is comparison.Mark.CANNOT_TELL for each in found)

@@ -19,17 +19,18 @@ def report(
     form: Annotated[str | None, typer.Option("--format", help="html, markdown or terminal.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="Reference accuracies: {batch size: {epoch: [low, median, high]}} as JSON.")
+        Path | None, typer.Option(help="References in the place of the shipped: a file, or a folder.")
     ] = None,
 ) -> None:
     """Show runs as a page, as text for a forge, or here."""
+    from lenet.analysis.references import read_given
     from lenet.report.forms import choose, write
-    from lenet.report.gather import gather, read_band
+    from lenet.report.gather import gather
 
     wanted = choose(output, form)
     if wanted == "terminal" and output is not None:
         raise UsageError("--format terminal is shown here: leave --output away, or choose html or markdown")
-    found = gather(runs, read_band(reference) if reference is not None else None)
+    found = gather(runs, read_given(reference) if reference is not None else None)
     for note in found.notes:
         print(f"lenet-bench: WARNING: {note}", file=sys.stderr)
     if wanted == "terminal":

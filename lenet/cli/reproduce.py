@@ -80,15 +80,14 @@ def _carry_out(run: Run, limits: Limits, command: Sequence[str], console: Consol
 
 
 def _show(judged: Reproduction) -> None:
-    import textwrap
     from itertools import groupby
 
-    from lenet.report.layout import TERMINAL_WIDTH, clean
+    from lenet.report.layout import clean, wrapped
 
     for case_id, claims in groupby(judged.claims, key=lambda claim: claim.case_id):
         print(case_id)
         for claim in claims:
             line = f"  {claim.name:<11} {claim.verdict.value:<12} {clean(claim.figures)}"
-            print(textwrap.fill(line, TERMINAL_WIDTH, subsequent_indent=" " * 27, break_on_hyphens=False))
+            print(wrapped(line, rest=" " * 27))
     for each in judged.differences[:MOST_DIFFERENCES]:
         print(clean(f"differs: {each.name}: {each.then} then, {each.now} here"))

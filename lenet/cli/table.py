@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,25 +20,18 @@ def table(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of printing.")] = None,
 ) -> None:
     """Show the records of runs side by side."""
-    import gc
-
-    from lenet.durable import write_atomically
-    from lenet.report import FORMATS, mllog, render, rows, versions
+    from lenet.cli.output import choose, put
+    from lenet.report import mllog, render, rows, versions
     from lenet.store import Store, run_folders
 
-    wanted = next((known for known in FORMATS if known == form), None)
-    if form not in (None, wanted, mllog.FORMAT):
-        raise UsageError(f"--format {form!r}: choose from {', '.join((*FORMATS, mllog.FORMAT))}")
+    wanted = None if form == mllog.FORMAT else choose(form, output, mllog.FORMAT)
     if by not in (None, "version"):
         raise UsageError(f"--by {by!r}: tables can be shown by version")
-    if by is not None and (baseline is not None or form == mllog.FORMAT):
+    if by is not None and (baseline is not None or wanted is None):
         raise UsageError("--by version goes with neither --baseline nor --format mllog: leave one away")
-    if wanted is None:
-        wanted = "terminal" if output is None and sys.stdout.isatty() else "github"
-    gc.disable()  # nothing is thrown away until the end, and looking for it costs more than the table
     stores = [Store.open(folder) for each in runs for folder in run_folders(each)]
     records = [store.records() for store in stores]
-    if form == mllog.FORMAT:
+    if wanted is None:
         text = mllog.render([record for each in records for record in each])
     elif by is not None:
         text = versions.render([record for each in records for record in each], wanted)
@@ -49,7 +41,4 @@ def table(
             wanted,
             baseline,
         )
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        write_atomically(output, text)
+    put(text, output)

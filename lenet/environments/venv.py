@@ -21,6 +21,7 @@ WORKER_NEEDS: Mapping[str, str] = {
     "psutil": ">=5.9",
     "filelock": ">=3.13",
     "platformdirs": ">=4",
+    "pyelftools": ">=0.31",
 }
 """What a worker imports besides its framework, with the versions that serve."""
 

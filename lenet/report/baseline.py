@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 from lenet.errors import UsageError
-from lenet.report.rows import AXES, Group
+from lenet.report.groups import Group
+from lenet.report.rows import AXES, Row
 
 DEFAULT = "mode=pynative"
 
@@ -40,11 +41,8 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
     def key(group: Group) -> tuple[str, ...]:
         return tuple(str(getattr(group.row, axis)) for axis in others)
 
-    def valid(group: Group) -> float | None:
-        return group.row.images_per_second if group.processes else None
-
     found = {
-        key(group): valid(group)
+        key(group): group.speed
         for group in groups
         if all(str(getattr(group.row, name)) == value for name, value in wanted.items())
     }
@@ -54,6 +52,30 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
     ratios = []
     for group in groups:
-        base, own = found.get(key(group)), valid(group)
+        base, own = found.get(key(group)), group.speed
         ratios.append(own / base if base and own else None)
     return ratios
+
+
+def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str | None) -> list[float | None]:
+    """Each record's images/s over its baseline's, which is that of the group it belongs to.
+
+    None where the group has no baseline or the record is not sound.
+
+    Raises:
+        UsageError: no group at all has the selector's values.
+    """
+    base = {}
+    for group, ratio in zip(groups, speed_ups(groups, selector), strict=True):
+        own = group.row.images_per_second
+        base[_case(group.row)] = own / ratio if own and ratio else None
+    ratios = []
+    for row in rows:
+        of, own = base.get(_case(row)), row.images_per_second
+        ratios.append(own / of if of and own and row.sound else None)
+    return ratios
+
+
+def _case(row: Row) -> tuple[object, ...]:
+    """What the repetitions of a case agree on; a version is unknown where the worker never started."""
+    return tuple(getattr(row, axis) for axis in AXES if axis != "framework_version")

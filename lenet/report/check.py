@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,12 +11,11 @@ from lenet.analysis.convergence import Convergence
 from lenet.analysis.ladder import Comparison, Outcome
 from lenet.case import Case
 from lenet.record import Record
-from lenet.report.layout import TERMINAL_WIDTH, clean
+from lenet.report.layout import DASH, as_json, clean, paragraphs
 
 if TYPE_CHECKING:
     from lenet.check import Finding
 
-DASH = "–"
 LAYERS_SHOWN = 3
 THREADS_KEPT = 4
 """Above so many operator threads MindSpore's tuner may divide an operator otherwise from run to run."""
@@ -42,9 +39,8 @@ def findings_text(findings: Sequence[Finding], settings: str, tolerance: float) 
         colalign=["left", "left", "left", "right", "left"],
         disable_numparse=True,
     )
-    paragraphs = [f"[{index}] {clean(note)}" for index, note in enumerate(notes, 1)]
-    paragraphs.append(clean(settings))
-    return body + "\n\n" + "\n".join(wrapped(paragraph) for paragraph in paragraphs) + "\n"
+    numbered = [f"[{index}] {clean(note)}" for index, note in enumerate(notes, 1)]
+    return f"{body}\n\n{paragraphs([*numbered, clean(settings)])}"
 
 
 def findings_json(findings: Sequence[Finding], settings: dict[str, str], tolerance: float) -> str:
@@ -54,7 +50,7 @@ def findings_json(findings: Sequence[Finding], settings: dict[str, str], toleran
         "settings": settings,
         "findings": [finding.model_dump(mode="json") for finding in findings],
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return as_json(content)
 
 
 def settings(records: Sequence[Record], cores: int) -> dict[str, str]:
@@ -84,11 +80,6 @@ def settings_text(found: dict[str, str]) -> str:
         "operator otherwise from run to run"
     )
     return f"Seen with {seen}. {many}."
-
-
-def wrapped(text: str) -> str:
-    """A paragraph for a terminal."""
-    return textwrap.fill(text, TERMINAL_WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _outcome(finding: Finding) -> str:
@@ -173,7 +164,7 @@ def judged_text(judged: Sequence[tuple[Record, Convergence]]) -> str:
         disable_numparse=True,
     )
     reasons = dict.fromkeys(f"{found.verdict.value}: {found.reason}" for _, found in judged if found.reason)
-    return body + "\n\n" + "\n".join(wrapped(clean(reason)) for reason in reasons) + "\n"
+    return f"{body}\n\n{paragraphs(map(clean, reasons))}"
 
 
 def _short(case: Case) -> str:
@@ -192,4 +183,4 @@ def judged_json(judged: Sequence[tuple[Record, Convergence]]) -> str:
         }
         for record, found in judged
     ]
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return as_json(content)

@@ -1,60 +1,41 @@
-"""The columns of a table: each says where it is shown, and what a line says there. One list serves every form."""
+"""The columns of every view. `TABLE` is what tables show of a case, `PAGE` what the report's page shows of a record.
+
+CSV and JSON have all fields of a row, under the names that the columns have.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 from lenet.case import Mode
 from lenet.record import ACCURACY_TARGETS
+from lenet.report.column import Column, Figure, Line, as_it_is
+from lenet.report.groups import Group
 from lenet.report.layout import DASH, number
-from lenet.report.rows import Group, Row
+from lenet.report.rows import several, target_field
 from lenet.report.sureness import described, marked
 
-
-@dataclass(frozen=True)
-class Line:
-    """What a line of a table is made of."""
-
-    group: Group
-    speed_up: float | None
-    """Over the baseline; None where there is none."""
-    note: int | None
-    """Number of the note that says why the status is what it is."""
-
-    @property
-    def row(self) -> Row:
-        """The merged row."""
-        return self.group.row
-
-    @property
-    def invalid(self) -> bool:
-        """Whether there is a speed that must not be quoted: no process behind it ended well."""
-        return not self.group.processes and self.row.images_per_second is not None
+WHOLE, SECONDS, RATIO, SHARE, MIB = Figure(), Figure(2), Figure(2, suffix="×"), Figure(4), Figure(divisor=2**20)
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column. `text` gives the cell of a document, `brief` that of a terminal (None: the same)."""
-
-    title: str
-    text: Callable[[Line], str]
-    right: bool = False
-    axis: str | None = None
-    """A field of `Row`: the column is left out where the whole table has one value of it."""
-    always: bool = False
-    """A document shows it even so."""
-    short: str | None = None
-    """Its title in a terminal; None leaves it out there."""
-    brief: Callable[[Line], str] | None = None
+def _axis(name: str, title: str, **fields: Any) -> Column:
+    """A column that tells cases apart."""
+    return Column(name, title, axis=name, **{"short": title, "filter": True, **fields})
 
 
-def _axis(field: str, title: str, *, short: str | None = None, always: bool = False, right: bool = False) -> Column:
-    def text(line: Line) -> str:
-        value = getattr(line.row, field)
-        return DASH if value is None else str(value)
+def _counted(name: str, title: str, **fields: Any) -> Column:
+    """The same of whole numbers, which only the page marks the thousands of."""
+    return _axis(name, title, kind="figure", figure=WHOLE, write=_plain(name), **fields)
 
-    return Column(title, text, right=right, axis=field, always=always, short=short or title)
+
+def _plain(name: str) -> Callable[[Line], str]:
+    return lambda line: as_it_is(getattr(line.row, name))
+
+
+def _figure(name: str, title: str, figure: Figure, **fields: Any) -> Column:
+    return Column(name, title, figure=figure, right=True, **{"kind": "figure", **fields})
 
 
 def _spread(line: Line) -> str:
@@ -79,76 +60,100 @@ def _brief_accuracy(line: Line) -> str:
     return DASH if accuracy is None else f"{accuracy:.4f}" if line.row.epochs else f"({accuracy:.2f})"
 
 
-def _time_to_accuracy(line: Line) -> str:
+def _times_to_accuracy(line: Line) -> str:
     reached = [(target, line.row.seconds_to_accuracy.get(f"{target:.2f}")) for target in ACCURACY_TARGETS]
     return (
         ", ".join(f"{target:.2f}: {number(seconds, 1)}" for target, seconds in reached if seconds is not None) or DASH
     )
 
 
-def _peak(line: Line) -> str:
-    peak = line.row.peak_memory_bytes
-    return DASH if peak is None else number(peak / 2**20)
-
-
-def _speed_up(line: Line) -> str:
-    return DASH if line.speed_up is None else f"{line.speed_up:,.2f}×"
+def _efficiency(line: Line) -> str:
+    return DASH if line.group.efficiency is None else f"{line.group.efficiency:.0%}"
 
 
 def _status(line: Line) -> str:
     return line.row.status + (f" ({line.note})" if line.note is not None else "")
 
 
-SPEED = Column("images/s", lambda line: number(line.row.images_per_second), right=True, short="images/s")
+RUN = _axis("run", "run")
+MACHINE = _axis("machine", "machine")
+FRAMEWORK = _axis("framework", "framework")
+VERSION = _axis("framework_version", "version")
+DATASET = _axis("dataset", "dataset")
+SEED = _counted("seed", "seed")
+EPOCHS = _counted("epochs", "epochs")
+REPETITION = _counted("repetition", "repetition", filter=False)
+DEVICE = _axis("device_target", "device", always=("document", "page"))
+MODE = Column(
+    "mode", "mode", write=lambda line: Mode(line.row.mode).label, brief=lambda line: line.row.mode, short="mode"
+)
+SERIES = Column("series", "mode", filter=True)
+BATCH_SIZE = _figure(
+    "batch_size", "batch size", WHOLE, write=_plain("batch_size"), short="batch", heading="batch", filter=True
+)
+PROCESSES = _counted("world_size", "processes", short="procs", right=True)
+SCALING = _axis("scaling", "scaling")
+PIPELINE = _axis("pipeline", "pipeline", filter=False)
+PROFILE = _axis("profile", "profile", always=("document",))
+SPEED = _figure("images_per_second", "images/s", WHOLE, kind="speed", short="images/s")
 """The one column whose cell is struck through where the speed must not be quoted."""
+SPREAD = Column("spread", "spread", "spread", write=_spread, right=True, short="spread")
+SPEED_UP = _figure("speed_up", "speed-up", RATIO, write=lambda line: RATIO.text(line.speed_up), short="speed-up")
+EFFICIENCY = Column("efficiency", "efficiency", write=_efficiency, right=True, short="eff.", axis="world_size")
+RESIDENT = _figure("resident_images_per_second", "resident images/s", WHOLE, kind="speed", heading="resident")
+ACCURACY = Column(
+    "accuracy", "accuracy", "accuracy", write=_accuracy, brief=_brief_accuracy, right=True, short="accuracy"
+)
+TIMES_TO_ACCURACY = Column("seconds_to_accuracy", "seconds to accuracy", write=_times_to_accuracy, right=True)
+TIME_TO_ACCURACY = tuple(_figure(target_field(target), f"s to {target:.0%}", SECONDS) for target in ACCURACY_TARGETS)
+FINAL_LOSS = _figure("final_loss", "final loss", SHARE)
+COMPILING = _figure("compile_seconds", "compile s", SECONDS)
+PEAK = _figure("peak_memory_bytes", "peak MiB", MIB)
+VERDICT = Column("verdict", "verdict", write=lambda line: described(line.group), filter=True)
+CONVERGENCE = Column("convergence", "convergence")
+SAMPLES = Column("samples", "samples")
+STATUS = Column(
+    "status", "status", "status", write=_status, brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip(),
+    short="status",
+)  # fmt: skip
+STANDING = Column("standing", "status", "status", filter=True)
+"""A record's, as `Row.standing` says it: a training that failed the convergence check ended well, and is not ok."""
+CASE = Column("case_id", "record", "link")
 
-COLUMNS: tuple[Column, ...] = (
-    _axis("run", "run"),
-    _axis("machine", "machine"),
-    _axis("framework", "framework"),
-    _axis("framework_version", "version"),
-    _axis("dataset", "dataset"),
-    _axis("seed", "seed"),
-    _axis("epochs", "epochs"),
-    _axis("device_target", "device", always=True),
-    Column("mode", lambda line: Mode(line.row.mode).label, short="mode", brief=lambda line: line.row.mode),
-    Column("batch size", lambda line: str(line.row.batch_size), right=True, short="batch"),
-    _axis("world_size", "processes", short="procs", right=True),
-    _axis("scaling", "scaling"),
-    _axis("pipeline", "pipeline"),
-    _axis("profile", "profile", always=True),
-    SPEED,
-    Column("spread", _spread, right=True, short="spread"),
-    Column("speed-up", _speed_up, right=True, short="speed-up"),
-    Column(
-        "efficiency",
-        lambda line: DASH if line.group.efficiency is None else f"{line.group.efficiency:.0%}",
-        right=True,
-        axis="world_size",
-        short="eff.",
-    ),
-    Column("resident images/s", lambda line: number(line.row.resident_images_per_second), right=True),
-    Column("accuracy", _accuracy, right=True, short="accuracy", brief=_brief_accuracy),
-    Column("seconds to accuracy", _time_to_accuracy, right=True),
-    Column("final loss", lambda line: number(line.row.final_loss, 4), right=True),
-    Column("compile s", lambda line: number(line.row.compile_seconds, 2), right=True),
-    Column("peak MiB", _peak, right=True),
-    Column("verdict", lambda line: described(line.group)),
-    Column("status", _status, short="status", brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip()),
+TABLE: tuple[Column, ...] = (
+    *(RUN, MACHINE, FRAMEWORK, VERSION, DATASET, SEED, EPOCHS, DEVICE, MODE, BATCH_SIZE, PROCESSES, SCALING, PIPELINE),
+    *(PROFILE, SPEED, SPREAD, SPEED_UP, EFFICIENCY, RESIDENT, ACCURACY, TIMES_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK),
+    *(VERDICT, STATUS),
+)
+PAGE: tuple[Column, ...] = (
+    *(MACHINE, FRAMEWORK, VERSION, DATASET, PROCESSES, DEVICE, SERIES, BATCH_SIZE, PROFILE, EPOCHS, SEED, REPETITION),
+    *(RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT),
+    *(CONVERGENCE, SAMPLES, PIPELINE, STANDING, CASE),
 )
 
 
-def several(groups: Sequence[Group], axis: str) -> bool:
-    """Whether the table has more than one value of that field. A version that no worker told is none."""
-    values = {getattr(group.row, axis) for group in groups}
-    return len(values - {None} if axis == "framework_version" else values) > 1
-
-
-def chosen(groups: Sequence[Group], *, terminal: bool) -> list[Column]:
+def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) -> list[Column]:
     """The columns that a table of these groups has, in order."""
     return [
         column
-        for column in COLUMNS
-        if (column.short is not None or not terminal)
-        and (column.axis is None or (column.always and not terminal) or several(groups, column.axis))
+        for column in TABLE
+        if (column.short is not None or view != "terminal")
+        and (
+            column.axis is None
+            or view in column.always
+            or several((getattr(group.row, column.axis) for group in groups), column.axis)
+        )
+    ]
+
+
+def for_page(points: Sequence[Mapping[str, Any]], against: str) -> list[Column]:
+    """The columns that the page has of these flat rows: none without a value. `against` names the baseline."""
+
+    def there(column: Column) -> bool:
+        if column.axis is not None:
+            return "page" in column.always or several((row[column.axis] for row in points), column.axis)
+        return column is SPREAD or any(row.get(column.name) not in (None, "") for row in points)
+
+    return [
+        replace(column, heading=f"over {against}") if column is SPEED_UP else column for column in PAGE if there(column)
     ]

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections import Counter
 from collections.abc import Sequence
 
 from lenet.analysis.comparison import Comparison, Mark
 from lenet.errors import UsageError
-from lenet.report.layout import DASH, Layout, as_html, as_markdown, for_terminal, inert, number
-from lenet.report.table import FORMATS, Format
-
-SHOWN: tuple[Format, ...] = FORMATS
-LABELS = {"device_target": "device", "batch_size": "batch", "framework_version": "version"}
+from lenet.report.layout import DASH, Format, Layout, as_csv, as_json, number, shown
+from lenet.report.words import axis_title
 
 
 def failures(found: Sequence[Comparison], fail_on: float) -> list[Comparison]:
@@ -34,12 +29,12 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
     if not found:
         raise UsageError("there is no record to compare: both runs are empty")
     if form == "json":
-        return json.dumps([each.model_dump(mode="json") for each in found], indent=1, allow_nan=False) + "\n"
+        return as_json([each.model_dump(mode="json") for each in found])
     if form == "csv":
-        return _csv(found)
-    first = [axis for axis in found[0].case if len({each.case.get(axis) for each in found}) > 1]
-    shown = first or ["mode", "batch_size"]
-    headers = [*(LABELS.get(axis, axis) for axis in shown), "A", "B", "B / A", "95% interval", "p", "verdict"]
+        return as_csv({**each.case, **each.model_dump(mode="json", exclude={"case"})} for each in found)
+    differing = [axis for axis in found[0].case if len({each.case.get(axis) for each in found}) > 1]
+    axes = differing or ["mode", "batch_size"]
+    headers = [*(axis_title(axis) for axis in axes), "A", "B", "B / A", "95% interval", "p", "verdict"]
     notes: dict[str, int] = {}
     cells = []
     for each in found:
@@ -48,36 +43,21 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
             mark += f" ({notes.setdefault(each.note, len(notes) + 1)})"
         cells.append(
             [
-                *(each.case.get(axis) or DASH for axis in shown),
+                *(each.case.get(axis) or DASH for axis in axes),
                 *(number(each.a), number(each.b), number(each.ratio, 3)),
                 DASH if each.low is None or each.high is None else f"{each.low:.3f}–{each.high:.3f}",
                 DASH if each.p is None else f"{each.p:.2g}",
                 mark,
             ]
         )
-    right = [False] * len(shown) + [True] * 5 + [False]
+    right = [False] * len(axes) + [True] * 5 + [False]
     layout = Layout(headers, cells, right, list(notes), _captions(found, minimum_effect, names))
-    if form == "html":
-        return as_html(layout, "lenet-bench compare")
-    return as_markdown(layout) if form == "github" else for_terminal(layout)
-
-
-def _csv(found: Sequence[Comparison]) -> str:
-    import pandas as pd
-
-    flat = []
-    for each in found:
-        data = each.model_dump(mode="json")
-        data = {**data.pop("case"), **data}
-        flat.append({name: inert(value) if isinstance(value, str) else value for name, value in data.items()})
-    target = io.StringIO()
-    pd.DataFrame(flat).to_csv(target, index=False, lineterminator="\n")
-    return target.getvalue()
+    return shown(layout, form, "lenet-bench compare")
 
 
 def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[str, str]) -> list[str]:
     common = [
-        f"{LABELS.get(axis, axis)} {value}"
+        f"{axis_title(axis)} {value}"
         for axis, value in found[0].case.items()
         if value and axis != "machine" and len({each.case.get(axis) for each in found}) == 1
     ]

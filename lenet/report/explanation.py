@@ -7,7 +7,7 @@ import textwrap
 from tabulate import tabulate
 
 from lenet.analysis.diagnosis import Explanation, Finding, Observed
-from lenet.report.layout import TERMINAL_WIDTH, clean
+from lenet.report.layout import clean, wrapped
 
 SHOWN = 8
 """Lines of a table; the rest is one line."""
@@ -19,18 +19,13 @@ def explanation_text(explanation: Explanation, version: str) -> str:
     paragraphs = [_head(seen, version), _step(seen)]
     paragraphs += [each for each in (_operators(seen), _kernels(seen)) if each]
     paragraphs.append(_bounds(seen))
-    paragraphs += [_wrapped(f"Caveat: {clean(each)}") for each in seen.caveats]
+    paragraphs += [wrapped(f"Caveat: {clean(each)}") for each in seen.caveats]
     paragraphs.append("\n\n".join(_finding(number, each) for number, each in enumerate(explanation.findings, 1)))
     if not explanation.findings:
-        paragraphs[-1] = _wrapped(
+        paragraphs[-1] = wrapped(
             "No finding: nothing that is known to slow this training was seen, and no setting that was tried gained."
         )
     return "\n\n".join(paragraphs) + "\n"
-
-
-def _wrapped(text: str, indent: str = "", following: str | None = None) -> str:
-    after = indent if following is None else following
-    return textwrap.fill(text, TERMINAL_WIDTH, initial_indent=indent, subsequent_indent=after, break_on_hyphens=False)
 
 
 def _head(seen: Observed, version: str) -> str:
@@ -38,7 +33,7 @@ def _head(seen: Observed, version: str) -> str:
     words = [f"{seen.case.label}, {clean(seen.case.dataset)}", f"{seen.case.framework.value} {clean(version)}"]
     if library.version:
         words.append(f"oneDNN {clean(library.version)} for {clean(library.instruction_set or 'an unnamed CPU')}")
-    return _wrapped(", ".join(words))
+    return wrapped(", ".join(words))
 
 
 def _step(seen: Observed) -> str:
@@ -64,7 +59,7 @@ def _step(seen: Observed) -> str:
         )
     indented = textwrap.indent(table, "  ")
     body = "\n".join([f"A step takes {step.whole:,.2f} ms: {rate:,.0f} images/s.", indented])
-    return "\n\n".join([body, *([_wrapped(" ".join(notes))] if notes else [])])
+    return "\n\n".join([body, *([wrapped(" ".join(notes))] if notes else [])])
 
 
 def _operators(seen: Observed) -> str:
@@ -107,7 +102,7 @@ def _kernels(seen: Observed) -> str:
 def _bounds(seen: Observed) -> str:
     bounds = seen.bounds
     share = bounds.achieved_gflops / bounds.gflops
-    return _wrapped(
+    return wrapped(
         f"Limits measured here: {bounds.gflops:,.0f} GFLOP/s in matrix products, "
         f"{bounds.gigabytes_per_second:,.1f} GB/s of memory. They would allow {bounds.arithmetic:,.0f} images/s by "
         f"arithmetic and {bounds.memory:,.0f} by memory, were nothing cached. The training does "
@@ -116,10 +111,10 @@ def _bounds(seen: Observed) -> str:
 
 
 def _finding(number: int, finding: Finding) -> str:
-    lines = [_wrapped(f"{number}. {clean(finding.title)}", following="   ")]
-    lines += [_wrapped(f"- {clean(each)}", "   ", "     ") for each in finding.evidence]
+    lines = [wrapped(f"{number}. {clean(finding.title)}", rest="   ")]
+    lines += [wrapped(f"- {clean(each)}", "   ", "     ") for each in finding.evidence]
     if finding.trial is not None:
-        lines.append(_wrapped(f"- {clean(finding.trial.words)}", "   ", "     "))
+        lines.append(wrapped(f"- {clean(finding.trial.words)}", "   ", "     "))
     if finding.remedy is not None and finding.trial is not None:
-        lines.append(_wrapped(f"=> {clean(finding.remedy)} mends it: {finding.trial.gain:,.2f} times", "   ", "      "))
+        lines.append(wrapped(f"=> {clean(finding.remedy)} mends it: {finding.trial.gain:,.2f} times", "   ", "      "))
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lenet.report.gather import Report
-from lenet.report.words import count
+from lenet.report.words import count, few
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
@@ -15,7 +15,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
     days = sorted(entry.record.started_at.date().isoformat() for entry in report.entries)
     samples = f"{windows[0]:,} to {windows[-1]:,}" if len(windows) > 1 else f"{windows[0]:,}" if windows else "none"
     return [
-        ("Records", f"{len(rows):,}, {sum(row.status == 'ok' for row in rows):,} ok"),
+        ("Records", f"{len(rows):,}, {sum(row.sound for row in rows):,} ok"),
         ("Data", few(list(data))),
         ("Framework", few(list(versions)) or "none ran"),
         ("Steady windows a record", samples),
@@ -33,12 +33,3 @@ def notes(report: Report) -> list[str]:
         left = count(report.traces_left_out, "record")
         found.append(f"Loss curves show one training of each kind; {left} without a curve here.")
     return found
-
-
-def few(words: list[str], most: int = 4) -> str:
-    """The first of the words, and how many more there are.
-
-    >>> few(["a", "b", "c"], most=2)
-    'a, b and 1 more'
-    """
-    return ", ".join(words[:most]) + (f" and {len(words) - most:,} more" if len(words) > most else "")

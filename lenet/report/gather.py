@@ -7,24 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
-
+from lenet.analysis.convergence import Reference
+from lenet.analysis.references import shipped
 from lenet.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
 from lenet.machine import MachineCard
 from lenet.machines import cards as cards_of
 from lenet.record import Record
-from lenet.report.rows import Group, Row, grouped, rows
+from lenet.report.groups import Group, grouped
+from lenet.report.rows import Row, rows
 from lenet.report.traces import Trace, read_traces
 from lenet.store import EVENTS, MANIFEST, Store
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Band = dict[int, dict[int, tuple[Share, Share, Share]]]
-"""Reference accuracies: batch size -> epoch -> low, median and high of the test accuracy, each 0 to 1."""
-
-_band: TypeAdapter[Band] = TypeAdapter(Band)
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,8 @@ class Report:
     traces: Sequence[Trace]
     traces_left_out: int
     """Cases with a loss trace that is not shown."""
-    band: Band | None = None
+    references: Sequence[Reference]
+    """What the trainings were held against."""
     notes: Sequence[str] = ()
     """What could not be read, one sentence each."""
 
@@ -73,25 +68,6 @@ class Report:
         """A machine in one line, or its name where its card is not known."""
         card = self.machines.get(name)
         return card.summary if card else name or "unknown machine"
-
-
-def read_band(path: Path) -> Band:
-    """The reference accuracies that a JSON file holds: `{batch size: {epoch: [low, median, high]}}`.
-
-    Raises:
-        UsageError: it cannot be read or is not of that form.
-    """
-    try:
-        return _band.validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{path} holds no reference accuracies ({where}: {first['msg']}): "
-            "write {batch size: {epoch: [low, median, high]}}"
-        ) from error
 
 
 def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
@@ -123,13 +99,16 @@ def _below(folder: Path) -> Iterator[Path]:
         names[:] = [name for name in names if not name.startswith(".")]
 
 
-def gather(folders: Sequence[Path], band: Band | None = None) -> Report:
+def gather(folders: Sequence[Path], references: Sequence[Reference] | None = None) -> Report:
     """The runs in or below the folders. One that cannot be read is named in the notes, unless it was asked for itself.
+
+    Trainings are held against `references`, by default those that the program is shipped with.
 
     Raises:
         UsageError: a folder holds no run, or no run holds a record.
         StoreError: a run that was named itself is damaged or newer than this program.
     """
+    known = shipped() if references is None else references
     named = {folder.resolve() for folder in folders}
     entries: list[Entry] = []
     cards: list[RunCard] = []
@@ -150,7 +129,7 @@ def gather(folders: Sequence[Path], band: Band | None = None) -> Report:
         manifest = store.manifest
         machines |= cards_of(store)
         by_id = {record.case_id: record for record in records}
-        entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name)]
+        entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known)]
         cards.append(
             RunCard(
                 name=name,
@@ -176,7 +155,7 @@ def gather(folders: Sequence[Path], band: Band | None = None) -> Report:
         machines=machines,
         traces=traces,
         traces_left_out=left_out,
-        band=band,
+        references=known,
         notes=notes,
     )
 

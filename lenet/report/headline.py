@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lenet.analysis.convergence import Verdict
 from lenet.record import Status
-from lenet.report.gather import Band, Report
-from lenet.report.rows import Group, Row
+from lenet.report.gather import Report
+from lenet.report.groups import Group
+from lenet.report.rows import Row
 from lenet.report.words import count, listed, mode, times
 
 
@@ -41,8 +43,7 @@ def headline(report: Report) -> Headline:
 
 def ranked(groups: Sequence[Group]) -> list[Group]:
     """The groups with a valid speed, the fastest first."""
-    valid = [group for group in groups if group.processes and group.row.images_per_second is not None]
-    return sorted(valid, key=lambda group: -(group.row.images_per_second or 0))
+    return sorted((group for group in groups if group.speed is not None), key=lambda group: -(group.speed or 0))
 
 
 def _rival(row: Row, best: Row) -> bool:
@@ -125,26 +126,15 @@ def _learning(report: Report) -> str:
     low, high = min(final), max(final)
     figure = f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}"
     words = f"Test accuracy after {count(longest, 'epoch')}: {figure} ({count(len(final), 'training')})"
-    judged, inside = _against(report.band, learned)
-    if judged:
-        words += f"; {inside} of {judged} inside the reference band"
+    held = [Verdict(row.convergence) for row in learned if Verdict(row.convergence).held]
+    if held:
+        words += f"; {held.count(Verdict.CONVERGED)} of {len(held)} inside the reference band"
     failed = len(whole) - len(learned)
     return f"{words}." if not failed else f"{words}; {count(failed, 'other')} did not learn."
 
 
-def _against(band: Band | None, learned: Sequence[Row]) -> tuple[int, int]:
-    """How many trainings end at an epoch that the band has, and how many of them end inside it."""
-    judged = inside = 0
-    for row in learned:
-        limits = (band or {}).get(row.batch_size, {}).get(row.epochs or 0)
-        if row.dataset == "mnist" and limits is not None and row.accuracy is not None:
-            judged += 1
-            inside += limits[0] <= row.accuracy <= limits[2]
-    return judged, inside
-
-
 def _trouble(report: Report) -> str:
-    ended = [row.status for row in report.rows if row.status != Status.OK.value]
+    ended = [row.standing[0] for row in report.rows if not row.sound]
     if not ended:
         return ""
     counted = {status: ended.count(status) for status in dict.fromkeys(ended)}

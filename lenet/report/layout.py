@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import html
 import io
+import json
 import textwrap
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from tabulate import tabulate
 
 DASH = "–"
 TERMINAL_WIDTH = 80
+
+Format = Literal["terminal", "github", "csv", "json", "html"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+"""What every table can be written as."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,27 @@ def markdown(text: str) -> str:
     return escaped
 
 
-def wrapped(text: str) -> str:
-    """A paragraph for a terminal's width."""
-    return textwrap.fill(text, TERMINAL_WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+def wrapped(text: str, first: str = "", rest: str = "") -> str:
+    """A paragraph for a terminal's width; `first` and `rest` stand before its first line and the others."""
+    return textwrap.fill(text, TERMINAL_WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """What is said below a table in a terminal: a paragraph each, its later lines indented."""
+    return "\n".join(wrapped(text, rest=" " * 4) for text in texts) + "\n"
+
+
+def as_json(content: object) -> str:
+    """Plain values as strict JSON."""
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def as_csv(lines: Iterable[Mapping[str, object]]) -> str:
+    """A line a mapping, under the names of the first."""
+    import pandas as pd
+
+    safe = [{name: inert(value) if isinstance(value, str) else value for name, value in line.items()} for line in lines]
+    return str(pd.DataFrame(safe).to_csv(index=False, lineterminator="\n"))
 
 
 def _escaped(layout: Layout, escape: Callable[[str], str], strike: str) -> list[list[str]]:
@@ -116,5 +139,11 @@ def for_terminal(layout: Layout) -> str:
     Console(file=target, width=TERMINAL_WIDTH, color_system=None, legacy_windows=False).print(table)
     body = "\n".join(each.rstrip() for each in target.getvalue().splitlines())
     notes = [f"({index}) {clean(note)}" for index, note in enumerate(layout.notes, 1)]
-    paragraphs = [*notes, *(clean(caption) for caption in layout.captions)]
-    return body + "\n\n" + "\n".join(wrapped(paragraph) for paragraph in paragraphs) + "\n"
+    return f"{body}\n\n{paragraphs([*notes, *(clean(caption) for caption in layout.captions)])}"
+
+
+def shown(layout: Layout, form: Literal["terminal", "github", "html"], title: str = "lenet-bench") -> str:
+    """The layout in that form; `title` is the page's."""
+    if form == "html":
+        return as_html(layout, title)
+    return as_markdown(layout) if form == "github" else for_terminal(layout)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lenet.report.gather import Report
+from lenet.report.groups import Group
 from lenet.report.headline import ranked
-from lenet.report.rows import Group
+from lenet.report.layout import DASH, number
+from lenet.report.words import mode, times
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,7 @@ def leaderboard(report: Report) -> list[Leader]:
     """The fastest case of each machine, device and number of processes, the fastest first."""
     best: dict[tuple[object, ...], Group] = {}
     for group in ranked(report.groups):
-        row = group.row
-        best.setdefault((row.machine, row.device_target, row.world_size), group)
+        best.setdefault(_place(group), group)
     leaders = list(best.values())
     top = leaders[0].row.images_per_second if leaders else None
     return [
@@ -42,12 +43,16 @@ def leaderboard(report: Report) -> list[Leader]:
     ]
 
 
+def _place(group: Group) -> tuple[str, str, int]:
+    """Machine, device and number of processes: within these, speeds compare."""
+    return group.row.machine, group.row.device_target, group.row.world_size
+
+
 def _accuracy(groups: Sequence[Group], leader: Group) -> float | None:
-    place = (leader.row.machine, leader.row.device_target, leader.row.world_size)
     found = [
         group.row.accuracy
         for group in groups
-        if (group.row.machine, group.row.device_target, group.row.world_size) == place
+        if _place(group) == _place(leader)
         and group.processes
         and group.row.epochs is not None
         and group.row.accuracy is not None
@@ -71,8 +76,7 @@ def history(report: Report) -> list[Version]:
     for group in ranked(report.groups):
         row = group.row
         if row.framework_version is not None:
-            place = (row.machine, row.device_target, row.world_size, row.framework, row.mode)
-            best.setdefault((*place, row.framework_version), group)
+            best.setdefault((*_place(group), row.framework, row.mode, row.framework_version), group)
     lines: dict[tuple[object, ...], list[Group]] = {}
     for key, group in best.items():
         lines.setdefault(key[:-1], []).append(group)
@@ -98,3 +102,45 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
     """
     parts = version.replace("+", ".").replace("-", ".").split(".")
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Leaders or versions in words: what the page and the Markdown show of them."""
+
+    titles: tuple[str, ...]
+    lines: Sequence[Sequence[str]]
+    figures: int
+    """How many of the last columns are figures."""
+
+
+def leader_grid(leaders: Sequence[Leader]) -> Grid:
+    """A line a leader."""
+    lines = []
+    for each in leaders:
+        row = each.group.row
+        device = f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target
+        lines.append(
+            [
+                *(each.machine, device, f"{mode(row)}, batch {row.batch_size}, {row.profile}"),
+                *(f"{row.framework} {row.framework_version or ''}", number(row.images_per_second)),
+                *(f"{each.share:.0%}", number(each.accuracy, 4)),
+            ]
+        )
+    return Grid(("machine", "device", "case", "version", "images/s", "of the first", "accuracy"), lines, 3)
+
+
+def history_grid(versions: Sequence[Version]) -> Grid:
+    """A line a mode and version."""
+    lines = []
+    for each in versions:
+        row = each.group.row
+        lines.append(
+            [
+                *(each.machine, row.device_target, mode(row), f"{row.framework} {row.framework_version}"),
+                *(f"batch {row.batch_size}, {row.profile}", number(row.images_per_second)),
+                times(each.over_previous) if each.over_previous else DASH,
+            ]
+        )
+    titles = ("machine", "device", "mode", "version", "best at", "images/s", "over the one before")
+    return Grid(titles, lines, 2)

@@ -11,12 +11,11 @@ from lenet.report.charts import charts
 from lenet.report.facts import facts, notes
 from lenet.report.gather import Report
 from lenet.report.headline import headline, ranked
-from lenet.report.layout import clean, markdown, number
-from lenet.report.leaders import history, leaderboard
+from lenet.report.layout import clean, markdown
+from lenet.report.leaders import Grid, history, history_grid, leader_grid, leaderboard
 from lenet.report.picture import filled, svg
 from lenet.report.points import datasets
 from lenet.report.table import render
-from lenet.report.words import mode, times
 
 MOST_LINES = 200
 """Cases in the table; a forge does not show a file of many thousand lines."""
@@ -62,40 +61,20 @@ def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], right: Sequen
     return tabulate(body, headers, tablefmt="github", colalign=align, disable_numparse=True)
 
 
+def _grid(grid: Grid) -> str:
+    return _table(grid.titles, grid.lines, grid.titles[-grid.figures :])
+
+
 def _leaders(report: Report) -> list[str]:
     leaders = leaderboard(report)
     if len(leaders) < 2:
         return []
-    headers = ["machine", "device", "case", "version", "images/s", "of the first", "accuracy"]
-    lines = []
-    for leader in leaders:
-        row = leader.group.row
-        processes = f" × {row.world_size}" if row.world_size > 1 else ""
-        lines.append(
-            [
-                *(leader.machine, row.device_target + processes, f"{mode(row)}, batch {row.batch_size}, {row.profile}"),
-                *(f"{row.framework} {row.framework_version or ''}", number(row.images_per_second)),
-                *(f"{leader.share:.0%}", number(leader.accuracy, 4)),
-            ]
-        )
-    return ["## Leaderboard", "The fastest case of each machine and device.", _table(headers, lines, headers[4:])]
+    return ["## Leaderboard", "The fastest case of each machine and device.", _grid(leader_grid(leaders))]
 
 
 def _versions(report: Report) -> list[str]:
     found = history(report)
-    if not found:
-        return []
-    headers = ["machine", "device", "mode", "version", "best at", "images/s", "over the one before"]
-    lines = [
-        [
-            *(each.machine, each.group.row.device_target, mode(each.group.row)),
-            *(f"{each.group.row.framework} {each.group.row.framework_version}",),
-            *(f"batch {each.group.row.batch_size}, {each.group.row.profile}", number(each.group.row.images_per_second)),
-            times(each.over_previous) if each.over_previous else "–",
-        ]
-        for each in found
-    ]
-    return ["## Version by version", _table(headers, lines, headers[5:])]
+    return ["## Version by version", _grid(history_grid(found))] if found else []
 
 
 def _cases(report: Report, baseline: str | None) -> list[str]:

@@ -7,63 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart
+from lenet.report.charts.look import COLOURS, config, variables
 from lenet.report.points import Points, joined
 
 WIDTH = 640
 HEIGHT = 260
 FONT = "Arial, Liberation Sans, sans-serif"
 
-COLOURS: Mapping[str, tuple[str, str]] = {
-    "ink": ("#24292f", "#e6e9ed"),
-    "soft": ("#5b6570", "#a2abb5"),
-    "grid": ("#e3e6ea", "#30363d"),
-    "series-1": ("#c0562b", "#f0a07a"),
-    "series-2": ("#0b7285", "#5cc8dc"),
-    "series-3": ("#6741a5", "#b99cf0"),
-    "series-4": ("#8a6d00", "#e0c04c"),
-    "series-5": ("#2b7a3d", "#7fd08f"),
-    "series-6": ("#b02a66", "#f08fb8"),
-    "series-7": ("#3b5bdb", "#91a7ff"),
-    "series-8": ("#5f6b77", "#b4bdc6"),
-    "piece-1": ("#0b7285", "#5cc8dc"),
-    "piece-2": ("#6741a5", "#b99cf0"),
-    "piece-3": ("#8b96a2", "#77828d"),
-    "piece-4": ("#d9822b", "#f3b36b"),
-    "piece-5": ("#b02a66", "#f08fb8"),
-    "piece-6": ("#c9ced4", "#4a525b"),
-}
-"""Every colour of a report, on light and on dark: at least 3:1 against the ground for what carries meaning."""
-
-
-def config(font: str) -> dict[str, Any]:
-    """How all charts look: quiet axes, no frame, colours by variable."""
-    return {
-        "background": "transparent",
-        "font": font,
-        "view": {"stroke": None},
-        "axis": {
-            **{"labelColor": "var(--soft)", "titleColor": "var(--soft)", "gridColor": "var(--grid)"},
-            **{"domainColor": "var(--grid)", "tickColor": "var(--grid)", "titleFontWeight": "normal"},
-            **{"labelFontSize": 12, "titleFontSize": 12, "labelPadding": 6, "titlePadding": 10},
-        },
-        "axisX": {"grid": False},
-        "axisY": {"labelLimit": 280},
-        "axisQuantitative": {"grid": True, "domain": False, "ticks": False},
-        "legend": {
-            **{"labelColor": "var(--ink)", "titleColor": "var(--soft)", "labelFontSize": 12, "titleFontSize": 12},
-            **{"titleFontWeight": "normal", "symbolStrokeWidth": 2, "rowPadding": 4, "columnPadding": 16, "offset": 12},
-            **{"symbolOpacity": 1, "symbolType": "circle"},
-        },
-        "point": {"strokeWidth": 0},
-        "aria": True,
-    }
-
 
 def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str, Any]]]:
     """The chart's panels, each a name and a specification with its points in it; at most `MOST_PANELS`."""
-    points = [point for point in data["rows"] if point["ok"] and point[chart.needs] is not None]
-    if chart.data != "rows":
-        points = joined(data[chart.data], data["rows"])
+    rows, fields = data["rows"], chart.fields
+    if chart.data == "rows":
+        valid = [row for row in rows if row["ok"] and row[chart.needs] is not None]
+        points = [{field: row[field] for field in fields} for row in valid]
+    else:
+        points = joined(data[chart.data], rows, fields)
     names: dict[str, tuple[float, ...]] = {}
     for point in points:
         # Speeds: the fastest panel first. Trainings: the smallest batch first.
@@ -144,8 +103,7 @@ def adaptive(picture: str) -> str:
         end = "/>" if text.endswith("/>") else ">"
         return f'{text.removesuffix(end)} style="{";".join(styles)}"{end}'
 
-    light = "".join(f"--{name}:{pair[0]};" for name, pair in COLOURS.items())
-    dark = "".join(f"--{name}:{pair[1]};" for name, pair in COLOURS.items())
+    light, dark = variables("light"), variables("dark")
     style = f"<style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
     coloured = _TAG.sub(tag, picture)
     first = coloured.index(">") + 1

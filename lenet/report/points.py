@@ -7,18 +7,25 @@ everything.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lenet.analysis.convergence import expected
+from lenet.case import Hyperparameters
 from lenet.record import Status
 from lenet.report.gather import Report
 from lenet.report.layout import clean
-from lenet.report.rows import Row
+from lenet.report.rows import AXES, Row, several
 from lenet.report.words import SERIES_SEPARATOR, mode
 
 Points = list[dict[str, Any]]
 LONGEST_PART = 44
 """Characters of a name in a label; the record's own page has the whole."""
+
+GROUPED_BY = ("series", "home", "place", "setting", "way", "label", "training")
+"""Names of a row by which charts group, methods of `Labels`."""
+NAMES = frozenset({"i", "ok", "standing", "why", *GROUPED_BY})
+"""What a point of `rows` has beyond the fields of its row."""
 
 PHASES = (
     ("import_and_setup_seconds", "import and set-up"),
@@ -36,16 +43,11 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_PART else f"{text[: LONGEST_PART - 1]}…"
 
 
-def several(report: Report, axis: str) -> bool:
-    """Whether the rows differ in that field."""
-    return len({getattr(row, axis) for row in report.rows} - {None}) > 1
-
-
 class Labels:
     """Names for rows, with only those parts in which the report's rows differ."""
 
     def __init__(self, report: Report) -> None:
-        self._several = {axis for axis in Row.model_fields if axis != "seconds_to_accuracy" and several(report, axis)}
+        self._several = {axis for axis in AXES if several((getattr(row, axis) for row in report.rows), axis)}
 
     def _joined(self, row: Row, *parts: tuple[str, Callable[[Row], str]]) -> list[str]:
         return [_short(word(row)) for axis, word in parts if axis in self._several and word(row)]
@@ -71,6 +73,10 @@ class Labels:
         profile = self._joined(row, ("profile", lambda r: r.profile))
         return SERIES_SEPARATOR.join([self.home(row), *self._settings(row), *profile])
 
+    def setting(self, row: Row) -> str:
+        """The panel in which versions and numbers of processes compare: device, machine, batch size and profile."""
+        return SERIES_SEPARATOR.join([self.home(row), f"batch {row.batch_size:,}", row.profile])
+
     def way(self, row: Row) -> str:
         """Everything that tells rows apart, except profile and repetition."""
         batch = self._joined(row, ("batch_size", lambda r: f"batch {r.batch_size:,}"))
@@ -93,10 +99,11 @@ def rows(report: Report) -> Points:
     labels = Labels(report)
     found = []
     for i, row in enumerate(report.rows):
-        data = row.model_dump(mode="json")
+        data = row.flat()
         data["i"] = i
-        data["ok"] = row.status == Status.OK.value
-        for name in ("series", "home", "place", "way", "label", "training"):
+        data["ok"] = row.sound
+        data["standing"], data["why"] = row.standing
+        for name in GROUPED_BY:
             data[name] = getattr(labels, name)(row)
         found.append(data)
     return found
@@ -118,7 +125,7 @@ def times(report: Report) -> Points:
     return [
         {"i": i, "target": f"{float(target):.0%}", "seconds": seconds}
         for i, row in enumerate(report.rows)
-        if row.epochs is not None and row.status == Status.OK.value
+        if row.epochs is not None and row.sound
         for target, seconds in row.seconds_to_accuracy.items()
         if seconds is not None
     ]
@@ -146,24 +153,32 @@ def losses(report: Report) -> Points:
 
 
 def band(report: Report) -> Points:
-    """The reference band by epoch, for the panels of MNIST that the report has."""
+    """The reference band by epoch, test accuracy 0 to 1, for the panels of trainings that the references have.
+
+    A panel that mixes data or learning rates has none: it would be the band of some of its lines.
+    """
     labels = Labels(report)
-    panels = {
-        row.batch_size: labels.training(row) for row in report.rows if row.dataset == "mnist" and row.epochs is not None
-    }
+    panels: dict[str, dict[tuple[str, float, float], Hyperparameters]] = {}
+    for entry in report.entries:
+        if entry.row.epochs is not None and entry.record.dataset is not None:
+            hyper = entry.record.case.hyperparameters
+            kind = (entry.record.dataset.sha256, hyper.learning_rate, hyper.momentum)
+            panels.setdefault(labels.training(entry.row), {})[kind] = hyper
     longest = max((row.epochs or 0 for row in report.rows), default=0)
     return [
-        {"training": panels[batch_size], "epoch": epoch, "low": low, "median": median, "high": high}
-        for batch_size, by_epoch in (report.band or {}).items()
-        if batch_size in panels
-        for epoch, (low, median, high) in sorted(by_epoch.items())
-        if epoch <= longest
+        {"training": panel, "epoch": each.epoch, "low": accuracy.low, "centre": accuracy.centre, "high": accuracy.high}
+        for panel, kinds in panels.items()
+        if len(kinds) == 1
+        for (sha256, *_), hyper in kinds.items()
+        for each in expected(sha256, hyper, report.references)[0]
+        for accuracy in [each.accuracy]
+        if each.epoch <= longest
     ]
 
 
-def joined(points: Points, table: Points) -> Points:
-    """Points with the fields of their rows."""
-    return [{**table[point["i"]], **point} for point in points]
+def joined(points: Points, table: Points, fields: Sequence[str]) -> Points:
+    """Points with these fields of their rows."""
+    return [{**{field: table[point["i"]][field] for field in fields}, **point} for point in points]
 
 
 def datasets(report: Report) -> Mapping[str, Points]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import Any
 
 from lenet.analysis import convergence
+from lenet.analysis.convergence import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.verdict import Sample, judge, sample
 from lenet.case import Frozen, Mode
@@ -68,6 +69,12 @@ class Row(Frozen):
     case_id: str
     dataset_sha256: str | None
 
+    def flat(self) -> dict[str, Any]:
+        """Its fields as plain values, a name each: what CSV and the page have."""
+        data = self.model_dump(mode="json")
+        data |= {f"seconds_to_accuracy_{target}": value for target, value in data.pop("seconds_to_accuracy").items()}
+        return data
+
     @property
     def sound(self) -> bool:
         """Whether its figures count: the case ended well and its training did not fail the convergence check."""
@@ -101,15 +108,29 @@ AXES = (
 """Fields that tell one measurement from another; rows that agree on all are repetitions."""
 
 
+def target_field(target: float) -> str:
+    """The name in a flat row of the seconds to an accuracy, 0 to 1.
+
+    >>> target_field(0.95)
+    'seconds_to_accuracy_0.95'
+    """
+    return f"seconds_to_accuracy_{target:.2f}"
+
+
+def several(values: Iterable[object], axis: str) -> bool:
+    """Whether there is more than one value of that field. A version that no worker told is none."""
+    return len(set(values) - ({None} if axis == "framework_version" else set())) > 1
+
+
 def row(record: Record, run: str) -> Row:
     """The record as a row, without what only the case's other processes can tell."""
-    return _row(record, sample(record.windows), run)
+    return _row(record, sample(record.windows), run, shipped())
 
 
-def _row(record: Record, measured: Sample | None, run: str) -> Row:
+def _row(record: Record, measured: Sample | None, run: str, references: Sequence[Reference]) -> Row:
     case, summary = record.case, record.summary
     low, median, high = _quartiles(measured.rates) if measured else (None, None, None)
-    found = convergence.judge(record, shipped())
+    found = convergence.judge(record, references)
     resident = summary.resident_throughput
     return Row(
         framework=case.framework.value,
@@ -158,11 +179,11 @@ def _quartiles(rates: Sequence[float]) -> tuple[float, float, float]:
     return low, median, high
 
 
-def _judged(records: Iterable[Record], run: str) -> Iterator[Row]:
+def _judged(records: Iterable[Record], run: str, references: Sequence[Reference]) -> Iterator[Row]:
     """A row a record, with the verdict on its case."""
     found = [(record, sample(record.windows)) for record in records]
-    table = [_row(record, measured, run) for record, measured in found]
-    members = _repetitions(table)
+    table = [_row(record, measured, run, references) for record, measured in found]
+    members = repetitions(table)
     verdicts = judge([[found[index] for index in indices] for indices in members])
     for indices, verdict in zip(members, verdicts, strict=True):
         for index in indices:
@@ -181,11 +202,14 @@ def _judged(records: Iterable[Record], run: str) -> Iterator[Row]:
             )
 
 
-def rows(records: Iterable[Record], run: str) -> list[Row]:
-    """A row a record, in a table's order: device, dataset, framework, pipeline, profile, batch size, mode, the rest."""
+def rows(records: Iterable[Record], run: str, references: Sequence[Reference] | None = None) -> list[Row]:
+    """A row a record, in a table's order: device, dataset, framework, pipeline, profile, batch size, mode, the rest.
+
+    Trainings are held against `references`, by default those that the program is shipped with.
+    """
     order = [mode.value for mode in Mode]
     return sorted(
-        _judged(records, run),
+        _judged(records, run, shipped() if references is None else references),
         key=lambda r: (
             *(r.run, r.device_target, r.dataset, r.framework, r.pipeline != "tutorial"),
             *(r.profile != "default", r.profile, r.batch_size, r.scaling, order.index(r.mode)),
@@ -194,62 +218,7 @@ def rows(records: Iterable[Record], run: str) -> list[Row]:
     )
 
 
-REASONS_SHOWN = 3
-"""Different reasons of merged rows that are told; the records have all."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Repetitions of one case, each a process of its own, as one line of a table."""
-
-    row: Row
-    """The repetitions' common fields, and the median of each figure over the processes that ended well."""
-    processes: int
-    """How many ended well."""
-    of: int
-    efficiency: float | None = None
-    """Images a second over those of one process times the number of processes; None where either is not known."""
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return statistics.median(present) if present else None
-
-
-def merged(repetitions: Sequence[Row]) -> Group:
-    """Several processes as one: medians of their medians; the spread is their interval, below three their range."""
-    good = [each for each in repetitions if each.sound]
-    # One that failed among good ones is said in the status; alone, it is the line itself.
-    figures = good or list(repetitions)
-    first = figures[0]
-    if len(repetitions) == 1:
-        status, reason = first.standing
-        return Group(first.model_copy(update={"status": status, "reason": reason}), len(good), 1)
-    failed = [each for each in repetitions if not each.sound]
-    speeds = [each.images_per_second for each in figures if each.images_per_second is not None]
-    changes = {
-        name: _median(getattr(each, name) for each in figures)
-        for name in ("resident_images_per_second", "compile_seconds", "accuracy", "final_loss")
-    }
-    reasons = list(dict.fromkeys(each.standing[1] for each in (failed or good) if each.standing[1]))
-    if len(reasons) > REASONS_SHOWN:
-        reasons[REASONS_SHOWN:] = [f"and {len(reasons) - REASONS_SHOWN} more reasons, in the records"]
-    line = first.model_copy(
-        update={
-            **changes,
-            "images_per_second": _median(speeds),
-            "images_per_second_low": first.interval_low or min(speeds, default=None),
-            "images_per_second_high": first.interval_high or max(speeds, default=None),
-            "windows": len(speeds),
-            "peak_memory_bytes": max((each.peak_memory_bytes or 0 for each in figures), default=0) or None,
-            "status": first.standing[0] if not failed or not good else f"{len(good)} of {len(repetitions)} ok",
-            "reason": "; ".join(reasons),
-        }
-    )
-    return Group(line, len(good), len(repetitions))
-
-
-def _repetitions(table: Sequence[Row]) -> list[list[int]]:
+def repetitions(table: Sequence[Row]) -> list[list[int]]:
     """Indices of the rows that are one case, case by case in the order of first appearance.
 
     A version is unknown where the worker never started: such a row belongs to the version that its case has elsewhere.
@@ -262,29 +231,3 @@ def _repetitions(table: Sequence[Row]) -> list[list[int]]:
     for index, (key, each) in enumerate(zip(keys, table, strict=True)):
         groups.setdefault((key, each.framework_version or versions[key]), []).append(index)
     return list(groups.values())
-
-
-def grouped(table: Sequence[Row]) -> list[Group]:
-    """Rows with their repetitions merged, in the order of first appearance."""
-    return with_efficiency([merged([table[index] for index in indices]) for indices in _repetitions(table)])
-
-
-def with_efficiency(groups: Sequence[Group]) -> list[Group]:
-    """Groups with their scaling efficiency: against one process of the same batch, which under weak scaling is each
-    process's own.
-    """
-    others = [axis for axis in AXES if axis not in ("world_size", "scaling")]
-
-    def key(group: Group) -> str:
-        return json.dumps([getattr(group.row, axis) for axis in others])
-
-    def valid(group: Group) -> float | None:
-        return group.row.images_per_second if group.processes else None
-
-    alone = {key(group): valid(group) for group in groups if group.row.world_size == 1}
-    efficient = []
-    for group in groups:
-        base, own = alone.get(key(group)), valid(group)
-        ratio = own / base / group.row.world_size if base and own and group.row.world_size > 1 else None
-        efficient.append(replace(group, efficiency=ratio))
-    return efficient

@@ -7,18 +7,21 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lenet.freshness import Standing, State, wanted
+from lenet.report.layout import TERMINAL_WIDTH
 
-WIDTH, INDENT = 80, 9
+INDENT = 9
 
 
 def standings(found: Sequence[Standing], *, retry_failed: bool = False, force: bool = False) -> str:
     """A line a case, its reason below it, then what going on would measure. Fits 80 columns."""
     lines = []
     for each in found:
-        label = textwrap.shorten(each.case.label, WIDTH - INDENT, placeholder=" …")
+        label = textwrap.shorten(each.case.label, TERMINAL_WIDTH - INDENT, placeholder=" …")
         lines.append(f"{each.state.value:<{INDENT}}{label}")
         if each.why:
-            lines += textwrap.wrap(each.why, WIDTH, initial_indent=" " * INDENT, subsequent_indent=" " * INDENT)
+            lines.append(
+                textwrap.fill(each.why, TERMINAL_WIDTH, initial_indent=" " * INDENT, subsequent_indent=" " * INDENT)
+            )
     counts = Counter(each.state for each in found)
     sums = ", ".join(f"{counts[state]} {state.value}" for state in State)
     chosen = len(wanted(found, retry_failed=retry_failed, force=force))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lenet.analysis.statistics import LEAST
 from lenet.analysis.verdict import PRECISION, REASONS
-from lenet.report.rows import Group
+from lenet.report.groups import Group
 
 LETTERS = {reason: letter for letter, reason in REASONS.items()}
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import json
+from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, get_args
 
+from lenet.analysis.convergence import Verdict
 from lenet.errors import UsageError
 from lenet.report.baseline import DEFAULT, speed_ups
-from lenet.report.columns import SPEED, Line, chosen
-from lenet.report.layout import STRUCK, Layout, as_html, as_markdown, clean, for_terminal, inert
-from lenet.report.rows import Group, Row, grouped
+from lenet.report.column import Line
+from lenet.report.columns import PROFILE, SPEED, for_table
+from lenet.report.groups import Group, grouped
+from lenet.report.layout import STRUCK, Format, Layout, as_csv, as_json, clean, shown
+from lenet.report.rows import Row
 from lenet.report.sureness import legend_of, samples_caption
-
-Format = Literal["terminal", "github", "csv", "json", "html"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+from lenet.report.words import few
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What long names of profiles are called in a terminal."""
+LONGEST_PROFILE = 8
+"""Characters of a profile's name that a terminal's table bears."""
 
 
 def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> str:
@@ -31,15 +33,15 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
             "there is no record to show: the run has none yet; continue it with `lenet-bench run --resume`"
         )
     if form == "json":
-        return json.dumps([each.model_dump(mode="json") for each in table], indent=1, allow_nan=False) + "\n"
+        return as_json([each.model_dump(mode="json") for each in table])
     if form == "csv":
-        return _csv(table)
+        return as_csv(each.flat() for each in table)
     groups = grouped(table)
     lines, notes = _lines(groups, speed_ups(groups, baseline))
-    captions = _captions(groups, baseline or DEFAULT)
+    captions = [clean(caption) for caption in _captions(table, groups, baseline or DEFAULT)]
     if form == "terminal":
-        return for_terminal(_narrow(lines, notes, captions))
-    columns = chosen(groups, terminal=False)
+        return shown(_narrow(lines, notes, captions), form)
+    columns = for_table(groups, "document")
     layout = Layout(
         [column.title for column in columns],
         [[_cell(column is SPEED, line, column.text(line)) for column in columns] for line in lines],
@@ -47,25 +49,11 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
         notes,
         captions,
     )
-    return as_html(layout) if form == "html" else as_markdown(layout)
+    return shown(layout, form)
 
 
 def _cell(speed: bool, line: Line, text: str) -> str:
     return f"{STRUCK}{text}" if speed and line.invalid else text
-
-
-def _csv(table: Sequence[Row]) -> str:
-    import pandas as pd
-
-    flat = []
-    for each in table:
-        data = each.model_dump(mode="json")
-        times = data.pop("seconds_to_accuracy")
-        data |= {f"seconds_to_accuracy_{target}": value for target, value in times.items()}
-        flat.append({name: inert(value) if isinstance(value, str) else value for name, value in data.items()})
-    target = io.StringIO()
-    pd.DataFrame(flat).to_csv(target, index=False, lineterminator="\n")
-    return target.getvalue()
 
 
 def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:
@@ -82,20 +70,20 @@ def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[lis
 def _narrow(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> Layout:
     """The layout for a terminal: fewer columns, and long names of profiles as letters with a legend."""
     groups = [line.group for line in lines]
-    columns = chosen(groups, terminal=True)
-    profiles = list(dict.fromkeys(line.row.profile for line in lines))
-    letters = dict(zip(profiles, LETTERS, strict=False))
-    lettered = 1 < len(profiles) <= len(LETTERS) and any(len(name) > 8 for name in profiles)
-    cells = []
-    for line in lines:
-        texts = [(column.brief or column.text)(line) for column in columns]
-        if lettered:
-            texts = [
-                letters[line.row.profile] if column.axis == "profile" else text
-                for column, text in zip(columns, texts, strict=True)
-            ]
-        cells.append([_cell(column is SPEED, line, text) for column, text in zip(columns, texts, strict=True)])
-    legend = [f"profile {letter}: {name}" for name, letter in letters.items()] if lettered else []
+    columns = for_table(groups, "terminal")
+    letters = _letters([line.row.profile for line in lines])
+    cells = [
+        [
+            _cell(
+                column is SPEED,
+                line,
+                letters[line.row.profile] if column is PROFILE and letters else column.terse(line),
+            )
+            for column in columns
+        ]
+        for line in lines
+    ]
+    legend = [f"profile {letter}: {name}" for name, letter in letters.items()]
     return Layout(
         [column.short or "" for column in columns],
         cells,
@@ -105,8 +93,16 @@ def _narrow(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]
     )
 
 
-def _captions(groups: Sequence[Group], against: str) -> list[str]:
-    """What it takes to judge the figures: data, version, machine, samples."""
+def _letters(profiles: Sequence[str]) -> dict[str, str]:
+    """A letter for each profile, where there are several and a name of them is long; else none."""
+    names = list(dict.fromkeys(profiles))
+    if not 1 < len(names) <= len(LETTERS) or max(map(len, names)) <= LONGEST_PROFILE:
+        return {}
+    return dict(zip(names, LETTERS, strict=False))
+
+
+def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> list[str]:
+    """What it takes to judge the figures: data, version, machine, samples, what the trainings were held against."""
     rows = [group.row for group in groups]
     datasets = dict.fromkeys((row.dataset, row.dataset_sha256) for row in rows)
     versions = dict.fromkeys(f"{row.framework} {row.framework_version}" for row in rows if row.framework_version)
@@ -122,7 +118,17 @@ def _captions(groups: Sequence[Group], against: str) -> list[str]:
     ]
     if any(row.epochs is None and row.accuracy is not None for row in rows):
         captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")
+    captions += _held(table)
     other = [name for name, _ in datasets if name != "mnist"]
     if other:
         captions.append(f"NOT MNIST: {', '.join(other)}. Accuracies do not compare with those published for MNIST.")
-    return [clean(caption) for caption in captions]
+    return captions
+
+
+def _held(table: Sequence[Row]) -> list[str]:
+    """What came of the trainings that were held against a reference, and against which; nothing where none was."""
+    held = [row for row in table if Verdict(row.convergence).held]
+    found = [f"{number:,} {word}" for word, number in Counter(row.convergence for row in held).items()]
+    good = dict.fromkeys(row.convergence_reason for row in held if not Verdict(row.convergence).failed)
+    how = f" ({few(list(good), 2)})" if good else ""
+    return [f"Trainings held against the references: {', '.join(found)}{how}."] if held else []

@@ -12,7 +12,7 @@ from lenet.report.gather import Report
 from lenet.report.headline import headline, ranked
 from lenet.report.layout import clean, number
 from lenet.report.leaders import history, leaderboard
-from lenet.report.points import Labels, datasets, joined
+from lenet.report.points import Labels, epochs
 from lenet.report.table import render
 from lenet.report.words import mode, times
 
@@ -108,12 +108,12 @@ def _speeds(report: Report) -> Table:
 
 def _epochs(report: Report) -> Table:
     grid = _grid("Test accuracy by epoch", ("case", False), ("epochs", False), ("first", True), ("last", True))
-    data = datasets(report)
+    labels, rows = Labels(report), report.rows
     lines: dict[int, list[float]] = {}
-    for point in joined(data["epochs"], data["rows"]):
+    for point in epochs(report):
         lines.setdefault(point["i"], []).append(point["accuracy"])
     for i, values in list(lines.items())[:MOST_LINES]:
-        label = Text(clean(data["rows"][i]["label"]))
+        label = Text(clean(labels.label(rows[i])))
         grid.add_row(label, Text(spark(values)), Text(f"{values[0]:.4f}"), Text(f"{values[-1]:.4f}"))
     return grid
 

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from lenet.analysis.tuning import CONFIRMING_PROCESSES, Candidate, Outcome, Sample
 from lenet.case import Case
-from lenet.report.layout import DASH, TERMINAL_WIDTH, clean, number
+from lenet.report.layout import DASH, clean, number, paragraphs
 
 PROFILE_WIDTH = 28
 
@@ -29,20 +29,15 @@ def tuning_table(case: Case, outcome: Outcome, steps: int, tolerance: float) -> 
     align = ("left", "left", "right", "left", "right", "right")
     body = tabulate(lines, headers, tablefmt="simple", colalign=align, disable_numparse=True)
     faults = [f"{each.profile.text}: {clean(each.fault)}" for each in (*outcome.alone, *outcome.together) if each.fault]
-    paragraphs = [verdict(outcome), *faults]
+    said = [verdict(outcome), *faults]
     if outcome.skipped:
-        paragraphs.append(f"{outcome.skipped} settings were not tried: the time was over (--budget).")
-    paragraphs.append(
+        said.append(f"{outcome.skipped} settings were not tried: the time was over (--budget).")
+    said.append(
         "n: processes; spread: their range, or the quartiles of one process's windows. Only the confirmed figures "
         "judge: they were taken afterwards, in turn. "
         f"Losses agree with the default's within {tolerance:g} over the first {steps} steps that both have."
     )
-    wrapped = [_wrapped(each) for each in paragraphs]
-    return f"{case.label}, {case.dataset}\n\n{body}\n\n" + "\n".join(wrapped) + "\n"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, TERMINAL_WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    return f"{case.label}, {case.dataset}\n\n{body}\n\n{paragraphs(said)}"
 
 
 def verdict(outcome: Outcome) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from lenet.analysis.comparison import AXES, Comparison, Mark
 from lenet.analysis.versions import Step, steps
 from lenet.errors import UsageError
 from lenet.record import Record
-from lenet.report.layout import DASH, Layout, as_html, as_markdown, for_terminal, inert, number
-from lenet.report.table import FORMATS, Format
+from lenet.report.layout import DASH, Format, Layout, as_csv, as_json, number, shown
+from lenet.report.words import axis_title
 
-LABELS = {"device_target": "device", "batch_size": "batch", "framework_version": "version"}
 SIGNS = {
     Mark.BETTER: "up",
     Mark.WORSE: "DOWN",
@@ -24,8 +22,6 @@ SIGNS = {
 }
 """What a step is called."""
 
-SHOWN: tuple[Format, ...] = FORMATS
-
 
 def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01) -> str:
     """The records by release, each against the release before it, in `form`.
@@ -36,18 +32,15 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
     found = steps(records, minimum_effect)
     if not found:
         raise UsageError("there is no record with a known version to show by version")
-    if form in ("json", "csv"):
-        flat = [_flat(each) for each in found]
-        if form == "json":
-            return json.dumps(flat, indent=1, allow_nan=False) + "\n"
-        return _csv(flat)
-    shown = [
+    if form == "json" or form == "csv":
+        return (as_json if form == "json" else as_csv)([_flat(each) for each in found])
+    axes = [
         axis
         for axis in AXES
         if axis != "framework_version" and len({each.comparison.case.get(axis) for each in found}) > 1
     ]
     headers = [
-        *(LABELS.get(axis, axis) for axis in shown),
+        *(axis_title(axis) for axis in axes),
         *("version", "images/s", "n", "step", "size", "95% interval", "accuracy"),
     ]
     cells, notes = [], dict[str, int]()
@@ -58,16 +51,14 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
             sign += f" ({notes.setdefault(entry.note, len(notes) + 1)})"
         cells.append(
             [
-                *(entry.case.get(axis) or DASH for axis in shown),
+                *(entry.case.get(axis) or DASH for axis in axes),
                 *(each.version, number(entry.b), str(entry.samples_b), sign, _size(entry.ratio), _interval(entry)),
                 _accuracy(each),
             ]
         )
-    right = [False] * (len(shown) + 1) + [True, True, False, True, False, False]
+    right = [False] * (len(axes) + 1) + [True, True, False, True, False, False]
     layout = Layout(headers, cells, right, list(notes), _captions(found, minimum_effect))
-    if form == "html":
-        return as_html(layout, "lenet-bench by version")
-    return as_markdown(layout) if form == "github" else for_terminal(layout)
+    return shown(layout, form, "lenet-bench by version")
 
 
 def _flat(step: Step) -> dict[str, object]:
@@ -83,13 +74,6 @@ def _flat(step: Step) -> dict[str, object]:
         "accuracy_before": data["accuracy_a"],
         **{name: data[name] for name in ("ratio", "low", "high", "p", "unit", "note", "samples_a", "samples_b")},
     }
-
-
-def _csv(flat: Sequence[dict[str, object]]) -> str:
-    import pandas as pd
-
-    safe = [{name: inert(value) if isinstance(value, str) else value for name, value in each.items()} for each in flat]
-    return str(pd.DataFrame(safe).to_csv(index=False, lineterminator="\n"))
 
 
 def _size(ratio: float | None) -> str:
@@ -116,7 +100,7 @@ def _accuracy(step: Step) -> str:
 def _captions(found: Sequence[Step], minimum_effect: float) -> list[str]:
     case = found[0].comparison.case
     common = [
-        f"{LABELS.get(axis, axis)} {case[axis]}"
+        f"{axis_title(axis)} {case[axis]}"
         for axis in AXES
         if case.get(axis) and len({each.comparison.case.get(axis) for each in found}) == 1
     ]

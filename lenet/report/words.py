@@ -9,12 +9,17 @@ SERIES_SEPARATOR = " · "
 
 
 def mode(row: Row) -> str:
-    """The mode in words.
-
-    >>> Mode("graph").label
-    'Graph (functional step)'
-    """
+    """The mode in words, as `Graph (functional step)`."""
     return Mode(row.mode).label
+
+
+def axis_title(axis: str) -> str:
+    """What a table calls a field that tells cases apart.
+
+    >>> axis_title("framework_version"), axis_title("seed")
+    ('version', 'seed')
+    """
+    return {"device_target": "device", "batch_size": "batch", "framework_version": "version"}.get(axis, axis)
 
 
 def times(ratio: float) -> str:
@@ -42,3 +47,12 @@ def listed(words: list[str]) -> str:
     ('a', 'a, b and c')
     """
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def few(words: list[str], most: int = 4) -> str:
+    """The first of the words, and how many more there are.
+
+    >>> few(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    return ", ".join(words[:most]) + (f" and {len(words) - most:,} more" if len(words) > most else "")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis.convergence import Verdict, judge
-from lenet.analysis.references import read_folder
+from lenet.analysis.references import read_given
 from lenet.engine.local import LocalEngine
 from lenet.presets import load_file
 
@@ -24,7 +24,7 @@ EPOCHS = 12
 def references():
     if not (TESTS / "reference").is_dir():
         pytest.skip("tests/reference has not been made; tests/planted.toml says how")
-    return read_folder(TESTS / "reference")
+    return read_given(TESTS / "reference")
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_the_band_can_be_made_again_from_the_file(runs, tmp_path):
     (made,) = references.make([runs(range(20))])
     path = references.write(made, tmp_path / "new" / "reference")
     assert path.name == "mnist-b32.json"
-    (again,) = references.read_folder(path.parent)
+    (again,) = references.read_given(path.parent)
     assert again == made
     assert band(again.seeds, again.test_images, again.false_alarms) == again.band
 
@@ -111,7 +111,7 @@ def test_the_files_name(reference, learning_rate, word):
 def test_what_is_no_reference_is_refused_by_its_name(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(UsageError, match=r"x\.json is no reference"):
-        references.read_folder(tmp_path)
+        references.read_given(tmp_path)
 
 
 def test_a_reference_whose_parts_do_not_fit(reference, tmp_path):
@@ -123,7 +123,7 @@ def test_a_reference_whose_parts_do_not_fit(reference, tmp_path):
 
 def test_an_empty_folder(tmp_path):
     with pytest.raises(UsageError, match="holds no reference"):
-        references.read_folder(tmp_path)
+        references.read_given(tmp_path)
 
 
 def test_the_shipped_references_are_whole_and_their_bands_are_those_of_their_seeds():

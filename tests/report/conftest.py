@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
+from lenet.analysis import references
 from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.events import Steps
 from lenet.machine import describe
@@ -13,6 +15,7 @@ from lenet.matrix import Matrix
 from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.store import Store
 
+REFERENCE = Path(__file__).parents[1] / "reference" / "digits-b32-lr0.05-m0.9.json"
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
@@ -71,13 +74,63 @@ def measured():
 
 
 @pytest.fixture(scope="session")
+def reference():
+    """Of 20 real trainings on the digits."""
+    return references.read(REFERENCE.read_text(encoding="utf-8"), REFERENCE.name)
+
+
+@pytest.fixture(scope="session")
+def trained(measured, reference):
+    """A record of whole epochs that went as a seed of the reference did; `right` is the share of its right answers."""
+
+    def create(rates=(900.0, 1000.0, 1100.0), *, nth=0, right=1.0, learning_rate=None, **fields):
+        curve, card = reference.seeds[nth], reference.dataset
+        record = measured(
+            rates,
+            epochs=reference.epochs,
+            seed=curve.seed,
+            batch_size=reference.batch_size,
+            dataset=card.name,
+            **fields,
+        )
+        learning = {"learning_rate": learning_rate or reference.learning_rate, "momentum": reference.momentum}
+        hyper = record.case.hyperparameters.model_copy(update=learning)
+        case = record.case.model_copy(update={"hyperparameters": hyper})
+        evaluations = tuple(
+            Evaluation(
+                epoch=epoch, steps=40 * epoch, training_seconds=1.5 * epoch, seconds=1, images=reference.test_images,
+                correct=int(right * correct), distinct_answers=10, training_loss=loss,
+            )
+            for epoch, (correct, loss) in enumerate(zip(curve.correct, curve.training_loss, strict=True), 1)
+        )  # fmt: skip
+        summary = summarise(record.phases, record.windows, (), evaluations, 0.125, 2**30)
+        changes = {"case_id": case.id, "case": case, "dataset": card, "evaluations": evaluations, "summary": summary}
+        return record.model_copy(update=changes)
+
+    return create
+
+
+@pytest.fixture
+def shipped(monkeypatch, tmp_path, reference):
+    """The reference as one that the program is shipped with."""
+    folder = tmp_path / "shipped"
+    references.write(reference, folder)
+    monkeypatch.setattr(references, "FOLDER", folder)
+    references.shipped.cache_clear()
+    yield folder
+    references.shipped.cache_clear()
+
+
+@pytest.fixture(scope="session")
 def write_run():
     """Writes a run of these records on disk; each has a window of events with these losses."""
 
     def write(folder, records, *, cpu="Example CPU", losses=()):
         machine = describe().model_copy(update={"cpu": cpu, "environment": {}})
         records = [each.model_copy(update={"machine_id": machine.id}) for each in records]
-        store = Store.create(folder, Matrix(), [each.case for each in records], {"mnist": records[0].dataset}, machine)
+        store = Store.create(
+            folder, Matrix(), [each.case for each in records], {records[0].dataset.name: records[0].dataset}, machine
+        )
         for record in records:
             store.write_record(record)
             if losses:

@@ -8,7 +8,8 @@ from lenet.case import Mode
 from lenet.errors import UsageError
 from lenet.record import Status
 from lenet.report.baseline import parse, speed_ups
-from lenet.report.rows import grouped, rows
+from lenet.report.groups import grouped
+from lenet.report.rows import rows
 
 
 @pytest.fixture

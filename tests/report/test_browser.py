@@ -10,9 +10,13 @@ import pytest
 
 from lenet.case import Mode
 from lenet.record import Status
+from lenet.report.baseline import DEFAULT, speed_ups
+from lenet.report.column import Line
+from lenet.report.columns import for_page
 from lenet.report.gather import gather
 from lenet.report.html import page
 from lenet.report.html.page import embedded, packed
+from lenet.report.points import datasets
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = {
@@ -37,7 +41,7 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory, measured, write_run):
+def path(tmp_path_factory, measured, trained, reference, write_run):
     folder = tmp_path_factory.mktemp("page")
     records = [
         *(measured((900 * b, 1000 * b, 1100 * b), epochs=2, correct=97, batch_size=32 * b) for b in (1, 2)),
@@ -53,8 +57,7 @@ def path(tmp_path_factory, measured, write_run):
     ]
     write_run(folder / "runs" / HOSTILE["direction"], bad, cpu=HOSTILE["script"])
     target = folder / "report.html"
-    band = {32: {1: (0.9, 0.95, 0.97), 2: (0.95, 0.97, 0.98)}}
-    target.write_text(page(gather([folder / "runs"], band)), encoding="utf-8")
+    target.write_text(page(gather([folder / "runs"], [reference])), encoding="utf-8")
     return target
 
 
@@ -122,6 +125,55 @@ def test_filters_sorting_and_search(tab):
     assert "9,000" in rows_of(tab).first.text_content()
     speeds.click()
     assert "100" in rows_of(tab).nth(0).text_content() or "50" in rows_of(tab).nth(0).text_content()
+
+
+def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, write_run):
+    """Script and tables have one list of columns; here each record is its own group, so that their cells compare."""
+    runaway = measured((700.0, 800.0), epochs=1, batch_size=64)
+    (judged,) = runaway.evaluations
+    runaway = runaway.model_copy(update={"evaluations": (judged.model_copy(update={"training_loss": 9.5}),)})
+    records = [
+        measured((900, 1000, 123456), epochs=2, correct=97),
+        measured((900.5, 1000.25), batch_size=2048),
+        measured((40,), mode=Mode.PYNATIVE, batch_size=2048),
+        measured((), mode=Mode.JIT, status=Status.CRASHED, reason="why"),
+        runaway,
+    ]
+    write_run(tmp_path / "run", records)
+    report = gather([tmp_path / "run"])
+    (tmp_path / "page.html").write_text(page(report), encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto((tmp_path / "page.html").as_uri())
+    tab.wait_for_selector("#table tbody tr")
+    titles = tab.locator("#table thead th").all_text_contents()
+    told = [line.locator("td").all_text_contents() for line in rows_of(tab).all()]
+    struck, status = tab.locator("#table s").all_text_contents(), tab.locator("#table .status.bad").all_text_contents()
+    tab.close()
+    assert struck == ["750"], "a training that failed the convergence check ended well, and is struck out as in a table"
+    assert sorted(status) == ["crashed", "diverged"]
+    columns = for_page(json_rows(report), DEFAULT)
+    assert titles == [column.heading or column.title for column in columns]
+    lines = [
+        Line(group, ratio, None) for group, ratio in zip(report.groups, speed_ups(report.groups, None), strict=True)
+    ]
+    compared = (
+        "images_per_second",
+        "spread",
+        "speed_up",
+        "accuracy",
+        "final_loss",
+        "compile_seconds",
+        "peak_memory_bytes",
+    )
+    for name in compared:
+        place = next(index for index, column in enumerate(columns) if column.name == name)
+        assert [cells[place] for cells in told] == [columns[place].text(line) for line in lines], name
+
+
+def json_rows(report):
+    """The page's rows with a ratio each."""
+    points = datasets(report)["rows"]
+    return [{**point, "speed_up": 1.0} for point in points]
 
 
 def test_a_record_has_an_address_with_its_raw_figures(tab):

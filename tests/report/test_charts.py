@@ -8,17 +8,18 @@ import pytest
 
 from lenet.case import Mode
 from lenet.record import Status
-from lenet.report.charts import MOST_PANELS, charts
+from lenet.report.charts import MOST_BARS, MOST_PANELS, charts
+from lenet.report.charts.look import COLOURS
 from lenet.report.gather import gather
-from lenet.report.picture import COLOURS, adaptive, count_lines, filled, svg
+from lenet.report.picture import adaptive, count_lines, filled, svg
 from lenet.report.points import datasets
 
 
 @pytest.fixture
 def data_of(tmp_path, write_run):
-    def make(records, band=None, **options):
+    def make(records, references=None, **options):
         write_run(tmp_path / "run", records, **options)
-        return datasets(gather([tmp_path], band))
+        return datasets(gather([tmp_path / "run"], references))
 
     return make
 
@@ -42,7 +43,7 @@ def test_failed_cases_are_in_no_chart(data_of, measured):
     data = data_of([measured(), measured(mode=Mode.JIT, status=Status.DIVERGED, reason="nan")])
     throughput = charts(data)[0]
     ((_, spec),) = filled(throughput, data)
-    assert [point["mode"] for point in spec["datasets"]["shown"]] == ["graph"]
+    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
 
 
 def test_panels_share_their_axis_and_are_capped_with_the_fastest_first(data_of, measured):
@@ -54,13 +55,25 @@ def test_panels_share_their_axis_and_are_capped_with_the_fastest_first(data_of, 
     assert tops == pytest.approx([945] * MOST_PANELS)
 
 
-def test_the_band_is_only_drawn_where_there_is_one(data_of, measured):
-    records = [measured(epochs=2, correct=98), measured(epochs=2, correct=98, batch_size=64)]
-    data = data_of(records, band={32: {1: (0.9, 0.95, 0.97), 2: (0.95, 0.97, 0.98), 3: (0.9, 0.9, 0.9)}})
-    assert [point["epoch"] for point in data["band"]] == [1, 2]
+def test_the_band_is_drawn_where_the_reference_is_of_all_lines(data_of, trained, measured, reference):
+    data = data_of([trained(), trained(nth=1), measured(epochs=2, correct=98, batch_size=64)], [reference])
+    assert [point["epoch"] for point in data["band"]] == list(range(1, reference.epochs + 1))
+    last = reference.band[-1].accuracy
+    assert (data["band"][-1]["low"], data["band"][-1]["high"]) == (last.low, last.high)
     accuracy = next(chart for chart in charts(data) if chart.id == "accuracy")
     (_, with_band), (_, without) = filled(accuracy, data)
     assert len(with_band["layer"]) == len(without["layer"]) + 2
+
+
+def test_no_band_is_drawn_over_trainings_of_other_rates(data_of, trained, reference):
+    assert data_of([trained(), trained(nth=1, learning_rate=0.02)], [reference])["band"] == []
+
+
+def test_a_training_that_failed_the_check_is_in_no_chart_of_speeds(data_of, trained, reference):
+    data = data_of([trained(), trained(nth=1, right=0.5, mode=Mode.JIT)], [reference])
+    ((_, spec),) = filled(charts(data)[0], data)
+    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
+    assert {point["i"] for point in data["times"]} <= {0}
 
 
 def test_a_case_under_one_profile_is_no_line_of_the_comparison(data_of, measured):
@@ -70,9 +83,11 @@ def test_a_case_under_one_profile_is_no_line_of_the_comparison(data_of, measured
     assert count_lines(profiles, spec["datasets"]["shown"]) == 1
 
 
-def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, measured):
-    records = [measured(epochs=1, correct=98), measured(epochs=1, correct=97, version="a<b>&c", repetition=1)]
-    data = data_of(records, losses=[2.3, 1.0], band={32: {1: (0.9, 0.95, 0.99)}})
+def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, measured, trained, reference):
+    records = [
+        measured(epochs=1, correct=98), measured(epochs=1, correct=97, version="a<b>&c", repetition=1), trained(),
+    ]  # fmt: skip
+    data = data_of(records, [reference], losses=[2.3, 1.0])
     pictures = {chart.id: svg(spec) for chart in charts(data) for _, spec in filled(chart, data)}
     assert len(pictures) >= 6
     for picture in pictures.values():
@@ -83,6 +98,24 @@ def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, mea
         assert len(picture) < 60_000
         assert not [each for each in root.iter() if each.tag.endswith(("script", "image", "foreignObject"))]
     assert "a&lt;b&gt;&amp;c" in pictures["phases"]
+
+
+def test_of_lines_that_tie_no_more_are_drawn_than_are_read(data_of, measured):
+    records = [measured(batch_size=32 + size, seed=size) for size in range(2 * MOST_BARS)]
+    data = data_of(records)
+    phases = next(chart for chart in charts(data) if chart.id == "phases")
+    ((_, spec),) = filled(phases, data)
+    names = [each for each in ElementTree.fromstring(svg(spec)).itertext() if each.startswith("graph · batch")]
+    assert len(names) == MOST_BARS
+
+
+def test_a_point_has_only_what_its_chart_reads(data_of, measured):
+    data = data_of([measured(), measured(profile="tuned")])
+    for chart in charts(data):
+        for _, spec in filled(chart, data):
+            for point in spec["datasets"]["shown"]:
+                assert set(chart.fields) <= set(point)
+                assert not {"reason", "machine", "case_id"} & set(point)
 
 
 def test_a_colour_is_plain_for_a_viewer_without_variables():

@@ -5,12 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
+from lenet.cli.report import report
+from lenet.errors import UsageError
 from lenet.report import render, rows
 from lenet.report.baseline import speed_ups
-from lenet.report.rows import grouped
+from lenet.report.gather import gather
+from lenet.report.groups import grouped
+from lenet.report.points import datasets
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "digits-b32-lr0.05-m0.9.json"
 
 
 @pytest.fixture
@@ -72,3 +79,40 @@ def test_all_repetitions_failed(failed):
     assert group.processes == 0
     assert group.row.status == "diverged"
     assert "[2,000]" in render(rows([failed(), failed(repetition=1)], "r"), "terminal")
+
+
+def test_tables_and_reports_hold_trainings_against_the_shipped_references(shipped, trained, write_run, tmp_path):
+    store = write_run(tmp_path / "run", [trained(), trained(nth=1, right=0.5)])
+    table = rows(store.records(), "r")
+    assert [row.convergence for row in table] == ["converged", "too slow"]
+    found = gather([store.path])
+    assert [row.convergence for row in found.rows] == ["converged", "too slow"]
+    assert datasets(found)["band"]
+    for form in ("terminal", "github", "html"):
+        words = " ".join(render(table, form).split())
+        assert "Trainings held against the references: 1 converged, 1 too slow (over 12 epochs, by the" in words
+
+
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_a_reference_of_the_users_is_held_in_the_place_of_the_shipped(trained, write_run, tmp_path, capsys, given):
+    store = write_run(tmp_path / "run", [trained()])
+    path = REFERENCE if given == "file" else REFERENCE.parent
+    report([store.path])
+    assert "reference band" not in capsys.readouterr().out
+    report([store.path], reference=path)
+    assert "1 of 1 inside the reference band" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("text", ['{"32": {"1": [0.9, 0.95, 0.97]}}', "", None])
+def test_what_is_no_reference_is_a_sentence(trained, write_run, tmp_path, text):
+    store = write_run(tmp_path / "run", [trained()])
+    path = tmp_path / "x.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="no reference"):
+        report([store.path], reference=path)
+
+
+def test_no_table_speaks_of_references_where_nothing_was_held(measured, trained):
+    for records in ([measured()], [trained()]):
+        assert "references" not in render(rows(records, "r", []), "github")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
 
 from lenet.case import Mode
 from lenet.errors import StoreError, UsageError
-from lenet.report.gather import gather, read_band
+from lenet.report.gather import gather
 from lenet.report.traces import thin
 
 
@@ -96,14 +95,3 @@ def test_thinning_keeps_the_extremes_and_says_its_step():
     assert max(high for *_, high in points) == 9.0
     assert points[4][1] == 1.0  # the one that is not finite is in no mean
     assert thin([math.nan], 10) == (1, [])
-
-
-def test_the_reference_is_read_and_anything_else_is_a_sentence(tmp_path):
-    path = tmp_path / "band.json"
-    path.write_text(json.dumps({"32": {"1": [0.9, 0.95, 0.97]}}), encoding="utf-8")
-    assert read_band(path) == {32: {1: (0.9, 0.95, 0.97)}}
-    path.write_text(json.dumps({"32": {"1": [0.9, 0.95, 97]}}), encoding="utf-8")
-    with pytest.raises(UsageError, match="no reference accuracies"):
-        read_band(path)
-    with pytest.raises(UsageError, match="cannot read"):
-        read_band(tmp_path / "none.json")

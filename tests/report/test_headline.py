@@ -13,10 +13,10 @@ from lenet.report.leaders import history, leaderboard
 
 @pytest.fixture
 def report(tmp_path, measured, write_run):
-    def make(*runs, band=None, **cpus):
+    def make(*runs, references=None, **cpus):
         for index, records in enumerate(runs):
             write_run(tmp_path / f"run-{index}", records, cpu=f"CPU {index if cpus.get('several') else 'one'}")
-        return gather([tmp_path], band)
+        return gather([tmp_path], references)
 
     return make
 
@@ -56,12 +56,16 @@ def test_nothing_measured_is_said(report, measured):
     assert said.sentences[-1] == "1 case of 1 did not end well: 1 unavailable."
 
 
-def test_learning_is_held_against_the_band(report, measured):
-    records = [measured(epochs=2, correct=98), measured(epochs=2, correct=60, mode=Mode.JIT)]
-    said = headline(report(records, band={32: {2: (0.97, 0.98, 0.99)}}))
-    assert said.learning == (
-        "Test accuracy after 2 epochs: 0.6000 to 0.9800 (2 trainings); 1 of 2 inside the reference band."
-    )
+def test_learning_is_held_against_the_reference(report, trained, reference):
+    said = headline(report([trained(nth=1), trained(nth=2, right=0.5, mode=Mode.JIT)], references=[reference]))
+    assert said.learning.endswith("(2 trainings); 1 of 2 inside the reference band.")
+    assert said.fastest.startswith("Fastest: Graph")
+    assert said.trouble == "1 case of 2 did not end well: 1 too slow."
+
+
+def test_without_a_reference_there_is_no_band(report, trained):
+    said = headline(report([trained(nth=1), trained(nth=2)], references=[]))
+    assert said.learning.endswith("(2 trainings).")
 
 
 def test_a_plateau_did_not_learn(report, measured):

@@ -1,24 +1,11 @@
 // Draws the charts of the rows that are shown. What a chart computes stands in its specification, not here.
 
-const CHART_FIELDS = [
-  "i", "ok", "series", "home", "place", "way", "label", "training", "versioned", "scaled", "batch_size", "profile",
-  "framework_version", "world_size", "images_per_second", "images_per_second_low", "images_per_second_high",
-  "resident_images_per_second",
-];
-
 const views = new Map(); // chart id -> the views on the page
 let drawing = 0;
 
 // Copies with the fields that a chart reads: Vega marks the objects that it is given.
 function slimFor(chart) {
-  const read = JSON.stringify([chart.spec, chart.panel, chart.lines, chart.contrast, chart.needs]);
-  const always = ["i", "ok", "batch_size", "images_per_second"];
-  const fields = CHART_FIELDS.filter((field) => always.includes(field) || read.includes(field));
-  return (row) => {
-    const copy = {};
-    for (const field of fields) copy[field] = row[field];
-    return copy;
-  };
+  return (row) => Object.fromEntries(chart.fields.map((field) => [field, row[field]]));
 }
 
 function pointsOf(chart, chosen) {

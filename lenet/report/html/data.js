@@ -23,43 +23,31 @@ for (const [name, columns] of Object.entries(content.sets)) sets[name] = unpack(
 const rows = sets.rows;
 
 const DASH = "–";
-const digits = (least, most) => new Intl.NumberFormat("en", { minimumFractionDigits: least, maximumFractionDigits: most });
-const whole = digits(0, 0);
-const two = digits(2, 2);
-const three = digits(3, 3);
-const four = digits(4, 4);
+const digits = (places) => new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places });
+const decimals = [0, 1, 2, 3, 4].map((places) => digits(places));
+const [whole, , two, three, four] = decimals;
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 // What a cell shows. A partial training's accuracy must never read as a trained one's.
 function shown(column, row) {
-  const value = row[column.key];
-  switch (column.kind) {
-    case "spread": {
-      const { images_per_second_low: low, images_per_second_high: high } = row;
-      return isNumber(low) && isNumber(high) && row.windows > 1 ? `${whole.format(low)}–${whole.format(high)}` : DASH;
-    }
-    case "accuracy":
-      if (!isNumber(value)) return DASH;
-      return isNumber(row.epochs) ? four.format(value) : `(${three.format(value)} after ${whole.format(row.trained_images)} images)`;
-    case "text":
-    case "link":
-      return value === null || value === undefined || value === "" ? DASH : String(value);
-    default:
-      if (!isNumber(value)) return DASH;
+  const value = row[column.name];
+  if (column.kind === "spread") {
+    const { images_per_second_low: low, images_per_second_high: high } = row;
+    return isNumber(low) && isNumber(high) && row.windows > 1 ? `${whole.format(low)}–${whole.format(high)}` : DASH;
   }
-  switch (column.kind) {
-    case "ratio": return `${two.format(value)}×`;
-    case "seconds": return two.format(value);
-    case "loss": return four.format(value);
-    case "bytes": return whole.format(value / 2 ** 20);
-    default: return whole.format(value);
+  if (column.kind === "accuracy") {
+    if (!isNumber(value)) return DASH;
+    return isNumber(row.epochs) ? four.format(value) : `(${three.format(value)} after ${whole.format(row.trained_images)} images)`;
   }
+  if (!column.figure) return value === null || value === undefined || value === "" ? DASH : String(value);
+  const { digits: places, divisor, suffix } = column.figure;
+  return isNumber(value) ? `${decimals[places].format(value / divisor)}${suffix}` : DASH;
 }
 
 // What a column sorts by.
 function key(column, row) {
-  return column.kind === "spread" ? row.images_per_second_high - row.images_per_second_low : row[column.key];
+  return column.kind === "spread" ? row.images_per_second_high - row.images_per_second_low : row[column.name];
 }
 
 function element(tag, properties = {}, ...children) {

@@ -5,7 +5,7 @@ const chosenValues = new Map(); // column -> the values that are let through; ab
 let words = "";
 
 const text = (value) => (value === null || value === undefined || value === "" ? "none" : String(value));
-const haystacks = rows.map((row) => [row.label, row.status, row.reason, row.case_id, row.machine, row.run, row.dataset].join(" ").toLowerCase());
+const haystacks = rows.map((row) => [row.label, row.standing, row.why, row.case_id, row.machine, row.run, row.dataset].join(" ").toLowerCase());
 
 function chosen() {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
@@ -33,7 +33,7 @@ function redraw() {
 }
 
 function valuesOf(column) {
-  const values = [...new Set(rows.map((row) => text(row[column.key])))];
+  const values = [...new Set(rows.map((row) => text(row[column.name])))];
   if (column.kind === "whole") values.sort((a, b) => Number(a) - Number(b));
   return values;
 }
@@ -45,8 +45,8 @@ function chips(column, values) {
     box.addEventListener("change", () => {
       const boxes = [...set.querySelectorAll("input")];
       const on = boxes.filter((each) => each.checked).map((each) => each.value);
-      if (on.length === boxes.length) chosenValues.delete(column.key);
-      else chosenValues.set(column.key, new Set(on));
+      if (on.length === boxes.length) chosenValues.delete(column.name);
+      else chosenValues.set(column.name, new Set(on));
       redraw();
     });
     set.append(element("label", { className: "chip" }, box, element("span", { textContent: value, dir: "auto" })));
@@ -57,8 +57,8 @@ function chips(column, values) {
 function select(column, values) {
   const made = element("select", {}, element("option", { value: "", textContent: "all" }), ...values.map((value) => element("option", { value: `=${value}`, textContent: value })));
   made.addEventListener("change", () => {
-    if (made.value) chosenValues.set(column.key, new Set([made.value.slice(1)]));
-    else chosenValues.delete(column.key);
+    if (made.value) chosenValues.set(column.name, new Set([made.value.slice(1)]));
+    else chosenValues.delete(column.name);
     redraw();
   });
   return element("label", { className: "choice" }, element("span", { textContent: column.title }), made);

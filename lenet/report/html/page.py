@@ -10,27 +10,30 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenet import __version__
-from lenet.report.baseline import DEFAULT, speed_ups
+from lenet.report.baseline import DEFAULT, record_speed_ups
 from lenet.report.cards import machine_facts
-from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, charts
+from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, charts
+from lenet.report.charts.look import config, variables
+from lenet.report.columns import for_page
 from lenet.report.facts import facts, notes
 from lenet.report.gather import Report
 from lenet.report.headline import headline
-from lenet.report.html.columns import columns, optional
 from lenet.report.html.details import details
-from lenet.report.layout import number
-from lenet.report.leaders import history, leaderboard
-from lenet.report.picture import COLOURS, config
-from lenet.report.points import Points, datasets
-from lenet.report.words import count, mode, times
+from lenet.report.leaders import history, history_grid, leader_grid, leaderboard
+from lenet.report.points import NAMES, PHASES, Points, datasets
+from lenet.report.words import count
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+HOME = files("lenet.report.html")
 SCRIPTS = ("data.js", "charts.js", "table.js", "record.js", "page.js")
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 
@@ -78,85 +81,76 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def ratios(report: Report, baseline: str | None) -> list[float | None]:
-    """Each record's images/s over its baseline's: that of the group it belongs to, where its own case ended well.
-
-    Raises:
-        UsageError: no row is the baseline.
-    """
-    groups = report.groups
-    base = {
-        _case(group.row): (group.row.images_per_second / ratio if group.row.images_per_second and ratio else None)
-        for group, ratio in zip(groups, speed_ups(groups, baseline), strict=True)
-    }
-    found = []
-    for row in report.rows:
-        of = base.get(_case(row))
-        found.append(row.images_per_second / of if of and row.images_per_second and row.status == "ok" else None)
-    return found
-
-
-def _case(row: Any) -> tuple[object, ...]:
-    from lenet.report.rows import AXES
-
-    return tuple(getattr(row, axis) for axis in AXES if axis != "framework_version")
-
-
 def page(report: Report, baseline: str | None = None) -> str:
     """The report as an HTML document.
 
     Raises:
         UsageError: no row is the baseline.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     data = datasets(report)
     rows = data["rows"]
-    for row, ratio in zip(rows, ratios(report, baseline), strict=True):
+    for row, ratio in zip(rows, record_speed_ups(report.rows, report.groups, baseline), strict=True):
         row["speed_up"] = ratio
-        row |= {f"to_{target}": value for target, value in row.pop("seconds_to_accuracy").items()}
-        for name in optional(row):
-            row[name] = _words(row[name])
     drawn = charts(data)
-    shown = columns(rows, baseline or DEFAULT)
-    content = {
+    scripts = [drawing_library(), _program()]
+    style = (HOME / "page.css").read_text(encoding="utf-8")
+    content = _content(report, data, drawn, baseline or DEFAULT)
+    versions = history(report)
+    several_places = len({(row["machine"], row["device_target"]) for row in rows}) > 1
+    return str(
+        _template().render(
+            policy=policy(scripts),
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and a library's
+            style=Markup(colours() + style),  # noqa: S704 - our own file
+            data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
+            headline=headline(report),
+            facts=facts(report),
+            charts=drawn,
+            leaders=leader_grid(leaderboard(report)) if several_places else None,
+            history=history_grid(versions) if versions else None,
+            machines={name: machine_facts(card) for name, card in report.machines.items()},
+            runs=report.runs,
+            notes=notes(report),
+            made_at=datetime.now(timezone.utc),
+            version=__version__,
+            records=count(len(rows), "record"),
+        )
+    )
+
+
+def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart], against: str) -> dict[str, Any]:
+    """What the page's script reads: points, charts, columns, each record's raw figures."""
+    rows = data["rows"]
+    return {
         "sets": {name: packed(points) for name, points in data.items()},
-        "charts": [asdict(chart) for chart in drawn],
+        "charts": [{**asdict(chart), "fields": chart.fields} for chart in drawn],
         "config": config(FONT),
-        "columns": [asdict(column) for column in shown],
+        "columns": [column.for_page() for column in for_page(rows, against)],
+        "fields": [name for name in rows[0] if name not in NAMES],
+        "phases": [words for _, words in PHASES],
         "details": details(report),
         "panels": MOST_PANELS,
         "bars": MOST_BARS,
         "lineHeight": LINE_HEIGHT,
     }
-    home = files("lenet.report.html")
-    program = "\n".join((home / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    program = f"(() => {{\n'use strict';\n{program}}})();"
-    scripts = [drawing_library(), program]
+
+
+def _program() -> str:
+    """The page's own scripts as one, out of reach of any other."""
+    parts = [(HOME / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return "(() => {\n'use strict';\n" + "\n".join(parts) + "})();"
+
+
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("lenet.report", "html"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"number": number, "times": times, "mode": mode}
-    style = (home / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("template.html.jinja").render(
-        policy=policy(scripts),
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and a library's
-        style=Markup(colours() + style),  # noqa: S704 - our own file
-        data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
-        headline=headline(report),
-        facts=facts(report),
-        charts=drawn,
-        leaders=leaderboard(report) if len({(row["machine"], row["device_target"]) for row in rows}) > 1 else [],
-        history=history(report),
-        machines={name: machine_facts(card) for name, card in report.machines.items()},
-        runs=report.runs,
-        notes=notes(report),
-        made_at=datetime.now(timezone.utc),
-        version=__version__,
-        records=count(len(rows), "record"),
-    )
+    return environment.get_template("template.html.jinja")
 
 
 def policy(scripts: Sequence[str]) -> str:
@@ -172,18 +166,8 @@ def policy(scripts: Sequence[str]) -> str:
 
 def colours() -> str:
     """The report's colours as CSS variables, light unless the reader's system or choice is dark."""
-    light = "".join(f"--{name}:{pair[0]};" for name, pair in COLOURS.items())
-    dark = "".join(f"--{name}:{pair[1]};" for name, pair in COLOURS.items())
+    light, dark = variables("light"), variables("dark")
     return (
         f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
         f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n"
     )
-
-
-def _words(value: Any) -> Any:
-    """A field that is not a plain value, as text."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {each}" for name, each in value.items() if each is not None)
-    if isinstance(value, (list, tuple)):
-        return f"{len(value):,} values"
-    return value

@@ -1,7 +1,5 @@
 // One record's raw figures, at an address of their own: #record/RUN/CASE.
 
-const PHASES = ["import and set-up", "compilation and first step", "training", "evaluation", "resident measurement", "reporting and closing"];
-
 function list(pairs) {
   const made = element("dl", { className: "card" });
   for (const [name, value] of pairs) {
@@ -25,14 +23,13 @@ function block(title, text) {
 function openRecord(row) {
   const detail = content.details[row.i];
   const body = document.getElementById("record-body");
-  const names = { i: 1, ok: 1, series: 1, home: 1, place: 1, way: 1, label: 1, training: 1, versioned: 1, scaled: 1 };
-  const parts = [list(Object.entries(row).filter(([name]) => !(name in names)).map(([name, value]) => [name.replaceAll("_", " "), value])
+  const parts = [list(content.fields.map((name) => [name.replaceAll("_", " "), row[name]])
     .concat([["started at (UTC)", detail.at]], Object.entries(detail.sha256).map(([name, text]) => [`sha256 of ${name}`, `${text}…`])))];
   if (detail.judged.length) {
     parts.push(small("Evaluations", ["epoch", "steps", "training seconds", "right", "of", "accuracy"],
       detail.judged.map(([epoch, steps, seconds, right, of]) => [whole.format(epoch), whole.format(steps), two.format(seconds), whole.format(right), whole.format(of), four.format(right / of)])));
   }
-  if (detail.phases) parts.push(small("Phases", ["phase", "seconds"], detail.phases.map((seconds, k) => [PHASES[k], three.format(seconds)])));
+  if (detail.phases) parts.push(small("Phases", ["phase", "seconds"], detail.phases.map((seconds, k) => [content.phases[k], three.format(seconds)])));
   if (detail.speeds.length) {
     const every = detail.step > 1 ? ` (every ${detail.step}th of ${whole.format(detail.windows)})` : "";
     parts.push(block(`Speed of each window${every}, images/s; the first ${detail.warmup} are warm-up`, detail.speeds.join("  ")));

@@ -18,16 +18,16 @@ function sorted(chosen) {
   });
 }
 
-const isText = (column) => ["text", "link"].includes(column.kind);
+const isText = (column) => ["text", "status", "link"].includes(column.kind);
 
 function cell(column, row) {
   const text = shown(column, row);
   const made = element("td", isText(column) ? { dir: "auto" } : { className: "n" });
   if (column.kind === "link") made.append(element("a", { href: address(row), textContent: text }));
-  else if (column.kind === "speed" && !row.ok && text !== DASH) made.append(element("s", { textContent: text, title: `not valid: ${row.status}` }));
-  else if (column.key === "status") made.append(element("span", { className: `status ${row.ok ? "ok" : "bad"}`, textContent: text }));
+  else if (column.kind === "speed" && !row.ok && text !== DASH) made.append(element("s", { textContent: text, title: `not valid: ${row.standing}` }));
+  else if (column.kind === "status") made.append(element("span", { className: `status ${row.ok ? "ok" : "bad"}`, textContent: text }));
   else made.textContent = text;
-  if (column.key === "status" && row.reason && !row.ok) made.append(element("span", { className: "reason", textContent: row.reason, dir: "auto" }));
+  if (column.kind === "status" && row.why && !row.ok) made.append(element("span", { className: "reason", textContent: row.why, dir: "auto" }));
   return made;
 }
 
@@ -75,14 +75,13 @@ function asMarkdown(chosen) {
 }
 
 function asCsv(chosen) {
-  const fields = Object.keys(rows[0]).filter((name) => !["i", "ok", "series", "home", "place", "way", "label", "training", "versioned", "scaled"].includes(name));
   const inert = (text) => (/^[=+\-@]/.test(text) ? `'${text}` : text); // a spreadsheet runs what begins like a formula
   const quoted = (value) => {
     if (value === null || value === undefined) return "";
     if (typeof value === "number") return String(value);
     return `"${inert(visible(String(value))).replace(/"/g, '""')}"`;
   };
-  return [fields.join(","), ...sorted(chosen).map((row) => fields.map((name) => quoted(row[name])).join(","))].join("\n") + "\n";
+  return [content.fields.join(","), ...sorted(chosen).map((row) => content.fields.map((name) => quoted(row[name])).join(","))].join("\n") + "\n";
 }
 
 async function copy(text) {

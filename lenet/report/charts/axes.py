@@ -1,0 +1,129 @@
+"""Axes, colours, transforms and tooltips that charts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lenet.report.charts.chart import MOST_BARS, Spec
+from lenet.report.points import Points
+
+SERIES_COLOURS = 8
+LEGEND: Spec = {"title": None, "orient": "top"}
+WIDE_RATIO = 40
+"""Speeds that lie further apart than this are drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Which colour a series has, everywhere; and which scale speeds need."""
+
+    series: tuple[str, ...]
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, rows: Points) -> Palette:
+        """The palette for these rows."""
+        order = {"pynative": 0, "graph": 1, "jit": 2}
+        named = {row["series"]: (order.get(row["mode"], 9), row["framework"], row["series"]) for row in rows}
+        # The first framework's modes have the first colours.
+        speeds = [row["images_per_second"] for row in rows if row["ok"] and row["images_per_second"]]
+        wide = bool(speeds) and max(speeds) / min(speeds) > WIDE_RATIO
+        return cls(tuple(sorted(named, key=lambda each: (named[each][1], named[each][0], each))), wide)
+
+    @property
+    def colour(self) -> Spec:
+        """The channel that colours by series."""
+        colours = [f"var(--series-{1 + i % SERIES_COLOURS})" for i in range(len(self.series))]
+        return {
+            "field": "series",
+            "type": "nominal",
+            "scale": {"domain": list(self.series), "range": colours},
+            "legend": {**LEGEND, "labelLimit": 240},
+        }
+
+    def among(self, points: Points, rows: Points) -> Spec:
+        """The same, with only those series in the legend which these points are of."""
+        there = {rows[point["i"]]["series"] for point in points}
+        values = [series for series in self.series if series in there]
+        return {**self.colour, "legend": {**self.colour["legend"], "values": values}}
+
+    @property
+    def beside(self) -> Spec:
+        """The channel that keeps the series' intervals apart."""
+        return {"field": "series", "type": "nominal", "scale": {"domain": list(self.series), "paddingOuter": 0.9}}
+
+    def speed(self, field: str, title: str = "images/s", shared: bool = False) -> Spec:
+        """The channel of a speed. `shared`: the axis ends where `SHARED` says, so that panels compare."""
+        scale: Spec = {"type": "log", "nice": True} if self.logarithmic else {"zero": True, "nice": True}
+        if shared:
+            scale = {**scale, "domainMax": {"expr": "top"}}
+            if self.logarithmic:
+                scale["domainMin"] = {"expr": "bottom"}
+        axis = {"format": "~s", "tickCount": 5} if self.logarithmic else {"format": ",.0f", "tickCount": 5}
+        return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
+
+
+SHARED = [{"name": "top", "value": 1.0}, {"name": "bottom", "value": 0.0}]
+"""Ends of the speed axis, set to those of all rows that are drawn."""
+FIELD = "images_per_second"
+VALID = {"filter": f"datum.ok && isValid(datum.{FIELD})"}
+
+
+def speeds(*by: str) -> list[Spec]:
+    """Median and interval of the speeds: a single process's quartiles, or the range over several."""
+    return [
+        VALID,
+        {
+            "aggregate": [
+                {"op": "median", "field": FIELD, "as": "mid"},
+                {"op": "min", "field": FIELD, "as": "least"},
+                {"op": "max", "field": FIELD, "as": "most"},
+                {"op": "min", "field": f"{FIELD}_low", "as": "q1"},
+                {"op": "max", "field": f"{FIELD}_high", "as": "q3"},
+                {"op": "count", "as": "processes"},
+            ],
+            "groupby": list(by),
+        },
+        {"calculate": "datum.processes > 1 ? datum.least : datum.q1", "as": "low"},
+        {"calculate": "datum.processes > 1 ? datum.most : datum.q3", "as": "high"},
+    ]
+
+
+def largest(field: str, line: str, op: Literal["rank", "dense_rank"] = "rank") -> list[Spec]:
+    """Keep the lines with the largest values; `dense_rank` where a line has several points of one value.
+
+    `line` names the lines' field: of lines with the same value the first by name are kept, not all.
+    """
+    order = [{"field": field, "order": "descending"}, {"field": line, "order": "ascending"}]
+    return [
+        {"window": [{"op": op, "as": "rank"}], "sort": order},
+        {"filter": f"datum.rank <= {MOST_BARS}"},
+    ]
+
+
+def tip(*fields: tuple[str, str, str]) -> list[Spec]:
+    """What a pointer is told: a field, its title and a number's format, which is empty for words."""
+    return [
+        {"field": field, "title": title, **({"type": "quantitative", "format": form} if form else {"type": "nominal"})}
+        for field, title, form in fields
+    ]
+
+
+SPEED_TIP = (
+    ("mid", "images/s", ",.0f"),
+    ("low", "from", ",.0f"),
+    ("high", "to", ",.0f"),
+    ("processes", "processes", ","),
+)
+
+
+def line_each(field: str, by: str = "key") -> Spec:
+    """The channel of one line a value of `field`, the one with the largest `by` on top."""
+    axis = {"title": None, "ticks": False, "domain": False}
+    return {
+        "field": field,
+        "type": "nominal",
+        "axis": axis,
+        "sort": {"op": "max", "field": by, "order": "descending"},
+    }

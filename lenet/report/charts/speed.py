@@ -1,0 +1,172 @@
+"""How fast: by batch size, profile, version, number of processes, machine and device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lenet.report.charts.axes import LEGEND, SHARED, SPEED_TIP, Palette, largest, line_each, speeds, tip
+from lenet.report.charts.chart import Chart, Data, Spec
+from lenet.report.leaders import version_key
+
+
+def _along(field: str, title: str, palette: Palette, *, sort: Any = "ascending", extra: Sequence[Spec] = ()) -> Spec:
+    """Speeds along an ordered field: a dot with its interval a series, joined by a line."""
+    x = {"field": field, "type": "ordinal", "title": title, "sort": sort, "axis": {"labelAngle": 0, "labelLimit": 120}}
+    y = palette.speed("mid", shared=True)
+    told = tip(("series", "mode", ""), (field, title, ""), *SPEED_TIP)
+    return {
+        "params": SHARED,
+        "encoding": {"x": x, "xOffset": palette.beside, "color": palette.colour},
+        "layer": [
+            {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": y}},
+            {
+                "mark": {"type": "rule", "strokeWidth": 2},
+                "encoding": {"y": palette.speed("low", shared=True), "y2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
+                "encoding": {"y": y, "tooltip": told},
+            },
+            *extra,
+        ],
+    }
+
+
+def throughput(palette: Palette, _: Data) -> Chart:
+    """Images/s by batch size; a panel a place: machine, device, settings and profile."""
+    return Chart(
+        "throughput",
+        "Throughput",
+        "Training images a second by batch size, data pipeline included, warm-up left out. A dot is the median over "
+        "processes, its line the range over them; with one process, the quartiles of its windows.",
+        "rows",
+        {"transform": speeds("series", "batch_size"), **_along("batch_size", "batch size", palette)},
+        panel="place",
+    )
+
+
+def profiles(palette: Palette, _: Data) -> Chart:
+    """Images/s of a case under each runtime profile, a line a case."""
+    colours = {"range": [f"var(--piece-{number})" for number in (3, 1, 4, 2, 5, 6)]}
+    speed = palette.speed("mid")
+    return Chart(
+        "profiles",
+        "As installed against tuned",
+        "The same case under each runtime profile: settings that change the speed and not the training. The line is "
+        "the gain; default is the framework as installed.",
+        "rows",
+        {
+            "transform": [
+                *speeds("way", "profile"),
+                {
+                    "joinaggregate": [
+                        {"op": "distinct", "field": "profile", "as": "profiles"},
+                        {"op": "max", "field": "mid", "as": "best"},
+                    ],
+                    "groupby": ["way"],
+                },
+                {"filter": "datum.profiles > 1"},
+                *largest("best", "way", op="dense_rank"),
+            ],
+            "encoding": {"y": line_each("way", by="mid")},
+            "layer": [
+                {
+                    "mark": {"type": "rule", "color": "var(--ink)", "opacity": 0.25, "strokeWidth": 3},
+                    "encoding": {
+                        "x": {**speed, "aggregate": "min"},
+                        "x2": {"field": "mid", "aggregate": "max"},
+                    },
+                },
+                {
+                    "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
+                    "encoding": {
+                        "x": speed,
+                        "color": {
+                            **{"field": "profile", "type": "nominal", "scale": colours},
+                            "legend": {**LEGEND, "labelLimit": 300},
+                        },
+                        "tooltip": tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
+                    },
+                },
+            ],
+        },
+        lines="way",
+        contrast="profile",
+    )
+
+
+def versions(palette: Palette, data: Data) -> Chart:
+    """Images/s by version of the framework; a panel a device, machine, batch size and profile."""
+    rows = data["rows"]
+    names = sorted({row["framework_version"] for row in rows if row["framework_version"]}, key=version_key)
+    return Chart(
+        "versions",
+        "History by version",
+        "Images a second under each version of the framework, everything else equal.",
+        "rows",
+        {
+            "transform": speeds("series", "framework_version"),
+            **_along("framework_version", "version", palette, sort=names),
+        },
+        panel="setting",
+    )
+
+
+def scaling(palette: Palette, _: Data) -> Chart:
+    """Images/s by number of processes, beside the ideal; a panel a device, machine, batch size and profile."""
+    first = [
+        {"op": "first_value", "field": "mid", "as": "base"},
+        {"op": "first_value", "field": "world_size", "as": "from"},
+    ]
+    ideal = {
+        "mark": {"type": "line", "strokeDash": [2, 4], "strokeWidth": 1.2, "opacity": 0.7},
+        "encoding": {"y": palette.speed("ideal")},
+    }
+    return Chart(
+        "scaling",
+        "Data-parallel scaling",
+        "Images a second of all processes together. The dotted line is what the smallest number of processes would "
+        "give if nothing were lost.",
+        "rows",
+        {
+            "transform": [
+                *speeds("series", "world_size"),
+                {"window": first, "sort": [{"field": "world_size"}], "groupby": ["series"]},
+                {"calculate": "datum.base * datum.world_size / datum.from", "as": "ideal"},
+            ],
+            **_along("world_size", "processes", palette, extra=[ideal]),
+        },
+        panel="setting",
+    )
+
+
+def leaders(palette: Palette, _: Data) -> Chart:
+    """Images/s of the fastest case of each machine and device, a line each."""
+    return Chart(
+        "leaders",
+        "Machines and devices",
+        "The fastest case of each machine and device, coloured by its mode.",
+        "rows",
+        {
+            "transform": [
+                *speeds("home", "label", "series"),
+                {
+                    "window": [{"op": "row_number", "as": "place"}],
+                    "sort": [{"field": "mid", "order": "descending"}],
+                    "groupby": ["home"],
+                },
+                {"filter": "datum.place == 1"},
+                {"calculate": "datum.mid", "as": "key"},
+                *largest("mid", "home"),
+            ],
+            "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
+            "encoding": {
+                "y": line_each("home"),
+                "x": {**palette.speed("mid"), "scale": {"zero": True}},
+                "color": palette.colour,
+                "tooltip": tip(("home", "place", ""), ("label", "case", ""), *SPEED_TIP),
+            },
+        },
+        lines="home",
+    )
