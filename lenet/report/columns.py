@@ -138,12 +138,23 @@ def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) ->
         column
         for column in TABLE
         if (column.short is not None or view != "terminal")
-        and (
-            column.axis is None
-            or view in column.always
-            or several((getattr(group.row, column.axis) for group in groups), column.axis)
-        )
+        and (column.axis is None or view in column.always or _differs(column.axis, groups))
     ]
+
+
+def _differs(axis: str, groups: Sequence[Group]) -> bool:
+    """Whether the axis tells groups of a table apart: a version only where one framework has several.
+
+    Which version a framework has stands below the table anyway.
+    """
+    values = {getattr(group.row, axis) for group in groups}
+    if axis != "framework_version":
+        return several(values, axis)
+    frameworks = {group.row.framework for group in groups}
+    return any(
+        several((group.row.framework_version for group in groups if group.row.framework == name), axis)
+        for name in frameworks
+    )
 
 
 def for_page(points: Sequence[Mapping[str, Any]], against: str) -> list[Column]:

@@ -8,6 +8,7 @@ import io
 import pytest
 
 from lenet.case import Mode
+from lenet.frameworks import Framework
 from lenet.record import Status
 from lenet.report import render, rows
 from lenet.report.column import Figure, Line
@@ -43,6 +44,17 @@ def test_a_column_in_which_all_rows_agree_is_left_out(measured, view):
     assert {"device_target", "resident_images_per_second"} & alike == (
         {"device_target", "resident_images_per_second"} if view == "document" else set()
     )
+
+
+def test_a_version_is_a_column_where_one_framework_has_several(measured):
+    ours, newer = measured(version="2.9.0"), measured(version="2.10.0")
+    twin = measured(version="2.13.0", framework=Framework.PYTORCH, mode=Mode.PYNATIVE)
+
+    def named(*records):
+        return {column.name for column in for_table(grouped(rows(records, "run")), "terminal")}
+
+    assert "framework_version" not in named(ours, twin), "the framework says which"
+    assert "framework_version" in named(ours, newer, twin)
 
 
 def test_a_version_that_no_worker_told_makes_no_column(measured):
