@@ -24,6 +24,8 @@ class Abilities:
     """What of a matrix a framework can carry out; None is everything. Values are those of the matrix's axes."""
 
     title: str
+    package: str
+    """What pip and the installed packages' metadata call it."""
     trainer: str
     """`module:class`, imported in a worker and nowhere else."""
     device_targets: frozenset[str] | None = None
@@ -49,10 +51,11 @@ class Abilities:
 
 
 ABILITIES: Mapping[Framework, Abilities] = {
-    Framework.MINDSPORE: Abilities("MindSpore", "lenet.training.mindspore:MindSporeTrainer"),
+    Framework.MINDSPORE: Abilities("MindSpore", "mindspore", "lenet.training.mindspore:MindSporeTrainer"),
     # Eager only: `torch.compile` needs a C++ compiler where it runs, and its step is another one on each machine.
     Framework.PYTORCH: Abilities(
         "PyTorch",
+        "torch",
         "lenet.training.torch:TorchTrainer",
         device_targets=frozenset({"CPU", "GPU"}),
         modes=frozenset({"pynative"}),

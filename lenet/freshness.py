@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lenet.case import Case
-from lenet.frameworks import Framework
+from lenet.frameworks import ABILITIES, Framework
 from lenet.record import DatasetCard, Record, Status
 
 GOOD = (Status.OK, Status.PLATEAU)
@@ -121,9 +121,10 @@ def workload_sha256() -> str:
 def observe(machine_id: str, datasets: Mapping[str, DatasetCard], cluster: bool = False) -> Conditions:
     """The conditions here and now. No framework is imported: the installed packages' metadata tells its version."""
     versions = {"python": platform.python_version()}
-    for name in ("numpy", *(framework.value for framework in Framework)):
+    packages = {"numpy": "numpy", **{framework.value: ABILITIES[framework].package for framework in Framework}}
+    for name, package in packages.items():
         try:
-            versions[name] = version(name)
+            versions[name] = version(package)
         except PackageNotFoundError:
             continue
     return Conditions(

@@ -128,6 +128,11 @@ class Store:
             raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
         if self._lock is None:
             raise StoreError(f"{self.path} is being written by {holder(path)}: wait for it, or choose another --output")
+        try:
+            for name in (RECORDS, LOGS):  # a run that was given away may have come without its logs
+                (self.path / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot write {self.path}: {error.strerror or error}; choose another --output") from error
         for folder in (self.path, self.path / RECORDS, self.path / SUPERSEDED):
             for half in folder.glob(".*.json.*.tmp"):  # of a process that was killed while it wrote
                 half.unlink(missing_ok=True)
@@ -154,8 +159,7 @@ class Store:
         if (folder / MANIFEST).exists():
             raise StoreError(f"{folder} holds a run already; continue it with --resume or choose another --output")
         try:
-            for name in (RECORDS, LOGS):
-                (folder / name).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot write {folder}: {error.strerror or error}; choose another --output") from error
         manifest = Manifest(

@@ -14,7 +14,7 @@ import pytest
 import lenet
 from lenet import freshness
 from lenet.case import Case
-from lenet.frameworks import Framework
+from lenet.frameworks import ABILITIES, Framework
 from lenet.freshness import Conditions, State, changes, observe, stand, wanted, workload_sha256
 from lenet.machine import describe
 from lenet.record import DatasetCard, Software, Status
@@ -114,6 +114,8 @@ def test_here_and_now():
 
 
 def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(monkeypatch):
+    """By its package's name: pip knows PyTorch as `torch`, and under another name its records would be stale for ever."""
+
     def version(name):
         if name == "numpy":
             raise PackageNotFoundError
@@ -122,7 +124,8 @@ def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(mo
     monkeypatch.setattr(freshness, "version", version)
     assert observe("m", {}).versions == {
         "python": platform.python_version(),
-        **{framework.value: f"{framework.value}'s" for framework in Framework},
+        **{framework.value: f"{ABILITIES[framework].package}'s" for framework in Framework},
+        "pytorch": "torch's",
     }
 
 

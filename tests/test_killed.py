@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,18 @@ def test_ctrl_c_at_a_random_moment(tmp_path):
     assert before
     finish(start(folder))
     checks.nothing_lost(before, folder)
+    checks.whole(folder, Status.OK)
+
+
+def test_a_run_that_came_without_its_logs_is_gone_on_with(tmp_path):
+    """Logs may name paths: whoever gives a run away, or commits it, leaves them out."""
+    folder = tmp_path / "run"
+    process = start(folder, FAKE_SECONDS="0.1")
+    await_records(folder, 1, process)
+    process.kill()
+    process.communicate()
+    shutil.rmtree(folder / "logs")
+    finish(start(folder))
     checks.whole(folder, Status.OK)
 
 

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from lenet.environments import venv
 from lenet.errors import UsageError
-from lenet.frameworks import Framework
+from lenet.frameworks import ABILITIES, Framework
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 
@@ -45,7 +45,7 @@ def requirements(lock: Mapping[str, str], frameworks: Iterable[Framework]) -> tu
         UsageError: the lock is damaged, or a package that a worker needs is not in it.
     """
     pinned = pins(lock)
-    wanted = [*sorted({framework.value for framework in frameworks}), *venv.WORKER_NEEDS]
+    wanted = [*sorted({ABILITIES[framework].package for framework in frameworks}), *venv.WORKER_NEEDS]
     if absent := [name for name in wanted if name not in pinned]:
         raise UsageError(f"--exact needs the recorded version of {', '.join(absent)}: this run does not have it")
     return [f"{name}=={pinned[name]}" for name in wanted], [f"{name}=={pinned[name]}" for name in sorted(pinned)]

@@ -11,7 +11,7 @@ from importlib.metadata import version as installed_version
 
 from lenet.environments import venv
 from lenet.errors import UsageError
-from lenet.frameworks import Framework
+from lenet.frameworks import ABILITIES, Framework
 
 PYTHONS = ((3, 11), (3, 10), (3, 12))
 """The Pythons that this package runs on, the one with wheels of the most releases first."""
@@ -24,7 +24,7 @@ def prepare(framework: Framework, versions: Iterable[str], say: Callable[[str], 
         UsageError: a release has no wheel for the Pythons that are here, or cannot be installed.
         DatasetError: the cache cannot be written.
     """
-    return {version: _interpreter(framework.value, version, say) for version in dict.fromkeys(versions)}
+    return {version: _interpreter(ABILITIES[framework].package, version, say) for version in dict.fromkeys(versions)}
 
 
 def _interpreter(name: str, version: str, say: Callable[[str], None]) -> str:

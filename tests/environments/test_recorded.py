@@ -53,6 +53,11 @@ def test_a_record_cannot_write_options_for_pip(planted):
         recorded.requirements({**LOCK, **planted}, [Framework.MINDSPORE])
 
 
+def test_the_twin_is_asked_for_as_pip_knows_it():
+    roots, _ = recorded.requirements({**LOCK, "torch": "2.13.0"}, [Framework.PYTORCH])
+    assert roots[0] == "torch==2.13.0"
+
+
 def test_a_lock_without_the_framework():
     with pytest.raises(UsageError, match="recorded version of mindspore"):
         recorded.requirements({"numpy": "1"}, [Framework.MINDSPORE])
