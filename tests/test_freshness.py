@@ -114,7 +114,7 @@ def test_here_and_now():
 
 
 def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(monkeypatch):
-    """By its package's name: pip knows PyTorch as `torch`, and under another name its records would be stale for ever."""
+    """By its package's name: pip knows PyTorch as `torch`; under another its records would be stale for ever."""
 
     def version(name):
         if name == "numpy":
