@@ -234,9 +234,10 @@ class TestForReal:
 
     def test_it_is_reproduced_to_the_last_bit(self, execute, made):
         done = execute("reproduce", "run", "--output", "again")
-        assert done.returncode == 0, done.stdout + done.stderr
         judged = json.loads((execute.folder / "again" / "reproduction.json").read_text())
         claims = {claim["name"]: claim for claim in judged["claims"]}
+        # What the machine does beside this test is not its to say: a throughput that is refused is exit code 1.
+        assert done.returncode == (claims["throughput"]["verdict"] == "no"), done.stdout + done.stderr
         assert claims["accuracy"]["verdict"] == claims["loss trace"]["verdict"] == "yes"
         assert "identical to the last bit (80 steps)" in claims["loss trace"]["figures"]
         assert "[1/1]" in done.stderr

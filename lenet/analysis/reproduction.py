@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from lenet.analysis.traces import compare
+from lenet.analysis.verdict import FOREIGN_SHARE
 from lenet.case import Frozen
 from lenet.record import Evaluation, Record, Status, Throughput
 
@@ -140,6 +141,9 @@ def throughput(then: Record, now: Record) -> tuple[Verdict, str]:
         return Verdict.YES, figures
     if _overlap(old, new):
         return Verdict.CANNOT_TELL, f"{figures}, and the windows of the two scatter as much"
+    foreign = max(record.load.foreign_share if record.load else 0.0 for record in (then, now))
+    if foreign > FOREIGN_SHARE:
+        return Verdict.CANNOT_TELL, f"{figures}, and other processes had {foreign:.0%} of the machine in one of the two"
     return Verdict.NO, figures
 
 

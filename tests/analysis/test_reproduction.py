@@ -8,9 +8,11 @@ import pytest
 
 from lenet.analysis.reproduction import Verdict, accuracy, claims, newcombe, throughput, trace
 from lenet.case import Case, Plan
+from lenet.load import CaseLoad, Load
 from lenet.record import Evaluation, Record, Status, Summary, Throughput
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+IDLE = Load(foreign_cores=0.0)
 
 
 def record(correct=9800, images=10_000, *, steps=600, median=1000.0, scatter=10.0, status=Status.OK, **fields):
@@ -99,6 +101,19 @@ class TestThroughput:
 
     def test_windows_that_scatter_cannot_tell(self):
         assert throughput(record(scatter=400), record(median=700.0, scatter=300))[0] is Verdict.CANNOT_TELL
+
+    @pytest.mark.parametrize("busy", ["then", "now"])
+    def test_a_machine_that_others_used_cannot_tell(self, busy):
+        load = CaseLoad(logical_cores=2, before=IDLE, after=IDLE, during_foreign_cores=0.5)
+        then, now = record(), record(median=500.0)
+        assert throughput(then, now)[0] is Verdict.NO
+        if busy == "then":
+            then = then.model_copy(update={"load": load})
+        else:
+            now = now.model_copy(update={"load": load})
+        verdict, figures = throughput(then, now)
+        assert verdict is Verdict.CANNOT_TELL
+        assert "25% of the machine" in figures
 
     def test_another_machine_cannot_tell(self):
         assert throughput(record(), record(machine="b"))[0] is Verdict.CANNOT_TELL
