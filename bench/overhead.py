@@ -19,7 +19,6 @@ process is the unit, as everywhere in the project: the windows of one share how 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from lenet.analysis.statistics import LEAST, intervals
-from lenet.case import Mode, Pipeline, RuntimeProfile
+from lenet.case import Mode, Pipeline
 from lenet.dataset import resolve
 from lenet.machine import describe
 
@@ -93,7 +92,6 @@ def process(setting: Setting, bare: str, bare_first: bool) -> Process:
             [sys.executable, str(CHILD), *arguments, bare, "bare" if bare_first else "ours", str(out)],
             check=True,
             cwd=scratch,
-            env={**os.environ, **RuntimeProfile.parse(setting.profile).environment},
             capture_output=True,
         )
         told = json.loads(out.read_text(encoding="utf-8"))
