@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from lenet.analysis.statistics import Interval, blocks, holm, ratio_interval
+from lenet.analysis.statistics import Interval, blocks, holm, ratio
 from lenet.analysis.verdict import Sample, sample
 from lenet.case import Frozen
 from lenet.errors import UsageError
@@ -40,7 +40,7 @@ class Mark(str, Enum):
 
 
 class Comparison(Frozen):
-    """One case in A and in B. Images a second; `ratio` is B over A, so that below 1 is slower."""
+    """One case in A and in B. Images a second, the medians over the processes of each side."""
 
     case: dict[str, str]
     """The axes that both share."""
@@ -50,6 +50,7 @@ class Comparison(Frozen):
     a: float | None = None
     b: float | None = None
     ratio: float | None = None
+    """B over A, so that below 1 is slower: the median over all pairs of a process of each, not that of the medians."""
     low: float | None = None
     high: float | None = None
     """95% interval of the ratio."""
@@ -232,13 +233,12 @@ def _compared(case: Mapping[str, str], a: _Side, b: _Side) -> tuple[Comparison, 
         unit = "windows"
         x, y = ([each for _, one in side.good for each in blocks(one.rates)] for side in (a, b))
     try:
-        interval, p = ratio_interval(x, y), mann_whitney(x, y)
+        found, p = ratio(x, y), mann_whitney(x, y)
     except (ValueError, ArithmeticError) as error:
         return entry.model_copy(update={"unit": unit, "note": f"the test failed: {error}"[:500]}), None
-    ratio = statistics.median(y) / statistics.median(x)
-    update: dict[str, object] = {"unit": unit, "ratio": ratio}
-    if interval is not None and math.isfinite(interval.low) and math.isfinite(interval.high):
-        update |= {"low": interval.low, "high": interval.high}
+    update: dict[str, object] = {"unit": unit, "ratio": found.value}
+    if found.interval is not None and math.isfinite(found.interval.low) and math.isfinite(found.interval.high):
+        update |= {"low": found.interval.low, "high": found.interval.high}
     if p is None or not math.isfinite(p):
         return entry.model_copy(update=update | {"note": "the test gave no answer"}), None
     return entry.model_copy(update=update), p

@@ -66,7 +66,8 @@ def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[s
     span = "–".join(str(each) for each in dict.fromkeys((processes[0], processes[-1]))) if processes else "no"
     captions = [
         f"A: {names[0]}. B: {names[1]}. All: {', '.join(common)}." if common else f"A: {names[0]}. B: {names[1]}.",
-        f"A and B: images/s, the median of {span} process{'es' if span != '1' else ''} each. Verdicts: "
+        f"A and B: images/s, the median of {span} process{'es' if span != '1' else ''} each. "
+        "B / A: the median of all quotients of a process of B and one of A. Verdicts: "
         f"{', '.join(f'{count} {mark}' for mark, count in counts.items())}. better or worse: Mann-Whitney p below 5% "
         f"after Holm's correction, the interval on one side of 1, and at least {minimum_effect:.2g} apart; "
         f"same: the interval within 1 ± {minimum_effect:.2g}.",

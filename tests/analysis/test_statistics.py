@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from lenet.analysis.statistics import blocks, expanded_level, holm, intervals, processes_needed, ratio_interval
+from lenet.analysis.statistics import blocks, expanded_level, holm, intervals, processes_needed, ratio
 
 
 @pytest.mark.parametrize("size", [3, 5, 6, 12])
@@ -42,22 +43,52 @@ def test_the_expanded_level_tends_to_the_level():
 
 
 class TestRatio:
-    @pytest.mark.parametrize("sizes", [(4, 4), (6, 6), (12, 8)])
-    def test_95_of_100_hold_the_ratio(self, sizes):
+    @pytest.mark.parametrize("sizes", [(4, 4), (6, 6), (12, 8), (40, 40)])
+    @pytest.mark.parametrize("shape", ["normal", "two speeds"])
+    def test_95_of_100_hold_the_ratio(self, sizes, shape):
         rng = np.random.default_rng(6)
         held = 0
-        for _ in range(150):
-            a, b = (1000 * np.exp(rng.normal(0, 0.05, size)) for size in sizes)
-            found = ratio_interval(a.tolist(), (0.9 * b).tolist())
+        for _ in range(600):
+            speeds = (np.log(1.6) * rng.integers(2, size=size) if shape == "two speeds" else 0 for size in sizes)
+            a, b = (1000 * np.exp(rng.normal(0, 0.05, size) + speed) for size, speed in zip(sizes, speeds, strict=True))
+            found = ratio(a.tolist(), (0.9 * b).tolist()).interval
             held += found.low <= 0.9 <= found.high
-        assert held / 150 >= 0.9, held
+        assert 0.92 <= held / 600 <= 0.985, held
 
-    def test_one_value_gives_none(self):
-        assert ratio_interval([1.0], [1.0, 2.0]) is None
+    @given(
+        st.lists(st.integers(1, 10**6), min_size=6, max_size=20, unique=True),
+        st.lists(st.integers(1, 10**6), min_size=6, max_size=20, unique=True),
+    )
+    def test_the_interval_is_scipys_test_turned_round(self, a, b):
+        found = ratio(a, b).interval
+        for quotient, refused in ((found.low * (1 - 1e-9), True), (found.low * (1 + 1e-9), False)):
+            p = stats.mannwhitneyu(np.multiply(a, quotient), b, method="asymptotic", use_continuity=False).pvalue
+            step = 1 / np.sqrt(len(a) * len(b) * (len(a) + len(b) + 1) / 12)  # one pair more, in standard deviations
+            z = stats.norm.isf(p / 2)
+            assert z >= 1.96 - step if refused else z <= 1.96 + step
 
-    def test_values_without_scatter(self):
-        found = ratio_interval([100.0] * 3, [50.0] * 3)
-        assert found.low == found.high == pytest.approx(0.5)
+    def test_the_value_is_the_median_of_all_quotients(self):
+        assert ratio([1.0, 2.0], [2.0, 8.0, 12.0]).value == pytest.approx(
+            np.exp(np.median(np.log([2, 8, 12, 1, 4, 6])))
+        )
+
+    def test_two_speeds_are_told_apart_from_a_difference(self):
+        rng = np.random.default_rng(9)
+        values = [
+            ratio(*(1000 * np.exp(rng.normal(0, 0.03, 40) + np.log(1.6) * (np.arange(40) % 2)) for _ in "ab")).value
+            for _ in range(200)
+        ]
+        assert np.std(values) < 0.02, "the quotient of the medians would scatter by a tenth"
+
+    def test_one_value_gives_no_interval(self):
+        assert ratio([1.0], [1.0, 2.0]).interval is None
+        with pytest.raises(ValueError, match="each side"):
+            ratio([], [1.0])
+
+    @pytest.mark.parametrize("size", [3, 7])
+    def test_values_without_scatter(self, size):
+        found = ratio([100.0] * size, [50.0] * size)
+        assert found.value == found.interval.low == found.interval.high == pytest.approx(0.5)
 
 
 class TestProcessesNeeded:
