@@ -109,18 +109,16 @@ class Explainer:
         pace = sum(window.seconds for window in steady) / sum(window.steps for window in steady)
         return max(PROBE_STEPS[0], min(PROBE_STEPS[1], round(PROBE_SECONDS / pace)))
 
-    def _log_path(self, case: Case, method: Method) -> Path:
-        return self.run.store.path / "logs" / f"{case.id}-{method}.log"
-
     def _probe(self, case: Case, method: Method, count: int) -> Probed | Failed:
-        return probe(case, self.run.datasets[case.dataset], method, count, self._log_path(case, method), self.limits)
+        log = self.run.store.log_path(case, method)
+        return probe(case, self.run.datasets[case.dataset], method, count, log, self.limits)
 
     def _kernels(self, case: Case, count: int) -> tuple[onednn.Log | None, tuple[onednn.Kernel, ...], str]:
         """oneDNN's log and its kernels a step; else why there is none."""
         watched = self._probe(case, "onednn", count)
         if isinstance(watched, Failed):
             return None, (), watched.reason
-        path = self._log_path(case, "onednn")
+        path = self.run.store.log_path(case, "onednn")
         with path.open("rb") as file:
             lines = file.read(MAX_LOG_BYTES).decode(errors="replace").splitlines()
         log = onednn.parse(lines)

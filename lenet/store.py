@@ -198,11 +198,11 @@ class Store:
 
     def record_path(self, case: Case) -> Path:
         """Where the case's record is or will be."""
-        return self.path / "records" / f"{case.id}.json"
+        return self.path / RECORDS / f"{case.id}.json"
 
-    def log_path(self, case: Case) -> Path:
-        """Where the case's worker prints."""
-        return self.path / "logs" / f"{case.id}.log"
+    def log_path(self, case: Case, instrument: str = "") -> Path:
+        """Where the case's worker prints, or the instrument of that name that looks at it."""
+        return self.path / LOGS / (f"{case.id}-{instrument}.log" if instrument else f"{case.id}.log")
 
     @_no_collection()
     def records(self) -> list[Record]:

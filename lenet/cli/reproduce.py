@@ -38,15 +38,14 @@ def reproduce(
     from lenet.analysis.reproduction import Verdict
     from lenet.cli.data import find
     from lenet.engine import Limits
-    from lenet.engine.local import WORKER_COMMAND
+    from lenet.engine.local import worker_command
     from lenet.reproduce import load, outcome, prepare
 
     console = Console(stderr=True, quiet=quiet)
     original = load(source)
     records = original.choose(case or ())
-    command = (
-        _environment(original, [record.case.framework for record in records], console) if exact else WORKER_COMMAND
-    )
+    frameworks = [record.case.framework for record in records]
+    command = worker_command(_interpreter(original, frameworks, console)) if exact else worker_command()
     run = prepare(records, lambda name: find(name, data_dir, console), output)
     _carry_out(run, Limits(timeout, silence_timeout), command, console)
     judged = outcome(original, records, run)
@@ -57,7 +56,7 @@ def reproduce(
     raise typer.Exit(FAILED if any(claim.verdict is Verdict.NO for claim in judged.claims) else 0)
 
 
-def _environment(original: Original, frameworks: Sequence[Framework], console: Console) -> Sequence[str]:
+def _interpreter(original: Original, frameworks: Sequence[Framework], console: Console) -> str:
     from lenet.environments.recorded import build
 
     if original.machine is None:

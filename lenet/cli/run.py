@@ -77,7 +77,7 @@ def run(
     from lenet.engine import Limits, available
     from lenet.engine import choose as choose_engine
     from lenet.engine.busy import choose
-    from lenet.environments.releases import commands
+    from lenet.engine.local import worker_command
     from lenet.freshness import wanted
     from lenet.report.baseline import parse
     from lenet.report.standings import standings
@@ -151,7 +151,8 @@ def run(
         card = with_host_name(describe()) if with_host else None
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output, machine=card)
     cases = wanted(asked.standings(engine == "ray"), retry_failed=retry_failed, force=force)
-    workers = commands(_interpreters(asked.store.manifest.cases, console))
+    interpreters = _interpreters(asked.store.manifest.cases, console)
+    workers = {version: worker_command(python) for version, python in interpreters.items()}
     limits = Limits(timeout, silence_timeout)
 
     def make_engine(observer: Observer) -> Engine:

@@ -28,8 +28,12 @@ from lenet.redact import without_names
 from lenet.store import Store
 from lenet.worker import Assignment
 
-WORKER_COMMAND = (sys.executable, "-m", "lenet.worker")
 LOG_TAIL_BYTES = 4000
+
+
+def worker_command(python: str = sys.executable) -> tuple[str, ...]:
+    """What starts a worker with that interpreter."""
+    return (python, "-m", "lenet.worker")
 
 
 def out_of_memory_kills() -> int | None:
@@ -158,7 +162,7 @@ def tail(log: Path) -> str:
 
 
 class LocalEngine:
-    """Runs cases one at a time. `command` starts a worker; tests give one that misbehaves.
+    """Runs cases one at a time. `command` starts a worker, by default one with this interpreter.
 
     `commands` starts those of the cases that ask for a release of their framework, by release.
     """
@@ -167,13 +171,13 @@ class LocalEngine:
         self,
         limits: Limits | None = None,
         observer: Observer | None = None,
-        command: Sequence[str] = WORKER_COMMAND,
+        command: Sequence[str] | None = None,
         commands: Mapping[str, Sequence[str]] | None = None,
         busy: Busy = "wait",
     ) -> None:
         self._limits = limits or Limits()
         self._observer = observer or SilentObserver()
-        self._command = command
+        self._command = command or worker_command()
         self._commands = commands or {}
         self._busy = busy
 

@@ -18,7 +18,7 @@ import psutil
 from lenet.case import Case
 from lenet.dataset.files import keep
 from lenet.engine import Limits, SilentObserver
-from lenet.engine.local import WORKER_COMMAND, LocalEngine
+from lenet.engine.local import LocalEngine
 from lenet.machine import describe
 from lenet.matrix import Matrix
 from lenet.record import DatasetCard
@@ -79,7 +79,7 @@ def carry_out(errand: Errand, contents: Mapping[str, bytes]) -> Iterator[Arrived
     with tempfile.TemporaryDirectory(prefix="lenet-bench-") as folder:
         store = Store.create(Path(folder) / "run", Matrix(), [case], {card.name: card}, describe())
         told = _Told(store.path / EVENTS)
-        engine = LocalEngine(errand.limits, told, errand.command or WORKER_COMMAND)
+        engine = LocalEngine(errand.limits, told, errand.command)
         with ThreadPoolExecutor(1) as aside:
             running = aside.submit(engine.run, [case], {case.dataset: dataset}, store)
             try:

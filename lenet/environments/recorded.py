@@ -73,8 +73,8 @@ def build(
     python: str,
     frameworks: Iterable[Framework],
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[str, ...]:
-    """The command of a worker in the recorded environment, which is made in the cache unless it is there.
+) -> str:
+    """The interpreter of the recorded environment, which is made in the cache unless it is there.
 
     Raises:
         UsageError: the lock is damaged, no such Python is here, or a recorded version cannot be had.
@@ -84,7 +84,6 @@ def build(
     base = interpreter(python)
     digest = hashlib.sha256("\n".join([base, *wanted, "", *constraints]).encode()).hexdigest()[:16]
     try:
-        own = venv.make(f"environment-{digest}", base, wanted, constraints, say)
+        return venv.make(f"environment-{digest}", base, wanted, constraints, say)
     except venv.CannotMakeError as error:
         raise UsageError(f"the recorded environment cannot be built: {error}") from error
-    return (own, "-m", "lenet.worker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 
@@ -67,8 +67,3 @@ def _answers(path: str, tag: tuple[int, int]) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode == 0 and done.stdout.split() == [str(part) for part in tag]
-
-
-def commands(interpreters: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The commands that start a worker, by release."""
-    return {version: (python, "-m", "lenet.worker") for version, python in interpreters.items()}
