@@ -43,11 +43,13 @@ def opened(content: Any) -> tuple[str, str, dict[str, Any]]:
 
 
 class EventLog:
-    """The log at `path`. One process writes it (the store's lock sees to that), any number read."""
+    """The log at `path`. One process writes it (the store's lock sees to that), any number read.
+
+    Who begins to write mends it first: what it appended to half a line would be lost with that.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._mended = False
 
     def append(self, case_id: str, attempt: str, event: Mapping[str, Any]) -> None:
         """Add a line.
@@ -58,9 +60,6 @@ class EventLog:
         line = line_of(case_id, attempt, event).encode() + b"\n"
         try:
             with self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
-                if not self._mended:
-                    _cut_torn_end(file)
-                    self._mended = True
                 rest = memoryview(line)
                 while rest:
                     rest = rest[file.write(rest) :]
@@ -68,6 +67,26 @@ class EventLog:
             raise StoreError(
                 f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
             ) from error
+
+    def mend(self) -> None:
+        """Take away what stands behind the last whole line: the half of a line whose writer was killed.
+
+        A log that needs none is not opened for writing: a whole run may lie where nothing can be written.
+
+        Raises:
+            StoreError: it cannot be read or written.
+        """
+        if not self._path.exists():
+            return
+        try:
+            with self._open(os.O_RDONLY) as file:
+                whole = _whole_bytes(file)
+                torn = whole < file.seek(0, os.SEEK_END)
+            if torn:
+                with self._open(os.O_RDWR) as file:
+                    file.truncate(whole)
+        except OSError as error:
+            raise StoreError(f"cannot mend {self._path}: {error.strerror or error}") from error
 
     def sync(self) -> None:
         """Bring what was appended to the disk: a record that stands there must not outlive its events.
@@ -139,16 +158,14 @@ class EventLog:
         return io.FileIO(descriptor, "rb+" if flags & os.O_RDWR else "rb")
 
 
-def _cut_torn_end(file: io.FileIO) -> None:
-    """Take away what stands behind the last whole line: the half of a line whose writer was killed."""
-    end = place = file.seek(0, os.SEEK_END)
+def _whole_bytes(file: io.FileIO) -> int:
+    """Bytes up to the end of the last whole line."""
+    place = file.seek(0, os.SEEK_END)
     while place > 0:
         begin = max(0, place - BLOCK_BYTES)
         file.seek(begin)
         found = file.read(place - begin).rfind(b"\n")
         if found >= 0:
-            place = begin + found + 1
-            break
+            return begin + found + 1
         place = begin
-    if place < end:
-        file.truncate(place)
+    return 0

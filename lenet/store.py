@@ -136,6 +136,7 @@ class Store:
         for folder in (self.path, self.path / RECORDS, self.path / SUPERSEDED):
             for half in folder.glob(".*.json.*.tmp"):  # of a process that was killed while it wrote
                 half.unlink(missing_ok=True)
+        self._log.mend()
 
     def release(self) -> None:
         """Let other processes write the run."""

@@ -30,18 +30,20 @@ def whole(folder, status=None):
     store = Store.open(folder)
     records = store.records()
     assert [record.case for record in records] == list(store.manifest.cases), "lost or doubled"
-    assert len({record.attempt for record in records}) == len(records)
+    assert len({record.attempt for record in records}) == len(records), "two records of one attempt"
     assert not list(folder.rglob("*.tmp")), "something half-written is left"
     text = (folder / "events.jsonl").read_bytes()
-    assert text.endswith(b"\n")
+    assert text.endswith(b"\n"), "the log ends in half a line"
     for line in text.splitlines():
         json.loads(line)
     for record in records:
         assert status is None or record.status is status, record
         events, trace = list(store.events(record.case)), losses(store, record.case)
         assert len(trace) == sum(window.steps for window in record.windows), "the trace is not this record's"
-        assert sum(isinstance(event, Started) for event in events) == (record.software is not None)
+        started = sum(isinstance(event, Started) for event in events)
+        assert started == (record.software is not None), f"{record.case_id} was started {started} times"
         if record.status is Status.OK:
-            assert isinstance(events[-1], Finished)
-            assert hashlib.sha256(struct.pack(f"<{len(trace)}f", *trace)).hexdigest() == record.losses_sha256
+            assert isinstance(events[-1], Finished), f"{record.case_id} is ok and did not finish"
+            digest = hashlib.sha256(struct.pack(f"<{len(trace)}f", *trace)).hexdigest()
+            assert digest == record.losses_sha256, f"{record.case_id} has other losses than its record"
     return records

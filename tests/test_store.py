@@ -82,6 +82,18 @@ def test_events_are_appended_as_lines(store, cases):
     assert [json.loads(line)["seconds"] for line in lines] == [1.5, 2.5]
 
 
+def test_a_log_that_was_torn_after_the_last_case_is_mended_by_who_takes_the_run(store, cases):
+    store.append_event(cases[0], {"event": "compiled", "seconds": 1.5})
+    whole = (store.path / "events.jsonl").read_bytes()
+    (store.path / "events.jsonl").write_bytes(whole + whole[:-9])
+    store.release()
+    again = Store.open(store.path)
+    assert (store.path / "events.jsonl").read_bytes() != whole, "looking changes nothing"
+    again.hold()
+    assert (store.path / "events.jsonl").read_bytes() == whole
+    again.release()
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "table.md"
     write_atomically(path, "old")
