@@ -60,9 +60,11 @@ def settings(records: Sequence[Record], cores: int) -> dict[str, str]:
         if record.software is None or not record.case.plan.trace:
             continue
         # No thread of the others is one of these settings.
+        # What the profile sets goes before what MindSpore tells: its context knows nothing of `op_tuning.threads_num`.
+        told = {**record.software.details, **{name: str(value) for name, value in record.case.profile.settings.items()}}
         for name in ("operator_threads", "dataset_workers", "precision"):
-            if name in record.software.details:
-                found.setdefault(name, {})[record.software.details[name]] = None
+            if name in told:
+                found.setdefault(name, {})[told[name]] = None
         version = f"{record.case.framework.value} {record.software.framework_version}"
         found.setdefault("framework", {})[version] = None
     return {"cores": str(cores), **{name: ", ".join(values) for name, values in found.items()}}

@@ -8,6 +8,7 @@ import pytest
 
 from lenet.analysis.convergence import Convergence, Verdict
 from lenet.analysis.ladder import Comparison, Distance, Outcome, skipped
+from lenet.case import Plan, RuntimeProfile
 from lenet.check import Finding, Rung
 from lenet.report import check
 
@@ -87,6 +88,17 @@ def test_the_threads_under_which_it_was_seen(threads, word):
     text = check.settings_text({"cores": "2", "operator_threads": threads})
     assert f"operator threads {threads}" in text
     assert word in text
+
+
+def test_threads_that_a_profile_sets_are_told_as_it_sets_them(measured):
+    record = measured()
+    software = record.software.model_copy(update={"details": {"operator_threads": "2"}})
+    cases = [
+        record.case.model_copy(update={"plan": Plan(trace=True), "profile": RuntimeProfile.parse(profile)})
+        for profile in ("default", "operator_threads=1")
+    ]
+    records = [record.model_copy(update={"case": case, "software": software}) for case in cases]
+    assert check.settings(records, 2)["operator_threads"] == "2, 1"
 
 
 def test_a_program_gets_every_figure():
