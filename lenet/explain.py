@@ -242,6 +242,7 @@ def matrix_of(case: Case) -> Matrix:
         modes=(case.mode,),
         batch_sizes=(hyper.batch_size,),
         datasets=(case.dataset,),
+        pipelines=(case.pipeline,),
         profiles=(case.profile,),
         seeds=(hyper.seed,),
         learning_rate=hyper.learning_rate,

@@ -89,6 +89,8 @@ BAD = {
     "tune-datasets": ["tune", "--dataset", "digits,mnist"],
     "tune-budget": ["tune", "--budget", "0"],
     "explain-two-modes": ["explain", "--mode", "graph,jit"],
+    "explain-two-pipelines": ["explain", "--pipeline", "tutorial,cached"],
+    "explain-pipeline": ["explain", "--pipeline", "fast"],
     "explain-nowhere": ["explain", "nowhere"],
     "explain-both": ["explain", "nowhere", "--mode", "graph"],
     "explain-format": ["explain", "--format", "pdf"],

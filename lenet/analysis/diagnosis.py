@@ -12,7 +12,7 @@ from typing import Literal
 
 from lenet.analysis.onednn import Kernel
 from lenet.analysis.workload import bytes_per_step, flops_per_image
-from lenet.case import Case, DeviceTarget, Frozen, Mode, RuntimeProfile
+from lenet.case import Case, DeviceTarget, Frozen, Mode, Pipeline, RuntimeProfile
 from lenet.frameworks import Framework
 
 GAIN_AT_LEAST = 1.2
@@ -152,16 +152,16 @@ class Observed(Frozen):
 
 
 class Change(Frozen):
-    """What a trial changes: the profile, or the mode, all else equal."""
+    """What a trial changes: the profile, the mode or the pipeline, all else equal."""
 
     profile: RuntimeProfile | None = None
     mode: Mode | None = None
+    pipeline: Pipeline | None = None
 
     def apply(self, case: Case) -> Case:
         """The case with the change."""
-        if self.mode is not None:
-            return case.model_copy(update={"mode": self.mode})
-        return case.model_copy(update={"profile": self.profile or case.profile})
+        changed = {name: getattr(self, name) for name in ("profile", "mode", "pipeline")}
+        return case.model_copy(update={name: value for name, value in changed.items() if value is not None})
 
 
 class Suspicion(Frozen):
@@ -313,9 +313,7 @@ def _pipeline(observed: Observed) -> list[Suspicion]:
     step = observed.step
     if step.data is None or step.data < PIPELINE_SHARE * step.whole:
         return []
-    change = None
-    if observed.case.framework is Framework.MINDSPORE and observed.case.profile.dataset_workers is None:
-        change = Change(profile=_with(observed.case, dataset_workers=1)) if observed.cores > 1 else None
+    cached = observed.case.pipeline is Pipeline.CACHED
     return [
         Suspicion(
             key="pipeline",
@@ -324,8 +322,8 @@ def _pipeline(observed: Observed) -> list[Suspicion]:
                 f"a step takes {step.whole:,.2f} ms with the pipeline and {step.resident:,.2f} ms on a batch that "
                 f"stays on the device: {step.data / step.whole:.0%} of the step is the pipeline's",
             ),
-            change=change,
-            change_words="--profile dataset_workers=1" if change else "",
+            change=None if cached else Change(pipeline=Pipeline.CACHED),
+            change_words="" if cached else "--pipeline cached",
         )
     ]
 

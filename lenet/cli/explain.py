@@ -20,6 +20,7 @@ def explain(
     device: Annotated[str | None, typer.Option(help="cpu, gpu or ascend")] = None,
     mode: Annotated[str | None, typer.Option(help="pynative, graph or jit")] = None,
     batch_size: Annotated[str | None, typer.Option(help="One batch size.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="tutorial or cached")] = None,
     profile: Annotated[str | None, typer.Option(help="One runtime profile.")] = None,
     dataset: Annotated[str | None, typer.Option(help="mnist, digits, or auto: mnist where it can be had.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="A folder with data of MNIST's shape.")] = None,
@@ -45,7 +46,14 @@ def explain(
 
     if form not in ("terminal", "json"):
         raise UsageError(f"--format {form!r}: choose terminal or json")
-    options = {"device": device, "mode": mode, "batch-size": batch_size, "profile": profile, "dataset": dataset}
+    options = {
+        "device": device,
+        "mode": mode,
+        "batch-size": batch_size,
+        "pipeline": pipeline,
+        "profile": profile,
+        "dataset": dataset,
+    }
     console = Console(stderr=True, quiet=quiet)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the worker too, and keeps what is measured
     began = time.monotonic()
@@ -72,7 +80,13 @@ def explain(
             raise UsageError(f"{several[0]}: one case is explained at a time; name one value")
         base = explaining.matrix_of(Case()).model_copy(update={"datasets": ("auto",)})
         matrix = override(
-            base, device=device, mode=mode or Mode.GRAPH.value, batch_size=batch_size, profile=profile, dataset=dataset
+            base,
+            device=device,
+            mode=mode or Mode.GRAPH.value,
+            batch_size=batch_size,
+            pipeline=pipeline,
+            profile=profile,
+            dataset=dataset,
         ).model_copy(update={"name": base.name, "description": base.description})
     # A record's case is taken as it is, with whatever axis it has.
     cases = Matrix.cases if asked is None else lambda _: [asked]

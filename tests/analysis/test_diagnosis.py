@@ -18,7 +18,7 @@ from lenet.analysis.diagnosis import (
     suspicions,
 )
 from lenet.analysis.workload import flops_per_image
-from lenet.case import Case, Mode, RuntimeProfile
+from lenet.case import Case, Mode, Pipeline, RuntimeProfile
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -155,6 +155,14 @@ def test_a_pipeline_that_takes_a_quarter_is_called_out():
     assert keys(suspicions(observed(whole=10.0, resident=7.0))) == ["pipeline"]
     assert suspicions(observed(whole=10.0, resident=8.0, operators=7.0)) == []
     assert suspicions(observed(whole=10.0, resident=None)) == []
+
+
+def test_the_cached_pipeline_is_tried_where_it_is_not_the_one():
+    case = Case(profile=RuntimeProfile.parse("dataset_workers=1"))
+    (suspected,) = suspicions(observed(case=case, resident=7.0))
+    assert suspected.change.apply(case) == case.model_copy(update={"pipeline": Pipeline.CACHED})
+    (suspected,) = suspicions(observed(case=Case(pipeline=Pipeline.CACHED), resident=7.0))
+    assert suspected.change is None
 
 
 def test_a_step_that_is_mostly_no_operator_is_called_out():
