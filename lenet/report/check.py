@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lenet.check import Finding
 
 LAYERS_SHOWN = 3
+COMPARED_WIDTH = 30
+"""Characters in which the table names what is compared; a longer name is a note."""
+
 THREADS_KEPT = 4
 """Above so many operator threads MindSpore's tuner may divide an operator otherwise from run to run."""
 
@@ -25,13 +28,17 @@ def findings_text(findings: Sequence[Finding], settings: str, tolerance: float) 
     """The ladder as a table of 80 columns, a paragraph for each pair that is not the same to the last bit."""
     lines, notes = [], []
     for finding in findings:
+        compared = clean(finding.compared)
+        if len(compared) > COMPARED_WIDTH:
+            notes.append(compared)
+            compared = f"{compared[: COMPARED_WIDTH - 6]}… [{len(notes)}]"
         outcome = _outcome(finding)
         if note := _note(finding, tolerance):
             notes.append(note)
             outcome += f" [{len(notes)}]"
         steps = finding.comparison.steps if finding.comparison else None
         holds = DASH if finding.holds is None else "yes" if finding.holds else "NO"
-        lines.append([finding.rung.value, clean(finding.compared)[:30], outcome, steps or DASH, holds])
+        lines.append([finding.rung.value, compared, outcome, steps or DASH, holds])
     body = tabulate(
         lines,
         ["rung", "compared", "outcome", "steps", "holds"],

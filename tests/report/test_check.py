@@ -70,6 +70,13 @@ def test_a_parting_is_told_with_step_size_and_layer(text):
     assert "after step 37 layers.7.bias differs the most, by about 2e-03 of its norm" in flat
 
 
+def test_a_long_profile_is_named_whole_in_a_note():
+    compared = "default / operator_threads=1+dispatch_threads=1+launch_blocking"
+    text = check.findings_text([finding(Rung.PROFILE, True, compared=compared)], "", 1e-3)
+    assert f"[1] {compared}" in " ".join(text.split())
+    assert "default / operator_threa… [1]" in text
+
+
 def test_reasons_are_notes(text):
     assert "[2] no GPU" in text
     assert "[3] over 1 epoch" in text
