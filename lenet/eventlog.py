@@ -6,6 +6,7 @@ measured again) has lines of two attempts, and they are never read as one trace.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -58,15 +59,10 @@ class EventLog:
             StoreError: it cannot be written.
         """
         line = line_of(case_id, attempt, event).encode() + b"\n"
-        try:
-            with self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
-                rest = memoryview(line)
-                while rest:
-                    rest = rest[file.write(rest) :]
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
-            ) from error
+        with self._writing(), self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[file.write(rest) :]
 
     def mend(self) -> None:
         """Take away what stands behind the last whole line: the half of a line whose writer was killed.
@@ -74,19 +70,17 @@ class EventLog:
         A log that needs none is not opened for writing: a whole run may lie where nothing can be written.
 
         Raises:
-            StoreError: it cannot be read or written.
+            StoreError: it cannot be written.
         """
         if not self._path.exists():
             return
-        try:
+        with self._writing():
             with self._open(os.O_RDONLY) as file:
                 whole = _whole_bytes(file)
                 torn = whole < file.seek(0, os.SEEK_END)
             if torn:
                 with self._open(os.O_RDWR) as file:
                     file.truncate(whole)
-        except OSError as error:
-            raise StoreError(f"cannot mend {self._path}: {error.strerror or error}") from error
 
     def sync(self) -> None:
         """Bring what was appended to the disk: a record that stands there must not outlive its events.
@@ -96,13 +90,8 @@ class EventLog:
         """
         if not self._path.exists():
             return
-        try:
-            with self._open(os.O_RDWR) as file:
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
-            ) from error
+        with self._writing(), self._open(os.O_RDWR) as file:
+            os.fsync(file.fileno())
 
     def read(self, case_id: str, attempt: str | None) -> Iterator[Event]:
         """The events of one attempt in the order in which they were reported, read as they are asked for.
@@ -148,6 +137,16 @@ class EventLog:
                         yield place, attempt, content
         except OSError as error:
             raise StoreError(f"cannot read {self._path}: {error.strerror or error}") from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What fails meanwhile is one sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
+            ) from error
 
     def _open(self, flags: int) -> io.FileIO:
         """The file, unbuffered, if it is one: a run may come from somebody else, and a link in it lead anywhere."""

@@ -160,8 +160,7 @@ class Change(Frozen):
 
     def apply(self, case: Case) -> Case:
         """The case with the change."""
-        changed = {name: getattr(self, name) for name in ("profile", "mode", "pipeline")}
-        return case.model_copy(update={name: value for name, value in changed.items() if value is not None})
+        return case.model_copy(update={name: value for name, value in self if value is not None})
 
 
 class Suspicion(Frozen):

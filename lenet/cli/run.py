@@ -77,7 +77,6 @@ def run(
     from lenet.engine import Limits, available
     from lenet.engine import choose as choose_engine
     from lenet.engine.busy import choose
-    from lenet.engine.local import worker_command
     from lenet.freshness import wanted
     from lenet.report.baseline import parse
     from lenet.report.standings import standings
@@ -152,11 +151,10 @@ def run(
         asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output, machine=card)
     cases = wanted(asked.standings(engine == "ray"), retry_failed=retry_failed, force=force)
     interpreters = _interpreters(asked.store.manifest.cases, console)
-    workers = {version: worker_command(python) for version, python in interpreters.items()}
     limits = Limits(timeout, silence_timeout)
 
     def make_engine(observer: Observer) -> Engine:
-        return choose_engine(engine, limits, observer, workers, when_busy)
+        return choose_engine(engine, limits, observer, interpreters, when_busy)
 
     again = f"lenet-bench run --resume {asked.store.path}" + (f" --engine {engine}" if engine != "local" else "")
     raise typer.Exit(_carry_out(asked, cases, make_engine, goal, baseline, console, again))

@@ -82,9 +82,9 @@ def available(name: str) -> None:
 
 
 def choose(
-    name: str, limits: Limits, observer: Observer, commands: Mapping[str, Sequence[str]], busy: Busy = "wait"
+    name: str, limits: Limits, observer: Observer, interpreters: Mapping[str, str], busy: Busy = "wait"
 ) -> Engine:
-    """The engine of that name; `commands` start the workers of other releases, by release.
+    """The engine of that name; `interpreters` are those of other releases of a framework, by release.
 
     Raises:
         UsageError: there is none, or it is not installed.
@@ -94,6 +94,7 @@ def choose(
         from lenet.engine.ray import RayEngine
 
         return RayEngine(limits, observer)
-    from lenet.engine.local import LocalEngine
+    from lenet.engine.local import LocalEngine, worker_command
 
+    commands = {version: worker_command(python) for version, python in interpreters.items()}
     return LocalEngine(limits, observer, commands=commands, busy=busy)

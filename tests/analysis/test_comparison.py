@@ -165,9 +165,8 @@ def test_100_comparisons_of_a_thing_with_itself_give_5_false_alarms_at_most(name
     assert alarms <= 5
 
 
-def asked_for(pool):
-    """As many processes as `--until 3%` takes when they scatter like those."""
-    return processes_needed([statistics.median(each) for each in pool], 0.03)
+ASKED_FOR = processes_needed([statistics.median(each) for each in MEASURED["idle"]], 0.03)
+"""As many processes as `--until 3%` takes when they scatter like those."""
 
 
 def test_a_planted_slow_down_of_5_percent_is_found_with_the_processes_that_were_asked_for():
@@ -176,8 +175,8 @@ def test_a_planted_slow_down_of_5_percent_is_found_with_the_processes_that_were_
     marks = []
     for seed in range(30):
         chance = random.Random(seed)
-        marks.append(only(*(chance.choices(side, k=asked_for(pool)) for side in (as_it_was, slower))).mark)
-    assert marks.count(Mark.WORSE) >= 0.75 * len(marks), marks
+        marks.append(only(*(chance.choices(side, k=ASKED_FOR) for side in (as_it_was, slower))).mark)
+    assert marks.count(Mark.WORSE) >= 0.8 * len(marks), marks
     assert Mark.BETTER not in marks
 
 
@@ -186,7 +185,7 @@ def test_as_many_without_a_slow_down_give_5_false_alarms_of_100_at_most():
     alarms = 0
     for seed in range(100):
         chance = random.Random(seed)
-        sides = (chance.choices(pool, k=asked_for(MEASURED["idle"])) for _ in "ab")
+        sides = (chance.choices(pool, k=ASKED_FOR) for _ in "ab")
         alarms += only(*sides).mark in (Mark.BETTER, Mark.WORSE)
     assert alarms <= 5
 
