@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from lenet.case import Case
+from lenet.cases.case import Case
+from lenet.cases.matrix import Matrix
+from lenet.cases.presets import load_preset, override
+from lenet.commands.run import Run, begin
 from lenet.dataset import Dataset, resolve
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.presets import load_preset, override
-from lenet.profiles import resolve as resolve_profiles
-from lenet.record import Record
+from lenet.machine.card import describe
 from lenet.report import render
-from lenet.run import Run, begin
+from lenet.store.profiles import resolve as resolve_profiles
+from lenet.store.record import Record
 
 SESSION = pytest.StashKey["Session"]()
 

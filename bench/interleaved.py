@@ -24,10 +24,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lenet.case import Case, Hyperparameters, Mode, Pipeline, Plan, RuntimeProfile
+from lenet.cases.case import Case, Hyperparameters, Mode, Pipeline, Plan, RuntimeProfile
 from lenet.dataset import Dataset, resolve
-from lenet.events import Event
-from lenet.worker import Assignment, PhaseClock, Training, set_environment
+from lenet.store.events import Event
+from lenet.worker.work import Assignment, PhaseClock, Training, set_environment
 
 if TYPE_CHECKING:
     from lenet.training import Trainer

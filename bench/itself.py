@@ -26,12 +26,12 @@ import typer
 from overhead import Setting, measure
 from tabulate import tabulate
 
-from lenet.case import Case, Hyperparameters, Mode, Pipeline
+from lenet.cases.case import Case, Hyperparameters, Mode, Pipeline
+from lenet.cases.matrix import Matrix
 from lenet.dataset import resolve
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
-from lenet.store import Store
+from lenet.machine.card import describe
+from lenet.store.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
+from lenet.store.run import Store
 
 COMMAND = (sys.executable, "-m", "lenet.cli")
 RECORDS = 10_000

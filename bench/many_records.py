@@ -18,11 +18,11 @@ from typing import Annotated
 
 import typer
 
-from lenet.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
-from lenet.store import Store
+from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.cases.matrix import Matrix
+from lenet.machine.card import describe
+from lenet.store.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
+from lenet.store.run import Store
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 PROFILES = (RuntimeProfile(), RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking"))
@@ -131,9 +131,9 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="Make the runs there and leave them.")] = None,
 ) -> None:
     """Make the runs and measure their report."""
-    from lenet.report.gather import gather
-    from lenet.report.html import page
-    from lenet.report.markdown import document
+    from lenet.report.document.gather import gather
+    from lenet.report.document.html import page
+    from lenet.report.document.markdown import document
 
     with tempfile.TemporaryDirectory() as name:
         folder = keep or Path(name)

@@ -29,9 +29,9 @@ from typing import Annotated, NamedTuple
 import typer
 
 from lenet.analysis.statistics import LEAST, intervals
-from lenet.case import Mode, Pipeline
+from lenet.cases.case import Mode, Pipeline
 from lenet.dataset import resolve
-from lenet.machine import describe
+from lenet.machine.card import describe
 
 CHILD = Path(__file__).with_name("interleaved.py")
 LOOPS = {

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from lenet.case import Case, DeviceTarget
+from lenet.cases.case import Case, DeviceTarget
 from lenet.engine.placement import Placed
 from lenet.engine.spread import Done, Message, spread
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from lenet.record import Record, Status
 from lenet.report import rows
+from lenet.store.record import Record, Status
 
 
 class WorkerClock:

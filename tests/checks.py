@@ -7,9 +7,9 @@ import json
 import struct
 
 from lenet.analysis.traces import losses
-from lenet.events import Finished, Started
-from lenet.record import Status
-from lenet.store import Store
+from lenet.store.events import Finished, Started
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 
 def snapshot(folder):

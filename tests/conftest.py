@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from lenet.case import Case
+from lenet.cases.case import Case
+from lenet.cases.matrix import Matrix
 from lenet.dataset import Dataset, resolve
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import Record, Status
-from lenet.store import Store
+from lenet.machine.card import describe
+from lenet.store.record import Record, Status
+from lenet.store.run import Store
 
 HEAVY = ("parallel", "ray")
 """Marks of tests that have a tox environment of their own: they run only where `-m` names them."""
@@ -96,8 +96,8 @@ def numpy_worker() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run with tables, really trained in NumPy: whole epochs and speed alone. Not to be changed."""
-    from lenet import run
-    from lenet.case import Plan
+    from lenet.cases.case import Plan
+    from lenet.commands import run
     from lenet.engine.local import LocalEngine
 
     plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.02, windows=3, resident_windows=2)
@@ -120,8 +120,8 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     """A whole run over two nodes, really trained in NumPy; the second has one core alone. Not to be changed."""
     from processes import Processes
 
-    from lenet import run
-    from lenet.case import Plan
+    from lenet.cases.case import Plan
+    from lenet.commands import run
     from lenet.engine import Limits, SilentObserver
     from lenet.engine.home import Home
     from lenet.engine.spread import spread

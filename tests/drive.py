@@ -8,15 +8,15 @@ import os
 import sys
 from pathlib import Path
 
-from lenet.case import Plan
+from lenet.cases.case import Plan
+from lenet.cases.matrix import Matrix
+from lenet.cases.presets import load_preset
+from lenet.commands.run import begin, resume
 from lenet.dataset import resolve
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
-from lenet.freshness import State
-from lenet.matrix import Matrix
-from lenet.presets import load_preset
-from lenet.run import begin, resume
+from lenet.store.freshness import State
 
 HERE = Path(__file__).resolve().parent
 WORKERS = {

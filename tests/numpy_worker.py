@@ -10,11 +10,12 @@ import time
 
 import numpy as np
 
-from lenet import training, worker
+from lenet import training
 from lenet.dataset.files import TEST_IMAGES, TEST_LABELS, TRAINING_IMAGES, TRAINING_LABELS
 from lenet.dataset.idx import read_images, read_labels
-from lenet.record import Software
+from lenet.store.record import Software
 from lenet.training import Judgement
+from lenet.worker import __main__ as worker
 
 STEP_SECONDS = 0.002  # slower than LeNet's arithmetic would allow: this is far less arithmetic
 

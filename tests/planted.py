@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from lenet import training, worker
+from lenet import training
 from lenet.dataset.idx import read_images, read_labels
+from lenet.worker import __main__ as worker
 
 
 def _reading(room: ModuleType, read: Callable[[Any, Path], Any]) -> None:

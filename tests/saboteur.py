@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import fake_worker
 
-from lenet import worker
+from lenet.worker import __main__ as worker
 
 
 def strike(fault, channel, after):

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import psutil
 
-from lenet.record import Status
+from lenet.store.record import Status
 
 HERE = Path(__file__).resolve().parent
 CASES = 6

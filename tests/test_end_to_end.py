@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lenet.store import Store
+from lenet.store.run import Store
 
 pytestmark = pytest.mark.mindspore
 

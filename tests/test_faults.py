@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.engine.local import LocalEngine, out_of_memory_kills
 from lenet.errors import StoreError
-from lenet.freshness import State, observe, stand, wanted
-from lenet.machine import describe
-from lenet.record import Status
-from lenet.store import Store
+from lenet.machine.card import describe
+from lenet.store.freshness import State, observe, stand, wanted
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 HERE = Path(__file__).parent
 DRIVE = [sys.executable, str(HERE / "drive.py")]
@@ -162,7 +162,7 @@ def test_out_of_memory_under_a_limit_of_the_address_space(one):
     """The real worker's way from a MemoryError to its event."""
     (record,), _, _ = one(
         "import resource, sys\n"
-        "from lenet import worker\n"
+        "from lenet.worker import __main__ as worker\n"
         "def work(*_):\n"
         "    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
         "    bytearray(2**31)\n"
@@ -327,7 +327,7 @@ class TestPlace:
         odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff"))
         shutil.copytree(digits.folder, odd)
         from lenet.dataset import resolve
-        from lenet.worker import Assignment
+        from lenet.worker.work import Assignment
 
         found = resolve("auto", odd)
         assert found.card.sha256 == digits.card.sha256

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lenet.record import Status
+from lenet.store.record import Status
 
 HERE = Path(__file__).parent
 

@@ -18,9 +18,9 @@ from enum import Enum
 
 from pydantic import Field, model_validator
 
-from lenet.case import DeviceTarget, Frozen, Hyperparameters, Mode, RuntimeProfile
-from lenet.frameworks import Framework
-from lenet.record import DatasetCard, Evaluation, Record, Software, Status
+from lenet.cases.case import DeviceTarget, Frozen, Hyperparameters, Mode, RuntimeProfile
+from lenet.cases.frameworks import Framework
+from lenet.store.record import DatasetCard, Evaluation, Record, Software, Status
 
 REFERENCE_VERSION = 1
 """Raised with every change that an older reader would misread."""

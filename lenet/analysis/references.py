@@ -10,11 +10,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lenet.analysis.convergence import FALSE_ALARMS, SEEDS_AT_LEAST, Origin, Reference, SeedCurve, band
-from lenet.case import Case
-from lenet.durable import write_atomically
+from lenet.cases.case import Case
 from lenet.errors import UsageError
-from lenet.record import Record, Software, Status
-from lenet.store import Store
+from lenet.files.text import write_atomically
+from lenet.store.record import Record, Software, Status
+from lenet.store.run import Store
 
 FOLDER = files("lenet") / "analysis" / "reference"
 """The references that the program is shipped with; `results/reference` in a checkout is the same folder."""

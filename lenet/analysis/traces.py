@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lenet.case import Case
-from lenet.events import Steps
-from lenet.store import Store
+from lenet.cases.case import Case
+from lenet.store.events import Steps
+from lenet.store.run import Store
 
 
 def losses(store: Store, case: Case) -> list[float]:

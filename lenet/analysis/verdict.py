@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lenet.analysis.statistics import Interval, intervals, processes_needed
 from lenet.analysis.steady import Steady, steady
-from lenet.record import Record, Status, Window
+from lenet.store.record import Record, Status, Window
 
 PRECISION = 0.03
 """A stable figure's interval reaches no further than this from it, to either side."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from lenet.analysis.comparison import Comparison, axes, compare_all
-from lenet.record import Record
+from lenet.analysis.compare import Comparison, axes, compare_all
+from lenet.store.record import Record
 
 
 @dataclass(frozen=True)

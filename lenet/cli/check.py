@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lenet.analysis.convergence import Reference
-    from lenet.case import RuntimeProfile
-    from lenet.check import Rung
-    from lenet.matrix import Matrix
+    from lenet.cases.case import RuntimeProfile
+    from lenet.cases.matrix import Matrix
+    from lenet.commands.check import Rung
 
 
 def check(
@@ -60,8 +60,8 @@ def check(
         if output is not None or rung is not None:
             raise UsageError("with RUNs nothing is trained: leave --output and --rung away")
         raise typer.Exit(_judge(runs, known, form))
-    from lenet.matrix import Matrix
-    from lenet.presets import override
+    from lenet.cases.matrix import Matrix
+    from lenet.cases.presets import override
 
     console = Console(stderr=True, quiet=quiet)
     matrix = override(
@@ -83,7 +83,7 @@ def check(
 
 
 def _rungs(text: str | None) -> list[Rung]:
-    from lenet.check import Rung
+    from lenet.commands.check import Rung
 
     if text is None:
         return list(Rung)
@@ -96,7 +96,7 @@ def _rungs(text: str | None) -> list[Rung]:
 
 def _make(runs: list[Path], output: Path | None) -> int:
     from lenet.analysis import references
-    from lenet.store import Store
+    from lenet.store.run import Store
 
     if not runs or output is None:
         raise UsageError("--make-reference takes the RUNs to make references of, and --output for the folder")
@@ -112,8 +112,8 @@ def _make(runs: list[Path], output: Path | None) -> int:
 
 def _judge(runs: list[Path], known: tuple[Reference, ...], form: str) -> int:
     from lenet.analysis.convergence import judge
-    from lenet.report.check import judged_json, judged_text
-    from lenet.store import Store
+    from lenet.report.text.check import judged_json, judged_text
+    from lenet.store.run import Store
 
     judged = [(record, judge(record, known)) for folder in runs for record in Store.open(folder).records()]
     if not judged:
@@ -134,14 +134,14 @@ def _climb(
     form: str,
     console: Console,
 ) -> int:
-    from lenet import check as ladder
-    from lenet import run
     from lenet.cli.data import find
+    from lenet.commands import check as ladder
+    from lenet.commands import run
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
-    from lenet.machine import describe, present_devices
-    from lenet.progress import LiveObserver, PlainObserver
-    from lenet.report import check as report
+    from lenet.machine.card import describe, present_devices
+    from lenet.report.progress.observers import LiveObserver, PlainObserver
+    from lenet.report.text import check as report
 
     data = find(matrix.datasets[0], data_dir, console)
     matrix = matrix.model_copy(update={"datasets": (data.card.name,)})

@@ -25,11 +25,11 @@ def compare(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of printing.")] = None,
 ) -> None:
     """Say case by case whether B is faster than A, slower, the same, or cannot be told from it."""
-    from lenet.analysis import comparison
+    from lenet.analysis import compare as comparison
     from lenet.cli.output import choose, put
     from lenet.cli.quantity import share
-    from lenet.report.comparison import failures, render
-    from lenet.store import Store
+    from lenet.report.table.compare import failures, render
+    from lenet.store.run import Store
 
     wanted = choose(form, output)
     limit = share("--fail-on", fail_on) if fail_on is not None else None

@@ -16,9 +16,9 @@ def doctor(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that MindSpore may take to answer.")] = 60.0,
 ) -> None:
     """Say what this machine can run, why not the rest, and what mends it."""
-    from lenet.case import DeviceTarget
-    from lenet.devices.doctor import examine
-    from lenet.report.doctor import render
+    from lenet.cases.case import DeviceTarget
+    from lenet.machine.devices.doctor import examine
+    from lenet.report.text.doctor import render
 
     names = {each.value.lower(): each for each in DeviceTarget}
     if device is not None and device.lower() not in names:

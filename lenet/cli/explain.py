@@ -32,17 +32,17 @@ def explain(
     """Say where a training step's time goes, what slows it, and what mending it gains."""
     from rich.console import Console
 
-    from lenet import explain as explaining
-    from lenet.case import Case, Mode
+    from lenet.cases.case import Case, Mode
+    from lenet.cases.matrix import Matrix
+    from lenet.cases.presets import override
     from lenet.cli.data import find
+    from lenet.commands import explain as explaining
+    from lenet.commands.run import begin
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
-    from lenet.machine import describe
-    from lenet.matrix import Matrix
-    from lenet.presets import override
-    from lenet.profiles import installed
-    from lenet.report.explanation import explanation_text
-    from lenet.run import begin
+    from lenet.machine.card import describe
+    from lenet.report.text.explain import explanation_text
+    from lenet.store.profiles import installed
 
     if form not in ("terminal", "json"):
         raise UsageError(f"--format {form!r}: choose terminal or json")

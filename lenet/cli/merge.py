@@ -16,9 +16,9 @@ def merge(
     output: Annotated[Path, typer.Option("--output", "-o", help="The merged store; added to where it is there.")],
 ) -> None:
     """Gather runs of several machines in one store; exit 1 where copies of a run disagree."""
-    from lenet.merge import merge as gather
-    from lenet.merge import repeated
-    from lenet.report.layout import clean
+    from lenet.commands.merge import merge as gather
+    from lenet.commands.merge import repeated
+    from lenet.report.table.layout import clean
 
     found = gather(runs, output)
     disputed = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lenet.errors import UsageError
 
 if TYPE_CHECKING:
-    from lenet.report.layout import Format
+    from lenet.report.table.layout import Format
 
 
 def choose(form: str | None, output: Path | None, *others: str) -> Format:
@@ -20,7 +20,7 @@ def choose(form: str | None, output: Path | None, *others: str) -> Format:
     Raises:
         UsageError: it is no table's form.
     """
-    from lenet.report.layout import FORMATS
+    from lenet.report.table.layout import FORMATS
 
     if form is None:
         return "terminal" if output is None and sys.stdout.isatty() else "github"
@@ -36,7 +36,7 @@ def put(text: str, output: Path | None) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    from lenet.durable import write_atomically
+    from lenet.files.text import write_atomically
 
     if output is None:
         sys.stdout.write(text)

@@ -24,8 +24,8 @@ def report(
 ) -> None:
     """Show runs as a page, as text for a forge, or here."""
     from lenet.analysis.references import read_given
-    from lenet.report.forms import choose, write
-    from lenet.report.gather import gather
+    from lenet.report.document.forms import choose, write
+    from lenet.report.document.gather import gather
 
     wanted = choose(output, form)
     if wanted == "terminal" and output is not None:
@@ -36,7 +36,7 @@ def report(
     if wanted == "terminal":
         from rich.console import Console
 
-        from lenet.report.terminal import show
+        from lenet.report.document.terminal import show
 
         show(found, Console(highlight=False, emoji=False, markup=False), baseline)
     else:

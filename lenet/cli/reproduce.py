@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from lenet.cases.frameworks import Framework
+    from lenet.commands.reproduce import Original, Reproduction
+    from lenet.commands.run import Run
     from lenet.engine import Limits
-    from lenet.frameworks import Framework
-    from lenet.reproduce import Original, Reproduction
-    from lenet.run import Run
 
 MOST_DIFFERENCES = 12
 
@@ -35,11 +35,11 @@ def reproduce(
     """Run recorded cases again here and judge each of their claims: yes, no or cannot tell."""
     from rich.console import Console
 
-    from lenet.analysis.reproduction import Verdict
+    from lenet.analysis.reproduce import Verdict
     from lenet.cli.data import find
+    from lenet.commands.reproduce import load, outcome, prepare
     from lenet.engine import Limits
     from lenet.engine.local import worker_command
-    from lenet.reproduce import load, outcome, prepare
 
     console = Console(stderr=True, quiet=quiet)
     original = load(source)
@@ -57,7 +57,7 @@ def reproduce(
 
 
 def _interpreter(original: Original, frameworks: Sequence[Framework], console: Console) -> str:
-    from lenet.environments.recorded import build
+    from lenet.engine.environments.recorded import build
 
     if original.machine is None:
         raise UsageError("--exact needs the run's folder: a record by itself does not list its packages")
@@ -67,7 +67,7 @@ def _interpreter(original: Original, frameworks: Sequence[Framework], console: C
 
 def _carry_out(run: Run, limits: Limits, command: Sequence[str], console: Console) -> None:
     from lenet.engine.local import LocalEngine
-    from lenet.progress import LiveObserver, PlainObserver
+    from lenet.report.progress.observers import LiveObserver, PlainObserver
 
     cases = run.store.missing()
     console.print(f"reproduction: {len(cases)} cases → {run.store.path}", markup=False, highlight=False, soft_wrap=True)
@@ -81,7 +81,7 @@ def _carry_out(run: Run, limits: Limits, command: Sequence[str], console: Consol
 def _show(judged: Reproduction) -> None:
     from itertools import groupby
 
-    from lenet.report.layout import clean, wrapped
+    from lenet.report.table.layout import clean, wrapped
 
     for case_id, claims in groupby(judged.claims, key=lambda claim: claim.case_id):
         print(case_id)

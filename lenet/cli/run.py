@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from lenet.case import Case
+    from lenet.cases.case import Case
+    from lenet.cases.frameworks import Framework
+    from lenet.commands.run import Run
+    from lenet.commands.sampling import Goal
     from lenet.engine import Engine, Observer
-    from lenet.frameworks import Framework
-    from lenet.record import Record
-    from lenet.run import Run
-    from lenet.sampling import Goal
+    from lenet.store.record import Record
 
 
 def run(
@@ -71,16 +71,16 @@ def run(
     """Carry a matrix of trainings out and show it as a table."""
     from rich.console import Console
 
-    from lenet import run as runs
     from lenet.cli.data import find
     from lenet.cli.quantity import share
+    from lenet.commands import run as runs
+    from lenet.commands.sampling import Goal
     from lenet.engine import Limits, available
     from lenet.engine import choose as choose_engine
     from lenet.engine.busy import choose
-    from lenet.freshness import wanted
-    from lenet.report.baseline import parse
-    from lenet.report.standings import standings
-    from lenet.sampling import Goal
+    from lenet.report.table.baseline import parse
+    from lenet.report.text.resume import standings
+    from lenet.store.freshness import wanted
 
     console = Console(stderr=True, quiet=quiet)
     when_busy = choose(busy)
@@ -88,7 +88,7 @@ def run(
         parse(baseline)
     available(engine)
     if cann is not None:
-        from lenet.devices.cann import source
+        from lenet.machine.devices.cann import source
 
         os.environ.update(source(cann))
     goal = Goal(share("--until", until), budget) if until is not None else None
@@ -124,8 +124,8 @@ def run(
             raise UsageError("--dry-run, --retry-failed and --force need a run to go on with: name it with --resume")
         if preset is not None and matrix is not None:
             raise UsageError("--preset and --matrix both name a matrix: give one of them")
-        from lenet.machine import describe, present_devices, with_host_name
-        from lenet.presets import load_file, load_preset, override
+        from lenet.cases.presets import load_file, load_preset, override
+        from lenet.machine.card import describe, present_devices, with_host_name
 
         chosen = load_file(matrix) if matrix is not None else load_preset(preset or "quick")
         if device is None and "device_targets" not in chosen.model_fields_set:
@@ -162,7 +162,7 @@ def run(
 
 def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
     """The interpreters of the releases that the cases ask for; environments that are missing are made."""
-    from lenet.environments.releases import prepare
+    from lenet.engine.environments.releases import prepare
 
     asked: dict[Framework, list[str]] = {}
     for case in cases:
@@ -189,8 +189,8 @@ def _carry_out(
     """
     import time
 
-    from lenet.progress import LiveObserver, PlainObserver
-    from lenet.sampling import sample_until
+    from lenet.commands.sampling import sample_until
+    from lenet.report.progress.observers import LiveObserver, PlainObserver
 
     store = asked.store
     done = len(store.manifest.cases) - len(cases)
@@ -239,7 +239,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def _verdict(records: list[Record]) -> int:
     """0 when every case that could run ended well, a plateau counted as an end, and at least one could."""
-    from lenet.record import Status
+    from lenet.store.record import Status
 
     good = (Status.OK, Status.PLATEAU)
     if not any(record.status in good for record in records):

@@ -21,8 +21,9 @@ def table(
 ) -> None:
     """Show the records of runs side by side."""
     from lenet.cli.output import choose, put
-    from lenet.report import mllog, render, rows, versions
-    from lenet.store import Store, run_folders
+    from lenet.report import render, rows
+    from lenet.report.table import mllog, versions
+    from lenet.store.run import Store, run_folders
 
     wanted = None if form == mllog.FORMAT else choose(form, output, mllog.FORMAT)
     if by not in (None, "version"):

@@ -26,14 +26,14 @@ def tune(
     """Find the fastest runtime profile for this machine and keep it for `--profile tuned`."""
     from rich.console import Console
 
-    from lenet import tune as tuning
+    from lenet.cases.matrix import Matrix
+    from lenet.cases.presets import override
     from lenet.cli.data import find
+    from lenet.commands import tune as tuning
+    from lenet.commands.run import begin
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
-    from lenet.matrix import Matrix
-    from lenet.presets import override
-    from lenet.report.tuning import tuning_table
-    from lenet.run import begin
+    from lenet.report.text.tune import tuning_table
 
     if "," in dataset:
         raise UsageError(f"--dataset {dataset}: a profile is tuned on one dataset; name one")

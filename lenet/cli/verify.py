@@ -16,9 +16,9 @@ def verify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that somebody's `run` or `merge` wrote.")],
 ) -> None:
     """Derive every figure of a run from its raw events again; exit 1 where one is refused."""
-    from lenet.report.layout import clean
-    from lenet.store import run_folders
-    from lenet.verify import verify as judge
+    from lenet.commands.verify import verify as judge
+    from lenet.report.table.layout import clean
+    from lenet.store.run import run_folders
 
     refused = 0
     for folder in run_folders(run):

@@ -15,7 +15,7 @@ import platformdirs
 
 from lenet.dataset.idx import put, read_images, read_labels
 from lenet.errors import DatasetError
-from lenet.record import DatasetCard
+from lenet.store.record import DatasetCard
 
 TRAINING_IMAGES = "train/train-images-idx3-ubyte"
 TRAINING_LABELS = "train/train-labels-idx1-ubyte"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.record import DatasetCard
+from lenet.store.record import DatasetCard
 
 KNOWN = {
     card.name: card

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.errors import UsageError
-from lenet.record import Record
+from lenet.store.record import Record
 
 if TYPE_CHECKING:
     from lenet.dataset import Dataset
     from lenet.engine.busy import Busy
-    from lenet.store import Store
+    from lenet.store.run import Store
 
 ENGINES = ("local", "ray")
 
@@ -40,7 +40,7 @@ class Observer(Protocol):
         """
 
     def event(self, case: Case, event: Mapping[str, Any]) -> None:
-        """The worker reported an event: a mapping in the form of `lenet.events`."""
+        """The worker reported an event: a mapping in the form of `lenet.store.events`."""
 
     def case_finished(self, case: Case, record: Record) -> None:
         """The record is on disk."""

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from lenet.case import Case, DeviceTarget
+from lenet.cases.case import Case, DeviceTarget
 from lenet.errors import UsageError
-from lenet.locks import Lock, holder, take
+from lenet.files.locks import Lock, holder, take
 
 Busy = Literal["wait", "refuse"]
 

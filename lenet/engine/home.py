@@ -6,17 +6,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lenet import events, machines
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.engine import Observer
 from lenet.engine.local import Outcome
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
-from lenet.eventlog import opened
-from lenet.machine import MachineCard
-from lenet.record import NODE_LENGTH, Record, Status
-from lenet.store import Store
+from lenet.machine.card import MachineCard
+from lenet.store import events, machines
+from lenet.store.eventlog import opened
+from lenet.store.record import NODE_LENGTH, Record, Status
+from lenet.store.run import Store
 
 LONGEST_REASON = 500
 

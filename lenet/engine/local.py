@@ -14,19 +14,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lenet import events
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.engine import Limits, Observer, SilentObserver
 from lenet.engine.busy import Busy, devices, held
 from lenet.engine.process import Ended, Line, Overdue, WorkerProcess
 from lenet.errors import StoreError
-from lenet.freshness import workload_sha256
-from lenet.load import LoadMeter
-from lenet.record import Evaluation, Record, Status, Window, summarise
-from lenet.redact import without_names
-from lenet.store import Store
-from lenet.worker import Assignment
+from lenet.machine.load import LoadMeter
+from lenet.machine.redact import without_names
+from lenet.store import events
+from lenet.store.freshness import workload_sha256
+from lenet.store.record import Evaluation, Record, Status, Window, summarise
+from lenet.store.run import Store
+from lenet.worker.work import Assignment
 
 LOG_TAIL_BYTES = 4000
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import psutil
 
-from lenet.case import Case
+from lenet.cases.case import Case
+from lenet.cases.matrix import Matrix
 from lenet.dataset.files import keep
 from lenet.engine import Limits, SilentObserver
 from lenet.engine.local import LocalEngine
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import DatasetCard
-from lenet.store import EVENTS, Store
+from lenet.machine.card import describe
+from lenet.store.record import DatasetCard
+from lenet.store.run import EVENTS, Store
 
 TELL_SECONDS = 1.0
 """How often a node says what its worker said, or that it is there: seldom, for it takes time from the training."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, KeysView, Mapping
 from dataclasses import dataclass
 
-from lenet.case import Case, DeviceTarget
+from lenet.cases.case import Case, DeviceTarget
 
 ATTEMPTS = 3
 """How often a case is placed when the nodes that have it are lost, before it is given up."""

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.engine import Limits
 from lenet.engine.local import tail
 from lenet.engine.process import Ended, Overdue, WorkerProcess
-from lenet.events import Failed
-from lenet.instrument import Method, Probe, Probed, parse
-from lenet.record import Status
-from lenet.worker import Assignment
+from lenet.store.events import Failed
+from lenet.store.record import Status
+from lenet.worker.instruments import Method, Probe, Probed, parse
+from lenet.worker.work import Assignment
 
-PROBE_COMMAND = (sys.executable, "-m", "lenet.instrument")
+PROBE_COMMAND = (sys.executable, "-m", "lenet.worker.instruments")
 
 
 def probe(

@@ -20,7 +20,7 @@ import psutil
 
 import lenet
 from lenet.engine import Limits
-from lenet.events import MAX_LINE_BYTES
+from lenet.store.events import MAX_LINE_BYTES
 
 MARK = "LENET_BENCH_WORKER"
 """A variable that a worker and all that it starts have in their environment, with a value of its own."""

@@ -20,7 +20,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from lenet.case import Case, DeviceTarget
+from lenet.cases.case import Case, DeviceTarget
 from lenet.dataset import Dataset
 from lenet.dataset.files import NAMES
 from lenet.engine import Limits, Observer, SilentObserver
@@ -29,8 +29,8 @@ from lenet.engine.node import Errand, Result, carry_out
 from lenet.engine.placement import Placed, devices_needed
 from lenet.engine.spread import BrokenOff, Done, Message, Said, spread
 from lenet.errors import UsageError
-from lenet.record import Record
-from lenet.store import Store
+from lenet.store.record import Record
+from lenet.store.run import Store
 
 LOOK_SECONDS = 2.0
 """How often the cluster's nodes are looked at."""

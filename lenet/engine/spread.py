@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lenet.case import Case, DeviceTarget
+from lenet.cases.case import Case, DeviceTarget
 from lenet.engine.placement import ATTEMPTS, Placed, Placement
 
 

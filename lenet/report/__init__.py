@@ -1,7 +1,7 @@
 """Reads records, shows tables. Never runs anything."""
 
-from lenet.report.layout import FORMATS
-from lenet.report.rows import Row, rows
-from lenet.report.table import render
+from lenet.report.table.layout import FORMATS
+from lenet.report.table.render import render
+from lenet.report.table.rows import Row, rows
 
 __all__ = ["FORMATS", "Row", "render", "rows"]

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lenet.case import Case
+from lenet.cases.case import Case
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.dataset import Dataset
-from lenet.frameworks import ABILITIES, Framework
-from lenet.record import Software
+from lenet.store.record import Software
 
 
 class DeviceUnavailableError(RuntimeError):
@@ -75,8 +75,8 @@ def build(case: Case, dataset: Dataset) -> Trainer:
         DeviceUnavailableError: the device target cannot be used on this machine.
         ModuleNotFoundError: the framework is not installed.
     """
-    from lenet import devices
     from lenet.dataset.files import cache_folder
+    from lenet.machine import devices
 
     if case.framework is Framework.MINDSPORE:
         devices.prepare(case.device_target, cache_folder())

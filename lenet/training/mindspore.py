@@ -21,13 +21,13 @@ from mindspore import nn
 from mindspore.common.initializer import Normal
 from mindspore.dataset import transforms, vision
 
-from lenet.case import Case, DeviceTarget, Mode, RuntimeProfile
-from lenet.cores import usable
+from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.dataset import Dataset
-from lenet.record import Software
+from lenet.machine.cores import usable
+from lenet.store.record import Software
 from lenet.training import Judgement, Look, resident_peak_bytes, targets
-from lenet.training.initial import weights_sha256
 from lenet.training.pipeline import Batches
+from lenet.workload.initial import weights_sha256
 
 
 class LeNet(nn.Cell):  # type: ignore[misc]

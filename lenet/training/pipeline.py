@@ -14,11 +14,11 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lenet.case import Pipeline
+from lenet.cases.case import Pipeline
 from lenet.dataset.files import TEST_IMAGES, TEST_LABELS, TRAINING_IMAGES, TRAINING_LABELS
 from lenet.dataset.idx import read_images, read_labels
-from lenet.training.order import order
-from lenet.training.pixels import network_input
+from lenet.workload.order import order
+from lenet.workload.pixels import network_input
 
 Batch = TypeVar("Batch")
 

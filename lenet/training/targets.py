@@ -13,8 +13,8 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 
-from lenet.case import DeviceTarget, RuntimeProfile
-from lenet.devices import missing
+from lenet.cases.case import DeviceTarget, RuntimeProfile
+from lenet.machine.devices import missing
 from lenet.training import DeviceUnavailableError
 
 BACKENDS = {DeviceTarget.CPU: "mccl", DeviceTarget.GPU: "nccl", DeviceTarget.ASCEND: "hccl"}

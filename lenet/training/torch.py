@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from lenet.case import Case, DeviceTarget, RuntimeProfile
+from lenet.cases.case import Case, DeviceTarget, RuntimeProfile
 from lenet.dataset import Dataset
-from lenet.record import Software
+from lenet.store.record import Software
 from lenet.training import DeviceUnavailableError, Judgement, Look, resident_peak_bytes
-from lenet.training.initial import initial_weights, weights_sha256
 from lenet.training.pipeline import Arrays, Batches, evaluation_pass, training_pass
+from lenet.workload.initial import initial_weights, weights_sha256
 
 
 class LeNet(nn.Module):  # type: ignore[misc]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lenet.analysis.convergence import FALSE_ALARMS, Origin, Reference, SeedCurve, band
-from lenet.case import Case, Hyperparameters, Plan
-from lenet.record import DatasetCard, Evaluation, Record, Software, Status, summarise
+from lenet.cases.case import Case, Hyperparameters, Plan
+from lenet.store.record import DatasetCard, Evaluation, Record, Software, Status, summarise
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 CARD = DatasetCard(name="mnist", sha256="cd" * 32, training_images=60000, test_images=10000)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from lenet.analysis.verdict import full_windows
-from lenet.record import Status
-from lenet.store import Store
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 
 def main(name: str, conditions: str, *folders: str) -> None:

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from scipy import stats
 
 from lenet.analysis.convergence import FALSE_ALARMS, Verdict, band, expected, judge, odds
-from lenet.case import Hyperparameters, Mode
-from lenet.record import Status
+from lenet.cases.case import Hyperparameters, Mode
+from lenet.store.record import Status
 
 CENTRE = [(round(9984 / (1 + math.exp(-(3.5 + 0.5 * e)))), 0.9 * math.exp(-e)) for e in range(4)]
 """The middle of what is drawn."""

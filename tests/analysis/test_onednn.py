@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenet.analysis.onednn import BEGIN, END, Execution, flops, kernels, parse
-from lenet.analysis.workload import flops_per_image
+from lenet.workload.cost import flops_per_image
 
 LOGS = Path(__file__).parent / "logs"
 

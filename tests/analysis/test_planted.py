@@ -13,8 +13,8 @@ import pytest
 
 from lenet.analysis.convergence import Verdict, judge
 from lenet.analysis.references import read_given
+from lenet.cases.presets import load_file
 from lenet.engine.local import LocalEngine
-from lenet.presets import load_file
 
 TESTS = Path(__file__).parents[1]
 EPOCHS = 12

@@ -9,12 +9,12 @@ import pytest
 
 from lenet.analysis import references
 from lenet.analysis.convergence import band
-from lenet.case import Case, Mode
+from lenet.cases.case import Case, Mode
+from lenet.cases.matrix import Matrix
 from lenet.errors import UsageError
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import Status
-from lenet.store import Store
+from lenet.machine.card import describe
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 
 @pytest.fixture

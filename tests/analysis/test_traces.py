@@ -7,9 +7,9 @@ import math
 import pytest
 
 from lenet.analysis.traces import compare, losses
-from lenet.case import Case, Mode
+from lenet.cases.case import Case, Mode
 from lenet.errors import StoreError
-from lenet.events import Compiled, Steps
+from lenet.store.events import Compiled, Steps
 
 
 def steps(first, values):

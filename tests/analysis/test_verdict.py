@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lenet.analysis.verdict import PRECISION, REASONS, has_outliers, is_bimodal, judge, sample, width
-from lenet.load import CaseLoad, Load
-from lenet.record import Record, Status, Window
-from tests.analysis.test_comparison import record
+from lenet.machine.load import CaseLoad, Load
+from lenet.store.record import Record, Status, Window
+from tests.analysis.test_compare import record
 
 
 def verdict(processes, load=None):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from lenet.analysis.comparison import Mark
+from lenet.analysis.compare import Mark
 from lenet.analysis.versions import ordered, steps
-from lenet.case import Mode
-from lenet.report import versions
-from tests.analysis.test_comparison import STEADY, processes
+from lenet.cases.case import Mode
+from lenet.report.table import versions
+from tests.analysis.test_compare import STEADY, processes
 
 
 def test_releases_are_ordered_as_numbers():

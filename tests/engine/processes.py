@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 
-from lenet.case import DeviceTarget
+from lenet.cases.case import DeviceTarget
 from lenet.dataset.files import NAMES
 from lenet.engine.node import Errand, Result, carry_out
 from lenet.engine.spread import BrokenOff, Done, Said

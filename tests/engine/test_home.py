@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.engine import SilentObserver
 from lenet.engine.home import Home
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
-from lenet.machine import describe
-from lenet.machines import cards
-from lenet.record import Status
+from lenet.machine.card import describe
+from lenet.store.machines import cards
+from lenet.store.record import Status
 
 CASE = Case(dataset="digits")
 COMPILED = {"event": "compiled", "seconds": 1.5}

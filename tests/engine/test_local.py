@@ -10,11 +10,11 @@ import time
 import psutil
 import pytest
 
-from lenet.case import Case, Hyperparameters, Plan
+from lenet.cases.case import Case, Hyperparameters, Plan
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
-from lenet.record import Status
-from lenet.store import Store
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 PREAMBLE = """
 import json, os, signal, subprocess, sys, time
@@ -266,7 +266,7 @@ def test_a_worker_whose_parent_was_killed_ends_by_itself(tmp_path, digits):
     """The real worker's event pipe is closed by the reader: it stops instead of training on for nobody."""
     import subprocess
 
-    from lenet.worker import Assignment
+    from lenet.worker.work import Assignment
 
     read_end, write_end = os.pipe()
     case = Case(dataset="digits", plan=Plan(epochs=100))

@@ -13,14 +13,14 @@ import pytest
 from processes import NODES, Processes
 from test_local import PREAMBLE
 
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.engine import Limits
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
 from lenet.engine.spread import Said
-from lenet.machines import cards
-from lenet.record import NODE_LENGTH
-from lenet.store import Store
+from lenet.store.machines import cards
+from lenet.store.record import NODE_LENGTH
+from lenet.store.run import Store
 
 FIRST = next(iter(NODES))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lenet.case import Case, DeviceTarget, Hyperparameters
+from lenet.cases.case import Case, DeviceTarget, Hyperparameters
 from lenet.engine.placement import ATTEMPTS, Placement
 from lenet.engine.spread import BrokenOff, Done, spread
 

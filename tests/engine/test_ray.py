@@ -15,12 +15,12 @@ from itertools import pairwise
 import psutil
 import pytest
 
-from lenet.case import Case, Mode
+from lenet.cases.case import Case, Mode
+from lenet.cases.matrix import Matrix
 from lenet.engine import Limits
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import Status
-from lenet.store import Store
+from lenet.machine.card import describe
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lenet.events import Steps
-from lenet.record import Status
-from lenet.store import Store
-from lenet.verify import verify
+from lenet.commands.verify import verify
+from lenet.store.events import Steps
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 

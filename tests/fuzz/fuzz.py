@@ -22,16 +22,16 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 with atheris.instrument_imports(include=["lenet"]):
     from lenet.analysis.traces import losses
-    from lenet.case import Case
+    from lenet.cases.case import Case
+    from lenet.cases.matrix import Matrix
+    from lenet.cases.presets import load_file
     from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labels
     from lenet.errors import UsageError
-    from lenet.events import Compiled, Steps
-    from lenet.machine import describe
-    from lenet.matrix import Matrix
-    from lenet.presets import load_file
-    from lenet.record import DatasetCard, Evaluation, Record, Software, Status, Window, summarise
+    from lenet.machine.card import describe
     from lenet.report import render, rows
-    from lenet.store import Store
+    from lenet.store.events import Compiled, Steps
+    from lenet.store.record import DatasetCard, Evaluation, Record, Software, Status, Window, summarise
+    from lenet.store.run import Store
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def whole_inputs(target: str, targets: Targets) -> list[bytes]:
     if target == "manifest":
         return [targets.manifest]
     if target == "matrix":
-        presets = Path(__file__).resolve().parents[2] / "lenet" / "presets"
+        presets = Path(__file__).resolve().parents[2] / "lenet" / "cases" / "presets"
         return [path.read_bytes() for path in presets.glob("*.toml")]
     window = Window(epoch=1, first_step=0, steps=1, images=32, seconds=1.0, warmup=False)
     if target == "events":

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis import references
-from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
-from lenet.events import Steps
-from lenet.machine import describe
-from lenet.matrix import Matrix
-from lenet.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
-from lenet.store import Store
+from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.cases.matrix import Matrix
+from lenet.machine.card import describe
+from lenet.store.events import Steps
+from lenet.store.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
+from lenet.store.run import Store
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "digits-b32-lr0.05-m0.9.json"
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)

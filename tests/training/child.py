@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lenet.case import Case
+from lenet.cases.case import Case
 from lenet.dataset import Dataset, resolve
-from lenet.record import DatasetCard
+from lenet.store.record import DatasetCard
 
 
 def contract(trainer, case, folder, steps, out):
@@ -54,12 +54,12 @@ def reproduction(folder, out):
     import mindspore.dataset as ds
     from mindspore.dataset import vision
 
-    from lenet.case import Pipeline
-    from lenet.training.initial import initial_weights
+    from lenet.cases.case import Pipeline
     from lenet.training.mindspore import LeNet, pipeline
-    from lenet.training.order import order
     from lenet.training.pipeline import Batches, evaluation_pass, training_pass
-    from lenet.training.pixels import network_input
+    from lenet.workload.initial import initial_weights
+    from lenet.workload.order import order
+    from lenet.workload.pixels import network_input
 
     found = {"weights": {}, "orders": {}, "pixels": [], "batches": {}}
     ms.set_device("CPU")

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis.traces import compare
-from lenet.case import Case
-from lenet.training.initial import initial_weights, weights_sha256
+from lenet.cases.case import Case
+from lenet.workload.initial import initial_weights, weights_sha256
 
 CHILD = Path(__file__).with_name("child.py")
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ It stands in for a framework that does not exist. It is slow and meant to be rea
 
 import numpy as np
 
-from lenet.record import Software
+from lenet.store.record import Software
 from lenet.training import Judgement, resident_peak_bytes
-from lenet.training.initial import initial_weights, weights_sha256
 from lenet.training.pipeline import Batches, evaluation_pass, training_pass
+from lenet.workload.initial import initial_weights, weights_sha256
 
 
 def patches(images):

@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 from contract import TrainerContract, by_hand, found
 
-from lenet.case import Case, Mode, Pipeline, RuntimeProfile
+from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
 
 __all__ = ["by_hand", "found"]  # fixtures
 

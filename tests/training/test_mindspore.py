@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lenet.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.engine.local import LocalEngine
-from lenet.record import Status
+from lenet.store.record import Status
 
 pytestmark = pytest.mark.mindspore
 

@@ -15,7 +15,7 @@ import types
 
 import pytest
 
-from lenet.case import DeviceTarget, RuntimeProfile
+from lenet.cases.case import DeviceTarget, RuntimeProfile
 
 CPU, GPU, ASCEND = DeviceTarget.CPU, DeviceTarget.GPU, DeviceTarget.ASCEND
 

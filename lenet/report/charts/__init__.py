@@ -1,7 +1,7 @@
 """The charts, as Vega-Lite specifications: the page draws them with hover and filters, the Markdown as pictures.
 
-A specification names its data (see `lenet.report.points`) and holds all that is computed from it, so that page and
-picture cannot differ. Colours are CSS variables: one drawing serves light, dark and paper.
+A specification names its data (see `lenet.report.charts.points`) and holds all that is computed from it, so that page
+and picture cannot differ. Colours are CSS variables: one drawing serves light, dark and paper.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from lenet.report.charts import learning, speed, spent
 from lenet.report.charts.axes import FIELD, Palette
 from lenet.report.charts.chart import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, Data
-from lenet.report.rows import several
+from lenet.report.table.rows import several
 
 __all__ = ["LINE_HEIGHT", "MOST_BARS", "MOST_PANELS", "Chart", "charts"]
 

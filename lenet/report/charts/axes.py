@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lenet.report.charts.chart import MOST_BARS, Spec
-from lenet.report.points import Points
+from lenet.report.charts.points import Points
 
 SERIES_COLOURS = 8
 LEGEND: Spec = {"title": None, "orient": "top"}

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lenet.report.points import Points
+from lenet.report.charts.points import Points
 
 Spec = dict[str, Any]
 """A Vega-Lite specification, or a part of one."""
 Data = Mapping[str, Points]
-"""The lists of `lenet.report.points.datasets`."""
+"""The lists of `lenet.report.charts.points.datasets`."""
 MOST_BARS = 20
 """A chart with more lines of bars is not read; the rest is in the table."""
 LINE_HEIGHT = 24

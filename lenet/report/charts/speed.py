@@ -7,7 +7,7 @@ from typing import Any
 
 from lenet.report.charts.axes import LEGEND, SHARED, SPEED_TIP, Palette, largest, line_each, speeds, tip
 from lenet.report.charts.chart import Chart, Data, Spec
-from lenet.report.leaders import version_key
+from lenet.report.document.leaders import version_key
 
 
 def _along(field: str, title: str, palette: Palette, *, sort: Any = "ascending", extra: Sequence[Spec] = ()) -> Spec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenet.report.charts.axes import FIELD, LEGEND, Palette, largest, line_each, tip
 from lenet.report.charts.chart import Chart, Data
-from lenet.report.points import PHASES
+from lenet.report.charts.points import PHASES
 
 
 def step(_: Palette, _data: Data) -> Chart:

@@ -1,0 +1,254 @@
+"""The search for the fastest runtime profile: few measurements, each a process of its own, and an honest end.
+
+Three parts. *Alone*: the default, and every setting on its own. *Together*: settings are added to the best so far, one
+at a time, and kept where they gain. *Confirmation*: the few best and the default are measured anew, in turn, in fresh
+processes, and the slower half goes after each two rounds. Only the confirmation decides: of many noisy measurements
+the best is always too good, so what chose a candidate must not judge it.
+
+Nothing is run here. The caller gives `measure` and a clock, so that the search can be tested on machines whose truth is
+known.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
+from lenet.cases.frameworks import Framework
+
+DEFAULT = RuntimeProfile()
+CONFIRMING_PROCESSES = 4
+"""Fresh processes of winner and default each: were both equally fast, all four of one would come out above all four of
+the other once in 70 times (one-sided)."""
+FINALISTS = 3
+"""Candidates beside the default that are confirmed."""
+GAIN_AT_LEAST = 1.02
+"""A gain below 2 % is not worth a setting."""
+NEARLY = 1.05
+"""What screens within 5 % of the fastest is confirmed before it where it sets less."""
+LATENT = 0.9
+"""A setting that alone lost more than a tenth is not tried together with others."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One process: its median images a second, or why it does not count."""
+
+    images_per_second: float | None
+    fault: str = ""
+    low: float | None = None
+    """Quartiles of its windows, where they are known."""
+    high: float | None = None
+
+
+@dataclass
+class Candidate:
+    """A profile and what was measured of it."""
+
+    profile: RuntimeProfile
+    screened: list[Sample] = field(default_factory=list)
+    """Measurements that chose it."""
+    confirmed: list[Sample] = field(default_factory=list)
+    """Measurements that judge it, made afterwards."""
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Those that count for it: the confirming ones where there are any."""
+        return self.confirmed or self.screened
+
+    @property
+    def rates(self) -> list[float]:
+        """Images a second, a value a process that counts."""
+        return [each.images_per_second for each in self.samples if each.images_per_second is not None]
+
+    @property
+    def median(self) -> float:
+        """Median over the processes; 0 where none counts."""
+        return statistics.median(self.rates) if self.rates else 0.0
+
+    @property
+    def fault(self) -> str:
+        """Why it is out of the search; empty when it is not."""
+        return next((each.fault for each in (*self.screened, *self.confirmed) if each.fault), "")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the search found."""
+
+    default: Candidate
+    alone: tuple[Candidate, ...]
+    """Every setting on its own, in the order of the space."""
+    together: tuple[Candidate, ...]
+    winner: Candidate
+    """The default itself where nothing gained beyond noise."""
+    skipped: int
+    """Settings that were not tried because the time was over."""
+
+    @property
+    def gain(self) -> float:
+        """The winner's median over the default's."""
+        return self.winner.median / self.default.median if self.default.median else 1.0
+
+
+Measure = Callable[[RuntimeProfile], Sample]
+
+
+def space(
+    framework: Framework, device: DeviceTarget, mode: Mode, cores: int, instruction_sets: Iterable[str]
+) -> list[RuntimeProfile]:
+    """The settings that are worth a measurement on such a machine, each alone.
+
+    `cores` are those that a worker may use. Nothing is offered that the CPU lacks, and nothing that is the default
+    already: a cap to AVX2 is a setting only where the CPU has AVX-512.
+    """
+    settings: list[str] = []
+    mindspore = framework is Framework.MINDSPORE
+    if mindspore and "avx512f" in instruction_sets and device is DeviceTarget.CPU:
+        settings.append("onednn_isa=AVX2")
+    if mindspore and mode is not Mode.GRAPH:
+        settings.append("launch_blocking")
+    if device is DeviceTarget.CPU:
+        settings += [f"operator_threads={count}" for count in _fewer(cores)]
+    if mindspore:
+        settings.append("dispatch_threads=1")
+        settings += [f"dataset_workers={count}" for count in _fewer(min(cores, 8))]
+        settings.append("dataset_prefetch=2")
+    if device is DeviceTarget.CPU:
+        settings += [f"cpu_affinity={count}" for count in _fewer(cores)[-1:]]
+    return [RuntimeProfile.parse(text) for text in settings]
+
+
+def _fewer(cores: int) -> list[int]:
+    """Counts below `cores`: 1, a quarter, half."""
+    return sorted({count for count in (1, cores // 4, cores // 2) if 1 <= count < cores})
+
+
+def merged(a: RuntimeProfile, b: RuntimeProfile) -> RuntimeProfile:
+    """Both profiles' settings; where both set the same, that of `b`."""
+    settings = {**a.settings, **b.settings}
+    return RuntimeProfile(**settings).model_copy(update={"name": RuntimeProfile(**settings).text.lower()})
+
+
+class Search:
+    """One search, carried out by `run`."""
+
+    def __init__(
+        self, settings: Sequence[RuntimeProfile], measure: Measure, clock: Callable[[], float], budget_seconds: float
+    ) -> None:
+        """`settings` are tried alone and together; `clock` is in seconds and `budget_seconds` counts from now."""
+        self._settings = settings
+        self._measure = measure
+        self._clock = clock
+        self._deadline = clock() + budget_seconds
+        self._spent: list[float] = []
+        self._skipped = 0
+        self._default = Candidate(DEFAULT)
+
+    def run(self) -> Outcome:
+        """Search. What `measure` raises goes through; a default that cannot be measured ends the search at once."""
+        self._screen(self._default)
+        if not self._default.rates:
+            return Outcome(self._default, (), (), self._default, len(self._settings))
+        alone = [candidate for each in self._settings if self._affordable(candidate := Candidate(each))]
+        self._screen(self._default)  # again: what lies between its two processes is drift and noise
+        together, kept = self._together(alone)
+        winner = self._confirm([*alone, *kept])
+        return Outcome(self._default, tuple(alone), tuple(together), winner, self._skipped)
+
+    def _screen(self, candidate: Candidate) -> None:
+        candidate.screened.append(self._timed(candidate.profile))
+
+    def _timed(self, profile: RuntimeProfile) -> Sample:
+        began = self._clock()
+        sample = self._measure(profile)
+        self._spent.append(self._clock() - began)
+        return sample
+
+    def _affordable(self, candidate: Candidate) -> bool:
+        """Screen the candidate unless that would take the time that confirming needs."""
+        cost = statistics.mean(self._spent)
+        # At the least one candidate is confirmed against the default, and the default is screened a second time.
+        if self._clock() + cost * (2 + 2 * CONFIRMING_PROCESSES) > self._deadline:
+            self._skipped += 1
+            return False
+        self._screen(candidate)
+        return True
+
+    def _together(self, alone: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+        """Add settings to the best so far, the most promising first; all that were tried, and those that gained."""
+        base = self._default.median
+        hopeful = sorted(
+            (each for each in alone if not each.fault and each.median >= LATENT * base),
+            key=lambda each: each.median,
+            reverse=True,
+        )
+        tried: list[Candidate] = []
+        kept: list[Candidate] = []
+        if not hopeful:
+            return tried, kept
+        best = hopeful[0]
+        for each in hopeful[1:]:
+            if set(each.profile.settings) <= set(best.profile.settings):
+                continue  # another value of a setting that is in, and was slower
+            candidate = Candidate(merged(best.profile, each.profile))
+            if not self._affordable(candidate):
+                continue
+            tried.append(candidate)
+            if not candidate.fault and candidate.median >= GAIN_AT_LEAST * best.median:
+                best = candidate
+                kept.append(candidate)
+        return tried, kept
+
+    def _confirm(self, candidates: Sequence[Candidate]) -> Candidate:
+        """Measure the best few and the default anew, in turn; the winner, or the default where none gained."""
+        sound = [each for each in candidates if not each.fault and each.rates]
+        ranked = sorted(sound, key=lambda each: each.median, reverse=True)
+        # What screened below the default cannot be its better: were it, other settings would show it too.
+        field_ = _finalists([each for each in ranked if each.median > self._default.median])
+        for number in range(CONFIRMING_PROCESSES):
+            cost = statistics.mean(self._spent)
+            left = CONFIRMING_PROCESSES - number
+            while len(field_) > 1 and self._clock() + cost * left * (1 + len(field_)) > self._deadline:
+                field_ = _without_slowest(field_)
+            if number == CONFIRMING_PROCESSES // 2 and len(field_) > 1:
+                field_ = _without_slowest(field_, (len(field_) + 1) // 2)
+            if not field_:
+                break
+            turn = [self._default, *field_]
+            for each in turn if number % 2 == 0 else reversed(turn):
+                each.confirmed.append(self._timed(each.profile))
+            field_ = [each for each in field_ if not each.fault]
+        winners = [each for each in field_ if beyond_noise(each, self._default)]
+        if not winners:
+            return self._default
+        fastest = max(winners, key=lambda each: each.median)
+        # Of those that cannot be told from the fastest, the one that sets least.
+        equal = [each for each in winners if each.median * GAIN_AT_LEAST >= fastest.median]
+        return min(equal, key=lambda each: (len(each.profile.settings), -each.median))
+
+
+def _finalists(ranked: Sequence[Candidate]) -> list[Candidate]:
+    """The fastest, the one with fewest settings that is nearly as fast, and the next fastest."""
+    if not ranked:
+        return []
+    near = [each for each in ranked if each.median * NEARLY >= ranked[0].median]
+    simplest = min(near, key=lambda each: len(each.profile.settings))
+    chosen = {id(each): each for each in (ranked[0], simplest, *ranked)}
+    return list(chosen.values())[:FINALISTS]
+
+
+def _without_slowest(candidates: Sequence[Candidate], keep: int | None = None) -> list[Candidate]:
+    ranked = sorted(candidates, key=lambda each: each.median, reverse=True)
+    return ranked[: keep or len(ranked) - 1]
+
+
+def beyond_noise(candidate: Candidate, default: Candidate) -> bool:
+    """Every confirming process of the candidate beats every one of the default's, and the gain is worth a setting."""
+    mine = [each.images_per_second for each in candidate.confirmed if each.images_per_second is not None]
+    base = [each.images_per_second for each in default.confirmed if each.images_per_second is not None]
+    if candidate.fault or min(len(mine), len(base)) < CONFIRMING_PROCESSES:
+        return False
+    return min(mine) > max(base) and statistics.median(mine) >= GAIN_AT_LEAST * statistics.median(base)

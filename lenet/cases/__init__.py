@@ -1,0 +1,1 @@
+"""What is measured: cases, their axes, and the matrices that span them."""

@@ -1,0 +1,252 @@
+"""Explaining a case: measured plainly, watched by instruments in processes of their own, and its suspicions tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lenet.analysis import explain as diagnosis
+from lenet.analysis import onednn
+from lenet.analysis.explain import (
+    Bounds,
+    Explanation,
+    Key,
+    Library,
+    Observed,
+    Operator,
+    Speed,
+    Step,
+    Suspicion,
+    Trial,
+)
+from lenet.cases.case import Case, DeviceTarget, Plan
+from lenet.cases.matrix import Matrix
+from lenet.commands.run import Run
+from lenet.engine import Limits
+from lenet.engine.local import LocalEngine
+from lenet.engine.probe import probe
+from lenet.errors import UsageError
+from lenet.machine import roofline
+from lenet.store.events import Failed
+from lenet.store.record import Record, Status
+from lenet.store.run import Store
+from lenet.worker.instruments import Method, Probed
+
+PLAN = Plan(window_steps=5, window_seconds=0.25, windows=6, resident_windows=4, budget_seconds=10, evaluation_images=1)
+PROCESSES = 2
+"""Of each variant that is compared, in turn."""
+PROBE_SECONDS = 1.0
+PROBE_STEPS = (10, 300)
+"""Instrumented steps: about a second of them, within these bounds."""
+MAX_LOG_BYTES = 256 * 2**20
+"""How much of a log is read."""
+
+
+class NothingToExplainError(Exception):
+    """The case could not be carried out; the message says why."""
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Explains one case in a run that keeps every measurement and every log."""
+
+    run: Run
+    engine: LocalEngine
+    limits: Limits
+    tell: Callable[[str], None]
+
+    def explain(self, case: Case) -> Explanation:
+        """Measure, watch, suspect, try, conclude.
+
+        Raises:
+            NothingToExplainError: the case cannot be carried out here.
+            StoreError: the run cannot be written.
+        """
+        self.tell("measuring the case without instruments")
+        record = self._measure(case)
+        speed = record.summary.throughput
+        if record.status is not Status.OK or speed is None:
+            raise NothingToExplainError(f"{record.status.value}: {record.reason}")
+        count = self._steps(record)
+        self.tell(f"watching {count} steps: operators, processor time")
+        watched = self._probe(case, "operators", count)
+        log: onednn.Log | None = None
+        kernels: tuple[onednn.Kernel, ...] = ()
+        caveats = self._busy()
+        caveats += [f"operators were not seen: {watched.reason}"] if isinstance(watched, Failed) else []
+        if case.device_target is DeviceTarget.CPU:
+            self.tell(f"watching {count} steps: oneDNN's log")
+            log, kernels, problem = self._kernels(case, count)
+            caveats += [f"oneDNN's log was not seen: {problem}"] if problem else []
+        else:
+            caveats.append(f"operators and kernels are read on CPU only, not on {case.device_target.value}")
+        self.tell("measuring this machine's matrix product and memory")
+        observed = observe(record, watched if isinstance(watched, Probed) else None, log, kernels, tuple(caveats),
+                           self.run.store.manifest.machine.usable_cores, roofline.measure())  # fmt: skip
+        suspected = diagnosis.suspicions(observed)
+        trials, remedied = self._try(case, speed.median, suspected, count)
+        return Explanation(observed=observed, findings=tuple(diagnosis.conclude(suspected, trials, remedied, observed)))
+
+    def _busy(self) -> list[str]:
+        """A caveat where others used the cores when the run began: then every figure is of a share of the machine."""
+        machine = self.run.store.manifest.machine
+        if machine.load_average is None or machine.load_average < machine.usable_cores / 2:
+            return []
+        return [
+            f"the machine was busy before: load {machine.load_average:.1f} on {machine.usable_cores} cores; measure "
+            "again when it is quiet"
+        ]
+
+    def _measure(self, case: Case, repetition: int = 0, plan: Plan = PLAN) -> Record:
+        case = case.model_copy(update={"plan": plan, "repetition": repetition})
+        self.run.store.extend([case])
+        (record,) = self.engine.run([case], self.run.datasets, self.run.store)
+        return record
+
+    @staticmethod
+    def _steps(record: Record) -> int:
+        steady = [window for window in record.windows if not window.warmup]
+        pace = sum(window.seconds for window in steady) / sum(window.steps for window in steady)
+        return max(PROBE_STEPS[0], min(PROBE_STEPS[1], round(PROBE_SECONDS / pace)))
+
+    def _probe(self, case: Case, method: Method, count: int) -> Probed | Failed:
+        log = self.run.store.log_path(case, method)
+        return probe(case, self.run.datasets[case.dataset], method, count, log, self.limits)
+
+    def _kernels(self, case: Case, count: int) -> tuple[onednn.Log | None, tuple[onednn.Kernel, ...], str]:
+        """oneDNN's log and its kernels a step; else why there is none."""
+        watched = self._probe(case, "onednn", count)
+        if isinstance(watched, Failed):
+            return None, (), watched.reason
+        path = self.run.store.log_path(case, "onednn")
+        with path.open("rb") as file:
+            lines = file.read(MAX_LOG_BYTES).decode(errors="replace").splitlines()
+        log = onednn.parse(lines)
+        if not log.executions:
+            return log, (), f"{case.framework.value} did not write one"
+        return log, onednn.kernels(log, count), ""
+
+    def _try(
+        self, case: Case, first: float, suspected: Sequence[Suspicion], count: int
+    ) -> tuple[Mapping[Key, Trial], Mapping[Key, Sequence[onednn.Kernel]]]:
+        """Every suspicion's change against the case, in turn; oneDNN's kernels with a change that gained."""
+        plan = PLAN.model_copy(update={"resident_windows": 0})
+        asked = [each for each in suspected if each.change is not None]
+        before = [first]
+        after: dict[Key, list[float]] = {each.key: [] for each in asked}
+        for number in range(PROCESSES):
+            if number and asked:
+                self.tell("measuring the case again")
+                before += self._rates(case, number, plan)
+            for each in asked:
+                if each.change is not None:
+                    self.tell(f"trying {each.change_words}")
+                    after[each.key] += self._rates(each.change.apply(case), number, plan)
+        trials = {
+            each.key: Trial(
+                change=each.change_words,
+                before=Speed(rates=tuple(before)),
+                after=Speed(rates=tuple(after[each.key])),
+            )
+            for each in asked
+            if len(after[each.key]) == len(before)
+        }
+        remedied: dict[Key, Sequence[onednn.Kernel]] = {}
+        for each in asked:
+            trial = trials.get(each.key)
+            gained = trial is not None and trial.holds and trial.gain >= diagnosis.GAIN_AT_LEAST
+            if gained and each.change is not None and case.device_target is DeviceTarget.CPU:
+                self.tell(f"watching oneDNN with {each.change_words}")
+                remedied[each.key] = self._kernels(each.change.apply(case), count)[1]
+        return trials, remedied
+
+    def _rates(self, case: Case, repetition: int, plan: Plan) -> list[float]:
+        speed = self._measure(case, repetition, plan).summary.throughput
+        return [speed.median] if speed else []
+
+
+def observe(
+    record: Record,
+    watched: Probed | None,
+    log: onednn.Log | None,
+    kernels: tuple[onednn.Kernel, ...],
+    caveats: tuple[str, ...],
+    cores: int,
+    limits: roofline.Limits,
+) -> Observed:
+    """Everything that was seen, as a step's account. The record has a throughput."""
+    case, summary = record.case, record.summary
+    speed, resident = summary.throughput, summary.resident_throughput
+    if speed is None:
+        raise ValueError("a record without throughput explains nothing")
+    batch = case.hyperparameters.batch_size
+    operators: tuple[Operator, ...] = ()
+    in_operators = sum(kernel.milliseconds for kernel in kernels) if kernels else None
+    if watched is not None and watched.operators:
+        operators = tuple(
+            Operator(name=each.name, calls=each.calls / watched.steps, milliseconds=each.milliseconds / watched.steps)
+            for each in watched.operators
+        )
+        in_operators = sum(each.milliseconds for each in operators)
+    used = watched.user_seconds + watched.system_seconds if watched else 0.0
+    step = Step(
+        whole=1e3 * batch / speed.median,
+        resident=1e3 * batch / resident.median if resident else None,
+        host=1e3 * watched.host_seconds / watched.steps if watched else None,
+        operators=in_operators,
+        instrumented=1e3 * watched.profiled_seconds / watched.steps if watched and watched.profiled_seconds else None,
+        cores_busy=used / watched.seconds if watched else None,
+        system_share=watched.system_seconds / used if watched and used > 0 else None,
+    )
+    return Observed(
+        case=case,
+        cores=cores,
+        speed=Speed(rates=(speed.median,)),
+        step=step,
+        operators=operators,
+        kernels=kernels,
+        library=Library(version=log.version, instruction_set=log.instruction_set, threads=log.threads)
+        if log
+        else Library(),
+        bounds=Bounds.of(limits.gflops, limits.gigabytes_per_second, batch, speed.median),
+        caveats=caveats,
+    )
+
+
+def named(target: Path, case_id: str | None) -> Record:
+    """The record that `RUN/records/ID.json`, or a run and a case's id, name.
+
+    Raises:
+        UsageError: there is none; the sentence says what there is.
+    """
+    folder, wanted = target, case_id
+    if case_id is None and target.suffix == ".json":
+        folder, wanted = target.resolve().parents[1], target.stem
+    records = Store.open(folder).records()
+    found = next((record for record in records if record.case_id == wanted), None)
+    if found is None:
+        known = ", ".join(record.case_id for record in records[:6]) + (", …" if len(records) > 6 else "")
+        said = f"{folder} has no record {wanted}" if wanted else f"{folder} is a run: name a case of it after it"
+        raise UsageError(f"{said}; it has {known or 'none'}")
+    return found
+
+
+def matrix_of(case: Case) -> Matrix:
+    """The matrix that spans nothing but this case, for the run's manifest."""
+    hyper = case.hyperparameters
+    return Matrix(
+        name="explain",
+        description="measurements of `lenet-bench explain`: short, speed only",
+        frameworks=(case.framework,),
+        device_targets=(case.device_target,),
+        modes=(case.mode,),
+        batch_sizes=(hyper.batch_size,),
+        datasets=(case.dataset,),
+        pipelines=(case.pipeline,),
+        profiles=(case.profile,),
+        seeds=(hyper.seed,),
+        learning_rate=hyper.learning_rate,
+        momentum=hyper.momentum,
+        plan=PLAN,
+    )

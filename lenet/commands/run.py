@@ -1,0 +1,137 @@
+"""A run: a matrix whose data is found and whose store is made, begun or gone on with.
+
+The commands and `pytest bench/` enter here; what is measured then is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from lenet.cases.case import Case
+from lenet.cases.matrix import Matrix
+from lenet.dataset import Dataset
+from lenet.errors import UsageError
+from lenet.machine.card import MachineCard, describe
+from lenet.machine.cores import usable
+from lenet.report import render, rows
+from lenet.report.table.rows import Row
+from lenet.store import machines
+from lenet.store.freshness import Standing, observe, stand
+from lenet.store.profiles import resolve
+from lenet.store.run import Store
+
+Find = Callable[[str], Dataset]
+"""The data that a dataset's name means here."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A store with the data that its cases need, by the cases' dataset names."""
+
+    store: Store
+    datasets: Mapping[str, Dataset]
+
+    def rows(self) -> list[Row]:
+        """The records so far, a row each."""
+        return rows(self.store.records(), self.store.name)
+
+    def standings(self, cluster: bool = False) -> list[Standing]:
+        """How each case stands here and now, in the manifest's order; `cluster` when they go to a cluster's nodes.
+
+        Raises:
+            StoreError: a record is damaged.
+        """
+        now = observe(describe().id, {name: each.card for name, each in self.datasets.items()}, cluster)
+        return stand(self.store.manifest.cases, self.store.records(), now)
+
+    def go_on_here(self) -> None:
+        """Say in the store on which machine and with which data it is gone on with; the card before stays in the run.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if (before := self.store.manifest.machine).id != describe().id:
+            machines.keep(self.store, before)
+        self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
+
+    def write_tables(self, baseline: str | None = None) -> None:
+        """Write the tables in every form beside the records.
+
+        Raises:
+            UsageError: no record, or none is the baseline.
+            StoreError: the folder cannot be written.
+        """
+        table = self.rows()
+        self.store.write_text("table.md", render(table, "github", baseline))
+        self.store.write_text("table.html", render(table, "html", baseline))
+        self.store.write_text("table.csv", render(table, "csv"))
+        self.store.write_text("table.json", render(table, "json"))
+
+
+def begin(
+    matrix: Matrix,
+    find: Find,
+    output: Path | None = None,
+    cases: Callable[[Matrix], Sequence[Case]] = Matrix.cases,
+    machine: MachineCard | None = None,
+) -> Run:
+    """A new run in `output` (default `results/run-TIME-NAME`); its matrix names the data that was found.
+
+    `cases` gives the cases of that matrix, where they are not its whole product; `machine` is this machine's card,
+    where it is not the usual one. A case whose profile is `tuned` gets the settings that were saved for it: from here
+    on no case asks for what is elsewhere.
+
+    Raises:
+        UsageError: two names are the same data, a batch is larger than a set of images, a profile asks for more cores
+            than there are, or nothing is tuned for a case that asks for it.
+        DatasetError: data cannot be had.
+        StoreError: the folder holds a run or cannot be written.
+    """
+    found = [find(name) for name in matrix.datasets]
+    datasets = {each.card.name: each for each in found}
+    if len(datasets) != len(found):
+        raise UsageError(f"--dataset {','.join(matrix.datasets)}: two of them are the same data here; name it once")
+    for each in found:
+        smallest = min(each.card.training_images, each.card.test_images)
+        if max(matrix.batch_sizes) > smallest:
+            raise UsageError(
+                f"--batch-size {max(matrix.batch_sizes)}: {each.card.name} has a set of {smallest} images; choose less"
+            )
+    matrix = matrix.model_copy(update={"datasets": tuple(datasets)})
+    machine = machine or describe()
+    planned = resolve(cases(matrix), machine.id)
+    cores = len(usable())
+    for profile in (case.profile for case in planned):
+        if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
+            raise UsageError(f"--profile {profile.name}: this machine lets a worker use {cores} cores; choose less")
+    if output is None:
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+        output = Path("results") / f"run-{stamp}-{matrix.name}"
+    cards = {name: each.card for name, each in datasets.items()}
+    return Run(Store.create(output, matrix, planned, cards, machine), datasets)
+
+
+def resume(folder: Path, find: Find) -> Run:
+    """An existing run, held for this process. Whether its records still stand is `Run.standings`' to say.
+
+    Raises:
+        DatasetError: its data cannot be had.
+        StoreError: `folder` is no run, it is damaged, or another process writes it.
+    """
+    run = look(folder, find)
+    run.store.hold()
+    return run
+
+
+def look(folder: Path, find: Find) -> Run:
+    """An existing run, to be looked at and not to be written.
+
+    Raises:
+        DatasetError: its data cannot be had.
+        StoreError: `folder` is no run, or it is damaged.
+    """
+    store = Store.open(folder)
+    return Run(store, {name: find(name) for name in store.manifest.datasets})

@@ -1,0 +1,1 @@
+"""What this computer is and has: hardware, installed packages, load, device targets."""

@@ -1,0 +1,65 @@
+"""The forms a report takes, and which one is meant."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal, get_args
+
+from lenet.errors import StoreError, UsageError
+from lenet.files.text import write_atomically
+from lenet.report.document.gather import Report
+
+Form = Literal["html", "markdown", "terminal"]
+FORMS: tuple[Form, ...] = get_args(Form)
+SUFFIXES: dict[str, Form] = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown"}
+
+
+def choose(output: Path | None, form: str | None) -> Form:
+    """The form that the options ask for: `form` where given, else by the suffix of `output`, else the terminal.
+
+    Raises:
+        UsageError: an unknown form, or a suffix that names none.
+    """
+    if form is not None:
+        wanted = next((known for known in FORMS if known == form), None)
+        if wanted is None:
+            raise UsageError(f"--format {form!r}: choose from {', '.join(FORMS)}")
+        return wanted
+    if output is None:
+        return "terminal"
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"--output {output}: end it with .html or .md, or say --format html or markdown")
+    return SUFFIXES[output.suffix.lower()]
+
+
+def write(report: Report, form: Form, output: Path | None, baseline: str | None) -> None:
+    """Write a page or a Markdown text, to standard output where there is no `output`.
+
+    Pictures of a Markdown text stand in the folder `NAME-pictures` beside it; without `output` there are none.
+
+    Raises:
+        UsageError: no row is the baseline.
+        StoreError: it cannot be written.
+    """
+    pictures: dict[str, str] = {}
+    if form == "html":
+        from lenet.report.document.html import page
+
+        text = page(report, baseline)
+    else:
+        from lenet.report.document.markdown import document
+
+        folder = f"{output.stem}-pictures" if output is not None else None
+        text, pictures = document(report, baseline, folder)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            (output.parent / name).parent.mkdir(exist_ok=True)
+            write_atomically(output.parent / name, picture)
+    except OSError as error:
+        raise StoreError(f"cannot write {output}: {error.strerror or error}; choose another --output") from error
+    write_atomically(output, text)

@@ -1,0 +1,170 @@
+"""Runs found on disk, as one thing to report on. Reads folders; never runs anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from lenet.analysis.convergence import Reference
+from lenet.analysis.references import shipped
+from lenet.cases.case import DeviceTarget
+from lenet.errors import StoreError, UsageError
+from lenet.machine.card import MachineCard
+from lenet.report.document.traces import Trace, read_traces
+from lenet.report.table.groups import Group, grouped
+from lenet.report.table.rows import Row, rows
+from lenet.store.machines import cards as cards_of
+from lenet.store.record import Record
+from lenet.store.run import EVENTS, MANIFEST, Store
+
+
+@dataclass(frozen=True)
+class RunCard:
+    """What one run was."""
+
+    name: str
+    created_at: datetime
+    lenet_bench_version: str
+    description: str
+    machine: str
+    cases: int
+    """How many cases it set out to do."""
+    records: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record and its row."""
+
+    row: Row
+    record: Record
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report shows, whatever form it takes: the page, the Markdown and the terminal read this."""
+
+    entries: Sequence[Entry]
+    groups: Sequence[Group]
+    runs: Sequence[RunCard]
+    machines: Mapping[str, MachineCard]
+    traces: Sequence[Trace]
+    traces_left_out: int
+    """Cases with a loss trace that is not shown."""
+    references: Sequence[Reference]
+    """What the trainings were held against."""
+    notes: Sequence[str] = ()
+    """What could not be read, one sentence each."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """A row a record, in a table's order."""
+        return [entry.row for entry in self.entries]
+
+    def machine(self, name: str) -> str:
+        """A machine in one line, or its name where its card is not known."""
+        card = self.machines.get(name)
+        return card.summary if card else name or "unknown machine"
+
+
+def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Every run in or below the folders, with the name that the report gives it, in the order of the names.
+
+    A folder that is a run itself is named by its own name; one that stands deeper by its path from the folder given.
+
+    Raises:
+        UsageError: a folder does not exist or holds no run.
+    """
+    found: dict[Path, str] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder: name a run, or a folder that holds runs")
+        below = sorted(_below(folder))
+        if not below:
+            raise UsageError(f"{folder} holds no run: no folder in it has a {MANIFEST}; `lenet-bench run` writes one")
+        for path in below:
+            name = path.relative_to(folder).as_posix()
+            found.setdefault(path.resolve(), folder.resolve().name if name == "." else name)
+    return list(found.items())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path, names, files in os.walk(folder):
+        if MANIFEST in files:
+            names.clear()  # a run holds no other run
+            yield Path(path)
+        names[:] = [name for name in names if not name.startswith(".")]
+
+
+def gather(folders: Sequence[Path], references: Sequence[Reference] | None = None) -> Report:
+    """The runs in or below the folders. One that cannot be read is named in the notes, unless it was asked for itself.
+
+    Trainings are held against `references`, by default those that the program is shipped with.
+
+    Raises:
+        UsageError: a folder holds no run, or no run holds a record.
+        StoreError: a run that was named itself is damaged or newer than this program.
+    """
+    known = shipped() if references is None else references
+    named = {folder.resolve() for folder in folders}
+    entries: list[Entry] = []
+    cards: list[RunCard] = []
+    machines: dict[str, MachineCard] = {}
+    stores: list[tuple[str, Store]] = []
+    notes: list[str] = []
+    taken: set[str] = set()
+    for path, name in find_runs(folders):
+        try:
+            store = Store.open(path)
+            records = store.records()
+        except StoreError as error:
+            if path in named:
+                raise
+            notes.append(f"left out: {str(error).replace(str(path), name)}")
+            continue
+        name = _unused(name, taken)
+        manifest = store.manifest
+        machines |= cards_of(store)
+        by_id = {record.case_id: record for record in records}
+        entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known)]
+        cards.append(
+            RunCard(
+                name=name,
+                created_at=manifest.created_at,
+                lenet_bench_version=manifest.lenet_bench_version,
+                description=manifest.matrix.description or manifest.matrix.span,
+                machine=manifest.machine.id,
+                cases=len(manifest.cases),
+                records=len(records),
+            )
+        )
+        if (path / EVENTS).is_file():
+            stores.append((name, store))
+    if not entries:
+        raise UsageError("there is no record to report; `lenet-bench run --resume RUN` goes on with a run")
+    traces, left_out = read_traces(stores, notes)
+    order = [target.value for target in DeviceTarget]
+    entries.sort(key=lambda entry: order.index(entry.row.device_target))
+    return Report(
+        entries=entries,
+        groups=grouped([entry.row for entry in entries]),
+        runs=sorted(cards, key=lambda card: card.created_at),
+        machines=machines,
+        traces=traces,
+        traces_left_out=left_out,
+        references=known,
+        notes=notes,
+    )
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """`name`, or with a number where another run has it."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name} ({number})"
+    taken.add(free)
+    return free

@@ -1,0 +1,173 @@
+"""A report as one HTML file: style, script, drawing library and data are inside it, and no request leaves it.
+
+The page's policy (Content-Security-Policy) allows the scripts that it was made with, by their digests, and nothing
+else: no text of a record can become a script, and no script a request. Data goes in as JSON that no HTML parser reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from lenet import __version__
+from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, charts
+from lenet.report.charts.look import config, variables
+from lenet.report.charts.points import NAMES, PHASES, Points, datasets
+from lenet.report.document.cards import machine_facts
+from lenet.report.document.facts import facts, notes
+from lenet.report.document.gather import Report
+from lenet.report.document.headline import headline
+from lenet.report.document.html.details import details
+from lenet.report.document.leaders import history, history_grid, leader_grid, leaderboard
+from lenet.report.table.baseline import DEFAULT, record_speed_ups
+from lenet.report.table.columns import for_page
+from lenet.report.table.words import count
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+HOME = files("lenet.report.document.html")
+SCRIPTS = ("data.js", "charts.js", "table.js", "record.js", "page.js")
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+
+
+@functools.cache
+def drawing_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, from the package vl-convert-python (BSD licence)."""
+    import vl_convert
+
+    package: Any = vl_convert  # its stub asks for an argument that it does not need
+    return str(package.javascript_bundle())
+
+
+def embedded(data: object) -> str:
+    """Data as JSON that can stand inside a `<script>`: no character of it can end the element.
+
+    >>> embedded({"a": "</script>"})
+    '{"a":"\\\\u003c/script>"}'
+    """
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    for each in "<\u2028\u2029":
+        text = text.replace(each, f"\\u{ord(each):04x}")
+    return text
+
+
+def packed(points: Points) -> dict[str, Any]:
+    """Mappings as columns; a column of repeated texts as its distinct ones and their indices.
+
+    >>> packed([{"a": "x", "b": 1}, {"a": "x", "b": 2}])
+    {'a': {'texts': ['x'], 'at': [0, 0]}, 'b': [1, 2]}
+    """
+    columns: dict[str, Any] = {}
+    for name in points[0] if points else ():
+        values = [point[name] for point in points]
+        if all(isinstance(value, str) for value in values):
+            places = {text: place for place, text in enumerate(dict.fromkeys(values))}
+            columns[name] = {"texts": list(places), "at": [places[value] for value in values]}
+        else:
+            columns[name] = [_rounded(value) for value in values]
+    return columns
+
+
+def _rounded(value: Any) -> Any:
+    """Six significant digits: more than any clock here gives."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def page(report: Report, baseline: str | None = None) -> str:
+    """The report as an HTML document.
+
+    Raises:
+        UsageError: no row is the baseline.
+    """
+    from markupsafe import Markup
+
+    data = datasets(report)
+    rows = data["rows"]
+    for row, ratio in zip(rows, record_speed_ups(report.rows, report.groups, baseline), strict=True):
+        row["speed_up"] = ratio
+    drawn = charts(data)
+    scripts = [drawing_library(), _program()]
+    style = (HOME / "page.css").read_text(encoding="utf-8")
+    content = _content(report, data, drawn, baseline or DEFAULT)
+    versions = history(report)
+    several_places = len({(row["machine"], row["device_target"]) for row in rows}) > 1
+    return str(
+        _template().render(
+            policy=policy(scripts),
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and a library's
+            style=Markup(colours() + style),  # noqa: S704 - our own file
+            data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
+            headline=headline(report),
+            facts=facts(report),
+            charts=drawn,
+            leaders=leader_grid(leaderboard(report)) if several_places else None,
+            history=history_grid(versions) if versions else None,
+            machines={name: machine_facts(card) for name, card in report.machines.items()},
+            runs=report.runs,
+            notes=notes(report),
+            made_at=datetime.now(timezone.utc),
+            version=__version__,
+            records=count(len(rows), "record"),
+        )
+    )
+
+
+def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart], against: str) -> dict[str, Any]:
+    """What the page's script reads: points, charts, columns, each record's raw figures."""
+    rows = data["rows"]
+    return {
+        "sets": {name: packed(points) for name, points in data.items()},
+        "charts": [{**asdict(chart), "fields": chart.fields} for chart in drawn],
+        "config": config(FONT),
+        "columns": [column.for_page() for column in for_page(rows, against)],
+        "fields": [name for name in rows[0] if name not in NAMES],
+        "phases": [words for _, words in PHASES],
+        "details": details(report),
+        "panels": MOST_PANELS,
+        "bars": MOST_BARS,
+        "lineHeight": LINE_HEIGHT,
+    }
+
+
+def _program() -> str:
+    """The page's own scripts as one, out of reach of any other."""
+    parts = [(HOME / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return "(() => {\n'use strict';\n" + "\n".join(parts) + "})();"
+
+
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("lenet.report.document", "html"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("template.html.jinja")
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """The Content-Security-Policy that allows these scripts, the page's own styles, and nothing else."""
+    digests = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def colours() -> str:
+    """The report's colours as CSS variables, light unless the reader's system or choice is dark."""
+    light, dark = variables("light"), variables("dark")
+    return (
+        f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
+        f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n"
+    )

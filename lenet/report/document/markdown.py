@@ -1,0 +1,94 @@
+"""A report as Markdown: what a forge shows of a results folder. The same model, tables and charts as the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from lenet.report.charts import charts
+from lenet.report.charts.picture import filled, svg
+from lenet.report.charts.points import datasets
+from lenet.report.document.cards import machine_facts
+from lenet.report.document.facts import facts, notes
+from lenet.report.document.gather import Report
+from lenet.report.document.headline import headline, ranked
+from lenet.report.document.leaders import Grid, history, history_grid, leader_grid, leaderboard
+from lenet.report.table.layout import clean, markdown
+from lenet.report.table.render import render
+
+MOST_LINES = 200
+"""Cases in the table; a forge does not show a file of many thousand lines."""
+
+
+def document(report: Report, baseline: str | None, pictures: str | None) -> tuple[str, dict[str, str]]:
+    """The text, and the pictures beside it: SVG by relative path in the folder `pictures`; none without a folder.
+
+    Raises:
+        UsageError: no row is the baseline.
+    """
+    said = headline(report)
+    parts = [f"# {_text(said.fastest.rstrip('.'))}", *(_text(each) for each in said.sentences[1:])]
+    parts.append(_table(["", ""], facts(report)))
+    parts += [f"> {_text(note)}" for note in notes(report)]
+    parts += _leaders(report)
+    drawn: dict[str, str] = {}
+    if pictures is not None:
+        data = datasets(report)
+        for chart in charts(data):
+            parts += [f"## {chart.title}", _text(chart.caption)]
+            for index, (name, spec) in enumerate(filled(chart, data)):
+                file = f"{pictures}/{chart.id}{f'-{index + 1}' if index else ''}.svg"
+                drawn[file] = svg(spec)
+                title = f"{chart.title}: {name}" if name else chart.title
+                parts.append((f"**{_text(name)}**\n\n" if name else "") + f"![{_text(title)}]({file})")
+    parts += ["## Table", *_cases(report, baseline)]
+    parts += _versions(report)
+    parts.append("## Machines")
+    for name, card in report.machines.items():
+        parts += [f"### {_text(name)}", _table(["", ""], machine_facts(card))]
+    parts += _runs(report)
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n", drawn
+
+
+def _text(text: str) -> str:
+    return markdown(clean(text))
+
+
+def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], right: Sequence[str] = ()) -> str:
+    body = [[_text(cell) for cell in line] for line in lines]
+    align = ["right" if header in right else "left" for header in headers]
+    return tabulate(body, headers, tablefmt="github", colalign=align, disable_numparse=True)
+
+
+def _grid(grid: Grid) -> str:
+    return _table(grid.titles, grid.lines, grid.titles[-grid.figures :])
+
+
+def _leaders(report: Report) -> list[str]:
+    leaders = leaderboard(report)
+    if len(leaders) < 2:
+        return []
+    return ["## Leaderboard", "The fastest case of each machine and device.", _grid(leader_grid(leaders))]
+
+
+def _versions(report: Report) -> list[str]:
+    found = history(report)
+    return ["## Version by version", _grid(history_grid(found))] if found else []
+
+
+def _cases(report: Report, baseline: str | None) -> list[str]:
+    rows = report.rows
+    if len(report.groups) <= MOST_LINES:
+        return [render(rows, "github", baseline)]
+    fastest = {id(group.row): group.row for group in ranked(report.groups)[:MOST_LINES]}
+    words = f"The {MOST_LINES} fastest of {len(report.groups):,} cases; `lenet-bench table` and the page have all."
+    return [words, render(list(fastest.values()), "github", baseline)]
+
+
+def _runs(report: Report) -> list[str]:
+    lines = [
+        [run.name, f"{run.created_at:%Y-%m-%d %H:%M}", run.machine, f"{run.records} of {run.cases}", run.description]
+        for run in report.runs[:MOST_LINES]
+    ]
+    return ["## Runs", _table(["run", "begun", "machine", "records", "what it asked for"], lines)]

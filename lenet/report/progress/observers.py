@@ -1,0 +1,161 @@
+"""What a person sees while a run goes on. On standard error, so that a table can be piped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from lenet.cases.case import Case
+from lenet.dataset import Dataset
+from lenet.report.progress.scoreboard import Scoreboard
+from lenet.store.record import Record, Status
+
+MOST_BARS = 8
+"""Cases under way that are shown at once: more would push the run's own lines off a small terminal."""
+
+REFRESHES_PER_SECOND = 2
+"""Seldom: drawing takes time from the training that is measured on the same cores."""
+
+
+class PlainObserver:
+    """A line a case; for logs and pipes, and below the live view."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._done = self._total = 0
+        self._nodes: dict[str, str] = {}
+        """Of each case that is under way."""
+
+    def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
+        """Remember where we are."""
+        self._done, self._total = done, total
+        self._nodes[case.id] = node
+
+    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+        """Say nothing between the lines."""
+
+    def case_finished(self, case: Case, record: Record) -> None:
+        """Say how it ended."""
+        self._done += 1
+        node = self._nodes.pop(case.id, "")
+        where = f" on {node}" if node else ""
+        speed = record.summary.throughput
+        words = [f"{speed.median:,.0f} images/s"] if speed else []
+        if record.summary.accuracy is not None and case.plan.epochs is not None:
+            words.append(f"accuracy {record.summary.accuracy:.4f}")
+        if record.status is not Status.OK:
+            words.append(f"{record.status.value}: {record.reason}")
+        line = f"[{self._done}/{self._total}] {case.label}{where}: {', '.join(words) or 'done'}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveObserver(PlainObserver):
+    """The same lines, and below them the matrix filling in, the run, and each case in hand: phase, speed, time left.
+
+    `cases` are all of the run, `records` those that were there before; without `cases` no matrix is shown.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        datasets: Mapping[str, Dataset],
+        cases: Sequence[Case] = (),
+        records: Iterable[Record] = (),
+    ) -> None:
+        super().__init__(console)
+        self._board = Scoreboard(cases, records) if len(cases) > 1 else None
+        self._datasets = datasets
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=14),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            auto_refresh=False,
+        )
+        parts = [self._progress] if self._board is None else [self._board, self._progress]
+        self._live = Live(Group(*parts), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
+        self._run: TaskID | None = None
+        self._bars: dict[str, TaskID] = {}
+        """Of each case that is under way."""
+        self._began = time.monotonic()
+
+    def __enter__(self) -> LiveObserver:
+        """Begin to draw."""
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop drawing and leave the lines."""
+        self._live.stop()
+
+    def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
+        """Show a new case, or one that begins again."""
+        super().case_started(case, done, total, node)
+        if self._board is not None:
+            self._board.started(case)
+        if self._run is None:
+            self._run = self._progress.add_task("run", total=total, note="")
+        mean = (time.monotonic() - self._began) / done if done else None
+        left = f"about {_clock(mean * (total - done))} left" if mean else f"{total} cases"
+        self._progress.update(self._run, completed=done, total=total, note=left)
+        self._end_bar(case)
+        words = [case.device_target.value, case.mode.value, f"b{case.hyperparameters.batch_size}"]
+        text = " ".join([f"{node}:", *words] if node else words)
+        self._bars[case.id] = self._progress.add_task(
+            text, total=self._steps(case), note="starting", visible=len(self._bars) < MOST_BARS
+        )
+
+    def _end_bar(self, case: Case) -> None:
+        """Take the case's bar away, and show the first of those that had no room."""
+        if (bar := self._bars.pop(case.id, None)) is None:
+            return
+        self._progress.remove_task(bar)
+        for shown in list(self._bars.values())[:MOST_BARS]:
+            self._progress.update(shown, visible=True)
+
+    def _steps(self, case: Case, window_steps: int = 0) -> int:
+        """Steps that the case will take; `window_steps` are those of a window that was seen."""
+        plan = case.plan
+        if plan.epochs is None:
+            return plan.warmup_steps + plan.windows * max(plan.window_steps, window_steps)
+        return plan.epochs * (self._datasets[case.dataset].card.training_images // case.hyperparameters.batch_size)
+
+    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+        """Show how far the case is."""
+        if (bar := self._bars.get(case.id)) is None:
+            return
+        kind = event["event"]
+        if kind == "started":
+            self._progress.update(bar, note="compiling")
+        elif kind == "steps":
+            done = event["first_step"] + event["steps"]
+            total = self._steps(case, 0 if event["warmup"] else event["steps"])
+            left = max(total - done, 0) * event["seconds"] / event["steps"]
+            state = "warm-up" if event["warmup"] else f"epoch {event['epoch']}"
+            rate = event["images"] / event["seconds"]
+            if self._board is not None:
+                self._board.moving(case, rate)
+            note = f"{state}, step {done:,}, {rate:,.0f} img/s, {_clock(left)} left"
+            self._progress.update(bar, completed=done, total=total, note=note)
+        elif kind == "evaluated":
+            self._progress.update(bar, note=f"accuracy {event['correct'] / event['images']:.4f}")
+        elif kind == "resident":
+            self._progress.update(bar, note="resident batch")
+
+    def case_finished(self, case: Case, record: Record) -> None:
+        """Turn the bar into a line."""
+        self._end_bar(case)
+        if self._board is not None:
+            self._board.finished(case, record)
+        super().case_finished(case, record)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

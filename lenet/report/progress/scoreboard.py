@@ -1,0 +1,130 @@
+"""The matrix as a table that fills in while a run goes on: what is done and how fast, what runs, what waits."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rich.table import Table
+from rich.text import Text
+
+from lenet.cases.case import Case
+from lenet.store.record import Record, Status
+
+MOST_LINES = 14
+"""Lines that are shown at once: more would push the run's own lines off a small terminal."""
+MOST_COLUMNS = 6
+MOST_MARKS = 3
+"""Marks of cases of one cell that run at once, on several nodes."""
+WAITING = "·"
+T = TypeVar("T")
+
+
+@dataclass
+class Cell:
+    """The cases of one line and one batch size: repetitions and seeds."""
+
+    of: int = 0
+    done: int = 0
+    speeds: list[float] = field(default_factory=list)
+    failed: Status | None = None
+
+    def text(self, running: Sequence[float | None]) -> Text:
+        """What the table shows: a finished figure, how a case failed, or what runs: images/s so far of each."""
+        count = f" {self.done}/{self.of}" if self.of > 1 else ""
+        if running:
+            known = [speed for speed in running if speed is not None]
+            speed = f"{statistics.median(known):,.0f}" if known else "…"
+            return Text(f"{'▶' * min(len(running), MOST_MARKS)} {speed}{count}", style="reverse")
+        if self.speeds:
+            return Text(f"{statistics.median(self.speeds):,.0f}{count}")
+        if self.failed is not None:
+            return Text(self.failed.value, style="red")
+        return Text(WAITING, style="dim")
+
+
+class Scoreboard:
+    """Cases by line (all that tells them apart but batch size, seed and repetition) and by batch size."""
+
+    def __init__(self, cases: Sequence[Case], records: Iterable[Record] = ()) -> None:
+        self._name = _names(cases)
+        self._batches = sorted({case.hyperparameters.batch_size for case in cases})
+        self._cells: dict[tuple[tuple[str, ...], int], Cell] = {}
+        for case in cases:
+            self._cell(case).of += 1
+        self._running: dict[Case, float | None] = {}
+        """What runs now, with its images/s as soon as they are known."""
+        for record in records:
+            self.finished(record.case, record)
+
+    def _cell(self, case: Case) -> Cell:
+        return self._cells.setdefault((self._name(case), case.hyperparameters.batch_size), Cell())
+
+    def started(self, case: Case) -> None:
+        """This case runs now."""
+        self._running[case] = None
+
+    def moving(self, case: Case, images_per_second: float) -> None:
+        """The case trains this fast."""
+        self._running[case] = images_per_second
+
+    def finished(self, case: Case, record: Record) -> None:
+        """The case is done."""
+        self._running.pop(case, None)
+        cell = self._cell(case)
+        cell.done += 1
+        if record.status is not Status.OK:
+            cell.failed = record.status
+        elif record.summary.throughput is not None:
+            cell.speeds.append(record.summary.throughput.median)
+
+    def __rich__(self) -> Table:
+        """The table, as wide as it must be and no higher than `MOST_LINES`."""
+        running: dict[tuple[tuple[str, ...], int], list[float | None]] = {}
+        for case, speed in self._running.items():
+            running.setdefault((self._name(case), case.hyperparameters.batch_size), []).append(speed)
+        first = next(iter(running), None)
+        lines = list(dict.fromkeys(name for name, _ in self._cells))
+        shown = _around(lines, first[0] if first else None, MOST_LINES)
+        batches = _around(self._batches, first[1] if first else None, MOST_COLUMNS)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
+        for _ in lines[0] if lines else ():
+            table.add_column(max_width=28, no_wrap=True, overflow="ellipsis")
+        for batch in batches:
+            table.add_column(f"batch {batch}", justify="right", no_wrap=True)
+        for line in shown:
+            cells = []
+            for batch in batches:
+                cell = self._cells.get((line, batch))
+                cells.append(cell.text(running.get((line, batch), ())) if cell else Text(""))
+            table.add_row(*(Text(word) for word in line), *cells)
+        hidden = len(lines) - len(shown)
+        if hidden:
+            table.add_row(Text(f"… {hidden} more lines", style="dim"))
+        return table
+
+
+def _around(items: list[T], one: T | None, most: int) -> list[T]:
+    """At most `most` neighbours, with `one` among them.
+
+    >>> _around([1, 2, 3, 4, 5], 4, 3)
+    [3, 4, 5]
+    """
+    place = items.index(one) if one in items else 0
+    first = max(0, min(place - most // 2, len(items) - most))
+    return items[first : first + most]
+
+
+def _names(cases: Sequence[Case]) -> Callable[[Case], tuple[str, ...]]:
+    """How lines are named: the mode, and those other axes in which the cases differ."""
+    axes: list[Callable[[Case], str]] = [
+        lambda case: case.framework.value,
+        lambda case: case.device_target.value,
+        lambda case: case.dataset,
+        lambda case: case.profile.name,
+        lambda case: f"{case.world_size} processes",
+    ]
+    telling = [axis for axis in axes if len({axis(case) for case in cases}) > 1]
+    return lambda case: (*(axis(case) for axis in telling), case.mode.value)

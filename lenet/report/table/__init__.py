@@ -1,0 +1,1 @@
+"""Records as tables: rows, columns, and the forms a table takes."""

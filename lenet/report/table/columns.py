@@ -1,0 +1,170 @@
+"""The columns of every view. `TABLE` is what tables show of a case, `PAGE` what the report's page shows of a record.
+
+CSV and JSON have all fields of a row, under the names that the columns have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from lenet.cases.case import Mode
+from lenet.report.table.column import Column, Figure, Line, as_it_is
+from lenet.report.table.groups import Group
+from lenet.report.table.layout import DASH, number
+from lenet.report.table.rows import several, target_field
+from lenet.report.table.sureness import described, marked
+from lenet.store.record import ACCURACY_TARGETS
+
+WHOLE, SECONDS, RATIO, SHARE, MIB = Figure(), Figure(2), Figure(2, suffix="×"), Figure(4), Figure(divisor=2**20)
+
+
+def _axis(name: str, title: str, **fields: Any) -> Column:
+    """A column that tells cases apart."""
+    return Column(name, title, axis=name, **{"short": title, "filter": True, **fields})
+
+
+def _counted(name: str, title: str, **fields: Any) -> Column:
+    """The same of whole numbers, which only the page marks the thousands of."""
+    return _axis(name, title, kind="figure", figure=WHOLE, write=_plain(name), **fields)
+
+
+def _plain(name: str) -> Callable[[Line], str]:
+    return lambda line: as_it_is(getattr(line.row, name))
+
+
+def _figure(name: str, title: str, figure: Figure, **fields: Any) -> Column:
+    return Column(name, title, figure=figure, right=True, **{"kind": "figure", **fields})
+
+
+def _spread(line: Line) -> str:
+    row = line.row
+    if row.images_per_second_low is None or row.images_per_second_high is None or row.windows < 2:
+        return DASH
+    return f"{number(row.images_per_second_low)}–{number(row.images_per_second_high)}"
+
+
+def _accuracy(line: Line) -> str:
+    """A partial training's accuracy must never read as a trained one's."""
+    row = line.row
+    if row.accuracy is None:
+        return DASH
+    if row.epochs is None:
+        return f"({row.accuracy:.3f} after {row.trained_images:,} images)"
+    return f"{row.accuracy:.4f}"
+
+
+def _brief_accuracy(line: Line) -> str:
+    accuracy = line.row.accuracy
+    return DASH if accuracy is None else f"{accuracy:.4f}" if line.row.epochs else f"({accuracy:.2f})"
+
+
+def _times_to_accuracy(line: Line) -> str:
+    reached = [(target, line.row.seconds_to_accuracy.get(f"{target:.2f}")) for target in ACCURACY_TARGETS]
+    return (
+        ", ".join(f"{target:.2f}: {number(seconds, 1)}" for target, seconds in reached if seconds is not None) or DASH
+    )
+
+
+def _efficiency(line: Line) -> str:
+    return DASH if line.group.efficiency is None else f"{line.group.efficiency:.0%}"
+
+
+def _status(line: Line) -> str:
+    return line.row.status + (f" ({line.note})" if line.note is not None else "")
+
+
+RUN = _axis("run", "run")
+MACHINE = _axis("machine", "machine")
+FRAMEWORK = _axis("framework", "framework")
+VERSION = _axis("framework_version", "version")
+DATASET = _axis("dataset", "dataset")
+SEED = _counted("seed", "seed")
+EPOCHS = _counted("epochs", "epochs")
+REPETITION = _counted("repetition", "repetition", filter=False)
+DEVICE = _axis("device_target", "device", always=("document", "page"))
+MODE = Column(
+    "mode", "mode", write=lambda line: Mode(line.row.mode).label, brief=lambda line: line.row.mode, short="mode"
+)
+SERIES = Column("series", "mode", filter=True)
+BATCH_SIZE = _figure(
+    "batch_size", "batch size", WHOLE, write=_plain("batch_size"), short="batch", heading="batch", filter=True
+)
+PROCESSES = _counted("world_size", "processes", short="procs", right=True)
+SCALING = _axis("scaling", "scaling")
+PIPELINE = _axis("pipeline", "pipeline", filter=False)
+PROFILE = _axis("profile", "profile", always=("document",))
+SPEED = _figure("images_per_second", "images/s", WHOLE, kind="speed", short="images/s")
+"""The one column whose cell is struck through where the speed must not be quoted."""
+SPREAD = Column("spread", "spread", "spread", write=_spread, right=True, short="spread")
+SPEED_UP = _figure("speed_up", "speed-up", RATIO, write=lambda line: RATIO.text(line.speed_up), short="speed-up")
+EFFICIENCY = Column("efficiency", "efficiency", write=_efficiency, right=True, short="eff.", axis="world_size")
+RESIDENT = _figure("resident_images_per_second", "resident images/s", WHOLE, kind="speed", heading="resident")
+ACCURACY = Column(
+    "accuracy", "accuracy", "accuracy", write=_accuracy, brief=_brief_accuracy, right=True, short="accuracy"
+)
+TIMES_TO_ACCURACY = Column("seconds_to_accuracy", "seconds to accuracy", write=_times_to_accuracy, right=True)
+TIME_TO_ACCURACY = tuple(_figure(target_field(target), f"s to {target:.0%}", SECONDS) for target in ACCURACY_TARGETS)
+FINAL_LOSS = _figure("final_loss", "final loss", SHARE)
+COMPILING = _figure("compile_seconds", "compile s", SECONDS)
+PEAK = _figure("peak_memory_bytes", "peak MiB", MIB)
+VERDICT = Column("verdict", "verdict", write=lambda line: described(line.group), filter=True)
+CONVERGENCE = Column("convergence", "convergence")
+SAMPLES = Column("samples", "samples")
+STATUS = Column(
+    "status", "status", "status", write=_status, brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip(),
+    short="status",
+)  # fmt: skip
+STANDING = Column("standing", "status", "status", filter=True)
+"""A record's, as `Row.standing` says it: a training that failed the convergence check ended well, and is not ok."""
+CASE = Column("case_id", "record", "link")
+
+TABLE: tuple[Column, ...] = (
+    *(RUN, MACHINE, FRAMEWORK, VERSION, DATASET, SEED, EPOCHS, DEVICE, MODE, BATCH_SIZE, PROCESSES, SCALING, PIPELINE),
+    *(PROFILE, SPEED, SPREAD, SPEED_UP, EFFICIENCY, RESIDENT, ACCURACY, TIMES_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK),
+    *(VERDICT, STATUS),
+)
+PAGE: tuple[Column, ...] = (
+    *(MACHINE, FRAMEWORK, VERSION, DATASET, PROCESSES, DEVICE, SERIES, BATCH_SIZE, PROFILE, EPOCHS, SEED, REPETITION),
+    *(RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT),
+    *(CONVERGENCE, SAMPLES, PIPELINE, STANDING, CASE),
+)
+
+
+def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) -> list[Column]:
+    """The columns that a table of these groups has, in order."""
+    return [
+        column
+        for column in TABLE
+        if (column.short is not None or view != "terminal")
+        and (column.axis is None or view in column.always or _differs(column.axis, groups))
+    ]
+
+
+def _differs(axis: str, groups: Sequence[Group]) -> bool:
+    """Whether the axis tells groups of a table apart: a version only where one framework has several.
+
+    Which version a framework has stands below the table anyway.
+    """
+    values = {getattr(group.row, axis) for group in groups}
+    if axis != "framework_version":
+        return several(values, axis)
+    frameworks = {group.row.framework for group in groups}
+    return any(
+        several((group.row.framework_version for group in groups if group.row.framework == name), axis)
+        for name in frameworks
+    )
+
+
+def for_page(points: Sequence[Mapping[str, Any]], against: str) -> list[Column]:
+    """The columns that the page has of these flat rows: none without a value. `against` names the baseline."""
+
+    def there(column: Column) -> bool:
+        if column.axis is not None:
+            return "page" in column.always or several((row[column.axis] for row in points), column.axis)
+        return column is SPREAD or any(row.get(column.name) not in (None, "") for row in points)
+
+    return [
+        replace(column, heading=f"over {against}") if column is SPEED_UP else column for column in PAGE if there(column)
+    ]

@@ -1,0 +1,134 @@
+"""Rows as a table: for a terminal, a forge, a spreadsheet, a program, a browser."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lenet.analysis.convergence import Verdict
+from lenet.errors import UsageError
+from lenet.report.table.baseline import DEFAULT, speed_ups
+from lenet.report.table.column import Line
+from lenet.report.table.columns import PROFILE, SPEED, for_table
+from lenet.report.table.groups import Group, grouped
+from lenet.report.table.layout import STRUCK, Format, Layout, as_csv, as_json, clean, shown
+from lenet.report.table.rows import Row
+from lenet.report.table.sureness import legend_of, samples_caption
+from lenet.report.table.words import few
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What long names of profiles are called in a terminal."""
+LONGEST_PROFILE = 8
+"""Characters of a profile's name that a terminal's table bears."""
+
+
+def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> str:
+    """The rows in `form`. CSV and JSON have a row a record; the others merge repetitions and compare with a baseline.
+
+    Raises:
+        UsageError: there is no row, or none is the baseline.
+    """
+    if not table:
+        raise UsageError(
+            "there is no record to show: the run has none yet; continue it with `lenet-bench run --resume`"
+        )
+    if form == "json":
+        return as_json([each.model_dump(mode="json") for each in table])
+    if form == "csv":
+        return as_csv(each.flat() for each in table)
+    groups = grouped(table)
+    lines, notes = _lines(groups, speed_ups(groups, baseline))
+    captions = [clean(caption) for caption in _captions(table, groups, baseline or DEFAULT)]
+    if form == "terminal":
+        return shown(_narrow(lines, notes, captions), form)
+    columns = for_table(groups, "document")
+    layout = Layout(
+        [column.title for column in columns],
+        [[_cell(column is SPEED, line, column.text(line)) for column in columns] for line in lines],
+        [column.right for column in columns],
+        notes,
+        captions,
+    )
+    return shown(layout, form)
+
+
+def _cell(speed: bool, line: Line, text: str) -> str:
+    return f"{STRUCK}{text}" if speed and line.invalid else text
+
+
+def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:
+    """The lines, and the notes that their statuses point to."""
+    notes: dict[str, int] = {}
+    lines = []
+    for group, ratio in zip(groups, ratios, strict=True):
+        reason = group.row.reason
+        note = notes.setdefault(reason, len(notes) + 1) if reason else None
+        lines.append(Line(group, ratio, note))
+    return lines, list(notes)
+
+
+def _narrow(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> Layout:
+    """The layout for a terminal: fewer columns, and long names of profiles as letters with a legend."""
+    groups = [line.group for line in lines]
+    columns = for_table(groups, "terminal")
+    letters = _letters([line.row.profile for line in lines])
+    cells = [
+        [
+            _cell(
+                column is SPEED,
+                line,
+                letters[line.row.profile] if column is PROFILE and letters else column.terse(line),
+            )
+            for column in columns
+        ]
+        for line in lines
+    ]
+    legend = [f"profile {letter}: {name}" for name, letter in letters.items()]
+    return Layout(
+        [column.short or "" for column in columns],
+        cells,
+        [column.right for column in columns],
+        notes,
+        [*legend, *captions, *legend_of(groups)],
+    )
+
+
+def _letters(profiles: Sequence[str]) -> dict[str, str]:
+    """A letter for each profile, where there are several and a name of them is long; else none."""
+    names = list(dict.fromkeys(profiles))
+    if not 1 < len(names) <= len(LETTERS) or max(map(len, names)) <= LONGEST_PROFILE:
+        return {}
+    return dict(zip(names, LETTERS, strict=False))
+
+
+def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> list[str]:
+    """What it takes to judge the figures: data, version, machine, samples, what the trainings were held against."""
+    rows = [group.row for group in groups]
+    datasets = dict.fromkeys((row.dataset, row.dataset_sha256) for row in rows)
+    versions = dict.fromkeys(f"{row.framework} {row.framework_version}" for row in rows if row.framework_version)
+    machines = dict.fromkeys(row.machine for row in rows if row.machine)
+    devices = dict.fromkeys(row.device_target for row in rows)
+    captions = [
+        "Dataset: "
+        + ", ".join(f"{name} (sha256 {(sha256 or 'unknown')[:12]})" for name, sha256 in datasets)
+        + f". Framework: {', '.join(versions) or 'none ran'}. Device: {', '.join(devices)}. "
+        f"Machine: {', '.join(machines) or 'unknown'}.",
+        f"images/s: median over steady windows, data pipeline included, warm-up left out; {samples_caption(groups)} "
+        f"Speed-up: over {against}, all else equal.",
+    ]
+    if any(row.epochs is None and row.accuracy is not None for row in rows):
+        captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")
+    captions += _held(table)
+    other = [name for name, _ in datasets if name != "mnist"]
+    if other:
+        captions.append(f"NOT MNIST: {', '.join(other)}. Accuracies do not compare with those published for MNIST.")
+    return captions
+
+
+def _held(table: Sequence[Row]) -> list[str]:
+    """What came of the trainings that were held against a reference, and against which; nothing where none was."""
+    held = [row for row in table if Verdict(row.convergence).held]
+    found = [f"{number:,} {word}" for word, number in Counter(row.convergence for row in held).items()]
+    good = dict.fromkeys(row.convergence_reason for row in held if not Verdict(row.convergence).failed)
+    how = f" ({few(list(good), 2)})" if good else ""
+    return [f"Trainings held against the references: {', '.join(found)}{how}."] if held else []

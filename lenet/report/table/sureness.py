@@ -1,0 +1,77 @@
+"""How sure a table's figures are: the verdict in words, its mark in a narrow table, and what the spread is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lenet.analysis.statistics import LEAST
+from lenet.analysis.verdict import PRECISION, REASONS
+from lenet.report.table.groups import Group
+
+LETTERS = {reason: letter for letter, reason in REASONS.items()}
+
+
+def _reasons(verdict: str) -> list[str]:
+    """The reasons in a row's verdict. Unknown ones, as of a newer version, stay as they are."""
+    _, _, reasons = verdict.partition(": ")
+    return [reason for reason in reasons.split(", ") if reason]
+
+
+def described(group: Group) -> str:
+    """The verdict in words, with the processes that are still to run; empty where there is none."""
+    row = group.row
+    if row.verdict is None or not group.processes:
+        return ""
+    if row.verdict == "stable":
+        return "stable"
+    if row.more_processes is None:
+        return f"{row.verdict} (over 1,000 processes for ±{PRECISION:.0%})"
+    if not row.more_processes:
+        return row.verdict
+    if row.samples < LEAST - 1:
+        return f"{row.verdict} (run at least {row.more_processes} more processes)"
+    return f"{row.verdict} (about {row.more_processes:,} more processes for ±{PRECISION:.0%})"
+
+
+def marked(group: Group) -> str:
+    """`?` and a letter a reason where the figure is unstable, else nothing."""
+    if group.row.verdict is None or group.row.verdict == "stable" or not group.processes:
+        return ""
+    return "?" + "".join(LETTERS.get(reason, "") for reason in _reasons(group.row.verdict))
+
+
+def legend_of(groups: Sequence[Group]) -> list[str]:
+    """What the marks that are used mean, as captions."""
+    used = dict.fromkeys(
+        reason for group in groups if marked(group) and group.row.verdict for reason in _reasons(group.row.verdict)
+    )
+    if not used:
+        return []
+    meanings = ", ".join(f"{LETTERS[reason]} {reason}" for reason in used if reason in LETTERS)
+    needs = [group.row.more_processes for group in groups if marked(group)]
+    most = max((need for need in needs if need), default=0)
+    wanted = (
+        f" Up to {most:,} more processes a case are needed for ±{PRECISION:.0%}: "
+        f"lenet-bench run --resume RUN --until {PRECISION:.0%}."
+        if most
+        else ""
+    )
+    return [f"? is not stable: {meanings}.{wanted}"]
+
+
+def samples_caption(groups: Sequence[Group]) -> str:
+    """What the column `spread` holds, a sentence."""
+    kinds = []
+    merged = [group for group in groups if group.of > 1]
+    if any(group.row.interval_low is not None for group in merged):
+        kinds.append(f"the 95% interval over {_counts(merged, LEAST)} processes")
+    if any(group.row.interval_low is None for group in merged):
+        kinds.append(f"the range over fewer than {LEAST} processes")
+    if len(merged) < len(groups) or not groups:
+        kinds.append(f"the quartiles of {_counts([g for g in groups if g.of == 1], 1)} windows of one process")
+    return f"spread: {'; '.join(kinds)}."
+
+
+def _counts(groups: Sequence[Group], least: int) -> str:
+    counts = sorted({group.row.windows for group in groups if group.row.windows >= least})
+    return "–".join(str(each) for each in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"

@@ -1,0 +1,118 @@
+"""Releases of the framework beside each other: each step up or down, with its size and its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lenet.analysis.compare import AXES, Comparison, Mark
+from lenet.analysis.versions import Step, steps
+from lenet.errors import UsageError
+from lenet.report.table.layout import DASH, Format, Layout, as_csv, as_json, number, shown
+from lenet.report.table.words import axis_title
+from lenet.store.record import Record
+
+SIGNS = {
+    Mark.BETTER: "up",
+    Mark.WORSE: "DOWN",
+    Mark.SAME: "same",
+    Mark.CANNOT_TELL: "cannot tell",
+    Mark.NOT_COMPARABLE: "not comparable",
+    Mark.BROKE: "BROKE",
+    Mark.FIXED: "fixed",
+}
+"""What a step is called."""
+
+
+def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01) -> str:
+    """The records by release, each against the release before it, in `form`.
+
+    Raises:
+        UsageError: there is no record whose release is known.
+    """
+    found = steps(records, minimum_effect)
+    if not found:
+        raise UsageError("there is no record with a known version to show by version")
+    if form == "json" or form == "csv":
+        return (as_json if form == "json" else as_csv)([_flat(each) for each in found])
+    axes = [
+        axis
+        for axis in AXES
+        if axis != "framework_version" and len({each.comparison.case.get(axis) for each in found}) > 1
+    ]
+    headers = [
+        *(axis_title(axis) for axis in axes),
+        *("version", "images/s", "n", "step", "size", "95% interval", "accuracy"),
+    ]
+    cells, notes = [], dict[str, int]()
+    for each in found:
+        entry = each.comparison
+        sign = SIGNS.get(entry.mark, "") if each.before is not None else ""
+        if each.before is not None and entry.note:
+            sign += f" ({notes.setdefault(entry.note, len(notes) + 1)})"
+        cells.append(
+            [
+                *(entry.case.get(axis) or DASH for axis in axes),
+                *(each.version, number(entry.b), str(entry.samples_b), sign, _size(entry.ratio), _interval(entry)),
+                _accuracy(each),
+            ]
+        )
+    right = [False] * (len(axes) + 1) + [True, True, False, True, False, False]
+    layout = Layout(headers, cells, right, list(notes), _captions(found, minimum_effect))
+    return shown(layout, form, "lenet-bench by version")
+
+
+def _flat(step: Step) -> dict[str, object]:
+    data = step.comparison.model_dump(mode="json")
+    return {
+        **data.pop("case"),
+        "framework_version": step.version,
+        "version_before": step.before,
+        "step": SIGNS.get(step.comparison.mark, step.comparison.mark.value).lower() if step.before else None,
+        "images_per_second": data["b"],
+        "images_per_second_before": data["a"],
+        "accuracy": data["accuracy_b"],
+        "accuracy_before": data["accuracy_a"],
+        **{name: data[name] for name in ("ratio", "low", "high", "p", "unit", "note", "samples_a", "samples_b")},
+    }
+
+
+def _size(ratio: float | None) -> str:
+    return DASH if ratio is None else f"{ratio - 1:+.1%}" if 0.5 < ratio < 2 else f"×{ratio:.3g}"
+
+
+def _interval(entry: Comparison) -> str:
+    if entry.low is None or entry.high is None:
+        return DASH
+    return f"{_size(entry.low)} to {_size(entry.high)}"
+
+
+def _accuracy(step: Step) -> str:
+    entry = step.comparison
+    if entry.accuracy_b is None:
+        return DASH
+    if not entry.case.get("epochs"):
+        return f"({entry.accuracy_b:.2f})"
+    if entry.accuracy_a is None:
+        return f"{entry.accuracy_b:.4f}"
+    return f"{entry.accuracy_b:.4f} ({entry.accuracy_b - entry.accuracy_a:+.4f})"
+
+
+def _captions(found: Sequence[Step], minimum_effect: float) -> list[str]:
+    case = found[0].comparison.case
+    common = [
+        f"{axis_title(axis)} {case[axis]}"
+        for axis in AXES
+        if case.get(axis) and len({each.comparison.case.get(axis) for each in found}) == 1
+    ]
+    captions = [
+        f"All: {', '.join(common)}." if common else "",
+        "step: against the version before, by images/s: up or DOWN where Mann-Whitney's p is below 5% after Holm's "
+        f"correction, the 95% interval does not hold 0 and the size is at least {minimum_effect:.1%}; same where the "
+        f"interval is within ±{minimum_effect:.1%}. size: the median of all quotients of two processes, one of each. "
+        "n: processes.",
+    ]
+    if any(each.comparison.unit == "windows" for each in found):
+        captions.append("WEAK: a single process of a version was judged by its windows: repeat it with --repeat 6.")
+    if any(each.comparison.accuracy_b is not None and not each.comparison.case.get("epochs") for each in found):
+        captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")
+    return [caption for caption in captions if caption]

@@ -1,0 +1,58 @@
+"""How figures and cases are put into words, the same in every form of a report."""
+
+from __future__ import annotations
+
+from lenet.cases.case import Mode
+from lenet.report.table.rows import Row
+
+SERIES_SEPARATOR = " · "
+
+
+def mode(row: Row) -> str:
+    """The mode in words, as `Graph (functional step)`."""
+    return Mode(row.mode).label
+
+
+def axis_title(axis: str) -> str:
+    """What a table calls a field that tells cases apart.
+
+    >>> axis_title("framework_version"), axis_title("seed")
+    ('version', 'seed')
+    """
+    return {"device_target": "device", "batch_size": "batch", "framework_version": "version"}.get(axis, axis)
+
+
+def times(ratio: float) -> str:
+    """A ratio, with as many digits as it bears.
+
+    >>> times(1.234), times(23.4), times(1234.5)
+    ('1.23×', '23×', '1,234×')
+    """
+    return f"{ratio:,.2f}×" if ratio < 10 else f"{ratio:,.0f}×"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun.
+
+    >>> count(1, "case"), count(2500, "case"), count(2, "process", "processes")
+    ('1 case', '2,500 cases', '2 processes')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """Words as a list in a sentence.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def few(words: list[str], most: int = 4) -> str:
+    """The first of the words, and how many more there are.
+
+    >>> few(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    return ", ".join(words[:most]) + (f" and {len(words) - most:,} more" if len(words) > most else "")

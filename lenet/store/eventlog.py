@@ -1,0 +1,170 @@
+"""The event log: a line an event, append-only, of all cases of a run.
+
+Each line names its case and its attempt. A case that was begun twice (its first worker's parent was killed, or it was
+measured again) has lines of two attempts, and they are never read as one trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lenet.errors import StoreError
+from lenet.store.events import MAX_LINE_BYTES, Event, parse
+
+BLOCK_BYTES = 1 << 16
+
+
+def line_of(case_id: str, attempt: str, event: Mapping[str, Any]) -> str:
+    """A line of the log, without its end. An attempt that has no name is left out."""
+    named = {"case_id": case_id, "attempt": attempt} if attempt else {"case_id": case_id}
+    return json.dumps({**named, **event}, separators=(",", ":"), allow_nan=False)
+
+
+def opened(content: Any) -> tuple[str, str, dict[str, Any]]:
+    """Case, attempt and event of what a line says; the event is for `lenet.store.events.parse` to judge.
+
+    Raises:
+        ValueError: it is not a line of the log.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("not an object")
+    event = dict(content)
+    case_id, attempt = event.pop("case_id", None), event.pop("attempt", "")
+    if not (isinstance(case_id, str) and isinstance(attempt, str)):
+        raise ValueError("case_id or attempt is no text")
+    return case_id, attempt, event
+
+
+class EventLog:
+    """The log at `path`. One process writes it (the store's lock sees to that), any number read.
+
+    Who begins to write mends it first: what it appended to half a line would be lost with that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, case_id: str, attempt: str, event: Mapping[str, Any]) -> None:
+        """Add a line.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        line = line_of(case_id, attempt, event).encode() + b"\n"
+        with self._writing(), self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[file.write(rest) :]
+
+    def mend(self) -> None:
+        """Take away what stands behind the last whole line: the half of a line whose writer was killed.
+
+        A log that needs none is not opened for writing: a whole run may lie where nothing can be written.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if not self._path.exists():
+            return
+        with self._writing():
+            with self._open(os.O_RDONLY) as file:
+                whole = _whole_bytes(file)
+                torn = whole < file.seek(0, os.SEEK_END)
+            if torn:
+                with self._open(os.O_RDWR) as file:
+                    file.truncate(whole)
+
+    def sync(self) -> None:
+        """Bring what was appended to the disk: a record that stands there must not outlive its events.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if not self._path.exists():
+            return
+        with self._writing(), self._open(os.O_RDWR) as file:
+            os.fsync(file.fileno())
+
+    def read(self, case_id: str, attempt: str | None) -> Iterator[Event]:
+        """The events of one attempt in the order in which they were reported, read as they are asked for.
+
+        `attempt` None is the one that was begun last. Where `attempt` has no line, lines that name no attempt are
+        its (logs of older versions, and of one attempt a case). A last line without its end is the half of a line
+        that somebody was writing: it is left out.
+
+        Raises:
+            StoreError: the log cannot be read, or a line of it is no event.
+        """
+        if not self._path.exists():
+            return
+        seen = dict.fromkeys(found for _, found, _ in self._lines(case_id))
+        if attempt is None:
+            attempt = next(reversed(seen), "")
+        elif attempt not in seen:
+            attempt = ""
+        for place, found, content in self._lines(case_id):
+            if found != attempt:
+                continue
+            try:
+                event = parse(json.dumps(content).encode())
+            except (ValueError, RecursionError) as error:
+                raise StoreError(f"{place} is no event: the run is damaged") from error
+            yield event
+
+    def _lines(self, case_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Place, attempt and content of each line of the case."""
+        try:
+            with self._open(os.O_RDONLY) as raw, io.BufferedReader(raw) as file:
+                for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                    if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+                        return  # torn: it is being written, or its writer was killed
+                    if case_id.encode() not in line:
+                        continue
+                    place = f"{self._path}, line {number}"
+                    try:
+                        name, attempt, content = opened(json.loads(line))
+                    except (ValueError, RecursionError) as error:
+                        raise StoreError(f"{place} is no event: the run is damaged") from error
+                    if name == case_id:
+                        yield place, attempt, content
+        except OSError as error:
+            raise StoreError(f"cannot read {self._path}: {error.strerror or error}") from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What fails meanwhile is one sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
+            ) from error
+
+    def _open(self, flags: int) -> io.FileIO:
+        """The file, unbuffered, if it is one: a run may come from somebody else, and a link in it lead anywhere."""
+        descriptor = os.open(self._path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        return io.FileIO(descriptor, "rb+" if flags & os.O_RDWR else "rb")
+
+
+def _whole_bytes(file: io.FileIO) -> int:
+    """Bytes up to the end of the last whole line."""
+    place = file.seek(0, os.SEEK_END)
+    while place > 0:
+        begin = max(0, place - BLOCK_BYTES)
+        file.seek(begin)
+        found = file.read(place - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        place = begin
+    return 0

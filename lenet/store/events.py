@@ -1,0 +1,121 @@
+"""Events: the lines that a worker reports while it runs, one JSON object a line.
+
+The parent trusts none of them: a line that is not one of these ends the case as `invalid`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from lenet.cases.case import Frozen
+from lenet.store.record import Evaluation, Phases, Software, Status, Window
+
+MAX_LINE_BYTES = 8 * 2**20
+"""Longest line that the parent reads; the longest honest one is a window with its losses."""
+
+
+class Started(Frozen):
+    """The framework is imported, the device chosen, network and pipelines built; nothing has been trained."""
+
+    event: Literal["started"] = "started"
+    software: Software
+    initial_weights_sha256: str
+
+
+class Compiled(Frozen):
+    """The first step is done."""
+
+    event: Literal["compiled"] = "compiled"
+    seconds: float
+
+
+class Steps(Window):
+    """A window of training, with the loss of each step (null where it was not finite)."""
+
+    event: Literal["steps"] = "steps"
+    losses: tuple[float | None, ...]
+
+    @property
+    def window(self) -> Window:
+        """The timing without the losses."""
+        return Window(**self.model_dump(exclude={"event", "losses"}))
+
+
+class Evaluated(Evaluation):
+    """The test set was judged."""
+
+    event: Literal["evaluated"] = "evaluated"
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The same without the event's name."""
+        return Evaluation(**self.model_dump(exclude={"event"}))
+
+
+class Resident(Window):
+    """A window of steps on one batch that stays on the device: training without the data pipeline."""
+
+    event: Literal["resident"] = "resident"
+
+    @property
+    def window(self) -> Window:
+        """The same without the event's name."""
+        return Window(**self.model_dump(exclude={"event"}))
+
+
+class Layer(Frozen):
+    """One parameter of the network at one moment."""
+
+    name: str = Field(max_length=200)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Over the values as little-endian float32."""
+    norm: float | None
+    """Euclidean norm of the values; null when one is not finite."""
+    sketch: tuple[float, ...] = Field(max_length=64)
+    """Random projections of the values (see `lenet.worker.trace`); empty when a value is not finite."""
+
+
+class Traced(Frozen):
+    """A traced case after `step` steps, 0 being before the first: the batch of that step, and the weights after it."""
+
+    event: Literal["traced"] = "traced"
+    step: int = Field(ge=0)
+    images_sha256: str | None
+    """Over the batch as little-endian float32 (N, 1, 32, 32); null at step 0."""
+    labels_sha256: str | None
+    """Over the batch's labels as little-endian int32 (N,)."""
+    layers: tuple[Layer, ...] = Field(max_length=1000)
+
+
+class Failed(Frozen):
+    """The case cannot go on; the last event of its worker."""
+
+    event: Literal["failed"] = "failed"
+    status: Status
+    reason: str = Field(max_length=4000)
+
+
+class Finished(Frozen):
+    """The last event of a case that was carried out whole."""
+
+    event: Literal["finished"] = "finished"
+    phases: Phases
+    final_weights_sha256: str
+    losses_sha256: str
+    peak_memory_bytes: int | None
+
+
+Event = Started | Compiled | Steps | Traced | Evaluated | Resident | Failed | Finished
+
+_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def parse(line: bytes) -> Event:
+    """The event that one line holds.
+
+    Raises:
+        ValueError: the line is not an event (pydantic's ValidationError is one).
+    """
+    return _adapter.validate_json(line)

@@ -1,0 +1,212 @@
+"""The record: the whole outcome of one case, and its schema.
+
+Raw samples first (windows, epochs, phases), then the summary, which is a function of the raw samples and nothing else.
+Units are in the names: `_seconds`, `_bytes`; throughput is images a second.
+"""
+
+from __future__ import annotations
+
+import statistics
+from datetime import datetime
+from enum import Enum
+
+from pydantic import Field
+
+from lenet.cases.case import Case, Frozen
+from lenet.machine.load import CaseLoad
+
+SCHEMA_VERSION = 1
+"""Raised with every change that an older reader would misread. 1: the first."""
+
+NODE_LENGTH = 12
+"""Characters of a cluster's name of a node that tell its nodes apart."""
+
+ACCURACY_TARGETS = (0.95, 0.97, 0.98)
+"""Test accuracies whose first epoch gives the time to accuracy."""
+
+
+class Status(str, Enum):
+    """How a case ended. Never mixed with a figure: a case without a figure has null there."""
+
+    OK = "ok"
+    UNAVAILABLE = "unavailable"
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out of memory"
+    DIVERGED = "diverged"
+    PLATEAU = "plateau"
+    INVALID = "invalid"
+
+
+class DatasetCard(Frozen):
+    """Which data it was: a name, a digest over the four unpacked IDX files, and the number of images."""
+
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    training_images: int = Field(ge=1)
+    test_images: int = Field(ge=1)
+
+
+class Software(Frozen):
+    """What the worker ran on, as it saw it itself after the import."""
+
+    framework_version: str
+    python_version: str
+    numpy_version: str
+    details: dict[str, str] = Field(default_factory=dict)
+    """Device name, settings in force, variables of the environment that bear on speed."""
+
+
+class Window(Frozen):
+    """Consecutive training steps between two synchronised readings of the clock."""
+
+    epoch: int = Field(ge=1)
+    first_step: int = Field(ge=0)
+    """Index of the first step since the start of training, the first of all being 0."""
+    steps: int = Field(ge=1)
+    images: int = Field(ge=1)
+    seconds: float = Field(gt=0)
+    warmup: bool
+    """True when any of its steps is a warm-up step: reported apart, never in throughput."""
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput of this window."""
+        return self.images / self.seconds
+
+
+class Evaluation(Frozen):
+    """The test set judged once, after `steps` training steps."""
+
+    epoch: int = Field(ge=0)
+    """Whole epochs trained so far; 0 when the plan ended inside the first."""
+    steps: int = Field(ge=0)
+    training_seconds: float = Field(ge=0)
+    """Training clock at this moment: compilation, first step and training; no evaluation, no set-up."""
+    seconds: float = Field(ge=0)
+    images: int = Field(ge=1)
+    correct: int = Field(ge=0)
+    distinct_answers: int = Field(ge=1)
+    """How many classes were answered at all: 1 is a constant answer."""
+    training_loss: float | None = None
+    """Mean training loss over the epoch (or over what was trained of it); null when not finite."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, 0 to 1."""
+        return self.correct / self.images
+
+
+class Phases(Frozen):
+    """Where the worker's wall time went; the parts add up to `wall_seconds`."""
+
+    import_and_setup_seconds: float = Field(ge=0)
+    compile_and_first_step_seconds: float = Field(ge=0)
+    training_seconds: float = Field(ge=0)
+    evaluation_seconds: float = Field(ge=0)
+    resident_seconds: float = Field(ge=0)
+    other_seconds: float = Field(ge=0)
+    """Reporting events and closing."""
+    wall_seconds: float = Field(ge=0)
+
+
+class Throughput(Frozen):
+    """Median images a second over steady windows, and the quartiles as its spread."""
+
+    median: float = Field(gt=0)
+    low: float = Field(gt=0)
+    high: float = Field(gt=0)
+    windows: int = Field(ge=1)
+
+
+class Summary(Frozen):
+    """What tables show. Derived by `summarise`."""
+
+    throughput: Throughput | None = None
+    resident_throughput: Throughput | None = None
+    accuracy: float | None = None
+    evaluated_images: int | None = None
+    trained_images: int = 0
+    final_loss: float | None = None
+    compile_seconds: float | None = None
+    seconds_to_accuracy: dict[str, float | None] = Field(default_factory=dict)
+    """Training clock at the end of the first epoch that reached the target, by target; null when none did."""
+    peak_memory_bytes: int | None = None
+
+
+class Record(Frozen):
+    """One case's whole outcome."""
+
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    case_id: str
+    case: Case
+    status: Status
+    reason: str = ""
+    """Why the status is not ok, or what to know about an ok one; one sentence."""
+    attempt: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
+    """Which lines of the event log are this record's: a case may have been begun more than once."""
+    machine_id: str = ""
+    node: str = Field(default="", pattern=rf"^[0-9a-z]{{0,{NODE_LENGTH}}}$")
+    """Which of a cluster's nodes carried it out: machines that are alike have one id. Empty where the run was begun."""
+    workload_sha256: str | None = None
+    """Digest over the source of what trains and measures, as `freshness.workload_sha256` gives it."""
+    started_at: datetime
+    finished_at: datetime
+    """`started_at` and what the steady clock ran since: a wall clock that is set meanwhile changes no duration."""
+    dataset: DatasetCard | None = None
+    software: Software | None = None
+    phases: Phases | None = None
+    windows: tuple[Window, ...] = ()
+    resident_windows: tuple[Window, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    losses_sha256: str | None = None
+    """Digest over every step's loss as little-endian float32; the losses are in the event log."""
+    weights_sha256: dict[str, str] = Field(default_factory=dict)
+    """Digests of the weights, `initial` and `final`."""
+    stderr_tail: str = ""
+    exit_code: int | None = None
+    load: CaseLoad | None = None
+    """What else the machine did meanwhile; null in records from before it was measured."""
+    summary: Summary = Summary()
+
+
+def throughput(windows: tuple[Window, ...]) -> Throughput | None:
+    """Median and quartiles over the steady windows, in images a second; None when there is no steady window.
+
+    A window shorter than the usual one (the rest of an epoch) is left out as soon as a full one exists: its rate
+    weighs a start-up over few steps.
+    """
+    steady = [window for window in windows if not window.warmup]
+    if not steady:
+        return None
+    full = max(window.steps for window in steady)
+    rates = sorted(window.images_per_second for window in steady if window.steps == full)
+    low, median, high = statistics.quantiles(rates, n=4, method="inclusive") if len(rates) > 1 else rates * 3
+    return Throughput(median=median, low=low, high=high, windows=len(rates))
+
+
+def summarise(
+    phases: Phases | None,
+    windows: tuple[Window, ...],
+    resident_windows: tuple[Window, ...],
+    evaluations: tuple[Evaluation, ...],
+    final_loss: float | None,
+    peak_memory_bytes: int | None,
+) -> Summary:
+    """The summary that these raw samples give. `final_loss` is the last finite training loss."""
+    last = evaluations[-1] if evaluations else None
+    reached: dict[str, float | None] = {}
+    for target in ACCURACY_TARGETS:
+        at = (judged.training_seconds for judged in evaluations if judged.accuracy >= target)
+        reached[f"{target:.2f}"] = next(at, None)
+    return Summary(
+        throughput=throughput(windows),
+        resident_throughput=throughput(resident_windows),
+        accuracy=last.accuracy if last else None,
+        evaluated_images=last.images if last else None,
+        trained_images=sum(window.images for window in windows),
+        final_loss=final_loss,
+        compile_seconds=phases.compile_and_first_step_seconds if phases else None,
+        seconds_to_accuracy=reached,
+        peak_memory_bytes=peak_memory_bytes,
+    )

@@ -1,0 +1,1 @@
+"""The measuring process: one case in, events out."""

@@ -1,0 +1,47 @@
+"""Entry of a worker process: `python -m lenet.worker FD`.
+
+It reads an `Assignment` from standard input and reports events to the pipe FD. A case of several processes goes to
+their launcher, every other one is worked on here.
+"""
+
+from __future__ import annotations
+
+import time
+
+_BORN = time.perf_counter()  # before the other imports: they are set-up time
+
+import os  # noqa: E402
+import sys  # noqa: E402
+import traceback  # noqa: E402
+
+from lenet.store.events import Event  # noqa: E402
+from lenet.worker.work import Assignment, failure, work  # noqa: E402
+
+
+def main() -> int:
+    """Entry of the worker process; exit code 0 when the case was carried out, 1 when it failed by its own word."""
+    channel_number = int(sys.argv[1])
+    os.set_inheritable(channel_number, False)
+    assignment = Assignment.model_validate_json(sys.stdin.buffer.read())
+    with os.fdopen(channel_number, "wb", buffering=0) as channel:
+
+        def emit(event: Event) -> None:
+            channel.write(event.model_dump_json().encode() + b"\n")
+
+        try:
+            if assignment.case.world_size > 1:
+                from lenet.worker.ranks.launch import launch
+
+                return launch(assignment, emit)
+            work(assignment, emit, _BORN)
+        except BrokenPipeError:
+            return 1  # the parent is gone: nobody waits for this case
+        except Exception as error:
+            traceback.print_exc()
+            emit(failure(error))
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

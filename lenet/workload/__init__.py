@@ -1,0 +1,1 @@
+"""The training itself in numpy, without a framework: shapes, cost, initial weights, order, pixels."""

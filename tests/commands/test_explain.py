@@ -1,0 +1,168 @@
+"""Explaining a case: the real MindSpore watched once, and instrumented workers that misbehave."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from lenet.analysis.explain import Explanation
+from lenet.cases.case import Case, Mode, RuntimeProfile
+from lenet.commands import explain as explaining
+from lenet.commands.run import begin
+from lenet.engine import Limits
+from lenet.engine.local import LocalEngine
+from lenet.engine.probe import probe
+from lenet.errors import UsageError
+from lenet.report.text.explain import explanation_text
+from lenet.store.events import Failed
+from lenet.store.record import Status
+from lenet.store.run import Store
+from lenet.worker.instruments import Probed, read_operators
+from lenet.workload.cost import flops_per_image
+
+SETTINGS = "dataset_workers=1+dataset_prefetch=3+cpu_affinity=1+operator_threads=1"
+
+
+@pytest.fixture(scope="module")
+def explained(digits, tmp_path_factory):
+    """Graph mode with settings of every kind in force, explained once."""
+    case = Case(dataset="digits", mode=Mode.GRAPH, profile=RuntimeProfile.parse(SETTINGS), plan=explaining.PLAN)
+    run = begin(explaining.matrix_of(case), lambda _: digits, tmp_path_factory.mktemp("explain") / "run")
+    told = []
+    limits = Limits(120)
+    found = explaining.Explainer(run, LocalEngine(limits), limits, told.append).explain(case)
+    return found, run.store, told
+
+
+@pytest.mark.mindspore
+class TestRealCase:
+    def test_the_profiles_settings_are_in_force(self, explained):
+        _, store, _ = explained
+        details = store.records()[0].software.details
+        assert (details["dataset_workers"], details["dataset_prefetch"], details["cores"]) == ("1", "3", "1")
+
+    def test_operators_outside_onednn_are_seen_too(self, explained):
+        found, _, _ = explained
+        calls = {each.name: each.calls for each in found.observed.operators}
+        assert calls["Conv2D"] == 2
+        assert calls["Conv2DBackpropFilter"] == 2
+        assert calls["ReLU"] == 4
+        assert calls["ApplyMomentum"] == 8
+
+    def test_what_ran_is_the_workloads_arithmetic(self, explained):
+        """GFLOP/s times the time, summed over the primitives, is what the layers' shapes say."""
+        found, _, _ = explained
+        counted = sum(each.gflops * each.milliseconds * 1e6 for each in found.observed.kernels if each.gflops)
+        assert counted == pytest.approx(32 * flops_per_image(), rel=1e-6)
+
+    def test_the_library_names_itself(self, explained):
+        library = explained[0].observed.library
+        assert library.version
+        assert library.instruction_set
+        assert library.threads >= 1  # of the machine: oneDNN's log does not tell how many MindSpore lends it
+
+    def test_the_parts_are_those_of_a_step(self, explained):
+        step = explained[0].observed.step
+        assert step.whole == pytest.approx(32e3 / explained[0].observed.speed.median)
+        assert step.operators > 0
+        assert step.host > 0
+        assert 0 < step.cores_busy < 1.5, "one core was allowed"
+
+    def test_the_case_is_a_record_and_the_logs_are_kept(self, explained):
+        _, store, _ = explained
+        case = store.manifest.cases[0]
+        assert Store.open(store.path).records()[0].case == case
+        log = (store.path / "logs" / f"{case.id}-onednn.log").read_text(errors="replace")
+        assert "convolution" in log
+
+    def test_the_account_fits_a_terminal_and_is_json(self, explained):
+        found, _, _ = explained
+        text = explanation_text(found, "2.10.0")
+        assert max(map(len, text.splitlines())) <= 80
+        for words in ("A step takes", "Conv2D", "convolution forward_training", "GFLOP/s", "Limits measured here"):
+            assert words in text
+        assert Explanation.model_validate_json(found.model_dump_json()) == found
+
+    def test_it_says_what_it_does(self, explained):
+        assert any("without instruments" in line for line in explained[2])
+
+
+PREAMBLE = "import json, os, sys, time\nfd = int(sys.argv[1])\nasked = json.loads(sys.stdin.read())\n"
+
+
+@pytest.fixture
+def watched(tmp_path, digits):
+    def go(body, limits=None):
+        script = tmp_path / "probe.py"
+        script.write_text(PREAMBLE + body, encoding="utf-8")
+        command = (sys.executable, str(script))
+        case = Case(dataset="digits")
+        return probe(case, digits, "onednn", 10, tmp_path / "log", limits or Limits(30, 30), command)
+
+    return go
+
+
+GOOD = json.dumps({
+    "event": "probed", "steps": 10, "seconds": 1.0, "host_seconds": 0.5, "user_seconds": 1.5, "system_seconds": 0.2,
+})  # fmt: skip
+
+
+def test_a_good_probe_is_taken(watched):
+    found = watched(f"assert asked['steps'] == 10\nos.write(fd, {GOOD!r}.encode() + b'\\n')")
+    assert isinstance(found, Probed)
+    assert found.host_seconds == 0.5
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ("print('why', flush=True); os._exit(3)", Status.CRASHED, "code 3: why"),
+        ("os.write(fd, b'{\"event\": 1}\\n'); time.sleep(60)", Status.INVALID, "not its event"),
+        ("os.write(fd, b'\\xff\\n'); time.sleep(60)", Status.INVALID, "not its event"),
+    ],
+)
+def test_a_probe_that_misbehaves_is_a_reason_and_no_exception(watched, body, status, words):
+    found = watched(body)
+    assert isinstance(found, Failed)
+    assert found.status is status
+    assert words in found.reason
+
+
+def test_a_probe_that_hangs_is_ended(watched):
+    found = watched("time.sleep(60)", Limits(1.0, 30.0))
+    assert found.status is Status.TIMED_OUT
+
+
+def test_a_probe_that_cannot_start(tmp_path, digits):
+    found = probe(Case(dataset="digits"), digits, "operators", 1, tmp_path / "log", Limits(9), ("/nowhere/python",))
+    assert found.status is Status.CRASHED
+
+
+def test_the_profilers_table_is_read_and_another_form_is_refused():
+    lines = ["op_type,type_occurrences,total_compute_time,percent", "ReLU,80,2.5,0.1", "Conv2D,40,21.5,0.9"]
+    assert [(each.name, each.calls) for each in read_operators(lines)] == [("Conv2D", 40), ("ReLU", 80)]
+    for bad in (["a,b", "1,2"], ["op_type,type_occurrences,total_compute_time", "ReLU,x,1"]):
+        with pytest.raises(ValueError, match=r"."):
+            read_operators(bad)
+
+
+class TestNamed:
+    @pytest.fixture
+    def stored(self, new_store, digits, plain_record):
+        cases = [Case(dataset="digits", mode=mode) for mode in Mode]
+        store = new_store(cases, digits)
+        for case in cases:
+            store.write_record(plain_record(case))
+        return store
+
+    def test_a_records_file_and_a_run_with_an_id_are_the_same(self, stored):
+        case = stored.manifest.cases[1]
+        assert explaining.named(stored.record_path(case), None).case == case
+        assert explaining.named(stored.path, case.id).case == case
+
+    @pytest.mark.parametrize("case_id", ["nothing", None])
+    def test_what_is_not_there_is_told_with_what_is(self, stored, case_id):
+        with pytest.raises(UsageError, match=stored.manifest.cases[0].id):
+            explaining.named(stored.path, case_id)

@@ -1,0 +1,253 @@
+"""Recorded cases again: loaded from a folder, a file or an address, run for real, judged."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import shutil
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from lenet.analysis.reproduce import Verdict
+from lenet.commands.reproduce import fetch, load, outcome, prepare
+from lenet.commands.verify import verify
+from lenet.engine.local import LocalEngine
+from lenet.errors import DatasetError, StoreError, UsageError
+from lenet.store.run import Store
+
+
+@pytest.fixture(scope="module")
+def whole(honest_run):
+    """The case id of a training of whole epochs."""
+    return Store.open(honest_run).manifest.cases[2].id
+
+
+@pytest.fixture(scope="module")
+def again(honest_run, whole, digits, numpy_worker, tmp_path_factory):
+    """One case of the honest run, run again: the original, its records, the new run."""
+    original = load(str(honest_run))
+    records = original.choose([whole])
+    run = prepare(records, lambda name: digits, tmp_path_factory.mktemp("again") / "run")
+    LocalEngine(command=numpy_worker).run(run.store.missing(), run.datasets, run.store)
+    return original, records, run
+
+
+def test_an_honest_run_is_reproduced(again):
+    judged = outcome(*again)
+    verdicts = {claim.name: claim.verdict for claim in judged.claims}
+    assert verdicts["accuracy"] is Verdict.YES
+    assert verdicts["loss trace"] is Verdict.YES
+    assert "identical to the last bit" in judged.claims[1].figures
+    assert set(verdicts) == {"accuracy", "loss trace", "throughput"}
+    assert judged.differences == ()
+
+
+def test_the_reproduction_is_itself_a_run(again):
+    store = again[2].store
+    assert [record.case_id for record in store.records()] == [again[1][0].case_id]
+    assert verify(store.path).findings == []
+
+
+def test_a_false_claim_is_a_no(again, tmp_path):
+    original, (record,), run = again
+    last = record.evaluations[-1].model_copy(update={"correct": 512})
+    false = record.model_copy(update={"evaluations": (last,), "weights_sha256": {}})
+    judged = outcome(original, [false], run)
+    assert judged.claims[0].verdict is Verdict.NO
+    assert "1.0000 then" in judged.claims[0].figures
+
+
+def test_what_differs_is_said(again):
+    original, (record,), run = again
+    software = record.software.model_copy(update={"framework_version": "9"})
+    other = record.model_copy(update={"software": software, "machine_id": "another"})
+    judged = outcome(original, [other], run)
+    assert {(each.name, each.then) for each in judged.differences} == {("mindspore", "9"), ("machine", "another")}
+    assert judged.claims[2].verdict is Verdict.CANNOT_TELL
+
+
+class TestLoad:
+    def test_a_record_in_its_run_brings_the_events(self, honest_run, whole):
+        original = load(str(honest_run / "records" / f"{whole}.json"))
+        assert [record.case_id for record in original.records] == [whole]
+        assert original.store is not None
+
+    def test_a_record_alone(self, honest_run, whole, tmp_path):
+        shutil.copy(honest_run / "records" / f"{whole}.json", tmp_path / "x.json")
+        original = load(str(tmp_path / "x.json"))
+        assert (original.store, original.machine) == (None, None)
+
+    def test_a_merged_store_asks_for_one_of_its_runs(self, honest_run, tmp_path):
+        from lenet.commands.merge import merge
+
+        merge([honest_run], tmp_path / "all")
+        with pytest.raises(StoreError, match="name one of them"):
+            load(str(tmp_path / "all"))
+
+    @pytest.mark.parametrize("text", ["", "{}", "[" * 100_000, '{"schema_version": 1}'])
+    def test_what_is_no_record(self, tmp_path, text):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(StoreError, match="is no record"):
+            load(str(tmp_path / "x.json"))
+
+    def test_what_is_not_there(self):
+        with pytest.raises(StoreError, match="is not there"):
+            load("nowhere")
+
+    @pytest.mark.parametrize("address", ["http://localhost/x.json", "file:///etc/passwd", "ftp://localhost/x"])
+    def test_only_https(self, address):
+        with pytest.raises(UsageError, match="only https"):
+            load(address)
+
+    def test_a_case_that_is_not_there(self, honest_run):
+        with pytest.raises(UsageError, match="no such record; there are cpu-graph"):
+            load(str(honest_run)).choose(["cpu-x"])
+
+    def test_other_data_under_the_same_name(self, honest_run, digits, tmp_path):
+        records = load(str(honest_run)).choose()
+        card = records[0].dataset.model_copy(update={"sha256": "0" * 64})
+        with pytest.raises(DatasetError, match="other data"):
+            prepare([records[0].model_copy(update={"dataset": card})], lambda name: digits, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/large":
+            self.send_response(200)
+            self.end_headers()
+            try:
+                for _ in range(70):
+                    self.wfile.write(bytes(2**20))
+            except OSError:
+                return
+        elif self.path in ("/down", "/round"):
+            self.send_response(302)
+            target = "http://localhost/record.json" if self.path == "/down" else "/round"
+            self.send_header("Location", target)
+            self.end_headers()
+        else:
+            super().do_GET()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server(honest_run, whole, tmp_path_factory):
+    """A real https server on this machine; its address."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not here to make a certificate")
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(honest_run / "records" / f"{whole}.json", folder / "record.json")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    made = http.server.ThreadingHTTPServer(("localhost", 0), functools.partial(Handler, directory=str(folder)))
+    made.socket = context.wrap_socket(made.socket, server_side=True)
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        patch.setenv("NO_PROXY", "localhost")
+        patch.setenv("no_proxy", "localhost")
+        yield f"https://localhost:{made.server_address[1]}"
+    made.shutdown()
+    made.server_close()
+    thread.join(5)
+
+
+class TestFetch:
+    def test_a_record_from_an_address(self, server, whole):
+        assert load(f"{server}/record.json").records[0].case_id == whole
+
+    def test_no_more_than_a_record_may_have(self, server):
+        with pytest.raises(UsageError, match="larger than 64 MiB"):
+            fetch(f"{server}/large")
+
+    def test_a_redirection_away_from_https_is_refused(self, server):
+        with pytest.raises(UsageError, match="only https"):
+            fetch(f"{server}/down")
+
+    def test_an_endless_redirection(self, server):
+        with pytest.raises(UsageError, match="redirections"):
+            fetch(f"{server}/round")
+
+    def test_what_the_server_does_not_have(self, server):
+        with pytest.raises(UsageError, match="cannot be had"):
+            fetch(f"{server}/none")
+
+
+def test_the_verdicts_are_written_as_json(again):
+    judged = outcome(*again)
+    assert json.loads(judged.model_dump_json())["claims"][0]["verdict"] == "yes"
+
+
+@pytest.fixture(scope="module")
+def execute(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("user")
+
+    def go(*arguments):
+        import os
+        import sys
+
+        return subprocess.run(
+            [sys.executable, "-m", "lenet.cli", *arguments],
+            cwd=folder, env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+
+    go.folder = folder
+    return go
+
+
+@pytest.fixture(scope="module")
+def made(execute):
+    done = execute(
+        *("run", "--device", "cpu", "--mode", "graph", "--batch-size", "64", "--epochs", "4"),
+        *("--profile", "onednn_isa=AVX2+launch_blocking", "--dataset", "digits", "--output", "run"),
+    )
+    assert (execute.folder / "run" / "table.md").exists(), done.stderr
+    return execute.folder / "run"
+
+
+@pytest.mark.mindspore
+class TestForReal:
+    """One epoch of the digits in MindSpore, from the command line: run, verified, reproduced."""
+
+    def test_it_is_verified(self, execute, made):
+        done = execute("verify", "run")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert "run: verified: no violation (1 records, " in done.stdout
+
+    def test_it_is_reproduced_to_the_last_bit(self, execute, made):
+        done = execute("reproduce", "run", "--output", "again")
+        judged = json.loads((execute.folder / "again" / "reproduction.json").read_text())
+        claims = {claim["name"]: claim for claim in judged["claims"]}
+        # What the machine does beside this test is not its to say: a throughput that is refused is exit code 1.
+        assert done.returncode == (claims["throughput"]["verdict"] == "no"), done.stdout + done.stderr
+        assert claims["accuracy"]["verdict"] == claims["loss trace"]["verdict"] == "yes"
+        assert "identical to the last bit (80 steps)" in claims["loss trace"]["figures"]
+        assert "[1/1]" in done.stderr
+        assert max(map(len, done.stdout.splitlines()[:4])) <= 80
+        assert verify(execute.folder / "again").findings == []
+
+    def test_a_doctored_copy_is_refused(self, execute, made):
+        shutil.copytree(made, execute.folder / "doctored")
+        (path,) = (execute.folder / "doctored" / "records").iterdir()
+        path.write_text(path.read_text().replace('"correct": ', '"correct": 1', 1))
+        done = execute("verify", "doctored")
+        assert done.returncode == 1
+        assert "evaluations: correct is 1" in done.stdout

@@ -1,0 +1,92 @@
+"""Sampling until the intervals are narrow, with workers that give planted rates."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from lenet.cases.case import Case, Mode
+from lenet.commands.run import Run
+from lenet.commands.sampling import Goal, sample_until, standings
+from lenet.engine.local import LocalEngine
+from lenet.store.run import Store
+
+WORKER = """
+import json, os, sys
+fd = int(sys.argv[1])
+case = json.loads(sys.stdin.read())["case"]
+n = case["repetition"]
+rate = 1000 + (n * 7919 % 13 - 6) * (20 if case["mode"] == "graph" else 0)
+def emit(**event):
+    os.write(fd, json.dumps(event).encode() + b"\\n")
+emit(event="started", initial_weights_sha256="0" * 64,
+     software={"framework_version": "2", "python_version": "3", "numpy_version": "1"})
+for i in range(4):
+    emit(event="steps", epoch=1, first_step=i, steps=1, images=32, seconds=32 / rate, warmup=i < 1, losses=[2.0])
+emit(event="evaluated", epoch=0, steps=4, training_seconds=1, seconds=1, images=64, correct=32, distinct_answers=9)
+phases = {f"{name}_seconds": 1.0 for name in ("import_and_setup", "compile_and_first_step", "training", "evaluation",
+          "resident", "other", "wall")}
+emit(event="finished", phases=phases, final_weights_sha256="1" * 64, losses_sha256="2" * 64, peak_memory_bytes=1)
+"""
+
+
+@pytest.fixture
+def begun(tmp_path, digits, new_store):
+    """A run of two cases, one that scatters and one that does not, each measured once; and its engine."""
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER, encoding="utf-8")
+    cases = [Case(dataset="digits", mode=mode) for mode in (Mode.GRAPH, Mode.JIT)]
+    store = new_store(cases, digits)
+    engine = LocalEngine(command=(sys.executable, str(script)))
+    run = Run(store, {"digits": digits})
+    engine.run(cases, run.datasets, store)
+    return run, engine
+
+
+def processes(run):
+    modes = [record.case.mode for record in run.store.records()]
+    return modes.count(Mode.GRAPH), modes.count(Mode.JIT)
+
+
+def test_only_what_is_wide_is_sampled_until_it_is_narrow(begun):
+    run, engine = begun
+    said = []
+    sample_until(run, engine, Goal(0.08, 300), said.append, time.monotonic())
+    graph, jit = processes(run)
+    assert jit == 3
+    assert 4 <= graph <= 20
+    assert max(each.width for each in standings(run.store.records())) <= 0.08
+    assert said[-1] == "--until: all 2 cases are within ±8.00%"
+    again = Store.open(run.store.path)
+    assert again.records() == run.store.records()
+    assert not again.missing()
+    rounds = [record.case.mode for record in again.records()][:6]
+    assert rounds == [Mode.GRAPH, Mode.JIT] * 3, "rounds are interleaved"
+
+
+def test_the_budget_ends_it_and_says_what_is_still_wide(begun):
+    run, engine = begun
+    said = []
+    sample_until(run, engine, Goal(0.01, 0.01), said.append, time.monotonic())
+    assert processes(run) == (1, 1)
+    assert "budget of 0.01 s is spent" in said[-1]
+    assert "2 of 2 cases" in said[-1]
+    assert "fewer than 3 processes" in said[-1]
+
+
+def test_a_round_that_was_interrupted_is_missing_and_not_lost(begun, digits):
+    run, _ = begun
+    more = Case(dataset="digits", mode=Mode.GRAPH, repetition=1)
+    run.store.extend([more, run.store.manifest.cases[0]])
+    again = Store.open(run.store.path)
+    assert again.missing() == [more]
+    assert len(again.manifest.cases) == 3
+
+
+def test_failed_cases_are_not_repeated(begun):
+    run, _ = begun
+    records = [record.model_copy(update={"status": "crashed"}) for record in run.store.records()]
+    assert standings([run.store.records()[0], records[1]])[0].case.mode is Mode.GRAPH
+    assert len(standings([run.store.records()[0], records[1]])) == 1

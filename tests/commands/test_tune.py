@@ -1,0 +1,121 @@
+"""Tuning through the real engine, with a worker of known speed in place of the framework."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import pytest
+
+from lenet.cases.case import Case, Mode
+from lenet.cases.matrix import Matrix
+from lenet.commands import tune as tuning
+from lenet.commands.run import begin
+from lenet.engine import Limits
+from lenet.engine.local import LocalEngine
+from lenet.report.text.tune import tuning_table
+from lenet.store.profiles import load, resolve
+from lenet.store.run import Store
+
+WORKER = """
+import json, os, sys
+fd = int(sys.argv[1])
+case = json.loads(sys.stdin.read())["case"]
+profile = case["profile"]
+def emit(**event):
+    os.write(fd, json.dumps(event).encode() + b"\\n")
+rate, loss = 500.0, 2.3
+{body}
+jitter = 1 + 0.001 * case["repetition"]
+emit(event="started", initial_weights_sha256="0" * 64,
+    software={{"framework_version": "2", "python_version": "3", "numpy_version": "1"}})
+for first in range(8):
+    emit(event="steps", epoch=1, first_step=first, steps=1, images=32, seconds=32 / rate / jitter, warmup=first < 2,
+        losses=[loss - first / 100])
+emit(event="evaluated", epoch=0, steps=8, training_seconds=1.0, seconds=0.1, images=32, correct=20, distinct_answers=9)
+phases = {{name + "_seconds": 1.0 for name in
+    ("import_and_setup", "compile_and_first_step", "training", "evaluation", "resident", "other", "wall")}}
+emit(event="finished", phases=phases, final_weights_sha256="1" * 64, losses_sha256="2" * 64, peak_memory_bytes=1)
+"""
+
+
+@pytest.fixture(scope="module")
+def tune(tmp_path_factory, digits):
+    """Tune with a worker whose speed and losses `body` changes; returns what was found, told, and the run's store."""
+
+    def go(body, modes=("pynative",)):
+        folder = tmp_path_factory.mktemp("tune")
+        script = folder / "worker.py"
+        script.write_text(WORKER.format(body=textwrap.dedent(body)), encoding="utf-8")
+        matrix = tuning.tuning_matrix(Matrix(modes=modes, datasets=("digits",)))
+        run = begin(matrix, lambda _: digits, folder / "run", lambda _: ())
+        told = []
+        engine = LocalEngine(Limits(30, 30), command=(sys.executable, str(script)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LENET_BENCH_PROFILES", str(folder / "profiles"))
+            return list(tuning.tune(run, 600, told.append, engine)), told, run.store
+
+    return go
+
+
+FASTER = "rate *= 4 if profile['launch_blocking'] else 1"
+
+
+@pytest.fixture(scope="module")
+def faster(tune):
+    """PyNative and Graph mode on a machine where blocking launch is worth four times, in both."""
+    return tune(FASTER, ("pynative", "graph"))
+
+
+def test_the_winner_is_kept_and_resolves(faster, monkeypatch):
+    (tuned, _), told, store = faster
+    assert tuned.outcome.winner.profile.text == "launch_blocking"
+    assert tuned.saved.tuned_images_per_second / tuned.saved.default_images_per_second == pytest.approx(4, rel=0.01)
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tuned.path.parent))
+    assert load(tuned.saved.scope) == tuned.saved
+    asked = tuned.case.model_copy(update={"profile": tuned.case.profile.parse("tuned")})
+    (case,) = resolve([asked], store.manifest.machine.id)
+    assert case.profile.launch_blocking
+    assert case.profile.tuned_by == "run"
+    assert any("launch_blocking: 2,0" in line for line in told)
+
+
+def test_every_measurement_is_a_record_of_the_run(faster):
+    _, told, store = faster
+    records = Store.open(store.path).records()
+    assert len(records) == len(told) == len(store.manifest.cases)
+    assert {record.case.hyperparameters for record in records} == {Case().hyperparameters}, "the workload is untouched"
+
+
+def test_each_mode_is_tuned_for_itself(faster):
+    found, _, _ = faster
+    assert [each.case.mode for each in found] == [Mode.PYNATIVE, Mode.GRAPH]
+    assert [each.saved.profile.launch_blocking for each in found] == [True, False]
+
+
+def test_the_table_fits_and_has_default_each_setting_and_winner(faster):
+    (tuned, _), _, _ = faster
+    text = tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("default", "alone", "confirmed", "launch_blocking", "dispatch_threads=1", "4.0", "0.0001"):
+        assert word in text
+
+
+def test_a_profile_that_changes_the_training_is_refused(tune):
+    (tuned,), _, _ = tune(FASTER + "\nloss += 0.01 if profile['launch_blocking'] else 0")
+    assert tuned.outcome.winner is tuned.outcome.default
+    assert tuned.saved.profile.settings == {}
+    text = tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
+    assert "changes the training" in " ".join(text.split())
+    assert "No gain beyond noise" in text
+
+
+def test_last_bits_of_a_loss_may_differ(tune):
+    (tuned,), _, _ = tune(FASTER + "\nloss += 1e-6 if profile['launch_blocking'] else 0")
+    assert tuned.outcome.winner.profile.launch_blocking
+
+
+def test_a_case_that_cannot_run_keeps_nothing(tune):
+    (tuned,), _, _ = tune("emit(event='failed', status='unavailable', reason='no such device'); sys.exit(1)")
+    assert tuned.saved is None
+    assert "no such device" in tuning_table(tuned.case, tuned.outcome, 200, 1e-4)

@@ -1,0 +1,114 @@
+"""The recorded environment: versions from the record, names from here, wheels only."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lenet.cases.frameworks import Framework
+from lenet.engine.environments import recorded, venv
+from lenet.errors import UsageError
+
+LOCK = {
+    "mindspore": "2.10.0",
+    "numpy": "1.26.4",
+    "pydantic": "2.7",
+    "psutil": "5.9",
+    "filelock": "3.13",
+    "platformdirs": "4",
+    "pyelftools": "0.31",
+    "Evil_x": "1",
+}
+PYTHON = f"CPython {sys.version.split()[0]}"
+
+
+def test_only_what_a_worker_needs_is_asked_for_and_all_else_is_constrained():
+    roots, constraints = recorded.requirements(LOCK, [Framework.MINDSPORE])
+    assert roots == [
+        "mindspore==2.10.0", "numpy==1.26.4", "pydantic==2.7", "psutil==5.9", "filelock==3.13", "platformdirs==4",
+        "pyelftools==0.31",
+    ]  # fmt: skip
+    assert "evil-x==1" in constraints
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"numpy\n--index-url https://evil": "1"},
+        {"numpy": "1.26.4 --hash=x"},
+        {"numpy": "1.26 @ https://evil/x.whl"},
+        {"-r": "1"},
+        {"x": "1\nevil==2"},
+        {"../x": "1"},
+    ],
+)
+def test_a_record_cannot_write_options_for_pip(planted):
+    with pytest.raises(UsageError, match="is no"):
+        recorded.requirements({**LOCK, **planted}, [Framework.MINDSPORE])
+
+
+def test_the_twin_is_asked_for_as_pip_knows_it():
+    roots, _ = recorded.requirements({**LOCK, "torch": "2.13.0"}, [Framework.PYTORCH])
+    assert roots[0] == "torch==2.13.0"
+
+
+def test_a_lock_without_the_framework():
+    with pytest.raises(UsageError, match="recorded version of mindspore"):
+        recorded.requirements({"numpy": "1"}, [Framework.MINDSPORE])
+
+
+def test_interpreters():
+    assert recorded.interpreter(PYTHON) == sys.executable
+    with pytest.raises(UsageError, match=r"python3\.1, which is not here"):
+        recorded.interpreter("CPython 3.1.0")
+    with pytest.raises(UsageError, match="needs CPython"):
+        recorded.interpreter("PyPy 7")
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """A folder of small wheels, one a package that a worker needs."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for name in ("mindspore", *venv.WORKER_NEEDS):
+        content = {
+            f"{name}.py": f"VERSION = '{name} 7.1'\n",
+            f"{name}-7.1.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 7.1\n",
+            f"{name}-7.1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        digests = {
+            path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            for path, text in content.items()
+        }
+        content[f"{name}-7.1.dist-info/RECORD"] = "".join(
+            f"{path},sha256={digests[path]},{len(content[path])}\n" for path in digests
+        )
+        with zipfile.ZipFile(folder / f"{name}-7.1-py3-none-any.whl", "w") as archive:
+            for path, text in content.items():
+                archive.writestr(path, text)
+    return folder
+
+
+def test_an_environment_is_built_once_and_sees_its_own_packages(wheels, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    lock = dict.fromkeys(("mindspore", *venv.WORKER_NEEDS), "7.1")
+    python = recorded.build(lock, PYTHON, [Framework.MINDSPORE])
+    code = "import numpy; print(numpy.VERSION)"
+    shown = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, env={}).stdout
+    assert shown == "numpy 7.1\n"
+    marker = Path(python).parents[1] / "marker"
+    marker.touch()
+    assert recorded.build(lock, PYTHON, [Framework.MINDSPORE]) == python
+    assert marker.exists(), "built once"
+
+
+def test_what_pip_says_is_passed_on():
+    code = "import sys; sys.exit('ERROR: No matching distribution found for numpy==7.2')"
+    with pytest.raises(venv.CannotMakeError, match="ERROR: No matching distribution"):
+        venv.execute([sys.executable, "-c", code])

@@ -1,0 +1,66 @@
+"""CANN's environment, taken from a script like its set_env.sh."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from lenet.errors import UsageError
+from lenet.machine.devices import cann
+
+
+def test_the_variables_of_a_set_env(tmp_path, monkeypatch):
+    monkeypatch.delenv("ASCEND_HOME_PATH", raising=False)
+    script = tmp_path / "set env.sh"
+    script.write_text(
+        f"export ASCEND_HOME_PATH={tmp_path}\nexport PYTHONPATH={tmp_path}/python:$PYTHONPATH\n"
+        "export MANY='one\ntwo'\nlocal_only=1\necho noise\n"
+    )
+    found = cann.source(script)
+    assert found["ASCEND_HOME_PATH"] == str(tmp_path)
+    assert found["PYTHONPATH"].endswith(os.environ.get("PYTHONPATH", ""))
+    assert found["MANY"] == "one\ntwo"
+    assert "local_only" not in found
+    assert "HOME" not in found, "what did not change is not taken"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [(None, "no such file"), ("true\n", "does not set ASCEND_HOME_PATH"), ("false\n", "could not source")],
+)
+def test_what_is_no_set_env(text, complaint, tmp_path, monkeypatch):
+    monkeypatch.delenv("ASCEND_HOME_PATH", raising=False)
+    script = tmp_path / "set_env.sh"
+    if text is not None:
+        script.write_text(text)
+    with pytest.raises(UsageError, match=complaint):
+        cann.source(script)
+
+
+def test_a_script_that_hangs_is_given_up(tmp_path, monkeypatch):
+    script = tmp_path / "set_env.sh"
+    script.write_text("sleep 60\n")
+    monkeypatch.setattr(cann, "SOURCE_SECONDS", 0.3)
+    with pytest.raises(UsageError, match="could not be sourced"):
+        cann.source(script)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("compiler/version.info", "Version=8.5.0\nversion_dir=8.5.0\n", "8.5.0"),
+        ("version.cfg", "# version: 1.0\nruntime_running_version=[8.2.0.1.220:8.2.RC1]\n", "8.2.RC1"),
+        ("ascend_toolkit_install.info", "package_name=Ascend-cann-toolkit\nversion=8.3.RC1\narch=aarch64\n", "8.3.RC1"),
+        ("compiler/version.info", "nothing\n", None),
+    ],
+)
+def test_the_version_that_its_files_tell(name, text, expected, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    assert cann.version({"ASCEND_HOME_PATH": str(tmp_path)}) == expected
+
+
+def test_no_cann_has_no_version(tmp_path):
+    assert cann.version({}) is None
+    assert cann.version({"ASCEND_HOME_PATH": str(tmp_path / "gone")}) is None

@@ -1,0 +1,127 @@
+"""The machine's card: what it says, and what it must never say."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lenet.machine.card import MachineCard, describe, with_host_name
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """A card made now, not the one kept from before."""
+
+    def make(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        describe.cache_clear()
+        card = describe()
+        describe.cache_clear()
+        return card
+
+    return make
+
+
+def test_it_says_what_the_system_says():
+    card = describe()
+    assert card.logical_cores == psutil.cpu_count()
+    assert 1 <= card.usable_cores <= card.logical_cores
+    assert card.memory_bytes == psutil.virtual_memory().total
+    assert card.architecture == platform.machine()
+    assert card.python.endswith(platform.python_version())
+    assert card.packages["numpy"].startswith("1.")
+    assert "mindspore" in card.packages
+
+
+def test_it_names_nobody_and_no_place(fresh):
+    text = fresh(MS_SECRET="/home/somebody/kernels", ASCEND_HOME_PATH="C:\\x").model_dump_json()
+    private = [str(Path.home()), str(Path.cwd()), sys.prefix, "somebody", "C:"]
+    if len(platform.node()) > 3:
+        private.append(platform.node())
+    if len(getpass.getuser()) > 4:
+        private.append(getpass.getuser())
+    assert not [word for word in private if word in text]
+
+
+def test_names_that_are_planted_are_left_out(fresh, monkeypatch):
+    monkeypatch.setattr(platform, "node", lambda: "quxhost7.example.org")
+    monkeypatch.setattr(platform, "release", lambda: "6.1.0-quxhost7-zorblatt")
+    card = fresh(
+        LOGNAME="zorblatt",
+        HOME="/home/zorblatt",
+        MS_BUILT_BY="zorblatt",
+        OMP_AFFINITY_OF="quxhost7",
+        GLOG_log_dir="/home/zorblatt/log",
+        ASCEND_HOME_PATH="/home/zorblatt/cann",
+        NCCL_HOSTS="quxhost7.example.org",
+    )
+    text = card.model_dump_json()
+    assert not [word for word in ("zorblatt", "quxhost7", "/home", "example.org") if word in text]
+    assert "MS_BUILT_BY" in card.environment
+    assert with_host_name(card).host == "quxhost7.example.org"
+    assert card.host is None
+
+
+def test_variables_that_bear_on_speed_are_in_it_and_others_not(fresh):
+    card = fresh(OMP_NUM_THREADS="1", PASSWORD="hidden", MS_DEV_X="/a/b")
+    assert card.environment["OMP_NUM_THREADS"] == "1"
+    assert card.environment["MS_DEV_X"] == "(set)"
+    assert "PASSWORD" not in card.environment
+    assert "hidden" not in card.model_dump_json()
+
+
+def test_its_name_is_the_same_in_another_process():
+    code = "from lenet.machine.card import describe; print(describe().id)"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert other == describe().id
+    assert other == "".join(each for each in other if each.isalnum() or each == "-"), "safe as a folder's name"
+
+
+def test_its_name_is_that_of_the_hardware():
+    card = describe()
+    assert card.model_copy(update={"load_average": 9.0, "python": "CPython 3.12", "packages": {}}).id == card.id
+    assert card.model_copy(update={"cpu": "another"}).id != card.id
+    assert card.model_copy(update={"gpus": ("one",)}).id != card.id
+    assert card.model_copy(update={"cpu_limit": 0.5}).id != card.id
+
+
+def test_its_name_stays_what_it_was_for_hardware_that_was_recorded_before():
+    """The name of a card without GPU as version 0.1.0 first gave it, and drivers that do not change it."""
+    known = describe().model_copy(
+        update={
+            **{"cpu": "AMD EPYC 7B13", "architecture": "x86_64", "physical_cores": 2, "logical_cores": 4},
+            **{"usable_cores": 2, "instruction_sets": ("avx", "avx2", "fma"), "memory_bytes": 8 << 30},
+            **{"cpu_limit": None, "gpus": (), "npus": ()},
+        }
+    )
+    assert known.id == "amd-epyc-7b13-2c-cae3728b"
+    old, new = (known.model_copy(update={"gpus": (f"A100, {driver}, 40960 MiB",)}) for driver in ("550.1", "560.2"))
+    assert old.id == new.id != known.id
+
+
+def test_every_installed_package_is_in_it():
+    from importlib.metadata import version
+
+    card = describe()
+    for name in ("pytest", "pydantic", "typing-extensions", "scikit-learn"):
+        assert card.packages[name] == version(name)
+    assert list(card.packages) == sorted(card.packages)
+
+
+def test_it_says_which_libraries_the_packages_carry():
+    found = describe().libraries
+    assert found["numpy blas"].startswith("openblas")
+    assert found["mindspore onednn"].split(".")[0].isdigit()
+    assert len(found["mindspore build"].split()[0]) >= 6
+    assert "/usr" not in found["numpy blas"]
+
+
+def test_it_survives_being_written():
+    assert MachineCard.model_validate_json(describe().model_dump_json()) == describe()

@@ -1,0 +1,124 @@
+"""Charts: which there are, what is in them, and pictures of them."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from lenet.cases.case import Mode
+from lenet.report.charts import MOST_BARS, MOST_PANELS, charts
+from lenet.report.charts.look import COLOURS
+from lenet.report.charts.picture import adaptive, count_lines, filled, svg
+from lenet.report.charts.points import datasets
+from lenet.report.document.gather import gather
+from lenet.store.record import Status
+
+
+@pytest.fixture
+def data_of(tmp_path, write_run):
+    def make(records, references=None, **options):
+        write_run(tmp_path / "run", records, **options)
+        return datasets(gather([tmp_path / "run"], references))
+
+    return make
+
+
+def test_sections_without_data_are_left_out(data_of, measured):
+    data = data_of([measured(), measured(mode=Mode.JIT)])
+    assert [chart.id for chart in charts(data)] == ["throughput", "phases"]
+
+
+def test_every_section_that_has_data_is_there(data_of, measured):
+    records = [
+        measured(epochs=1, correct=98), measured(epochs=1, correct=98, profile="tuned", version="2.9.0"),
+    ]  # fmt: skip
+    data = data_of(records, losses=[2.3, 2.0, 1.0])
+    assert [chart.id for chart in charts(data)] == [
+        "throughput", "profiles", "phases", "accuracy", "losses", "times", "versions",
+    ]  # fmt: skip
+
+
+def test_failed_cases_are_in_no_chart(data_of, measured):
+    data = data_of([measured(), measured(mode=Mode.JIT, status=Status.DIVERGED, reason="nan")])
+    throughput = charts(data)[0]
+    ((_, spec),) = filled(throughput, data)
+    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
+
+
+def test_panels_share_their_axis_and_are_capped_with_the_fastest_first(data_of, measured):
+    records = [measured((rate, rate), profile=f"p{rate}") for rate in range(100, 1000, 100)]
+    data = data_of(records)
+    panels = filled(charts(data)[0], data)
+    assert [name for name, _ in panels] == [f"CPU · p{rate}" for rate in range(900, 900 - 100 * MOST_PANELS, -100)]
+    tops = [param["value"] for _, spec in panels for param in spec["params"] if param["name"] == "top"]
+    assert tops == pytest.approx([945] * MOST_PANELS)
+
+
+def test_the_band_is_drawn_where_the_reference_is_of_all_lines(data_of, trained, measured, reference):
+    data = data_of([trained(), trained(nth=1), measured(epochs=2, correct=98, batch_size=64)], [reference])
+    assert [point["epoch"] for point in data["band"]] == list(range(1, reference.epochs + 1))
+    last = reference.band[-1].accuracy
+    assert (data["band"][-1]["low"], data["band"][-1]["high"]) == (last.low, last.high)
+    accuracy = next(chart for chart in charts(data) if chart.id == "accuracy")
+    (_, with_band), (_, without) = filled(accuracy, data)
+    assert len(with_band["layer"]) == len(without["layer"]) + 2
+
+
+def test_no_band_is_drawn_over_trainings_of_other_rates(data_of, trained, reference):
+    assert data_of([trained(), trained(nth=1, learning_rate=0.02)], [reference])["band"] == []
+
+
+def test_a_training_that_failed_the_check_is_in_no_chart_of_speeds(data_of, trained, reference):
+    data = data_of([trained(), trained(nth=1, right=0.5, mode=Mode.JIT)], [reference])
+    ((_, spec),) = filled(charts(data)[0], data)
+    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
+    assert {point["i"] for point in data["times"]} <= {0}
+
+
+def test_a_case_under_one_profile_is_no_line_of_the_comparison(data_of, measured):
+    data = data_of([measured(), measured(profile="tuned"), measured(mode=Mode.JIT)])
+    profiles = next(chart for chart in charts(data) if chart.id == "profiles")
+    ((_, spec),) = filled(profiles, data)
+    assert count_lines(profiles, spec["datasets"]["shown"]) == 1
+
+
+def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, measured, trained, reference):
+    records = [
+        measured(epochs=1, correct=98), measured(epochs=1, correct=97, version="a<b>&c", repetition=1), trained(),
+    ]  # fmt: skip
+    data = data_of(records, [reference], losses=[2.3, 1.0])
+    pictures = {chart.id: svg(spec) for chart in charts(data) for _, spec in filled(chart, data)}
+    assert len(pictures) >= 6
+    for picture in pictures.values():
+        root = ElementTree.fromstring(picture)
+        assert root.tag.endswith("svg")
+        assert "prefers-color-scheme:dark" in picture
+        assert 'fill="var(' not in picture
+        assert len(picture) < 60_000
+        assert not [each for each in root.iter() if each.tag.endswith(("script", "image", "foreignObject"))]
+    assert "a&lt;b&gt;&amp;c" in pictures["phases"]
+
+
+def test_of_lines_that_tie_no_more_are_drawn_than_are_read(data_of, measured):
+    records = [measured(batch_size=32 + size, seed=size) for size in range(2 * MOST_BARS)]
+    data = data_of(records)
+    phases = next(chart for chart in charts(data) if chart.id == "phases")
+    ((_, spec),) = filled(phases, data)
+    names = [each for each in ElementTree.fromstring(svg(spec)).itertext() if each.startswith("graph · batch")]
+    assert len(names) == MOST_BARS
+
+
+def test_a_point_has_only_what_its_chart_reads(data_of, measured):
+    data = data_of([measured(), measured(profile="tuned")])
+    for chart in charts(data):
+        for _, spec in filled(chart, data):
+            for point in spec["datasets"]["shown"]:
+                assert set(chart.fields) <= set(point)
+                assert not {"reason", "machine", "case_id"} & set(point)
+
+
+def test_a_colour_is_plain_for_a_viewer_without_variables():
+    picture = adaptive('<svg><path fill="var(--ink)" stroke="var(--grid)" style="x:y"/></svg>')
+    assert f'fill="{COLOURS["ink"][0]}"' in picture
+    assert 'style="fill:var(--ink);stroke:var(--grid);x:y"' in picture

@@ -1,0 +1,105 @@
+"""The forms of a report: which is meant, and the Markdown and terminal twins."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lenet.cases.case import Mode
+from lenet.errors import UsageError
+from lenet.report.document.forms import choose, write
+from lenet.report.document.gather import gather
+from lenet.report.document.terminal import show
+from lenet.store.record import Status
+
+HOSTILE = "<script>alert(1)</script> [x](javascript:alert(1)) | \u202egpj.exe \x1b[31mred " + "x" * 10_000
+
+
+@pytest.fixture
+def report(tmp_path, measured, write_run):
+    records = [
+        measured((990, 1000, 1010), epochs=2, correct=98),
+        measured((190, 200, 210), mode=Mode.PYNATIVE),
+        measured((), mode=Mode.JIT, status=Status.CRASHED, reason=HOSTILE, version=HOSTILE),
+    ]
+    write_run(tmp_path / "runs" / "one", records, losses=[2.3, 1.5])
+    write_run(tmp_path / "runs" / "two", [measured((5000, 5000), version="2.9.0")], cpu=HOSTILE[:200])
+    return gather([tmp_path / "runs"])
+
+
+@pytest.mark.parametrize(
+    ("output", "form", "meant"),
+    [
+        ("a/report.html", None, "html"), ("README.md", None, "markdown"), (None, None, "terminal"),
+        ("x.txt", "markdown", "markdown"), (None, "html", "html"),
+    ],
+)  # fmt: skip
+def test_the_form_is_that_of_the_suffix_or_the_option(output, form, meant):
+    assert choose(Path(output) if output else None, form) == meant
+
+
+@pytest.mark.parametrize(("output", "form"), [("report.pdf", None), (None, "pdf")])
+def test_an_unknown_form_is_a_sentence(output, form):
+    with pytest.raises(UsageError, match="html"):
+        choose(Path(output) if output else None, form)
+
+
+def test_the_markdown_has_headline_tables_and_pictures_that_exist(report, tmp_path):
+    write(report, "markdown", tmp_path / "out" / "README.md", None)
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("# Fastest: Graph (functional step) on CPU at batch 32, 5,000 images/s")
+    assert "## Leaderboard" in text
+    assert "## Machines" in text
+    named = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert named
+    assert all((tmp_path / "out" / name).is_file() for name in named)
+    assert len(set(named)) == len(named)
+    assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.svg")) < 500_000
+
+
+def test_hostile_words_stay_words_in_the_markdown(report, tmp_path):
+    write(report, "markdown", tmp_path / "README.md", None)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "[x](javascript" not in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+    for line in text.splitlines():
+        assert line.count("|") == 0 or not line.startswith("| one") or line.endswith("|")
+
+
+def test_the_terminal_fits_80_columns_and_reads_without_colour(report):
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    show(report, console)
+    text = console.file.getvalue()
+    assert "Fastest: Graph (functional step) on CPU at batch 32, 5,000 images/s" in " ".join(text.split())
+    assert "Leaderboard" in text
+    assert "████" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    head = text.split("device    mode")[0]
+    assert max(len(line) for line in head.splitlines()) <= 80
+
+
+def test_a_baseline_that_no_row_has_is_a_sentence(report, tmp_path):
+    for form, name in (("markdown", "a.md"), ("html", "a.html")):
+        with pytest.raises(UsageError, match="no row has it"):
+            write(report, form, tmp_path / name, "batch_size=7")
+        assert not (tmp_path / name).exists()
+
+
+def test_the_command_writes_a_page_and_says_what_it_cannot_use(report, tmp_path):
+    from typer.testing import CliRunner
+
+    from lenet.cli import app
+
+    target = tmp_path / "out" / "report.html"
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "runs"), "-o", str(target)])
+    assert done.exit_code == 0
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+    for arguments in (["none"], [str(tmp_path / "runs"), "-o", "x.pdf"], [str(tmp_path / "runs"), "--format", "pdf"]):
+        failed = CliRunner().invoke(app, ["report", *arguments])
+        assert isinstance(failed.exception, UsageError)

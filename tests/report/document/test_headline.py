@@ -1,0 +1,96 @@
+"""The headline and the leaders: sentences that the figures bear."""
+
+from __future__ import annotations
+
+import pytest
+
+from lenet.cases.case import Mode
+from lenet.report.document.gather import gather
+from lenet.report.document.headline import headline
+from lenet.report.document.leaders import history, leaderboard
+from lenet.store.record import Status
+
+
+@pytest.fixture
+def report(tmp_path, measured, write_run):
+    def make(*runs, references=None, **cpus):
+        for index, records in enumerate(runs):
+            write_run(tmp_path / f"run-{index}", records, cpu=f"CPU {index if cpus.get('several') else 'one'}")
+        return gather([tmp_path], references)
+
+    return make
+
+
+def test_fastest_by_how_much_and_how_sure(report, measured):
+    said = headline(report([measured((990, 1000, 1010)), measured((190, 200, 210), mode=Mode.PYNATIVE)]))
+    assert said.fastest == "Fastest: Graph (functional step) on CPU at batch 32, 1,000 images/s (mindspore 2.10.0)."
+    assert said.margin == "That is 5.00× the best of PyNative (200) on the same device."
+    assert said.certainty.startswith(
+        "Its spread and that of the second do not overlap. It rests on one process (3 windows)"
+    )
+    assert said.learning.startswith("Whether it learns was not measured")
+    assert said.trouble == ""
+
+
+def test_spreads_that_overlap_leave_the_question_open(report, measured):
+    said = headline(report([measured((500, 1000, 1500)), measured((400, 900, 1400), mode=Mode.JIT)]))
+    assert "which of the two is faster stays open" in said.certainty
+
+
+def test_without_a_spread_nothing_is_sure(report, measured):
+    said = headline(report([measured((1000,)), measured((900,), mode=Mode.JIT)]))
+    assert "cannot be said" in said.certainty
+
+
+def test_a_failed_case_is_never_the_fastest(report, measured):
+    bad = measured((9000, 9000), mode=Mode.JIT, status=Status.DIVERGED, reason="nan")
+    said = headline(report([measured((10, 10)), bad]))
+    assert said.fastest.startswith("Fastest: Graph")
+    assert said.margin.startswith("Nothing else was measured")
+    assert said.trouble == "1 case of 2 did not end well: 1 diverged."
+
+
+def test_nothing_measured_is_said(report, measured):
+    said = headline(report([measured((), status=Status.UNAVAILABLE, reason="no GPU")]))
+    assert said.fastest == "Nothing was measured: no case ended well."
+    assert said.sentences[-1] == "1 case of 1 did not end well: 1 unavailable."
+
+
+def test_learning_is_held_against_the_reference(report, trained, reference):
+    said = headline(report([trained(nth=1), trained(nth=2, right=0.5, mode=Mode.JIT)], references=[reference]))
+    assert said.learning.endswith("(2 trainings); 1 of 2 inside the reference band.")
+    assert said.fastest.startswith("Fastest: Graph")
+    assert said.trouble == "1 case of 2 did not end well: 1 too slow."
+
+
+def test_without_a_reference_there_is_no_band(report, trained):
+    said = headline(report([trained(nth=1), trained(nth=2)], references=[]))
+    assert said.learning.endswith("(2 trainings).")
+
+
+def test_a_plateau_did_not_learn(report, measured):
+    said = headline(report([measured(epochs=1, status=Status.PLATEAU, reason="a constant answer")]))
+    assert said.learning.startswith("It did not learn")
+
+
+def test_the_leaderboard_has_each_machine_once(report, measured):
+    first = [measured((100, 100)), measured((300, 300), mode=Mode.JIT)]
+    second = [measured((600, 600)), measured((9000, 9000), mode=Mode.JIT, status=Status.CRASHED, reason="gone")]
+    leaders = leaderboard(report(first, second, several=True))
+    assert [(each.group.row.images_per_second, each.share) for each in leaders] == [
+        (pytest.approx(600), 1.0),
+        (pytest.approx(300), pytest.approx(0.5)),
+    ]
+    assert [each.group.row.mode for each in leaders] == ["graph", "jit"]
+
+
+def test_versions_are_in_their_order_and_each_over_the_one_before(report, measured):
+    runs = [
+        [measured((speed, speed), version=name)] for name, speed in (("2.10.0", 50), ("2.7.0", 100), ("2.9.0", 200))
+    ]
+    found = history(report(*runs))
+    assert [(each.group.row.framework_version, each.over_previous) for each in found] == [
+        ("2.7.0", None),
+        ("2.9.0", pytest.approx(2)),
+        ("2.10.0", pytest.approx(0.25)),
+    ]

@@ -1,0 +1,55 @@
+"""Speed-ups over the row that the user picks."""
+
+from __future__ import annotations
+
+import pytest
+
+from lenet.cases.case import Mode
+from lenet.errors import UsageError
+from lenet.report.table.baseline import parse, speed_ups
+from lenet.report.table.groups import grouped
+from lenet.report.table.rows import rows
+from lenet.store.record import Status
+
+
+@pytest.fixture
+def groups(measured):
+    records = [
+        measured((rate,), mode=mode, batch_size=batch_size)
+        for mode, batch_size, rate in (
+            (Mode.PYNATIVE, 32, 100), (Mode.GRAPH, 32, 250), (Mode.PYNATIVE, 64, 200), (Mode.GRAPH, 64, 300),
+        )
+    ]  # fmt: skip
+    return grouped(rows(records, "r"))
+
+
+def test_against_pynative_all_else_equal(groups):
+    assert speed_ups(groups, None) == pytest.approx([1, 2.5, 1, 1.5])
+
+
+def test_against_a_batch_size(groups):
+    assert speed_ups(groups, "batch_size=64") == pytest.approx([0.5, 250 / 300, 1, 1])
+
+
+def test_against_one_row(groups):
+    assert speed_ups(groups, "mode=graph, batch_size=32") == pytest.approx([0.4, 1, 0.8, 1.2])
+
+
+def test_a_figure_of_a_failed_case_is_no_baseline_and_has_no_speed_up(measured):
+    records = [measured((100,), mode=Mode.PYNATIVE, status=Status.DIVERGED), measured((250,))]
+    assert speed_ups(grouped(rows(records, "r")), None) == [None, None]
+
+
+def test_a_default_that_is_not_there_is_no_error(measured):
+    assert speed_ups(grouped(rows([measured()], "r")), None) == [None]
+
+
+def test_a_choice_that_is_not_there_names_what_is(groups):
+    with pytest.raises(UsageError, match=r"no row has it; the table has mode: graph, pynative"):
+        speed_ups(groups, "mode=jit")
+
+
+@pytest.mark.parametrize("text", ["", "graph", "speed=9", "mode=graph,", "=", "images_per_second=1"])
+def test_nonsense_is_refused(text):
+    with pytest.raises(UsageError, match="write FIELD=VALUE"):
+        parse(text)

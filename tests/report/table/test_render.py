@@ -1,0 +1,179 @@
+"""Tables as a person and as a program read them."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import io
+import json
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lenet.cases.case import Mode
+from lenet.errors import UsageError
+from lenet.report import FORMATS, render, rows
+from lenet.report.table.render import clean
+from lenet.store.record import Status
+
+HOSTILE = [
+    "<script>alert(1)</script>", "a|b", "a\nb", "\x1b[31mred", "[x](javascript:alert(1))", "\u202egpj.exe",
+    "x" * 10_000, "=1+1", "`code`", "&lt;", "~~gone~~",
+]  # fmt: skip
+
+
+@pytest.fixture
+def table(measured):
+    return rows(
+        [
+            measured((100, 100, 100), mode=Mode.PYNATIVE),
+            measured((100, 200, 400)),
+            measured((), mode=Mode.JIT, status=Status.CRASHED, reason="the worker ended with SIGSEGV"),
+            measured((1000, 2000, 4000), batch_size=64, status=Status.DIVERGED, reason="the loss of step 9 is nan"),
+            measured((5000,), mode=Mode.PYNATIVE, batch_size=64, epochs=10, correct=98),
+        ],
+        "run-1",
+    )
+
+
+TERMINAL = """\
+epochs  mode      batch  images/s       spread  speed-up  accuracy  status
+–       pynative     32       100      100–100     1.00×    (0.50)  ok ?n
+–       graph        32       200      150–300     2.00×    (0.50)  ok ?n
+–       jit          32         –            –         –         –  crashed (1)
+10      pynative     64     5,000            –     1.00×    0.9800  ok ?n
+–       graph        64   [2,000]  1,500–3,000         –    (0.50)  diverged (2)
+
+(1) the worker ended with SIGSEGV
+(2) the loss of step 9 is nan
+"""
+
+
+def test_the_terminals(table):
+    lines = render(table, "terminal").splitlines()
+    assert set(lines.pop(1)) == {"─"}
+    assert [line.split() for line in lines[:9]] == [line.split() for line in TERMINAL.splitlines()]
+    text = " ".join(" ".join(lines).split())
+    for words in ("Dataset: mnist (sha256 abababababab)", "mindspore 2.10.0", "Device: CPU", "a-machine"):
+        assert words in text
+
+
+def test_a_terminal_of_80_columns_is_enough(table, measured):
+    wide = [
+        measured((12345,) * 3, mode=mode, batch_size=1024, dataset=dataset, repetition=1, seed=seed,
+                 profile=profile, status=Status.OUT_OF_MEMORY, reason="why so")
+        for mode in Mode
+        for dataset in ("mnist", "fashion@0123456789ab")
+        for seed in (1, 4294967295)
+        for profile in ("default", "onednn_isa=avx2+launch_blocking+operator_threads=16")
+    ]  # fmt: skip
+    for text in (render(table, "terminal"), render(rows(wide, "run-1"), "terminal")):
+        assert max(map(len, text.splitlines())) <= 80
+        assert "\x1b" not in text
+        assert "…" not in text
+    assert "12,345–12,345" in text, "a figure is never cut"
+
+
+def _cells(line):
+    return [each.strip() for each in line.strip().strip("|").split("|")]
+
+
+def test_githubs(table):
+    lines = render(table, "github").splitlines()
+    header = _cells(lines[0])
+    found = [dict(zip(header, _cells(line), strict=True)) for line in lines[2:7]]
+    assert [each["images/s"] for each in found] == ["100", "200", "–", "5,000", "~~2,000~~"]
+    assert found[0]["speed-up"] == "1.00×"
+    assert "Speed-up: over mode=pynative" in render(table, "github")
+    assert found[0]["mode"] == "PyNative"
+    assert found[1]["accuracy"] == "(0.500 after 300 images)"
+    assert found[3]["accuracy"] == "0.9800"
+    assert found[3]["seconds to accuracy"] == "0.95: 12.5, 0.97: 12.5, 0.98: 12.5"
+    assert found[1]["peak MiB"] == "1,024"
+    assert found[2]["status"] == "crashed (1)"
+
+
+def test_json_is_strict_and_has_a_row_a_record(table):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    found = json.loads(render(table, "json"), parse_constant=refuse)
+    assert [each["images_per_second"] for each in found] == pytest.approx([100, 200, None, 5000, 2000])
+    assert found[2]["reason"] == "the worker ended with SIGSEGV"
+
+
+def test_csv_is_read_back_by_pandas(table):
+    frame = pd.read_csv(io.StringIO(render(table, "csv")))
+    assert list(frame.status) == ["ok", "ok", "crashed", "ok", "diverged"]
+    assert frame.images_per_second.iloc[1] == pytest.approx(200)
+    assert frame.images_per_second.isna().tolist() == [False, False, True, False, False]
+    assert frame["seconds_to_accuracy_0.98"].iloc[3] == 12.5
+
+
+class Page(html.parser.HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = set(), ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        assert not [name for name, _ in attrs if name.startswith("on") or name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.mark.parametrize("reason", HOSTILE, ids=lambda text: text[:12])
+@pytest.mark.parametrize("form", FORMATS)
+def test_hostile_words_in_a_record_are_text(measured, reason, form):
+    text = render(rows([measured((), status=Status.CRASHED, reason=reason)], "r"), form)
+    assert "\x1b" not in text
+    if form == "html":
+        page = Page(text)
+        assert not page.tags & {"script", "img", "a", "iframe"}
+        assert clean(reason) in page.text
+    elif form == "csv":
+        ((given,),) = [[line["reason"]] for line in csv.DictReader(io.StringIO(text))]
+        assert given[:1] not in "=+-@"
+    elif form == "json":
+        assert json.loads(text)[0]["reason"] == reason
+    else:
+        assert "\u202e" not in text
+        if form == "github":
+            assert "<script>" not in text
+            assert "[x](javascript" not in text
+
+
+@given(st.text(max_size=200))
+def test_cleaned_text_is_one_visible_line(text):
+    assert len(clean(text).splitlines()) <= 1
+    assert "\x1b" not in clean(text)
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_status_is_shown_in_every_format(measured, status, form):
+    assert status.value in render(rows([measured((), status=status, reason="why so")], "r"), form)
+
+
+def test_other_data_is_never_shown_as_mnist(measured):
+    for form in ("terminal", "github", "html"):
+        text = render(rows([measured(dataset="digits")], "r"), form)
+        assert "NOT MNIST: digits" in text
+        assert "NOT MNIST" not in render(rows([measured()], "r"), form)
+
+
+def test_repeated_cases_say_over_how_many_processes(measured):
+    table = rows([measured((rate,), repetition=i) for i, rate in enumerate((100, 300))], "r")
+    assert "the range over fewer than 3 processes" in render(table, "terminal")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_record_is_a_sentence(form):
+    with pytest.raises(UsageError, match="no record to show"):
+        render([], form)

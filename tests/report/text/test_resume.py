@@ -1,0 +1,35 @@
+"""What `--dry-run` prints: every case, why it is stale, and what would be measured."""
+
+from __future__ import annotations
+
+from lenet.cases.case import Case
+from lenet.report.text.resume import standings
+from lenet.store.freshness import Standing, State
+
+FOUND = [
+    Standing(Case(repetition=0), State.DONE),
+    Standing(Case(repetition=1), State.STALE, "mindspore 2.9.0, now 2.10.0; " + "machine a, now b; " * 5),
+    Standing(Case(repetition=2), State.FAILED, "crashed: why"),
+    Standing(Case(repetition=3), State.MISSING),
+]
+
+
+def test_every_case_with_its_reason_in_80_columns():
+    lines = standings(FOUND).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line[:1].isalpha()][:4] == ["done", "stale", "failed", "missing"]
+    assert "         mindspore 2.9.0, now 2.10.0; machine a, now b;" in "\n".join(lines)
+    assert "         crashed: why" in lines
+    assert "4 cases: 1 done, 1 stale, 1 failed, 1 missing" in lines
+    assert "--resume would measure 2 of them" in lines
+    assert "superseded/" in lines[-1]
+
+
+def test_options():
+    assert "--resume --retry-failed would measure 3 of them" in standings(FOUND, retry_failed=True)
+    assert "--resume --force would measure 4 of them" in standings(FOUND, force=True)
+
+
+def test_all_done():
+    lines = standings(FOUND[:1]).splitlines()
+    assert lines[-1] == "--resume would measure 0 of them"

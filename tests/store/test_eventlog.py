@@ -1,0 +1,135 @@
+"""The event log: attempts told apart, and a log that was torn at whichever byte."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lenet.errors import StoreError
+from lenet.store.eventlog import EventLog
+from lenet.store.events import MAX_LINE_BYTES, Compiled
+
+
+def event(seconds):
+    return Compiled(seconds=seconds).model_dump(mode="json")
+
+
+def seconds(log, case="a", attempt=None):
+    return [each.seconds for each in log.read(case, attempt)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "events.jsonl"
+
+
+def test_attempts_are_never_joined(path):
+    log = EventLog(path)
+    for case, attempt, value in (("a", "1", 1), ("b", "7", 9), ("a", "2", 2), ("a", "1", 3), ("a", "2", 4)):
+        log.append(case, attempt, event(value))
+    assert seconds(log, attempt="1") == [1, 3]
+    assert seconds(log, attempt="2") == [2, 4]
+    assert seconds(log) == [2, 4], "without a record it is the one that was begun last"
+    assert seconds(log, "b") == [9]
+    assert seconds(log, "c") == []
+
+
+def test_a_log_without_attempts_is_one(path):
+    log = EventLog(path)
+    log.append("a", "", event(1))
+    log.append("a", "", event(2))
+    assert "attempt" not in path.read_text()
+    assert seconds(log) == seconds(log, attempt="3") == [1, 2]
+
+
+def test_an_old_log_that_a_newer_version_went_on_with(path):
+    log = EventLog(path)
+    log.append("a", "", event(1))
+    log.append("a", "5", event(2))
+    assert seconds(log, attempt="5") == seconds(log) == [2]
+
+
+def test_a_record_whose_events_are_gone_has_none_of_another_attempt(path):
+    log = EventLog(path)
+    log.append("a", "5", event(2))
+    assert seconds(log, attempt="4") == []
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_torn_at_any_byte_it_reads_and_goes_on(tmp_path, data):
+    path = tmp_path / "torn.jsonl"
+    path.unlink(missing_ok=True)
+    for value in range(4):
+        EventLog(path).append("a", "1", event(value))
+    content = path.read_bytes()
+    cut = data.draw(st.integers(0, len(content)), label="cut")
+    path.write_bytes(content[:cut])
+    whole = content[:cut].count(b"\n")
+    assert seconds(EventLog(path)) == list(range(whole))
+    log = EventLog(path)
+    log.mend()
+    assert path.read_bytes() == content[: content[:cut].rfind(b"\n") + 1]
+    log.append("a", "2", event(8))
+    log.append("a", "2", event(9))
+    assert [json.loads(line)["seconds"] for line in path.read_bytes().splitlines()] == [*range(whole), 8, 9]
+    assert seconds(log, attempt="1") == list(range(whole))
+
+
+def test_a_torn_line_longer_than_a_block_is_cut(path):
+    path.write_bytes(b'{"case_id":"a","event":"compiled","seconds":1.0}\n' + b"x" * 200_000)
+    log = EventLog(path)
+    log.mend()
+    log.append("a", "", event(2))
+    assert seconds(log) == [1, 2]
+
+
+def test_a_log_that_is_not_there_needs_no_mending(path):
+    EventLog(path).mend()
+    assert not path.exists()
+
+
+def test_what_is_written_meanwhile_is_not_read_by_halves(path):
+    path.write_bytes(b'{"case_id":"a","event":"compiled","seconds":1.0}\n{"case_id":"a","event":"comp')
+    assert seconds(EventLog(path)) == [1]
+
+
+def test_a_line_without_end(path):
+    path.write_bytes(b"a" * (MAX_LINE_BYTES + 1))
+    with pytest.raises(StoreError, match="line 1 is no event"):
+        seconds(EventLog(path))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b'"a"', b'["a"]', b'{"a": 1}', b'{"case_id": "a", "attempt": []}', b'{"case_id": ["a"]}'),
+        *(b"a\xff", b"a" + b"[" * 99_999),
+    ],
+    ids=["text", "list", "other-key", "attempt-list", "name-list", "no-utf-8", "deep"],
+)  # fmt: skip
+def test_a_line_that_names_the_case_and_is_no_event(path, line):
+    path.write_bytes(line + b"\n")
+    with pytest.raises(StoreError, match="no event"):
+        seconds(EventLog(path))
+
+
+def test_a_link_is_not_followed(path, tmp_path):
+    other = tmp_path / "elsewhere"
+    other.write_text("mine")
+    path.symlink_to(other)
+    with pytest.raises(StoreError, match="cannot write"):
+        EventLog(path).append("a", "1", event(1))
+    with pytest.raises(StoreError, match="cannot read"):
+        seconds(EventLog(path))
+    assert other.read_text() == "mine"
+
+
+def test_a_pipe_does_not_block(path):
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="plain file"):
+        seconds(EventLog(path))

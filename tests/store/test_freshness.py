@@ -1,0 +1,162 @@
+"""What makes a record stale, and what is then measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lenet
+from lenet.cases.case import Case
+from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.machine.card import describe
+from lenet.store import freshness
+from lenet.store.freshness import Conditions, State, changes, observe, stand, wanted, workload_sha256
+from lenet.store.record import DatasetCard, Software, Status
+
+NOW = Conditions("w" * 64, "machine", {"digits": "d" * 64}, {"python": "3", "numpy": "1", "mindspore": "2"})
+CARD = DatasetCard(name="digits", sha256="d" * 64, training_images=1, test_images=1)
+SOFTWARE = Software(framework_version="2", python_version="3", numpy_version="1")
+
+
+@pytest.fixture
+def measured(plain_record):
+    def make(case=None, status=Status.OK, **fields):
+        same = {"workload_sha256": "w" * 64, "machine_id": "machine", "dataset": CARD, "software": SOFTWARE}
+        return plain_record(case or Case(dataset="digits"), status).model_copy(update={**same, **fields})
+
+    return make
+
+
+def test_nothing_changed(measured):
+    assert changes(measured(), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"workload_sha256": "x" * 64}, "the workload's source changed"),
+        ({"workload_sha256": None}, "its workload's source was not noted"),
+        ({"machine_id": "other"}, "machine other, now machine"),
+        ({"machine_id": ""}, "machine unknown, now machine"),
+        ({"dataset": CARD.model_copy(update={"sha256": "e" * 64})}, "data eeeeeeeeeeee, now dddddddddddd"),
+        ({"software": SOFTWARE.model_copy(update={"framework_version": "1"})}, "mindspore 1, now 2"),
+        ({"software": SOFTWARE.model_copy(update={"python_version": "4"})}, "python 4, now 3"),
+        ({"software": SOFTWARE.model_copy(update={"numpy_version": "2"})}, "numpy 2, now 1"),
+    ],
+)
+def test_each_condition_counts_and_is_named(measured, fields, words):
+    assert changes(measured(**fields), NOW) == [words]
+
+
+ELSEWHERE = {"machine_id": "other", "software": SOFTWARE.model_copy(update={"framework_version": "1"})}
+
+
+def test_what_a_clusters_node_gave_stands_on_the_cluster_and_not_here(measured):
+    cluster = dataclasses.replace(NOW, cluster=True)
+    assert changes(measured(**ELSEWHERE, node="aa"), cluster) == []
+    assert len(changes(measured(**ELSEWHERE, node="aa"), NOW)) == 2
+    assert len(changes(measured(**ELSEWHERE), cluster)) == 2, "no node gave it"
+    other = measured(**ELSEWHERE, node="aa", workload_sha256="x" * 64).model_copy(update={"dataset": None})
+    assert changes(other, cluster) == ["the workload's source changed"]
+
+
+def test_a_framework_that_is_gone_and_data_that_is_gone(measured):
+    gone = dataclasses.replace(NOW, versions={"python": "3", "numpy": "1"}, datasets={})
+    assert changes(measured(), gone) == ["data dddddddddddd, now absent", "mindspore 2, now absent"]
+
+
+def test_a_case_that_never_started_says_nothing_of_software(measured):
+    assert changes(measured(status=Status.UNAVAILABLE, software=None, dataset=None), NOW) == []
+
+
+@pytest.fixture
+def standings(measured):
+    cases = [Case(dataset="digits", repetition=index) for index in range(6)]
+    records = [
+        measured(cases[0]),
+        measured(cases[1], machine_id="other"),
+        measured(cases[2], Status.CRASHED),
+        measured(cases[3], Status.PLATEAU),
+        measured(cases[5], Status.CRASHED, machine_id="other"),
+    ]
+    return stand(cases, records, NOW)
+
+
+def test_states_in_the_cases_order(standings):
+    assert [each.state.value for each in standings] == ["done", "stale", "failed", "done", "missing", "stale"]
+    assert [each.why for each in standings] == [
+        *("", "machine other, now machine", "crashed", "", "", "machine other, now machine")
+    ]
+
+
+def test_what_is_measured(standings):
+    def repetitions(**options):
+        return [case.repetition for case in wanted(standings, **options)]
+
+    assert repetitions() == [1, 4, 5]
+    assert repetitions(retry_failed=True) == [1, 2, 4, 5]
+    assert repetitions(force=True) == [0, 1, 2, 3, 4, 5]
+
+
+def test_here_and_now():
+    here = observe(describe().id, {"digits": CARD})
+    assert here.datasets == {"digits": "d" * 64}
+    assert here.workload_sha256 == workload_sha256()
+    assert here.machine_id == describe().id
+    assert here.versions["python"] == platform.python_version()
+    assert here.versions["numpy"] == np.__version__
+
+
+def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(monkeypatch):
+    """By its package's name: pip knows PyTorch as `torch`; under another its records would be stale for ever."""
+
+    def version(name):
+        if name == "numpy":
+            raise PackageNotFoundError
+        return f"{name}'s"
+
+    monkeypatch.setattr(freshness, "version", version)
+    assert observe("m", {}).versions == {
+        "python": platform.python_version(),
+        **{framework.value: f"{ABILITIES[framework].package}'s" for framework in Framework},
+        "pytorch": "torch's",
+    }
+
+
+def test_a_failure_keeps_its_reason(measured):
+    record = measured(status=Status.CRASHED, reason="SIGKILL: X")
+    (standing,) = stand([record.case], [record], NOW)
+    assert standing.why == "crashed: SIGKILL: X"
+
+
+def test_the_workloads_digest_is_over_names_and_bytes(tmp_path, monkeypatch):
+    root = tmp_path / "lenet"
+    shutil.copytree(Path(lenet.__file__).parent, root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(freshness, "__file__", str(root / "store" / "freshness.py"))
+    first = workload_sha256()
+    (root / "report" / "table" / "render.py").write_text("# tables do not train")
+    assert workload_sha256() == first
+    seen = {first}
+    (root / "worker" / "work.py").write_text("# other")
+    seen.add(workload_sha256())
+    (root / "training" / "new.py").write_text("")
+    seen.add(workload_sha256())
+    (root / "training" / "new.py").rename(root / "training" / "newer.py")
+    seen.add(workload_sha256())
+    assert len(seen) == 4
+
+
+def test_states_have_words():
+    assert {state.value for state in State} == {"done", "stale", "failed", "missing"}
+
+
+def test_two_changes_are_both_named(measured):
+    record = measured(machine_id="other", workload_sha256="x" * 64)
+    (standing,) = stand([record.case], [record], NOW)
+    assert standing.why == "the workload's source changed; machine other, now machine"

@@ -1,0 +1,150 @@
+"""Tuned profiles: kept for one scope, found for it and for no other, and never silently the default."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from lenet.cases.case import TUNED, Case, Hyperparameters, Mode, RuntimeProfile
+from lenet.cases.matrix import Matrix
+from lenet.commands.run import begin
+from lenet.errors import StoreError, UsageError
+from lenet.machine.card import describe
+from lenet.machine.cores import usable
+from lenet.store.profiles import Saved, Scope, folder, load, resolve, save
+from lenet.worker.work import set_environment
+
+SETTINGS = {"operator_threads": 1, "dataset_workers": 1}
+
+
+@pytest.fixture(autouse=True)
+def _own_profiles(tmp_path, monkeypatch):
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "profiles"))
+
+
+@pytest.fixture
+def keep():
+    def go(case, settings=SETTINGS, machine="a-machine", **scope):
+        saved = Saved(
+            scope=Scope.of(case, machine).model_copy(update=scope),
+            profile=RuntimeProfile(name=TUNED, tuned_by="run-tune", **settings),
+            tuned_at=datetime(2026, 1, 2, tzinfo=timezone.utc),
+            default_images_per_second=500,
+            tuned_images_per_second=2000,
+        )
+        return saved, save(saved)
+
+    return go
+
+
+def wanted(**fields):
+    return Case(profile=RuntimeProfile.parse("tuned"), **fields)
+
+
+def test_what_is_kept_is_found(keep):
+    saved, path = keep(Case())
+    assert path.parent == folder()
+    assert load(saved.scope) == saved
+    (case,) = resolve([wanted()], "a-machine")
+    assert case.profile.name == "tuned"
+    assert case.profile.settings == SETTINGS
+
+
+def test_it_is_found_for_its_scope_only(keep):
+    keep(Case())
+    others = (
+        wanted(mode=Mode.JIT),
+        wanted(hyperparameters=Hyperparameters(batch_size=64)),
+        wanted(device_target="GPU"),
+    )
+    for other in others:
+        with pytest.raises(UsageError, match="lenet-bench tune"):
+            resolve([other], "a-machine")
+    with pytest.raises(UsageError, match="lenet-bench tune"):
+        resolve([wanted()], "another-machine")
+
+
+def test_another_version_of_the_framework_is_another_scope(keep):
+    keep(Case(), framework_version="0.1")
+    with pytest.raises(UsageError, match="nothing is tuned yet for mindspore"):
+        resolve([wanted()], "a-machine")
+
+
+def test_the_sentence_names_the_command_that_helps():
+    case = wanted(mode=Mode.PYNATIVE, hyperparameters=Hyperparameters(batch_size=64))
+    with pytest.raises(UsageError, match="lenet-bench tune --device cpu --mode pynative --batch-size 64"):
+        resolve([case], "a-machine")
+
+
+def test_modes_get_their_own_settings_under_one_name(keep):
+    keep(Case(mode=Mode.GRAPH), {"operator_threads": 1})
+    keep(Case(mode=Mode.PYNATIVE), {"launch_blocking": True})
+    cases = Matrix(modes=("graph", "pynative"), profiles=("default", "tuned")).cases()
+    found = {(case.mode, case.profile.name): case.profile.settings for case in resolve(cases, "a-machine")}
+    assert found == {
+        (Mode.GRAPH, "default"): {},
+        (Mode.PYNATIVE, "default"): {},
+        (Mode.GRAPH, "tuned"): {"operator_threads": 1},
+        (Mode.PYNATIVE, "tuned"): {"launch_blocking": True},
+    }
+
+
+def test_no_gain_is_a_profile_too(keep):
+    keep(Case(), {})
+    (case,) = resolve([wanted()], "a-machine")
+    assert (case.profile.name, case.profile.settings) == ("tuned", {})
+    assert not case.profile.unresolved
+
+
+def test_other_profiles_are_left_alone():
+    cases = [Case(), Case(profile=RuntimeProfile.parse("launch_blocking"))]
+    assert resolve(cases, "a-machine") == cases
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"scope": 1}', "\xff" * 9])
+def test_a_damaged_file_is_one_sentence(keep, text):
+    _, path = keep(Case())
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(StoreError, match="lenet-bench tune"):
+        resolve([wanted()], "a-machine")
+
+
+def test_a_file_under_anothers_name_is_not_believed(keep):
+    _, graph = keep(Case())
+    _, jit = keep(Case(mode=Mode.JIT))
+    jit.write_bytes(graph.read_bytes())
+    with pytest.raises(StoreError, match="something else"):
+        resolve([wanted(mode=Mode.JIT)], "a-machine")
+
+
+def test_a_folder_that_cannot_be_written(keep, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "file" / "below"))
+    with pytest.raises(StoreError, match="LENET_BENCH_PROFILES"):
+        keep(Case())
+
+
+def test_a_run_holds_the_settings_and_not_the_name(keep, digits, tmp_path):
+    keep(Case(), machine=describe().id)
+    matrix = Matrix(modes=("graph",), datasets=("digits",), profiles=("default", "tuned"))
+    run = begin(matrix, lambda _: digits, tmp_path / "run")
+    assert [case.profile.settings for case in run.store.manifest.cases] == [{}, SETTINGS]
+
+
+def test_a_run_without_a_tuned_profile_leaves_nothing_behind(digits, tmp_path):
+    matrix = Matrix(datasets=("digits",), profiles=("tuned",))
+    with pytest.raises(UsageError, match="lenet-bench tune"):
+        begin(matrix, lambda _: digits, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_cores_than_there_are_is_bad_input(digits, tmp_path):
+    matrix = Matrix(datasets=("digits",), profiles=(f"cpu_affinity={len(usable()) + 1}",))
+    with pytest.raises(UsageError, match="choose less"):
+        begin(matrix, lambda _: digits, tmp_path / "run")
+
+
+def test_a_worker_refuses_a_name_without_settings():
+    with pytest.raises(ValueError, match="look it up"):
+        set_environment(RuntimeProfile.parse("tuned"))
