@@ -2,8 +2,8 @@
 
 The parent starts `python -m lenet.worker.instruments FD` as it starts a worker, and reads one `Probed` event. The
 steps are those of the worker, on one batch that stays on the device. Two methods, each a process of its own, because
-one would slow the other: `operators` times plain steps (Python's share, the processor time) and then lets MindSpore's profiler
-watch as many; `onednn` lets oneDNN log every primitive into the case's log.
+one would slow the other: `operators` times plain steps (Python's share, the processor time) and then lets MindSpore's
+profiler watch as many; `onednn` lets oneDNN log every primitive into the case's log.
 """
 
 from __future__ import annotations
