@@ -38,7 +38,7 @@ class Session:
     def measure(self, case: Case) -> Record:
         """Carry the case out in a worker."""
         if self.measured is None:
-            self.measured = begin(self._matrix, lambda _: self._dataset, self._folder)
+            self.measured = begin(self._matrix.cases(), lambda _: self._dataset, self._folder, matrix=self._matrix)
         (record,) = LocalEngine(Limits()).run([case], self.measured.datasets, self.measured.store)
         return record
 

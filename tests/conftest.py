@@ -102,13 +102,10 @@ def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
 
     plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.02, windows=3, resident_windows=2)
     matrix = Matrix(name="honest", modes=("graph",), datasets=("digits",), batch_sizes=(64,), repeat=2, plan=plan)
-
-    def cases(spanned: Matrix) -> list[Case]:
-        whole = plan.model_copy(update={"epochs": 2, "window_steps": 7})
-        return [*spanned.cases(), *(case.model_copy(update={"plan": whole}) for case in spanned.cases())]
-
+    whole = plan.model_copy(update={"epochs": 2, "window_steps": 7})
+    cases = [case.model_copy(update={"plan": each}) for each in (plan, whole) for case in matrix.cases()]
     folder = tmp_path_factory.mktemp("honest") / "run"
-    made = run.begin(matrix, lambda name: digits, folder, cases)
+    made = run.begin(cases, lambda name: digits, folder, matrix=matrix)
     records = LocalEngine(command=numpy_worker).run(made.store.manifest.cases, made.datasets, made.store)
     assert [record.status for record in records] == [Status.OK] * 4, records
     made.write_tables("mode=graph")
@@ -131,7 +128,7 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.05, windows=3, resident_windows=2)
     matrix = Matrix(name="spread", modes=("graph",), datasets=("digits",), batch_sizes=(64,), repeat=4, plan=plan)
     folder = tmp_path_factory.mktemp("spread")
-    made = run.begin(matrix, lambda name: digits, folder / "run")
+    made = run.begin(matrix.cases(), lambda name: digits, folder / "run", matrix=matrix)
     cases = made.store.manifest.cases
     nodes = Processes(digits, numpy_worker, Limits(60, 60), folder)
     home = Home(cases, made.datasets, made.store, SilentObserver())

@@ -44,7 +44,7 @@ def drive(folder, count, limits=None, retry=False):
     if (folder / "manifest.json").exists():
         run = resume(folder, resolve)
     else:
-        run = begin(matrix(worker, count), resolve, folder)
+        run = begin(matrix(worker, count).cases(), resolve, folder)
     states = {State.MISSING, State.FAILED} if retry else {State.MISSING}
     standings = run.standings()
     if worker == "real" and (stale := [each for each in standings if each.state is State.STALE]):

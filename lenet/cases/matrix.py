@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import product
+from operator import attrgetter
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -48,6 +49,36 @@ class Matrix(Frozen):
     learning_rate: float = 1e-2
     momentum: float = 0.9
     plan: Plan = Plan()
+
+    @classmethod
+    def around(cls, cases: Sequence[Case], name: str = "cases", description: str = "") -> Matrix:
+        """The smallest matrix whose product holds these cases, at least one: a run's manifest describes its cases so.
+
+        What is not an axis (learning rate, momentum, plan) is that of the first case.
+        """
+
+        def values(path: str) -> tuple[Any, ...]:
+            return tuple(dict.fromkeys(map(attrgetter(path), cases)))
+
+        first = cases[0]
+        return cls(
+            name=name,
+            description=description,
+            frameworks=values("framework"),
+            versions=tuple(version for version in values("framework_version") if version is not None),
+            device_targets=values("device_target"),
+            modes=values("mode"),
+            batch_sizes=values("hyperparameters.batch_size"),
+            datasets=values("dataset"),
+            pipelines=values("pipeline"),
+            profiles=values("profile"),
+            world_sizes=values("world_size"),
+            scalings=values("scaling"),
+            seeds=values("hyperparameters.seed"),
+            learning_rate=first.hyperparameters.learning_rate,
+            momentum=first.hyperparameters.momentum,
+            plan=first.plan,
+        )
 
     @field_validator("profiles", mode="before")
     @classmethod

@@ -153,7 +153,8 @@ def _climb(
         dataset=data.card,
         references=known,
     )
-    asked = run.begin(matrix, lambda _: data, output, cases=lambda _: ladder.cases(pairs))
+    planned = ladder.cases(pairs)
+    asked = run.begin(planned, lambda _: data, output, matrix=Matrix.around(planned, "check"))
     pairs = ladder.settled(pairs, asked.store.manifest.cases)
     cases = asked.store.missing()
     console.print(f"check: {len(cases)} short trainings → {asked.store.path}", highlight=False, soft_wrap=True)

@@ -32,12 +32,11 @@ def explain(
     """Say where a training step's time goes, what slows it, and what mending it gains."""
     from rich.console import Console
 
-    from lenet.cases.case import Case, Mode
+    from lenet.cases.case import Mode
     from lenet.cases.matrix import Matrix
     from lenet.cases.presets import override
     from lenet.cli.data import find
     from lenet.commands import explain as explaining
-    from lenet.commands.run import begin
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
     from lenet.machine.card import describe
@@ -62,14 +61,12 @@ def explain(
         line = f"[{time.monotonic() - began:4.0f} s] {text}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    asked: Case | None = None
     if target is not None:
         given = [f"--{name}" for name, value in options.items() if value is not None]
         if given:
             raise UsageError(f"{target} names the case: leave {', '.join(given)} away")
         record = explaining.named(target, case_id)
-        asked = record.case.model_copy(update={"plan": explaining.PLAN, "repetition": 0})
-        matrix = explaining.matrix_of(asked)
+        asked = record.case
         if record.machine_id != describe().id:
             tell(f"the record is of another machine ({record.machine_id}): what follows is measured on this one")
         if record.summary.throughput is not None:
@@ -78,19 +75,17 @@ def explain(
         several = [f"--{name} {value}" for name, value in options.items() if value and "," in value]
         if several:
             raise UsageError(f"{several[0]}: one case is explained at a time; name one value")
-        base = explaining.matrix_of(Case()).model_copy(update={"datasets": ("auto",)})
         matrix = override(
-            base,
+            Matrix(),
             device=device,
             mode=mode or Mode.GRAPH.value,
             batch_size=batch_size,
             pipeline=pipeline,
             profile=profile,
             dataset=dataset,
-        ).model_copy(update={"name": base.name, "description": base.description})
-    # A record's case is taken as it is, with whatever axis it has.
-    cases = Matrix.cases if asked is None else lambda _: [asked]
-    run = begin(matrix, lambda name: find(name, data_dir, console), output, cases)
+        )
+        (asked,) = matrix.cases()
+    run = explaining.prepare(asked, lambda name: find(name, data_dir, console), output)
     (case,) = run.store.manifest.cases
     limits = Limits(timeout)
     try:

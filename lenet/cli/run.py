@@ -146,9 +146,10 @@ def run(
             scaling=scaling,
             versions=versions,
         )
-        _interpreters(chosen.cases(), console)  # before the run is begun: one that cannot be had leaves no folder
+        cases = chosen.cases()
+        _interpreters(cases, console)  # before the run is begun: one that cannot be had leaves no folder
         card = with_host_name(describe()) if with_host else None
-        asked = runs.begin(chosen, lambda name: find(name, data_dir, console), output, machine=card)
+        asked = runs.begin(cases, lambda name: find(name, data_dir, console), output, matrix=chosen, machine=card)
     cases = wanted(asked.standings(engine == "ray"), retry_failed=retry_failed, force=force)
     interpreters = _interpreters(asked.store.manifest.cases, console)
     limits = Limits(timeout, silence_timeout)

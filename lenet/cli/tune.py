@@ -30,7 +30,6 @@ def tune(
     from lenet.cases.presets import override
     from lenet.cli.data import find
     from lenet.commands import tune as tuning
-    from lenet.commands.run import begin
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
     from lenet.report.text.tune import tuning_table
@@ -39,7 +38,7 @@ def tune(
         raise UsageError(f"--dataset {dataset}: a profile is tuned on one dataset; name one")
     console = Console(stderr=True, quiet=quiet)
     wanted = override(Matrix(), device=device, mode=mode, batch_size=batch_size, dataset=dataset)
-    run = begin(tuning.tuning_matrix(wanted), lambda name: find(name, data_dir, console), output, lambda _: ())
+    run = tuning.prepare(wanted, lambda name: find(name, data_dir, console), output)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the worker too, and keeps what is measured
     began = time.monotonic()
 

@@ -22,7 +22,7 @@ from lenet.analysis.explain import (
 )
 from lenet.cases.case import Case, DeviceTarget, Plan
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Run
+from lenet.commands.run import Find, Run, begin
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
@@ -232,21 +232,11 @@ def named(target: Path, case_id: str | None) -> Record:
     return found
 
 
-def matrix_of(case: Case) -> Matrix:
-    """The matrix that spans nothing but this case, for the run's manifest."""
-    hyper = case.hyperparameters
-    return Matrix(
-        name="explain",
-        description="measurements of `lenet-bench explain`: short, speed only",
-        frameworks=(case.framework,),
-        device_targets=(case.device_target,),
-        modes=(case.mode,),
-        batch_sizes=(hyper.batch_size,),
-        datasets=(case.dataset,),
-        pipelines=(case.pipeline,),
-        profiles=(case.profile,),
-        seeds=(hyper.seed,),
-        learning_rate=hyper.learning_rate,
-        momentum=hyper.momentum,
-        plan=PLAN,
-    )
+def prepare(case: Case, find: Find, output: Path | None) -> Run:
+    """Begin a run for the case's explanation: its only case is this one, with the plan of an explanation.
+
+    Raises: as `lenet.commands.run.begin`.
+    """
+    case = case.model_copy(update={"plan": PLAN, "repetition": 0})
+    matrix = Matrix.around([case], "explain", "measurements of `lenet-bench explain`: short, speed only")
+    return begin([case], find, output, matrix=matrix)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from pydantic import ValidationError
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from lenet import __version__
 from lenet.analysis.reproduce import Claim, claims
 from lenet.analysis.traces import losses
-from lenet.cases.case import Case, Frozen
+from lenet.cases.case import Frozen
 from lenet.cases.matrix import Matrix
 from lenet.commands.run import Find, Run, begin
 from lenet.dataset import Dataset
@@ -27,8 +26,6 @@ from lenet.store.run import MANIFEST, Store, run_folders
 REDIRECTS = 5
 SECONDS = 30.0
 """How long a server may be silent."""
-
-T = TypeVar("T")
 
 MADE = (Status.OK, Status.PLATEAU)
 """Records that claim something."""
@@ -159,31 +156,8 @@ def prepare(records: Sequence[Record], find: Find, output: Path | None) -> Run:
             raise DatasetError(f"{name} is {found.card.sha256[:12]}… here and was {then.sha256[:12]}…: other data")
         return found
 
-    return begin(_matrix(cases), same_data, output, lambda _: cases)
-
-
-def _matrix(cases: Sequence[Case]) -> Matrix:
-    """The smallest matrix around the cases, for the manifest's head."""
-
-    hypers = [case.hyperparameters for case in cases]
-    return Matrix(
-        name="reproduction",
-        description=f"{len(cases)} recorded cases again",
-        frameworks=_unique(case.framework for case in cases),
-        device_targets=_unique(case.device_target for case in cases),
-        modes=_unique(case.mode for case in cases),
-        datasets=_unique(case.dataset for case in cases),
-        profiles=_unique(case.profile for case in cases),
-        batch_sizes=_unique(hyper.batch_size for hyper in hypers),
-        seeds=_unique(hyper.seed for hyper in hypers),
-        learning_rate=hypers[0].learning_rate,
-        momentum=hypers[0].momentum,
-        plan=cases[0].plan,
-    )
-
-
-def _unique(values: Iterable[T]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(values))
+    matrix = Matrix.around(cases, "reproduction", f"{len(cases)} recorded cases again")
+    return begin(cases, same_data, output, matrix=matrix)
 
 
 class Difference(Frozen):

@@ -72,37 +72,44 @@ class Run:
 
 
 def begin(
-    matrix: Matrix,
+    cases: Sequence[Case],
     find: Find,
     output: Path | None = None,
-    cases: Callable[[Matrix], Sequence[Case]] = Matrix.cases,
+    *,
+    matrix: Matrix | None = None,
     machine: MachineCard | None = None,
 ) -> Run:
-    """A new run in `output` (default `results/run-TIME-NAME`); its matrix names the data that was found.
+    """Begin a new run of `cases` in `output` (default `results/run-TIME-NAME`).
 
-    `cases` gives the cases of that matrix, where they are not its whole product; `machine` is this machine's card,
-    where it is not the usual one. A case whose profile is `tuned` gets the settings that were saved for it: from here
-    on no case asks for what is elsewhere.
+    The cases and the matrix get the names of the datasets that `find` returns, and a case whose profile is `tuned` gets
+    the settings that were saved for it: the run depends on nothing outside its folder.
+
+    Args:
+        cases: what is measured, at least one.
+        find: finds a dataset by its name.
+        output: the run's folder.
+        matrix: describes the run in its manifest and names it; by default the smallest around the cases.
+        machine: this machine's card, where it is not the usual one.
 
     Raises:
-        UsageError: two names are the same data, a batch is larger than a set of images, a profile asks for more cores
-            than there are, or nothing is tuned for a case that asks for it.
+        UsageError: there is no case, two names are the same data, a batch is larger than a set of images, a profile
+            asks for more cores than there are, or nothing is tuned for a case that asks for it.
         DatasetError: data cannot be had.
         StoreError: the folder holds a run or cannot be written.
     """
-    found = [find(name) for name in matrix.datasets]
-    datasets = {each.card.name: each for each in found}
+    if not cases:
+        raise UsageError("there is no case to run")
+    found = {name: find(name) for name in dict.fromkeys(case.dataset for case in cases)}
+    datasets = {each.card.name: each for each in found.values()}
     if len(datasets) != len(found):
-        raise UsageError(f"--dataset {','.join(matrix.datasets)}: two of them are the same data here; name it once")
-    for each in found:
-        smallest = min(each.card.training_images, each.card.test_images)
-        if max(matrix.batch_sizes) > smallest:
-            raise UsageError(
-                f"--batch-size {max(matrix.batch_sizes)}: {each.card.name} has a set of {smallest} images; choose less"
-            )
-    matrix = matrix.model_copy(update={"datasets": tuple(datasets)})
+        raise UsageError(f"--dataset {','.join(found)}: two of them are the same data here; name it once")
+    for case in cases:
+        card, batch = found[case.dataset].card, case.hyperparameters.batch_size
+        if batch > (smallest := min(card.training_images, card.test_images)):
+            raise UsageError(f"--batch-size {batch}: {card.name} has a set of {smallest} images; choose less")
     machine = machine or describe()
-    planned = resolve(cases(matrix), machine.id)
+    planned = resolve((_named(case, found[case.dataset].card.name) for case in cases), machine.id)
+    matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})
     cores = len(usable())
     for profile in (case.profile for case in planned):
         if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
@@ -112,6 +119,10 @@ def begin(
         output = Path("results") / f"run-{stamp}-{matrix.name}"
     cards = {name: each.card for name, each in datasets.items()}
     return Run(Store.create(output, matrix, planned, cards, machine), datasets)
+
+
+def _named(case: Case, dataset: str) -> Case:
+    return case if case.dataset == dataset else case.model_copy(update={"dataset": dataset})
 
 
 def resume(folder: Path, find: Find) -> Run:

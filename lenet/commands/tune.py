@@ -16,7 +16,7 @@ from lenet.analysis import traces
 from lenet.analysis.tune import Outcome, Sample, Search, space
 from lenet.cases.case import TUNED, Case, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Run
+from lenet.commands.run import Find, Run, begin
 from lenet.engine.local import LocalEngine
 from lenet.store.profiles import Saved, Scope, save
 from lenet.store.record import Record, Status
@@ -43,22 +43,24 @@ class Tuned:
 
 
 def tune(run: Run, budget_seconds: float, tell: Callable[[str], None], engine: LocalEngine) -> Iterator[Tuned]:
-    """Tune every device, mode and batch size of the run's matrix in turn; `budget_seconds` is for each.
+    """Tune the run's cases in turn; `budget_seconds` is for each.
 
     Raises:
         StoreError: the run or the profile cannot be written.
         KeyboardInterrupt: on Ctrl-C; what was measured is in the run, what was tuned before is kept.
     """
-    matrix = run.store.manifest.matrix
-    for case in matrix.model_copy(update={"plan": PLAN, "profiles": (RuntimeProfile(),), "repeat": 1}).cases():
+    for case in run.store.manifest.cases:
         yield _tune(run, case, budget_seconds, tell, engine)
 
 
-def tuning_matrix(matrix: Matrix) -> Matrix:
-    """The matrix under the name and the description of a tuning."""
-    return matrix.model_copy(
-        update={"name": "tune", "description": "measurements of `lenet-bench tune`: short, speed only", "plan": PLAN}
-    )
+def prepare(matrix: Matrix, find: Find, output: Path | None) -> Run:
+    """Begin a run of the cases that are tuned: each device, mode and batch size of `matrix`, as installed.
+
+    Raises: as `lenet.commands.run.begin`.
+    """
+    description = "measurements of `lenet-bench tune`: short, speed only"
+    matrix = matrix.model_copy(update={"name": "tune", "description": description, "plan": PLAN})
+    return begin(matrix.cases(), find, output, matrix=matrix)
 
 
 class Measurements:

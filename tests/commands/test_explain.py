@@ -10,7 +10,6 @@ import pytest
 from lenet.analysis.explain import Explanation
 from lenet.cases.case import Case, Mode, RuntimeProfile
 from lenet.commands import explain as explaining
-from lenet.commands.run import begin
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
@@ -29,7 +28,7 @@ SETTINGS = "dataset_workers=1+dataset_prefetch=3+cpu_affinity=1+operator_threads
 def explained(digits, tmp_path_factory):
     """Graph mode with settings of every kind in force, explained once."""
     case = Case(dataset="digits", mode=Mode.GRAPH, profile=RuntimeProfile.parse(SETTINGS), plan=explaining.PLAN)
-    run = begin(explaining.matrix_of(case), lambda _: digits, tmp_path_factory.mktemp("explain") / "run")
+    run = explaining.prepare(case, lambda _: digits, tmp_path_factory.mktemp("explain") / "run")
     told = []
     limits = Limits(120)
     found = explaining.Explainer(run, LocalEngine(limits), limits, told.append).explain(case)

@@ -10,7 +10,6 @@ import pytest
 from lenet.cases.case import Case, Mode
 from lenet.cases.matrix import Matrix
 from lenet.commands import tune as tuning
-from lenet.commands.run import begin
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.report.text.tune import tuning_table
@@ -47,8 +46,7 @@ def tune(tmp_path_factory, digits):
         folder = tmp_path_factory.mktemp("tune")
         script = folder / "worker.py"
         script.write_text(WORKER.format(body=textwrap.dedent(body)), encoding="utf-8")
-        matrix = tuning.tuning_matrix(Matrix(modes=modes, datasets=("digits",)))
-        run = begin(matrix, lambda _: digits, folder / "run", lambda _: ())
+        run = tuning.prepare(Matrix(modes=modes, datasets=("digits",)), lambda _: digits, folder / "run")
         told = []
         engine = LocalEngine(Limits(30, 30), command=(sys.executable, str(script)))
         with pytest.MonkeyPatch.context() as patch:

@@ -128,21 +128,21 @@ def test_a_folder_that_cannot_be_written(keep, monkeypatch, tmp_path):
 def test_a_run_holds_the_settings_and_not_the_name(keep, digits, tmp_path):
     keep(Case(), machine=describe().id)
     matrix = Matrix(modes=("graph",), datasets=("digits",), profiles=("default", "tuned"))
-    run = begin(matrix, lambda _: digits, tmp_path / "run")
+    run = begin(matrix.cases(), lambda _: digits, tmp_path / "run")
     assert [case.profile.settings for case in run.store.manifest.cases] == [{}, SETTINGS]
 
 
 def test_a_run_without_a_tuned_profile_leaves_nothing_behind(digits, tmp_path):
     matrix = Matrix(datasets=("digits",), profiles=("tuned",))
     with pytest.raises(UsageError, match="lenet-bench tune"):
-        begin(matrix, lambda _: digits, tmp_path / "run")
+        begin(matrix.cases(), lambda _: digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_more_cores_than_there_are_is_bad_input(digits, tmp_path):
     matrix = Matrix(datasets=("digits",), profiles=(f"cpu_affinity={len(usable()) + 1}",))
     with pytest.raises(UsageError, match="choose less"):
-        begin(matrix, lambda _: digits, tmp_path / "run")
+        begin(matrix.cases(), lambda _: digits, tmp_path / "run")
 
 
 def test_a_worker_refuses_a_name_without_settings():
