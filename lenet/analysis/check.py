@@ -16,7 +16,7 @@ from lenet.analysis import traces
 from lenet.cases.case import Case, Frozen
 from lenet.store.events import Layer, Traced
 from lenet.store.run import Store
-from lenet.worker.trace import distance
+from lenet.store.sketch import distance
 
 
 class Outcome(str, Enum):

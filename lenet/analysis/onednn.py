@@ -15,8 +15,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-BEGIN, END = "lenet-bench: instrumented steps begin", "lenet-bench: instrumented steps end"
-"""Lines between which the primitives of the instrumented steps stand; what came before is warm-up."""
+from lenet.store.events import STEPS_BEGIN, STEPS_END
 
 _CONVOLUTION = re.compile(
     r"mb(?P<mb>\d{1,9})_(?:g(?P<g>\d{1,9}))?ic(?P<ic>\d{1,9})oc(?P<oc>\d{1,9})"
@@ -69,9 +68,9 @@ def parse(lines: Iterable[str]) -> Log:
     executions: list[Execution] = []
     inside: bool | None = None
     for line in lines:
-        if BEGIN in line:
+        if STEPS_BEGIN in line:
             executions, inside = [], True
-        elif END in line:
+        elif STEPS_END in line:
             inside = False
         elif "_verbose," not in line or inside is False:
             continue

@@ -15,6 +15,9 @@ from lenet.store.record import Evaluation, Phases, Software, Status, Window
 MAX_LINE_BYTES = 8 * 2**20
 """Longest line that the parent reads; the longest honest one is a window with its losses."""
 
+STEPS_BEGIN, STEPS_END = "lenet-bench: instrumented steps begin", "lenet-bench: instrumented steps end"
+"""Lines that an instrumented worker prints around its steps; the rest of its log is of no step."""
+
 
 class Started(Frozen):
     """The framework is imported, the device chosen, network and pipelines built; nothing has been trained."""
@@ -74,7 +77,7 @@ class Layer(Frozen):
     norm: float | None
     """Euclidean norm of the values; null when one is not finite."""
     sketch: tuple[float, ...] = Field(max_length=64)
-    """Random projections of the values (see `lenet.worker.trace`); empty when a value is not finite."""
+    """Random projections of the values (see `lenet.store.sketch`); empty when a value is not finite."""
 
 
 class Traced(Frozen):

@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from lenet.analysis.onednn import BEGIN, END
 from lenet.cases.case import DeviceTarget, Frozen
 from lenet.cases.frameworks import Framework
-from lenet.store.events import Failed
+from lenet.store.events import STEPS_BEGIN, STEPS_END, Failed
 from lenet.worker.work import Assignment, failure, set_environment
 
 if TYPE_CHECKING:
@@ -114,9 +113,9 @@ def watch(probe: Probe) -> Probed:
     for _ in range(case.plan.warmup_steps):
         loss = next(steps)
     trainer.synchronize(loss)
-    print(BEGIN, flush=True)
+    print(STEPS_BEGIN, flush=True)
     seconds, host, user, system = take(steps, trainer, probe.steps)
-    print(END, flush=True)
+    print(STEPS_END, flush=True)
     profiled: float | None = None
     operators: tuple[OperatorTime, ...] = ()
     mindspores = case.framework is Framework.MINDSPORE and case.device_target is DeviceTarget.CPU

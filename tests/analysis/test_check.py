@@ -8,7 +8,7 @@ import pytest
 from lenet.analysis.check import Outcome, compare
 from lenet.cases.case import Case, Mode
 from lenet.store.events import Steps, Traced
-from lenet.worker.trace import layer
+from lenet.store.sketch import layer
 
 STEPS = 4
 NAMES = ("conv.weight", "fc.weight", "fc.bias")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.analysis.onednn import BEGIN, END, Execution, flops, kernels, parse
+from lenet.analysis.onednn import Execution, flops, kernels, parse
+from lenet.store.events import STEPS_BEGIN, STEPS_END
 from lenet.workload.cost import flops_per_image
 
 LOGS = Path(__file__).parent / "logs"
@@ -56,8 +57,8 @@ class TestRealLog:
         assert not any(each.is_reference for each in found)
 
     def test_only_what_stands_between_the_marks_counts(self):
-        inside = REAL[REAL.index(BEGIN) + 1 : REAL.index(END)]
-        warm = [*inside, *inside, BEGIN, *inside[:4], END, *inside]
+        inside = REAL[REAL.index(STEPS_BEGIN) + 1 : REAL.index(STEPS_END)]
+        warm = [*inside, *inside, STEPS_BEGIN, *inside[:4], STEPS_END, *inside]
         assert len(parse(warm).executions) == 4
         assert len(parse(inside).executions) == len(inside), "a log without marks counts whole"
 
