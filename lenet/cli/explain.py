@@ -40,8 +40,8 @@ def explain(
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
     from lenet.machine.card import describe
+    from lenet.machine.installed import framework_version
     from lenet.report.text.explain import explanation_text
-    from lenet.store.profiles import installed
 
     if form not in ("terminal", "json"):
         raise UsageError(f"--format {form!r}: choose terminal or json")
@@ -99,4 +99,4 @@ def explain(
     if form == "json":
         print(found.model_dump_json(indent=1))
     else:
-        print(explanation_text(found, installed(case.framework)), end="")
+        print(explanation_text(found, framework_version(case.framework) or "unknown"), end="")

@@ -13,6 +13,7 @@ from lenet.errors import FAILED, UsageError
 
 
 def tune(
+    framework: Annotated[str, typer.Option(help="mindspore,pytorch")] = "mindspore",
     device: Annotated[str, typer.Option(help="cpu,gpu,ascend")] = "cpu",
     mode: Annotated[str, typer.Option(help="pynative,graph,jit; each is tuned in turn.")] = "graph",
     batch_size: Annotated[str, typer.Option(help="Batch sizes, with commas.")] = "32",
@@ -37,7 +38,7 @@ def tune(
     if "," in dataset:
         raise UsageError(f"--dataset {dataset}: a profile is tuned on one dataset; name one")
     console = Console(stderr=True, quiet=quiet)
-    wanted = override(Matrix(), device=device, mode=mode, batch_size=batch_size, dataset=dataset)
+    wanted = override(Matrix(), framework=framework, device=device, mode=mode, batch_size=batch_size, dataset=dataset)
     run = tuning.prepare(wanted, lambda name: find(name, data_dir, console), output)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the worker too, and keeps what is measured
     began = time.monotonic()

@@ -18,7 +18,7 @@ from lenet.cases.case import TUNED, Case, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix
 from lenet.commands.run import Find, Run, begin
 from lenet.engine.local import LocalEngine
-from lenet.store.profiles import Saved, Scope, save
+from lenet.store.profiles import Scope, TunedProfile, save
 from lenet.store.record import Record, Status
 
 TRACE_STEPS = 200
@@ -37,7 +37,7 @@ class Tuned:
     case: Case
     """The case as installed: its device, mode, batch size and data."""
     outcome: Outcome
-    saved: Saved | None
+    saved: TunedProfile | None
     """None where not even the default could be measured."""
     path: Path | None
 
@@ -116,7 +116,7 @@ def _tune(run: Run, case: Case, budget_seconds: float, tell: Callable[[str], Non
     if not outcome.default.rates:
         return Tuned(case, outcome, None, None)
     profile = outcome.winner.profile.model_copy(update={"name": TUNED, "tuned_by": run.store.path.resolve().name[:120]})
-    saved = Saved(
+    saved = TunedProfile(
         scope=Scope.of(case, machine.id),
         profile=RuntimeProfile.model_validate(profile.model_dump()),
         tuned_at=datetime.now(timezone.utc),

@@ -10,9 +10,11 @@ import contextlib
 import re
 import subprocess
 import sys
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions, version
 from pathlib import Path
 from typing import Any, cast
+
+from lenet.cases.frameworks import ABILITIES, Framework
 
 QUERY_SECONDS = 20
 MOST_BYTES = 2**16
@@ -27,6 +29,19 @@ v = library.dnnl_version().contents
 print(f"{v.major}.{v.minor}.{v.patch}")
 """
 """`dnnl_version` of oneDNN's C interface; the structure's later fields are left away."""
+
+
+def package_version(package: str) -> str | None:
+    """The version of an installed package, by the name that pip gives it; None if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def framework_version(framework: Framework) -> str | None:
+    """The installed version of a framework, read from its package's metadata; None if it is not installed."""
+    return package_version(ABILITIES[framework].package)
 
 
 def packages() -> dict[str, str]:
@@ -46,7 +61,7 @@ def libraries(cann: str | None) -> dict[str, str]:
     """
     found = {}
     with contextlib.suppress(PackageNotFoundError):
-        mindspore = distribution("mindspore")
+        mindspore = distribution(ABILITIES[Framework.MINDSPORE].package)
         found["mindspore build"] = _commit(mindspore)
         found["mindspore onednn"] = _onednn(Path(str(mindspore.locate_file("mindspore/lib"))))
     found["numpy blas"] = _blas()

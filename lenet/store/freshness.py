@@ -10,11 +10,11 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lenet.cases.case import Case
-from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.cases.frameworks import Framework
+from lenet.machine.installed import framework_version, package_version
 from lenet.store.record import DatasetCard, Record, Status
 
 WORKLOAD_PACKAGES = ("dataset", "workload", "training", "worker")
@@ -123,17 +123,12 @@ def workload_sha256() -> str:
 
 def observe(machine_id: str, datasets: Mapping[str, DatasetCard], cluster: bool = False) -> Conditions:
     """The conditions here and now. No framework is imported: the installed packages' metadata tells its version."""
-    versions = {"python": platform.python_version()}
-    packages = {"numpy": "numpy", **{framework.value: ABILITIES[framework].package for framework in Framework}}
-    for name, package in packages.items():
-        try:
-            versions[name] = version(package)
-        except PackageNotFoundError:
-            continue
+    found = {"python": platform.python_version(), "numpy": package_version("numpy")}
+    found |= {framework.value: framework_version(framework) for framework in Framework}
     return Conditions(
         workload_sha256=workload_sha256(),
         machine_id=machine_id,
         datasets={name: card.sha256 for name, card in datasets.items()},
-        versions=versions,
+        versions={name: version for name, version in found.items() if version is not None},
         cluster=cluster,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import platform
 import shutil
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import lenet
 from lenet.cases.case import Case
 from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.machine import installed
 from lenet.machine.card import describe
 from lenet.store import freshness
 from lenet.store.freshness import Conditions, State, changes, observe, stand, wanted, workload_sha256
@@ -116,12 +116,11 @@ def test_here_and_now():
 def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(monkeypatch):
     """By its package's name: pip knows PyTorch as `torch`; under another its records would be stale for ever."""
 
-    def version(name):
-        if name == "numpy":
-            raise PackageNotFoundError
-        return f"{name}'s"
+    def version(package):
+        return None if package == "numpy" else f"{package}'s"
 
-    monkeypatch.setattr(freshness, "version", version)
+    monkeypatch.setattr(installed, "package_version", version)
+    monkeypatch.setattr(freshness, "package_version", version)
     assert observe("m", {}).versions == {
         "python": platform.python_version(),
         **{framework.value: f"{ABILITIES[framework].package}'s" for framework in Framework},

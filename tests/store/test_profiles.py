@@ -7,12 +7,13 @@ from datetime import datetime, timezone
 import pytest
 
 from lenet.cases.case import TUNED, Case, Hyperparameters, Mode, RuntimeProfile
+from lenet.cases.frameworks import Framework
 from lenet.cases.matrix import Matrix
 from lenet.commands.run import begin
 from lenet.errors import StoreError, UsageError
 from lenet.machine.card import describe
 from lenet.machine.cores import usable
-from lenet.store.profiles import Saved, Scope, folder, load, resolve, save
+from lenet.store.profiles import Scope, TunedProfile, folder, load, resolve, save
 from lenet.worker.work import set_environment
 
 SETTINGS = {"operator_threads": 1, "dataset_workers": 1}
@@ -26,7 +27,7 @@ def _own_profiles(tmp_path, monkeypatch):
 @pytest.fixture
 def keep():
     def go(case, settings=SETTINGS, machine="a-machine", **scope):
-        saved = Saved(
+        saved = TunedProfile(
             scope=Scope.of(case, machine).model_copy(update=scope),
             profile=RuntimeProfile(name=TUNED, tuned_by="run-tune", **settings),
             tuned_at=datetime(2026, 1, 2, tzinfo=timezone.utc),
@@ -67,7 +68,7 @@ def test_it_is_found_for_its_scope_only(keep):
 
 def test_another_version_of_the_framework_is_another_scope(keep):
     keep(Case(), framework_version="0.1")
-    with pytest.raises(UsageError, match="nothing is tuned yet for mindspore"):
+    with pytest.raises(UsageError, match="no profile is tuned for mindspore"):
         resolve([wanted()], "a-machine")
 
 
@@ -114,7 +115,7 @@ def test_a_file_under_anothers_name_is_not_believed(keep):
     _, graph = keep(Case())
     _, jit = keep(Case(mode=Mode.JIT))
     jit.write_bytes(graph.read_bytes())
-    with pytest.raises(StoreError, match="something else"):
+    with pytest.raises(StoreError, match="another case"):
         resolve([wanted(mode=Mode.JIT)], "a-machine")
 
 
@@ -148,3 +149,30 @@ def test_more_cores_than_there_are_is_bad_input(digits, tmp_path):
 def test_a_worker_refuses_a_name_without_settings():
     with pytest.raises(ValueError, match="look it up"):
         set_environment(RuntimeProfile.parse("tuned"))
+
+
+@pytest.mark.parametrize("framework", Framework)
+def test_a_profile_of_every_framework_is_found_again(keep, framework):
+    case = wanted(framework=framework, mode=Mode.PYNATIVE)
+    with pytest.raises(UsageError, match=f"for {framework.value} ") as caught:
+        resolve([case], "a-machine")
+    assert ("--framework pytorch" in str(caught.value)) == (framework is Framework.PYTORCH)
+    assert "absent" not in str(caught.value)
+    keep(case)
+    (found,) = resolve([case], "a-machine")
+    assert found.profile.settings == SETTINGS
+
+
+def test_a_framework_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr("lenet.store.profiles.framework_version", lambda _: None)
+    with pytest.raises(UsageError, match="PyTorch is not installed; pip install torch"):
+        resolve([wanted(framework="pytorch", mode=Mode.PYNATIVE)], "a-machine")
+
+
+def test_a_case_of_another_release_is_another_scope(keep):
+    keep(Case())
+    with pytest.raises(UsageError, match="--versions 2"):
+        resolve([wanted(framework_version="2.7.0")], "a-machine")
+    keep(Case(framework_version="2.7.0"), {"launch_blocking": True})
+    (case,) = resolve([wanted(framework_version="2.7.0")], "a-machine")
+    assert case.profile.settings == {"launch_blocking": True}

@@ -6,12 +6,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.engine.environments import venv
 from lenet.errors import UsageError
+from lenet.machine.installed import package_version
 
 PYTHONS = ((3, 11), (3, 10), (3, 12))
 """The Pythons that this package runs on, the one with wheels of the most releases first."""
@@ -28,11 +27,8 @@ def prepare(framework: Framework, versions: Iterable[str], say: Callable[[str], 
 
 
 def _interpreter(name: str, version: str, say: Callable[[str], None]) -> str:
-    try:
-        if installed_version(name) == version:
-            return sys.executable
-    except PackageNotFoundError:
-        pass  # it is needed in workers only
+    if package_version(name) == version:
+        return sys.executable
     pythons = _pythons()
     requirements = [f"{name}=={version}", *(f"{need}{versions}" for need, versions in venv.WORKER_NEEDS.items())]
     names = {tag: f"environment-{name}-{version}-py{tag[0]}{tag[1]}" for tag in pythons}

@@ -7,7 +7,6 @@ commands that answer within seconds or are given up.
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,14 +15,6 @@ from lenet.machine.devices import cuda
 from lenet.machine.devices.libraries import Resolution, resolve
 
 PLUGINS = {DeviceTarget.GPU: "libmindspore_gpu.so.*", DeviceTarget.ASCEND: "libmindspore_ascend.so.*"}
-
-
-def mindspore_version() -> str | None:
-    """The installed MindSpore's version; None where there is none."""
-    try:
-        return distribution("mindspore").version
-    except PackageNotFoundError:
-        return None
 
 
 def plugin(target: DeviceTarget) -> Path | None:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import lenet
 from lenet.cases.case import DeviceTarget, Frozen
+from lenet.cases.frameworks import Framework
 from lenet.machine import devices
 from lenet.machine.card import describe
 from lenet.machine.devices import cann, cuda
+from lenet.machine.installed import framework_version
 
 QUERY_SECONDS = 10
 ASK_SECONDS = 60
@@ -81,7 +83,7 @@ def examine(targets: Sequence[DeviceTarget], seconds: float = ASK_SECONDS) -> Di
     return Diagnosis(
         machine=describe().summary,
         python=describe().python,
-        mindspore=devices.mindspore_version(),
+        mindspore=framework_version(Framework.MINDSPORE),
         examinations=tuple(
             Examination(
                 device_target=target,
@@ -140,7 +142,7 @@ def _modules() -> str:
 
 
 def _mindspore() -> Finding:
-    version = devices.mindspore_version()
+    version = framework_version(Framework.MINDSPORE)
     if version is None:
         return Finding(what="MindSpore", good=False, says="not installed", mend="pip install 'mindspore>=2.7'")
     return Finding(what="MindSpore", good=True, says=version)
@@ -226,7 +228,7 @@ def _cann() -> Finding:
     version = cann.version(os.environ)
     if version is None:
         return Finding(what="CANN", good=None, says="ASCEND_HOME_PATH is set; its files tell no version")
-    accepted = ACCEPTED_CANN.get(".".join((devices.mindspore_version() or "").split(".")[:2]))
+    accepted = ACCEPTED_CANN.get(".".join((framework_version(Framework.MINDSPORE) or "").split(".")[:2]))
     if accepted is None:
         return Finding(what="CANN", good=None, says=f"{version}; no pair with this MindSpore is known to lenet-bench")
     if ".".join(version.split(".")[:2]) not in accepted:

@@ -82,7 +82,7 @@ def test_a_driver_that_talks_nonsense_is_no_crash(bare, script):
 def test_cann_of_another_version(bare, tmp_path, monkeypatch):
     (tmp_path / "version.cfg").write_text("version=6.0.1\n")
     monkeypatch.setenv("ASCEND_HOME_PATH", str(tmp_path))
-    monkeypatch.setattr("lenet.machine.devices.mindspore_version", lambda: "2.10.0")
+    monkeypatch.setattr("lenet.machine.devices.doctor.framework_version", lambda _: "2.10.0")
     finding = findings(DeviceTarget.ASCEND)["CANN"]
     assert finding.good is None
     assert "6.0.1" in finding.says
@@ -92,7 +92,7 @@ def test_cann_of_another_version(bare, tmp_path, monkeypatch):
 def test_cann_that_goes_with_this_mindspore(bare, tmp_path, monkeypatch):
     (tmp_path / "version.cfg").write_text("version=8.5.0\n")
     monkeypatch.setenv("ASCEND_HOME_PATH", str(tmp_path))
-    monkeypatch.setattr("lenet.machine.devices.mindspore_version", lambda: "2.10.0")
+    monkeypatch.setattr("lenet.machine.devices.doctor.framework_version", lambda _: "2.10.0")
     assert findings(DeviceTarget.ASCEND)["CANN"] == Finding(what="CANN", good=True, says="8.5.0")
 
 

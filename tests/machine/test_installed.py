@@ -1,0 +1,51 @@
+"""The version of a framework, read from the package that pip installs it as."""
+
+from __future__ import annotations
+
+import pytest
+
+from lenet.cases.case import Case, Mode
+from lenet.cases.frameworks import Framework
+from lenet.engine.environments import releases
+from lenet.machine.installed import framework_version
+from lenet.store.freshness import observe
+from lenet.store.profiles import Scope
+
+PACKAGES = {Framework.MINDSPORE: "mindspore", Framework.PYTORCH: "torch"}
+"""Each framework's name on the package index, spelt here once more on purpose."""
+
+every_framework = pytest.mark.parametrize("framework", Framework)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put a package of that name and version before all installed ones."""
+
+    def go(package, version):
+        folder = tmp_path / f"{package}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return go
+
+
+@every_framework
+def test_it_is_the_installed_packages(install, framework):
+    install(PACKAGES[framework], "98.7.6")
+    assert framework_version(framework) == "98.7.6"
+
+
+@every_framework
+def test_every_consumer_sees_the_same(install, framework):
+    install(PACKAGES[framework], "98.7.6")
+    case = Case(framework=framework, mode=Mode.PYNATIVE)
+    assert Scope.of(case, "a-machine").framework_version == "98.7.6"
+    assert observe("a-machine", {}).versions[framework.value] == "98.7.6"
+    assert releases.prepare(framework, ["98.7.6"], pytest.fail).keys() == {"98.7.6"}
+
+
+@every_framework
+def test_a_framework_that_is_not_installed_has_none(monkeypatch, framework):
+    monkeypatch.setattr("sys.path", [])
+    assert framework_version(framework) is None
