@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
 
 from pydantic import ValidationError
 
@@ -18,14 +17,11 @@ from lenet.cases.matrix import Matrix
 from lenet.commands.run import Find, Run, begin
 from lenet.dataset import Dataset
 from lenet.errors import DatasetError, StoreError, UsageError
+from lenet.files.http import Client, DownloadError
 from lenet.files.text import MAX_FILE_BYTES
 from lenet.machine.card import MachineCard
 from lenet.store.record import SCHEMA_VERSION, Record, Status
 from lenet.store.run import MANIFEST, Store, run_folders
-
-REDIRECTS = 5
-SECONDS = 30.0
-"""How long a server may be silent."""
 
 MADE = (Status.OK, Status.PLATEAU)
 """Records that claim something."""
@@ -65,10 +61,13 @@ def load(source: str) -> Original:
 
     Raises:
         StoreError: it is none of these, or it is damaged.
-        UsageError: an address that is not https, that cannot be had or whose content is too large.
+        UsageError: an address that is not https, that cannot be downloaded or whose content is too large.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source):
-        return Original((_record(fetch(source), source),))
+        try:
+            return Original((_record(Client().download(source, MAX_FILE_BYTES), source),))
+        except DownloadError as error:
+            raise UsageError(f"cannot download {source}: {error}") from error
     path = Path(source)
     if path.is_dir():
         folders = run_folders(path)
@@ -105,37 +104,6 @@ def _record(data: bytes, source: str) -> Record:
     if record.case_id != record.case.id:
         raise StoreError(f"{source} is damaged: its case is not the one it is named after")
     return record
-
-
-def fetch(address: str) -> bytes:
-    """What stands at an https address, at most as much as a record may have; redirections stay on https.
-
-    Raises:
-        UsageError: another scheme, too many redirections, no answer, or too large.
-    """
-    import requests
-
-    try:
-        with requests.Session() as session:
-            for _ in range(REDIRECTS + 1):
-                if urlsplit(address).scheme.lower() != "https":
-                    raise UsageError(f"{address}: only https addresses are fetched")
-                with session.get(address, stream=True, timeout=SECONDS, allow_redirects=False) as answer:
-                    if answer.is_redirect:
-                        address = urljoin(address, answer.headers["location"])
-                        continue
-                    answer.raise_for_status()
-                    data = bytearray()
-                    for part in answer.iter_content(2**16):
-                        data += part
-                        if len(data) > MAX_FILE_BYTES:
-                            raise UsageError(f"{address} is larger than {MAX_FILE_BYTES >> 20} MiB: no record")
-                    return bytes(data)
-    except (requests.RequestException, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{address} cannot be had: {str(error)[:200]}") from error
-    raise UsageError(f"{address}: more than {REDIRECTS} redirections")
 
 
 def prepare(records: Sequence[Record], find: Find, output: Path | None) -> Run:

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from lenet.analysis.reproduce import Verdict
-from lenet.commands.reproduce import fetch, load, outcome, prepare
+from lenet.commands.reproduce import load, outcome, prepare
 from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.errors import DatasetError, StoreError, UsageError
@@ -116,23 +116,6 @@ class TestLoad:
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == "/large":
-            self.send_response(200)
-            self.end_headers()
-            try:
-                for _ in range(70):
-                    self.wfile.write(bytes(2**20))
-            except OSError:
-                return
-        elif self.path in ("/down", "/round"):
-            self.send_response(302)
-            target = "http://localhost/record.json" if self.path == "/down" else "/round"
-            self.send_header("Location", target)
-            self.end_headers()
-        else:
-            super().do_GET()
-
     def log_message(self, *arguments):
         pass
 
@@ -170,25 +153,18 @@ def server(honest_run, whole, tmp_path_factory):
     thread.join(5)
 
 
-class TestFetch:
+class TestDownload:
     def test_a_record_from_an_address(self, server, whole):
         assert load(f"{server}/record.json").records[0].case_id == whole
 
-    def test_no_more_than_a_record_may_have(self, server):
-        with pytest.raises(UsageError, match="larger than 64 MiB"):
-            fetch(f"{server}/large")
+    def test_what_the_server_does_not_have_is_one_sentence(self, server):
+        with pytest.raises(UsageError, match=r"cannot download https.*answers 404"):
+            load(f"{server}/none")
 
-    def test_a_redirection_away_from_https_is_refused(self, server):
-        with pytest.raises(UsageError, match="only https"):
-            fetch(f"{server}/down")
-
-    def test_an_endless_redirection(self, server):
-        with pytest.raises(UsageError, match="redirections"):
-            fetch(f"{server}/round")
-
-    def test_what_the_server_does_not_have(self, server):
-        with pytest.raises(UsageError, match="cannot be had"):
-            fetch(f"{server}/none")
+    def test_a_certificate_that_is_not_trusted(self, server, monkeypatch):
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        with pytest.raises(UsageError, match="certificate cannot be verified"):
+            load(f"{server}/record.json")
 
 
 def test_the_verdicts_are_written_as_json(again):
