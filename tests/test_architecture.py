@@ -1,6 +1,7 @@
 """Import order of the packages, no import circle, unique class names, no framework in a parent process.
 
 The `PENDING_` sets list known violations. An entry that no longer holds fails the test: remove it then.
+"""
 
 from __future__ import annotations
 
