@@ -1,4 +1,4 @@
-"""What a mirror sends, unpacked: plain, gzip or zip, never more than the four files can hold."""
+"""Unpack what a mirror sends: plain, gzip or zip, never more than the four files can hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import zlib
 from pathlib import Path
 
 from lenet.dataset.files import NAMES
-from lenet.dataset.transfer import MirrorError
+
+
+class MirrorError(Exception):
+    """A mirror does not give MNIST. The message gives the reason in a few words."""
+
 
 SIZES = dict(zip(NAMES, (47_040_016, 60_008, 7_840_016, 10_008), strict=True))
 """Bytes of MNIST's four files, unpacked."""
@@ -19,14 +23,12 @@ SIZES = dict(zip(NAMES, (47_040_016, 60_008, 7_840_016, 10_008), strict=True))
 ARCHIVE_ROOT = "MNIST_Data/"
 
 
-def unpacked(part: Path, name: str) -> bytes:
-    """The file `name` from `part`, which may be gzip: what a server sends is seen, not believed from its address.
+def unpack(sent: bytes, name: str) -> bytes:
+    """Return the file `name` from `sent`, which may be gzip, whatever its address says.
 
     Raises:
         MirrorError: damaged, or larger than `name` is.
-        OSError: `part` cannot be read.
     """
-    sent = part.read_bytes()
     if sent.startswith(b"\x1f\x8b"):
         try:
             with gzip.open(io.BytesIO(sent)) as file:
@@ -38,17 +40,15 @@ def unpacked(part: Path, name: str) -> bytes:
     return sent
 
 
-def unzipped(part: Path) -> dict[str, bytes]:
-    """The four files of an archive by name; nothing else in it is read, and none of its paths is used.
+def unzip(sent: bytes) -> dict[str, bytes]:
+    """Return the four files of a zip archive by name. Its other members are not read, and its paths not used.
 
     Raises:
-        MirrorError: no zip, damaged, or a file is absent, there twice or larger than it is.
-        OSError: `part` cannot be read.
+        MirrorError: not a zip, damaged, or a file is missing, there twice or larger than it is.
     """
-    stored = io.BytesIO(part.read_bytes())
     files: dict[str, bytes] = {}
     try:
-        with zipfile.ZipFile(stored) as archive:
+        with zipfile.ZipFile(io.BytesIO(sent)) as archive:
             for member in archive.infolist():
                 name = member.filename.removeprefix(ARCHIVE_ROOT)
                 if name not in SIZES:
@@ -56,7 +56,7 @@ def unzipped(part: Path) -> dict[str, bytes]:
                 if name in files:
                     raise MirrorError(f"its archive holds {name} twice")
                 with archive.open(member) as file:
-                    # The size in the archive's index is a claim; what is read is bounded here.
+                    # The size in the archive's index may be wrong: limit what is read.
                     files[name] = file.read(SIZES[name] + 1)
                 if len(files[name]) > SIZES[name]:
                     raise MirrorError(f"its {name} is larger than MNIST's")

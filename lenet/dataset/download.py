@@ -1,29 +1,35 @@
-"""MNIST over the network: the first mirror that has it, and no file gets its name before its digest is right."""
+"""MNIST over the network, from the first mirror that delivers it. Every file is checked against its sha256."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
-from lenet.dataset.archive import SIZES, unpacked, unzipped
+from lenet.dataset.archive import SIZES, MirrorError, unpack, unzip
 from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, cache_folder, load, locked
 from lenet.dataset.idx import put
-from lenet.dataset.transfer import MirrorError, Progress, Transfer
 from lenet.errors import DatasetError
-
-__all__ = ["MIRRORS", "Downloader", "Mirror", "Progress"]
+from lenet.files.http import Client, DownloadError
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """A place that has MNIST: a folder (its address ends in `/`) of `.gz` or plain files, or one zip with all four."""
+    """A source of MNIST: a folder (its address ends in `/`) of `.gz` or plain files, or one zip with all four."""
 
     url: str
     kind: Literal["gz", "plain", "zip"] = "gz"
+
+    def address(self, name: str) -> str:
+        """The address of the file `name`, one of `NAMES`; of a zip its own."""
+        if self.kind == "zip":
+            return self.url
+        return urljoin(self.url, Path(name).name + (".gz" if self.kind == "gz" else ""))
 
 
 MIRRORS = (
@@ -33,80 +39,61 @@ MIRRORS = (
     Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
 )
 
+Progress = Callable[[str, int, "int | None"], None]
+"""Called with a file's name, the bytes received so far and the expected total, None if the server does not say."""
+
 
 @dataclass(frozen=True)
-class Downloader(Transfer):
-    """How and whence MNIST is fetched. Times in seconds, sizes in bytes."""
+class Downloader:
+    """Downloads MNIST into the cache."""
 
     mirrors: tuple[Mirror, ...] = MIRRORS
+    client: Client = field(default_factory=Client)
+    max_bytes: int = 64 * 2**20
+    """Of one file as it is sent."""
 
     def mnist(self, progress: Progress | None = None) -> Dataset:
-        """MNIST, from the cache or the first mirror that gives it whole.
+        """Return MNIST from the cache, or else from the first mirror that has all of it.
 
         Raises:
-            DatasetError: no mirror does, or the cache cannot be written.
+            DatasetError: no mirror delivers it, or the cache cannot be written.
         """
         folder = cache_folder() / "mnist"
-        # A file here was checked before it got its name, so a whole copy is used without the lock: also one that is
-        # read-only, and also while another process works.
-        if not _absent(folder):
-            return load(folder, "mnist")
-        with locked("mnist") as folder:
-            if _absent(folder):
-                self._fetch_all(folder, progress or _say_nothing)
-            return load(folder, "mnist")
+        # A file gets its name only after its check, so a complete copy needs no lock and no right to write.
+        if _missing(folder):
+            with locked("mnist") as folder:
+                self._download(folder, progress)
+        return load(folder, "mnist")
 
-    def _fetch_all(self, folder: Path, progress: Progress) -> None:
-        complaints = []
+    def _download(self, folder: Path, progress: Progress | None) -> None:
+        problems = []
         for mirror in self.mirrors:
             try:
-                while absent := _absent(folder):
-                    self._fetch_some(mirror, absent[0], folder, progress)
-            except MirrorError as error:
-                complaints.append(f"{urlsplit(mirror.url).hostname}: {error}")
-            else:
-                for part in folder.glob("*.part"):
-                    part.unlink()
+                while missing := _missing(folder):
+                    for name, content in self._fetch(mirror, missing[0], progress).items():
+                        put(folder / name, content)
                 return
+            except (DownloadError, MirrorError) as error:
+                problems.append(f"{urlsplit(mirror.url).hostname}: {error}")
         raise DatasetError(
-            f"MNIST cannot be downloaded ({'; '.join(complaints)}): "
+            f"MNIST cannot be downloaded ({'; '.join(problems)}): "
             "give a folder that has it with --data-dir, or use --dataset digits"
         )
 
-    def _fetch_some(self, mirror: Mirror, name: str, folder: Path, progress: Progress) -> None:
-        """Bring `name` (of a zip: all four) into `folder`."""
-        base = Path(name).name
-        url = mirror.url if mirror.kind == "zip" else urljoin(mirror.url, base + (".gz" if mirror.kind == "gz" else ""))
-        # By its whole address: two mirrors may have packed the same file differently.
-        part = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.part"
-        resumed = part.exists()
-        self.fetch(url, part, progress)
-        try:
-            files = _verified(mirror, name, part)
-        except MirrorError:
-            if not resumed:
-                raise
-            # What an earlier run left may have been the beginning of another file: once more, from the start.
-            self.fetch(url, part, progress)
-            files = _verified(mirror, name, part)
-        for found, data in files.items():
-            put(folder / found, data)
+    def _fetch(self, mirror: Mirror, name: str, progress: Progress | None) -> dict[str, bytes]:
+        """The checked content of `name` (of a zip: of all four files), by name."""
+        address = mirror.address(name)
+        report = functools.partial(progress, Path(urlsplit(address).path).name) if progress else None
+        sent = self.client.download(address, self.max_bytes, report)
+        files = unzip(sent) if mirror.kind == "zip" else {name: unpack(sent, name)}
+        for each, content in files.items():
+            if hashlib.sha256(content).hexdigest() != MNIST_SHA256[each]:
+                raise MirrorError(f"its {Path(each).name} is not MNIST's (wrong sha256)")
+        return files
 
 
-def _verified(mirror: Mirror, name: str, part: Path) -> dict[str, bytes]:
-    """The right bytes of what was sent. `part` is gone afterwards, right or wrong: wrong bytes must not be resumed."""
-    try:
-        files = unzipped(part) if mirror.kind == "zip" else {name: unpacked(part, name)}
-    finally:
-        part.unlink()
-    for found, data in files.items():
-        if hashlib.sha256(data).hexdigest() != MNIST_SHA256[found]:
-            raise MirrorError(f"its {Path(found).name} is not MNIST's (wrong sha256)")
-    return files
-
-
-def _absent(folder: Path) -> list[str]:
-    """Those of the four files that are not there as they should be."""
+def _missing(folder: Path) -> list[str]:
+    """Those of the four files that are absent or damaged."""
     return [name for name in NAMES if not _is_right(folder / name, name)]
 
 
@@ -116,7 +103,3 @@ def _is_right(path: Path, name: str) -> bool:
             path.stat().st_size == SIZES[name] and hashlib.sha256(path.read_bytes()).hexdigest() == MNIST_SHA256[name]
         )
     return False
-
-
-def _say_nothing(name: str, done: int, total: int | None) -> None:
-    del name, done, total

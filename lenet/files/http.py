@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ class Client:
 
     connect_seconds: float = 4.0
     """For each address of the host."""
+    answer_seconds: float = 10.0
+    """From the request to the headers of the response, with name resolution, redirects and the retries between."""
     read_seconds: float = 10.0
     """Longest silence of the server."""
     total_seconds: float = 600.0
@@ -60,7 +64,7 @@ class Client:
                 try:
                     return self._attempt(session, url, max_bytes, progress, deadline)
                 except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: an invalid redirect
-                    raise DownloadError(_reason(error)) from error
+                    raise DownloadError(self._reason(error)) from error
                 except BrokenOffError:
                     # urllib3 retries a request, and not a response that breaks off.
                     if last or time.monotonic() > deadline:
@@ -75,11 +79,14 @@ class Client:
         session = requests.Session()
         session.adapters.clear()  # without an adapter for plain HTTP a redirect to it is an error
         session.max_redirects = self.redirects
+        # requests reads the body of a redirect to its end, however large, unless it is closed.
+        session.hooks["response"].append(lambda response, **_: response.close() if response.is_redirect else None)
         session.headers["Accept-Encoding"] = "identity"
         retry = Retry(
             total=self.retries,
             connect=0,
             redirect=False,
+            raise_on_status=False,
             status_forcelist=RETRIED,
             backoff_factor=self.backoff_seconds,
             respect_retry_after_header=False,  # a server could ask for hours
@@ -91,22 +98,66 @@ class Client:
     def _attempt(
         self, session: requests.Session, url: str, max_bytes: int, progress: Progress | None, deadline: float
     ) -> bytes:
-        with session.get(url, stream=True, timeout=(self.connect_seconds, self.read_seconds)) as response:
+        with self._respond(session, url) as response:
             response.raise_for_status()
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
+            if total is not None and total > max_bytes:
+                raise DownloadError(f"it promises more than {max_bytes} bytes")
             data = bytearray()
             for block in _blocks(response):
                 data += block
                 if len(data) > max_bytes:
-                    raise DownloadError(f"it is larger than {max_bytes >> 20} MiB")
+                    raise DownloadError(f"it sends more than {max_bytes} bytes")
                 if time.monotonic() > deadline:
                     raise DownloadError(f"it is incomplete after {self.total_seconds:g} s")
                 if progress is not None:
                     progress(len(data), total)
         if total is not None and len(data) < total:
-            raise BrokenOffError(f"it breaks off at {len(data)} of {total} bytes")
+            raise BrokenOffError(f"it broke off at {len(data)} of {total} bytes")
         return bytes(data)
+
+    def _respond(self, session: requests.Session, url: str) -> requests.Response:
+        """The response, its body unread. In a thread, as no timeout of the libraries covers name resolution, nor all
+        addresses of a host together.
+        """
+        future: concurrent.futures.Future[requests.Response] = concurrent.futures.Future()
+
+        def request() -> None:
+            try:
+                future.set_result(session.get(url, stream=True, timeout=(self.connect_seconds, self.read_seconds)))
+            except Exception as error:
+                future.set_exception(error)
+
+        threading.Thread(target=request, daemon=True).start()
+        try:
+            return future.result(self.answer_seconds)
+        except concurrent.futures.TimeoutError:
+            future.add_done_callback(lambda late: None if late.exception() else late.result().close())
+            raise DownloadError(f"no answer within {self.answer_seconds:g} s") from None
+
+    def _reason(self, error: Exception) -> str:
+        """Why a request failed, without the nested causes of the libraries' own messages."""
+        from requests import exceptions
+        from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+
+        causes = [error, *(getattr(argument, "reason", argument) for argument in error.args)]
+        if isinstance(error, exceptions.HTTPError) and error.response is not None:
+            return f"it answers {error.response.status_code}"
+        if isinstance(error, exceptions.SSLError):
+            unverified = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            return "its certificate cannot be verified" if unverified else "the TLS connection fails"
+        reasons = (
+            (NewConnectionError, "no connection"),
+            (ReadTimeoutError, f"silent for {self.read_seconds:g} s"),
+            (exceptions.InvalidSchema, "its address has no TLS, and only https is followed"),
+            (exceptions.TooManyRedirects, f"it redirects more than {self.redirects} times"),
+            (exceptions.ProxyError, "the proxy does not connect"),
+            (exceptions.ConnectTimeout, f"no connection within {self.connect_seconds:g} s"),
+            (exceptions.ConnectionError, "the connection was lost"),
+        )
+        found = (text for kind, text in reasons if any(isinstance(cause, kind) for cause in causes))
+        return next(found, "its address or answer is not valid")
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
@@ -114,36 +165,9 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
     from urllib3.exceptions import ProtocolError
 
     raw: Any = response.raw
-    read = raw.read1 if hasattr(raw, "read1") else raw.read  # urllib3 1 has no `read1`
-    size = BLOCK_BYTES if hasattr(raw, "read1") else 512
     try:
-        while block := read(size, decode_content=False):
+        while block := raw.read1(BLOCK_BYTES, decode_content=False):
             yield block
     except ProtocolError as error:
         if response.headers.get("Content-Length") is None:
-            raise BrokenOffError("it breaks off") from error
-
-
-def _reason(error: Exception) -> str:
-    """Why a request failed, without the nested causes of the libraries' own messages."""
-    from requests import exceptions
-    from urllib3.exceptions import NewConnectionError, ReadTimeoutError
-
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(error, exceptions.HTTPError) and error.response is not None:
-        return f"the server answers {error.response.status_code}"
-    if isinstance(error, exceptions.SSLError):
-        unverified = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        return "its certificate cannot be verified" if unverified else "the TLS connection fails"
-    if isinstance(cause, NewConnectionError):
-        return "no connection"
-    reasons = (
-        (exceptions.InvalidSchema, "only https addresses are requested"),
-        (exceptions.TooManyRedirects, "too many redirects"),
-        (exceptions.RetryError, "the server answers with an error again and again"),
-        (exceptions.ProxyError, "the proxy does not connect"),
-        (exceptions.ConnectTimeout, "the connection times out"),
-        ((exceptions.ReadTimeout, ReadTimeoutError), "the server is silent"),
-        (exceptions.ConnectionError, "the connection is lost"),
-    )
-    return next((text for kind, text in reasons if isinstance(error, kind)), "the address or the answer is not valid")
+            raise BrokenOffError("it broke off") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +62,13 @@ def drips(handler):
         handler.wfile.flush()
 
 
+def without_length(handler):
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.wfile.write(BODY)
+
+
 def silent(handler):
     handler.answer(200, BODY[:10], length=len(BODY))
     handler.server.stopped.wait(10)
@@ -109,15 +117,15 @@ def test_what_passes_is_retried(server, client, fault):
 @pytest.mark.parametrize(
     ("fault", "requests", "message"),
     [
-        (status(404), 1, "the server answers 404"),
-        (status(500), 3, "with an error again and again"),
-        (breaks_off, 3, "breaks off at 1000 of 256000 bytes"),
-        (closes, 3, "the connection is lost"),
-        (silent, 1, "the server is silent"),
+        (status(404), 1, "it answers 404"),
+        (status(500), 3, "it answers 500"),
+        (breaks_off, 3, "broke off at 1000 of 256000 bytes"),
+        (closes, 3, "the connection was lost"),
+        (silent, 1, "silent for 1 s"),
         (drips, 1, "incomplete after 1.5 s"),
         (status(302, Location="http://localhost:1/x"), 1, "only https"),
         (status(302, Location="http://[/x"), 1, "not valid"),
-        (status(302, Location="/round"), 6, "too many redirects"),
+        (status(302, Location="/round"), 6, "redirects more than 5 times"),
     ],
 )
 def test_a_fault_that_stays_is_one_short_sentence(server, client, fault, requests, message):
@@ -131,8 +139,27 @@ def test_a_fault_that_stays_is_one_short_sentence(server, client, fault, request
 
 
 def test_a_file_that_is_too_large(server, client):
-    with pytest.raises(DownloadError, match="larger than 0 MiB"):
+    with pytest.raises(DownloadError, match="promises more than 255999 bytes"):
         client.download(server.url, len(BODY) - 1)
+    server.faults = [without_length]
+    with pytest.raises(DownloadError, match="sends more than 255999 bytes"):
+        client.download(server.url, len(BODY) - 1)
+
+
+def test_the_body_of_a_redirect_is_not_read(server, client):
+    def endless(handler):
+        handler.answer(302, length=10**12, Location="/whole")
+        handler.server.stopped.wait(10)
+
+    server.faults = [endless, whole]
+    assert client.download(server.url, len(BODY)) == BODY
+
+
+def test_a_server_that_never_answers_is_left_after_the_answers_limit_alone(server, client):
+    server.faults = [lambda handler: handler.server.stopped.wait(10)]
+    patient = dataclasses.replace(client, answer_seconds=0.3, read_seconds=10, total_seconds=10)
+    with pytest.raises(DownloadError, match=r"no answer within 0\.3 s"):
+        patient.download(server.url, len(BODY))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "file:///etc/passwd", "ftp://localhost/x"])
