@@ -53,7 +53,6 @@ PENDING_PACKAGE_CIRCLES = {"lenet", "lenet.report"}
 PENDING_CLASSES = {
     "Comparison",
     "Finding",
-    "Layer",
     "LeNet",
     "Limits",
     "Line",

@@ -13,7 +13,7 @@ from typing import Literal
 from lenet.analysis.onednn import Kernel
 from lenet.cases.case import Case, DeviceTarget, Frozen, Mode, Pipeline, RuntimeProfile
 from lenet.cases.frameworks import Framework
-from lenet.workload.cost import bytes_per_step, flops_per_image
+from lenet.workload.layers import bytes_per_step, training_flops
 
 GAIN_AT_LEAST = 1.2
 """A change that gains less explains nothing."""
@@ -130,9 +130,9 @@ class Bounds(Frozen):
         return cls(
             gflops=gflops,
             gigabytes_per_second=gigabytes_per_second,
-            arithmetic=gflops * 1e9 / flops_per_image(),
+            arithmetic=gflops * 1e9 / training_flops(),
             memory=gigabytes_per_second * 1e9 * batch_size / bytes_per_step(batch_size),
-            achieved_gflops=images_per_second * flops_per_image() / 1e9,
+            achieved_gflops=images_per_second * training_flops() / 1e9,
         )
 
 

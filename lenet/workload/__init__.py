@@ -1,1 +1,1 @@
-"""The training itself in numpy, without a framework: shapes, cost, initial weights, order, pixels."""
+"""The training in numpy, without a framework: shapes, FLOPs, initial weights, order, pixels, reference trainer."""

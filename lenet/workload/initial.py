@@ -1,9 +1,9 @@
-"""The network's parameters, and MindSpore's initial values for them, drawn without MindSpore.
+"""The initial weights that MindSpore draws, computed without MindSpore.
 
-`ms.set_seed` seeds numpy's legacy generator; every initialiser takes one 63-bit number from it, and draws its values
+`ms.set_seed` seeds numpy's legacy generator. Every initialiser takes one 63-bit number from it and draws its values
 from a counter-based generator with that number as the key. Sources: MindSpore's `common/seed.py`,
 `common/initializer.py` and the public `include/common/random.h`; Salmon et al., "Parallel random numbers: as easy as
-1, 2, 3", SC 2011 (Philox4x32-10); Box and Muller, 1958. A test proves every value equal to MindSpore's to the last bit.
+1, 2, 3", SC 2011 (Philox4x32-10); Box and Muller, 1958. A test compares every value with MindSpore's to the last bit.
 """
 
 from __future__ import annotations
@@ -15,19 +15,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from lenet.workload.layers import LAYERS
 
-SHAPES: dict[str, tuple[int, ...]] = {
-    "layers.0.weight": (6, 1, 5, 5),
-    "layers.3.weight": (16, 6, 5, 5),
-    "layers.7.weight": (120, 400),
-    "layers.7.bias": (120,),
-    "layers.9.weight": (84, 120),
-    "layers.9.bias": (84,),
-    "layers.11.weight": (10, 84),
-    "layers.11.bias": (10,),
-}
-"""Every parameter under MindSpore's name, in the order in which it is drawn. The convolutions have no bias."""
+Floats = npt.NDArray[np.float32]
 
 DENSE_SIGMA = 0.02
 
@@ -40,23 +30,26 @@ _SMALLEST = float(np.float32(1e-7))
 
 
 def initial_weights(seed: int) -> dict[str, Floats]:
-    """float32 values of every parameter by name, as MindSpore draws them after `ms.set_seed(seed)`."""
+    """Return the float32 values of every parameter of `PARAMETERS` by name, as MindSpore draws them after `set_seed`.
+
+    `seed` is 0 to 2**32 - 1.
+    """
     keys = np.random.RandomState(seed)
     weights = {}
-    for name, shape in SHAPES.items():
-        key = int(keys.randint(1, 1 << 63, dtype=np.int64))
-        if len(shape) == 2:
-            values = _normal(key, math.prod(shape), DENSE_SIGMA)
-        else:
-            # HeUniform(sqrt(5)) of a convolution and the bias of a dense layer have the same bound, 1 / sqrt(fan in).
-            fan_in = math.prod(shape[1:]) if len(shape) == 4 else SHAPES[name.replace("bias", "weight")][1]
-            values = _uniform(key, math.prod(shape), _bound(fan_in, weight=len(shape) == 4))
-        weights[name] = values.reshape(shape)
+    for layer in LAYERS:
+        for name, shape in layer.parameters.items():
+            key, count = int(keys.randint(1, 1 << 63, dtype=np.int64)), math.prod(shape)
+            if layer.is_dense and shape == layer.weight_shape:
+                values = _normal(key, count, DENSE_SIGMA)
+            else:
+                # HeUniform(sqrt(5)) of a convolution has the bound of a dense layer's bias, 1 / sqrt(fan in).
+                values = _uniform(key, count, _bound(layer.fan_in, weight=not layer.is_dense))
+            weights[name] = values.reshape(shape)
     return weights
 
 
 def weights_sha256(parameters: Iterable[tuple[str, npt.NDArray[np.generic]]]) -> str:
-    """Digest over every parameter's name, shape and little-endian float32 bytes, in the order given."""
+    """Return the SHA-256 of every parameter's name, shape and little-endian float32 bytes, in the order given."""
     digest = hashlib.sha256()
     for name, value in parameters:
         digest.update(f"{name}:{value.shape};".encode())
@@ -65,7 +58,7 @@ def weights_sha256(parameters: Iterable[tuple[str, npt.NDArray[np.generic]]]) ->
 
 
 def _bound(fan_in: int, *, weight: bool) -> float:
-    """The bound of the uniform values, rounded where MindSpore rounds."""
+    """The bound of the uniform values, computed in MindSpore's order of operations."""
     if not weight:
         return 1 / math.sqrt(fan_in)
     gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
@@ -73,7 +66,7 @@ def _bound(fan_in: int, *, weight: bool) -> float:
 
 
 def _philox(key: int, count: int) -> npt.NDArray[np.uint64]:
-    """`count` numbers of 32 bits of Philox4x32-10; the key is the upper half of the counter, too."""
+    """uint64 (count,): 32-bit numbers of Philox4x32-10. The key is also the upper half of the counter."""
     blocks = -(-count // 4)
     low, high = key & 0xFFFFFFFF, key >> 32
     state = [
@@ -82,9 +75,9 @@ def _philox(key: int, count: int) -> npt.NDArray[np.uint64]:
         np.full(blocks, low, np.uint64),
         np.full(blocks, high, np.uint64),
     ]
-    for turn in range(10):
+    for round_ in range(10):
         left, right = state[0] * np.uint64(_MULTIPLIERS[0]), state[2] * np.uint64(_MULTIPLIERS[1])
-        keys = [np.uint64((half + turn * step) & 0xFFFFFFFF) for half, step in zip((low, high), _WEYL, strict=True)]
+        keys = [np.uint64((half + round_ * step) & 0xFFFFFFFF) for half, step in zip((low, high), _WEYL, strict=True)]
         state = [
             (right >> _HIGH_BITS) ^ state[1] ^ keys[0],
             right & _LOW,
@@ -102,9 +95,9 @@ def _uniform(key: int, count: int, bound: float) -> Floats:
 
 
 def _normal(key: int, count: int, sigma: float) -> Floats:
-    """float32 (count,) normal around 0: pairs by Box and Muller's transform, 23 bits a number, in float64.
+    """float32 (count,) normal around 0: pairs by the Box-Muller transform, from 23-bit numbers, in float64.
 
-    The C library's functions, one number at a time: numpy's own differ in the last bit from machine to machine.
+    With the functions of `math`, as numpy's differ in the last bit between machines.
     """
     raw = _philox(key, count + count % 2).astype(np.uint32)
     unit = ((raw & np.uint32(0x7FFFFF)) | np.uint32(127 << 23)).view(np.float32) - np.float32(1)

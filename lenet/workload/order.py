@@ -1,9 +1,9 @@
-"""The order in which MindSpore's `MnistDataset` gives its images, without MindSpore.
+"""The order in which MindSpore's `MnistDataset` yields its images, computed without MindSpore.
 
-Its sampler shuffles 0..n-1 with C++'s `std::shuffle` and a Mersenne twister that the seed starts; a new iterator
-starts it anew. How `std::shuffle` spends its numbers is up to the C++ library: here it is libstdc++'s before GCC 11,
-which MindSpore's wheels carry. Source: MindSpore's public `random_sampler.cc`; the C++ standard, [rand.eng.mers]. A
-test proves the order equal to MindSpore's.
+Its sampler shuffles 0..n-1 with C++'s `std::shuffle` and a Mersenne Twister that is seeded again for every iterator.
+How `std::shuffle` uses the random numbers depends on the C++ library: here it is libstdc++ before GCC 11, which is in
+MindSpore's wheels. Sources: MindSpore's public `random_sampler.cc`; the C++ standard, [rand.eng.mers]. A test compares
+the order with MindSpore's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LARGEST = 0xFFFFFFFF
 
 
 def order(count: int, seed: int) -> npt.NDArray[np.int64]:
-    """The indices 0..count-1 in the order of one pass, int64 (count,). Every pass has the same."""
+    """Return the indices 0..count-1 in the order of a pass, int64 (count,). Every pass has the same order."""
     numbers = _numbers(seed)
     indices = list(range(count))
 
@@ -28,7 +28,7 @@ def order(count: int, seed: int) -> npt.NDArray[np.int64]:
         for index in range(1, count):
             swap(index, _below(index + 1, numbers))
         return np.array(indices, np.int64)
-    # Few enough that one number of 32 bits decides two swaps; an even count leaves one over, which goes first.
+    # One 32-bit number decides two swaps. For an even count, a single swap comes first.
     start = 1
     if count % 2 == 0 and count:
         swap(1, _below(2, numbers))
@@ -41,14 +41,14 @@ def order(count: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _numbers(seed: int) -> Iterator[int]:
-    """mt19937's numbers of 32 bits. numpy's legacy generator starts it from a seed as C++ does."""
+    """The 32-bit numbers of mt19937. numpy's legacy generator seeds it as C++ does."""
     generator = np.random.RandomState(seed)
     while True:
         yield from generator.randint(0, 1 << 32, size=4096, dtype=np.uint32).tolist()
 
 
 def _below(bound: int, numbers: Iterator[int]) -> int:
-    """A whole number from 0 to `bound` - 1: numbers beyond the last whole multiple are thrown away."""
+    """A uniform integer in [0, bound): numbers beyond the last whole multiple of `bound` are rejected."""
     width = _LARGEST // bound
     for number in numbers:
         if number < bound * width:

@@ -1,7 +1,7 @@
-"""What the network sees of an image: MindSpore's Resize(32), Rescale(1/255, 0) and HWC2CHW, without MindSpore.
+"""The network's input from an image: MindSpore's Resize(32), Rescale(1/255, 0) and HWC2CHW, without MindSpore.
 
-Resize is OpenCV's bilinear one for bytes: weights in 2048ths, first along the rows, then along the columns in the
-16-bit steps that its vector code takes. A test proves the values equal to MindSpore's, bit for bit, on every image.
+Resize is OpenCV's bilinear interpolation for bytes: weights in units of 1/2048, first along the rows, then along the
+columns with the 16-bit arithmetic of its vector code. A test compares the values with MindSpore's, bit for bit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SCALE = np.float32(1.0 / 255.0)
 
 
 def resize(images: Bytes) -> Bytes:
-    """uint8 (n, 28, 28) to uint8 (n, 32, 32)."""
+    """Resize uint8 (N, 28, 28) to uint8 (N, 32, 32)."""
     wide = images.astype(np.int32)
     rows = (wide[:, :, _NEAR] * (_ONE - _SHARE) + wide[:, :, _FAR] * _SHARE) >> 4
     share = _SHARE[:, None]
@@ -33,5 +33,5 @@ def resize(images: Bytes) -> Bytes:
 
 
 def network_input(images: Bytes) -> npt.NDArray[np.float32]:
-    """uint8 (n, 28, 28) to float32 (n, 1, 32, 32) in [0, 1]."""
+    """Convert uint8 (N, 28, 28) to float32 (N, 1, 32, 32) in [0, 1]."""
     return (resize(images).astype(np.float32) * _SCALE)[:, None]

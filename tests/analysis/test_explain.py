@@ -18,7 +18,7 @@ from lenet.analysis.explain import (
     suspicions,
 )
 from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
-from lenet.workload.cost import flops_per_image
+from lenet.workload.layers import training_flops
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -186,5 +186,5 @@ def test_parts_of_a_step_never_go_below_nothing():
 
 def test_bounds_are_the_limits_over_the_cost_of_an_image():
     bounds = Bounds.of(250.0, 20.0, 32, 11_000.0)
-    assert bounds.arithmetic == pytest.approx(250e9 / flops_per_image())
-    assert bounds.achieved_gflops == pytest.approx(11_000 * flops_per_image() / 1e9)
+    assert bounds.arithmetic == pytest.approx(250e9 / training_flops())
+    assert bounds.achieved_gflops == pytest.approx(11_000 * training_flops() / 1e9)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lenet.analysis.onednn import Execution, flops, kernels, parse
 from lenet.store.events import STEPS_BEGIN, STEPS_END
-from lenet.workload.cost import flops_per_image
+from lenet.workload.layers import training_flops
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -37,7 +37,7 @@ class TestRealLog:
     def test_its_arithmetic_is_the_workloads(self):
         """An account of the FLOPs from the shapes that really ran, beside the one from the layers."""
         counted = [each.flops for each in parse(REAL).executions if each.flops is not None]
-        assert sum(counted) == 2 * 32 * flops_per_image()
+        assert sum(counted) == 2 * 32 * training_flops()
 
     def test_a_step_has_five_convolutions_and_nine_matrix_products(self):
         found = kernels(parse(REAL), 2)

@@ -19,7 +19,7 @@ from lenet.store.events import Failed
 from lenet.store.record import Status
 from lenet.store.run import Store
 from lenet.worker.instruments import Probed, read_operators
-from lenet.workload.cost import flops_per_image
+from lenet.workload.layers import training_flops
 
 SETTINGS = "dataset_workers=1+dataset_prefetch=3+cpu_affinity=1+operator_threads=1"
 
@@ -54,7 +54,7 @@ class TestRealCase:
         """GFLOP/s times the time, summed over the primitives, is what the layers' shapes say."""
         found, _, _ = explained
         counted = sum(each.gflops * each.milliseconds * 1e6 for each in found.observed.kernels if each.gflops)
-        assert counted == pytest.approx(32 * flops_per_image(), rel=1e-6)
+        assert counted == pytest.approx(32 * training_flops(), rel=1e-6)
 
     def test_the_library_names_itself(self, explained):
         library = explained[0].observed.library

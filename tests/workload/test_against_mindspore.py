@@ -9,7 +9,8 @@ import pytest
 from contract import child
 
 from lenet.analysis.traces import compare
-from lenet.workload.initial import SHAPES, initial_weights
+from lenet.workload.initial import initial_weights
+from lenet.workload.layers import PARAMETERS
 from lenet.workload.order import order
 from lenet.workload.pixels import network_input, resize
 
@@ -68,9 +69,9 @@ def test_an_order_is_a_permutation_that_the_seed_decides():
 
 def test_weights_have_their_shapes_and_the_seed_decides_them():
     one, two = initial_weights(1), initial_weights(2)
-    assert {name: value.shape for name, value in one.items()} == SHAPES
+    assert {name: value.shape for name, value in one.items()} == PARAMETERS
     assert {value.dtype for value in one.values()} == {np.dtype(np.float32)}
-    assert all((one[name] != two[name]).any() for name in SHAPES)
+    assert all((one[name] != two[name]).any() for name in PARAMETERS)
     assert np.std(one["layers.7.weight"]) == pytest.approx(0.02, rel=0.02)
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from lenet.analysis.verify.evidence import Evidence, Violations
 from lenet.cases.case import DeviceTarget
 from lenet.machine.card import MachineCard
-
-CONVOLUTIONS = ((1, 6, 28), (6, 16, 10))
-"""Input channels, output channels, side of the output; the kernels are 5 by 5."""
-DENSE = ((400, 120), (120, 84), (84, 10))
+from lenet.workload.layers import forward_flops, training_flops
 
 FASTEST_CLOCK_HZ = 6.5e9
 """No processor is sold that clocks higher; a card may have been made while the clock was low."""
@@ -19,18 +16,6 @@ lanes, a multiplication and an addition each. The matrix units of AMX do not tak
 
 ACCELERATOR_FLOPS = 4e15
 """Operations a second that no single GPU or NPU reaches in float32, reduced precision for it included."""
-
-
-def forward_flops() -> int:
-    """Operations of one image's forward pass, a multiplication and an addition counted apart."""
-    convolutions = [inputs * 25 * outputs * side**2 for inputs, outputs, side in CONVOLUTIONS]
-    return 2 * (sum(convolutions) + sum(inputs * outputs for inputs, outputs in DENSE))
-
-
-def training_flops() -> int:
-    """Forward, and twice that backward: by the weights and by the inputs, but not by the images themselves."""
-    inputs, outputs, side = CONVOLUTIONS[0]
-    return 3 * forward_flops() - 2 * inputs * 25 * outputs * side**2
 
 
 def peak_flops(machine: MachineCard, target: DeviceTarget) -> float:
