@@ -31,8 +31,8 @@ from lenet.files import folder as folders
 from lenet.files.text import MAX_FILE_BYTES, write_atomically
 from lenet.machine.card import MachineCard
 from lenet.store import machines
-from lenet.store.eventlog import line_of, opened
-from lenet.store.events import MAX_LINE_BYTES, parse
+from lenet.store.eventlog import decode
+from lenet.store.events import MAX_LINE_BYTES
 from lenet.store.record import Record
 from lenet.store.run import EVENTS, MANIFEST, RUNS, Manifest, run_folders
 
@@ -176,13 +176,12 @@ def _streams(listing: folders.Folder, name: str, cases: dict[str, Case]) -> dict
     try:
         for number, line in enumerate(listing.lines(name, MAX_LINE_BYTES), 1):
             try:
-                case_id, attempt, written = opened(json.loads(line))
-                event = parse(json.dumps(written).encode())
-            except (ValueError, RecursionError) as error:
+                logged = decode(line)
+            except ValueError as error:
                 raise StoreError(f"{listing.root / name}, line {number} is no event: see lenet-bench verify") from error
-            if case_id not in cases:
+            if logged.case_id not in cases:
                 raise StoreError(f"{listing.root / name}, line {number} is of no case that its run lists")
-            found.setdefault(case_id, []).append(line_of(case_id, attempt, event.model_dump(mode="json")))
+            found.setdefault(logged.case_id, []).append(logged.encode())
     except OSError as error:
         raise _damaged(listing.root / name, error) from error
     return {case_id: tuple(lines) for case_id, lines in found.items()}

@@ -6,7 +6,6 @@ folder -> manifest, records, events, tables -> rules (`lenet.analysis.verify`) -
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +29,8 @@ from lenet.report import render, rows
 from lenet.report.table.baseline import DEFAULT
 from lenet.report.table.layout import Format
 from lenet.store import machines
-from lenet.store.eventlog import opened
-from lenet.store.events import MAX_LINE_BYTES, Started, parse
+from lenet.store.eventlog import LogLine
+from lenet.store.events import MAX_LINE_BYTES, Started
 from lenet.store.record import SCHEMA_VERSION, DatasetCard, Record
 from lenet.store.run import EVENTS, MANIFEST, Manifest
 
@@ -132,17 +131,17 @@ class _Reader:
 
     def _event(self, number: int, line: bytes) -> tuple[str, Numbered | None]:
         try:
-            case_id, attempt, written = opened(load(line.decode()))
-            event = parse(json.dumps(written).encode())
+            written = load(line.decode())
+            logged = LogLine.of(written)
         except ValueError as error:
             self.found("schema", EVENTS, number, f"is no event: {_first(error)}")
             return "", None
-        at = difference(written, event.model_dump(mode="json"))
+        at = difference(written, logged.content)
         if at is not None:
             self.found("schema", EVENTS, number, f"{_path(at)} is not written as it is read")
         if not line.endswith(b"\n"):
             self.found("schema", EVENTS, number, "is cut short")
-        return case_id, Numbered(number, event, attempt)
+        return logged.case_id, Numbered(number, logged.event, logged.attempt)
 
     def cards(self, own: MachineCard) -> dict[str, MachineCard]:
         """The cards of the run's machines, by their ids: the manifest's, and those of the others."""

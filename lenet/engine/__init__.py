@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lenet.cases.case import Case
 from lenet.errors import UsageError
+from lenet.store.events import Event
 from lenet.store.record import Record
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Observer(Protocol):
         A case that was lost with its node is started again.
         """
 
-    def event(self, case: Case, event: Mapping[str, Any]) -> None:
-        """The worker reported an event: a mapping in the form of `lenet.store.events`."""
+    def event(self, case: Case, event: Event) -> None:
+        """The worker reported an event."""
 
     def case_finished(self, case: Case, record: Record) -> None:
         """The record is on disk."""
@@ -52,7 +53,7 @@ class SilentObserver:
     def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
         """Say nothing."""
 
-    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+    def event(self, case: Case, event: Event) -> None:
         """Say nothing."""
 
     def case_finished(self, case: Case, record: Record) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,9 @@ from lenet.engine.local import Outcome
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
 from lenet.machine.card import MachineCard
-from lenet.store import events, machines
-from lenet.store.eventlog import opened
+from lenet.store import machines
+from lenet.store.eventlog import decode
+from lenet.store.events import MAX_LINE_BYTES
 from lenet.store.record import NODE_LENGTH, Record, Status
 from lenet.store.run import Store
 
@@ -116,17 +116,15 @@ class Home:
 
     def _take(self, case: Case, under_way: UnderWay, lines: bytes) -> None:
         for line in lines.splitlines():
-            if len(line) > events.MAX_LINE_BYTES:
+            if len(line) > MAX_LINE_BYTES:
                 raise ValueError("an event is too long")
-            case_id, attempt, content = opened(json.loads(line))
-            event = events.parse(json.dumps(content).encode())
-            if case_id != case.id or (under_way.heard and attempt != under_way.outcome.attempt):
+            logged = decode(line)
+            if logged.case_id != case.id or (under_way.heard and logged.attempt != under_way.outcome.attempt):
                 raise ValueError("it is an event of another case or attempt")
-            under_way.heard, under_way.outcome.attempt = True, attempt
-            under_way.outcome.take(event)
-            told = event.model_dump(mode="json")
-            self._store.append_event(case, told, attempt)
-            self._observer.event(case, told)
+            under_way.heard, under_way.outcome.attempt = True, logged.attempt
+            under_way.outcome.take(logged.event)
+            self._store.append_event(case, logged.event, logged.attempt)
+            self._observer.event(case, logged.event)
 
     def _finish(self, case: Case, record: Record) -> None:
         del self._under_way[case.id]

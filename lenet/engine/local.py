@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -253,9 +252,8 @@ class LocalEngine:
                 reason = f"the worker wrote something that is not an event: {shown!r}"
                 return outcome.record(process.kill(), log, Status.INVALID, reason)
             outcome.take(event)
-            told: dict[str, Any] = event.model_dump(mode="json")
-            store.append_event(case, told, outcome.attempt)
-            self._observer.event(case, told)
+            store.append_event(case, event, outcome.attempt)
+            self._observer.event(case, event)
 
     @staticmethod
     def _understand(line: Line) -> events.Event | None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -21,6 +20,7 @@ from lenet.dataset.files import keep
 from lenet.engine import Limits, SilentObserver
 from lenet.engine.local import LocalEngine
 from lenet.machine.card import describe
+from lenet.store.events import Event, Failed, Finished
 from lenet.store.record import DatasetCard
 from lenet.store.run import EVENTS, Store
 
@@ -105,10 +105,10 @@ class _Told(SilentObserver):
         self._place = 0
         self._may_tell = 0
 
-    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+    def event(self, case: Case, event: Event) -> None:
         """The log ends with this event now."""
         del case
-        if event["event"] not in ("failed", "finished"):
+        if not isinstance(event, Failed | Finished):
             self._may_tell = self._path.stat().st_size
 
     def more(self) -> bytes:

@@ -12,34 +12,67 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lenet.errors import StoreError
-from lenet.store.events import MAX_LINE_BYTES, Event, parse
+from lenet.store.events import MAX_LINE_BYTES, Event, validate
 
 BLOCK_BYTES = 1 << 16
 
 
-def line_of(case_id: str, attempt: str, event: Mapping[str, Any]) -> str:
-    """A line of the log, without its end. An attempt that has no name is left out."""
-    named = {"case_id": case_id, "attempt": attempt} if attempt else {"case_id": case_id}
-    return json.dumps({**named, **event}, separators=(",", ":"), allow_nan=False)
+@dataclass(frozen=True)
+class LogLine:
+    """One line of an event log."""
+
+    case_id: str
+    attempt: str
+    """Empty in logs of older versions and of one attempt a case."""
+    event: Event
+
+    @classmethod
+    def of(cls, content: object) -> LogLine:
+        """The line whose decoded JSON is `content`.
+
+        Raises:
+            ValueError: it is not that of an event log.
+        """
+        case_id, attempt, event = _split(content)
+        return cls(case_id, attempt, validate(event))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The JSON object that the line holds."""
+        named = {"case_id": self.case_id, "attempt": self.attempt} if self.attempt else {"case_id": self.case_id}
+        return {**named, **self.event.model_dump(mode="json")}
+
+    def encode(self) -> str:
+        """The line without its end."""
+        return json.dumps(self.content, separators=(",", ":"), allow_nan=False)
 
 
-def opened(content: Any) -> tuple[str, str, dict[str, Any]]:
-    """Case, attempt and event of what a line says; the event is for `lenet.store.events.parse` to judge.
+def decode(line: bytes) -> LogLine:
+    """What a line of an event log holds.
 
     Raises:
-        ValueError: it is not a line of the log.
+        ValueError: it is not a line of an event log.
     """
+    try:
+        return LogLine.of(json.loads(line))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _split(content: object) -> tuple[str, str, dict[str, Any]]:
+    """Case, attempt and event of a decoded line; the event is not validated yet."""
     if not isinstance(content, dict):
         raise ValueError("not an object")
     event = dict(content)
     case_id, attempt = event.pop("case_id", None), event.pop("attempt", "")
     if not (isinstance(case_id, str) and isinstance(attempt, str)):
-        raise ValueError("case_id or attempt is no text")
+        raise ValueError("case_id or attempt is not a string")
     return case_id, attempt, event
 
 
@@ -52,13 +85,13 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def append(self, case_id: str, attempt: str, event: Mapping[str, Any]) -> None:
+    def append(self, case_id: str, attempt: str, event: Event) -> None:
         """Add a line.
 
         Raises:
             StoreError: it cannot be written.
         """
-        line = line_of(case_id, attempt, event).encode() + b"\n"
+        line = LogLine(case_id, attempt, event).encode().encode() + b"\n"
         with self._writing(), self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
             rest = memoryview(line)
             while rest:
@@ -114,9 +147,9 @@ class EventLog:
             if found != attempt:
                 continue
             try:
-                event = parse(json.dumps(content).encode())
-            except (ValueError, RecursionError) as error:
-                raise StoreError(f"{place} is no event: the run is damaged") from error
+                event = validate(content)
+            except ValueError as error:
+                raise StoreError(f"{place} is not an event: the run is damaged") from error
             yield event
 
     def _lines(self, case_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -130,9 +163,9 @@ class EventLog:
                         continue
                     place = f"{self._path}, line {number}"
                     try:
-                        name, attempt, content = opened(json.loads(line))
+                        name, attempt, content = _split(json.loads(line))
                     except (ValueError, RecursionError) as error:
-                        raise StoreError(f"{place} is no event: the run is damaged") from error
+                        raise StoreError(f"{place} is not an event: the run is damaged") from error
                     if name == case_id:
                         yield place, attempt, content
         except OSError as error:

@@ -5,7 +5,7 @@ The parent trusts none of them: a line that is not one of these ends the case as
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -122,3 +122,12 @@ def parse(line: bytes) -> Event:
         ValueError: the line is not an event (pydantic's ValidationError is one).
     """
     return _adapter.validate_json(line)
+
+
+def validate(content: dict[str, Any]) -> Event:
+    """The event that a decoded JSON object holds.
+
+    Raises:
+        ValueError: the object is not an event.
+    """
+    return _adapter.validate_python(content)

@@ -23,7 +23,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -247,7 +246,7 @@ class Store:
         self.manifest = self.manifest.model_copy(update={"cases": every})
         self._write_manifest()
 
-    def append_event(self, case: Case, event: Mapping[str, Any], attempt: str = "") -> None:
+    def append_event(self, case: Case, event: Event, attempt: str = "") -> None:
         """Add a line to the event log. `attempt` is that of the record which these events will give.
 
         Raises:

@@ -35,10 +35,10 @@ def traced(new_store, digits):
                 labels_sha256=digest(labels(step)) if step else None,
                 layers=tuple(layer(name, value) for name, value in zip(NAMES, weights, strict=True)),
             )
-            store.append_event(case, event.model_dump(mode="json"))
+            store.append_event(case, event)
             if step:
                 made = Steps(epoch=1, first_step=step - 1, steps=1, images=32, seconds=1, warmup=True, losses=(loss,))
-                store.append_event(case, made.model_dump(mode="json"))
+                store.append_event(case, made)
 
     def run(change=lambda step, weights, loss: (weights, loss), tolerance=1e-3, labels=abs, images=abs):
         report(cases[0], lambda step, weights, loss: (weights, loss), abs, abs)

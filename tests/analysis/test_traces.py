@@ -26,7 +26,7 @@ def stored(new_store, digits):
         (cases[0], Compiled(seconds=1.0)),
         (cases[0], steps(1, (2.2, None))),
     ):
-        store.append_event(case, event.model_dump(mode="json"))
+        store.append_event(case, event)
     return store, cases
 
 

@@ -30,7 +30,7 @@ class Watcher(SilentObserver):
         self.seen.append(("started", done, total, node))
 
     def event(self, case, event):
-        self.seen.append(("event", event["event"]))
+        self.seen.append(("event", event.event))
 
     def case_finished(self, case, record):
         self.seen.append(("finished", record.status))

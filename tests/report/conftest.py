@@ -138,7 +138,7 @@ def write_run():
                     epoch=1, first_step=0, steps=len(losses), images=32 * len(losses), seconds=1.0, warmup=False,
                     losses=tuple(losses),
                 )  # fmt: skip
-                store.append_event(record.case, event.model_dump(mode="json"))
+                store.append_event(record.case, event)
         return store
 
     return write

@@ -15,7 +15,7 @@ from lenet.store.events import MAX_LINE_BYTES, Compiled
 
 
 def event(seconds):
-    return Compiled(seconds=seconds).model_dump(mode="json")
+    return Compiled(seconds=seconds)
 
 
 def seconds(log, case="a", attempt=None):
@@ -100,7 +100,7 @@ def test_what_is_written_meanwhile_is_not_read_by_halves(path):
 
 def test_a_line_without_end(path):
     path.write_bytes(b"a" * (MAX_LINE_BYTES + 1))
-    with pytest.raises(StoreError, match="line 1 is no event"):
+    with pytest.raises(StoreError, match="line 1 is not an event"):
         seconds(EventLog(path))
 
 
@@ -114,7 +114,7 @@ def test_a_line_without_end(path):
 )  # fmt: skip
 def test_a_line_that_names_the_case_and_is_no_event(path, line):
     path.write_bytes(line + b"\n")
-    with pytest.raises(StoreError, match="no event"):
+    with pytest.raises(StoreError, match="not an event"):
         seconds(EventLog(path))
 
 

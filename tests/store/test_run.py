@@ -10,6 +10,7 @@ import pytest
 from lenet.cases.case import Case
 from lenet.errors import StoreError
 from lenet.files.text import write_atomically
+from lenet.store.events import Compiled
 from lenet.store.record import Status
 from lenet.store.run import Store
 
@@ -76,14 +77,14 @@ def test_a_record_that_is_too_large_is_refused(store, cases):
 
 
 def test_events_are_appended_as_lines(store, cases):
-    store.append_event(cases[0], {"event": "compiled", "seconds": 1.5})
-    store.append_event(cases[1], {"event": "compiled", "seconds": 2.5})
+    store.append_event(cases[0], Compiled(seconds=1.5))
+    store.append_event(cases[1], Compiled(seconds=2.5))
     lines = (store.path / "events.jsonl").read_text().splitlines()
     assert [json.loads(line)["seconds"] for line in lines] == [1.5, 2.5]
 
 
 def test_a_log_that_was_torn_after_the_last_case_is_mended_by_who_takes_the_run(store, cases):
-    store.append_event(cases[0], {"event": "compiled", "seconds": 1.5})
+    store.append_event(cases[0], Compiled(seconds=1.5))
     whole = (store.path / "events.jsonl").read_bytes()
     (store.path / "events.jsonl").write_bytes(whole + whole[:-9])
     store.release()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.report.progress.scoreboard import Scoreboard
+from lenet.store.events import Evaluated, Event, Resident, Started, Steps
 from lenet.store.record import Record, Status
 
 MOST_BARS = 8
@@ -36,7 +36,7 @@ class PlainObserver:
         self._done, self._total = done, total
         self._nodes[case.id] = node
 
-    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+    def event(self, case: Case, event: Event) -> None:
         """Say nothing between the lines."""
 
     def case_finished(self, case: Case, record: Record) -> None:
@@ -126,26 +126,25 @@ class LiveObserver(PlainObserver):
             return plan.warmup_steps + plan.windows * max(plan.window_steps, window_steps)
         return plan.epochs * (self._datasets[case.dataset].card.training_images // case.hyperparameters.batch_size)
 
-    def event(self, case: Case, event: Mapping[str, Any]) -> None:
+    def event(self, case: Case, event: Event) -> None:
         """Show how far the case is."""
         if (bar := self._bars.get(case.id)) is None:
             return
-        kind = event["event"]
-        if kind == "started":
+        if isinstance(event, Started):
             self._progress.update(bar, note="compiling")
-        elif kind == "steps":
-            done = event["first_step"] + event["steps"]
-            total = self._steps(case, 0 if event["warmup"] else event["steps"])
-            left = max(total - done, 0) * event["seconds"] / event["steps"]
-            state = "warm-up" if event["warmup"] else f"epoch {event['epoch']}"
-            rate = event["images"] / event["seconds"]
+        elif isinstance(event, Steps):
+            done = event.first_step + event.steps
+            total = self._steps(case, 0 if event.warmup else event.steps)
+            left = max(total - done, 0) * event.seconds / event.steps
+            state = "warm-up" if event.warmup else f"epoch {event.epoch}"
+            rate = event.images_per_second
             if self._board is not None:
                 self._board.moving(case, rate)
             note = f"{state}, step {done:,}, {rate:,.0f} img/s, {_clock(left)} left"
             self._progress.update(bar, completed=done, total=total, note=note)
-        elif kind == "evaluated":
-            self._progress.update(bar, note=f"accuracy {event['correct'] / event['images']:.4f}")
-        elif kind == "resident":
+        elif isinstance(event, Evaluated):
+            self._progress.update(bar, note=f"accuracy {event.accuracy:.4f}")
+        elif isinstance(event, Resident):
             self._progress.update(bar, note="resident batch")
 
     def case_finished(self, case: Case, record: Record) -> None:

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from lenet.cases.case import Case, Mode, Plan
 from lenet.report.progress.observers import MOST_BARS, LiveObserver, PlainObserver
+from lenet.store.events import Steps
 from lenet.store.record import Status
 
-STEPS = {"event": "steps", "epoch": 1, "first_step": 60, "steps": 20, "images": 640, "seconds": 0.5, "warmup": False,
-         "losses": []}  # fmt: skip
+STEPS = Steps(epoch=1, first_step=60, steps=20, images=640, seconds=0.5, warmup=False, losses=())
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_several_nodes_have_a_bar_each_and_lines_count_what_is_done(terminal, di
         live.case_started(cases[0], 0, 3, "10.0.0.1")
         live.case_started(cases[1], 0, 3, "10.0.0.2")
         live.event(cases[0], STEPS)
-        live.event(cases[1], {**STEPS, "first_step": 40, "seconds": 1.0})
+        live.event(cases[1], STEPS.model_copy(update={"first_step": 40, "seconds": 1.0}))
         live._live.refresh()
         assert "10.0.0.1: CPU graph b32" in words(terminal)
         assert "step 80, 1,280 img/s" in words(terminal)

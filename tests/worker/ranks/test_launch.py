@@ -11,6 +11,7 @@ import pytest
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.engine import Limits, SilentObserver
 from lenet.engine.local import LocalEngine
+from lenet.store.events import Steps
 from lenet.store.record import Status
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.parallel]
@@ -21,7 +22,7 @@ LOSS_TOLERANCE = 1e-4
 
 
 def losses(events_of, store, case):
-    return [loss for event in events_of(store, case) if event["event"] == "steps" for loss in event["losses"]]
+    return [loss for event in events_of(store, case) if isinstance(event, Steps) for loss in event["losses"]]
 
 
 def ranks_of_this_process():
@@ -63,7 +64,7 @@ def test_a_rank_that_is_killed_is_a_record_and_no_hang(digits, new_store):
 
     class Killer(SilentObserver):
         def event(self, case, event):
-            if event["event"] == "steps" and not seen:
+            if isinstance(event, Steps) and not seen:
                 seen.update(ranks_of_this_process(), began=time.monotonic())
                 threading.Timer(0.2, seen["1"].kill).start()
 
