@@ -33,13 +33,16 @@ class Session:
         self._dataset = dataset
         self._folder = folder
         self.measured: Run | None = None
-        """The run, begun by the first case that is really measured: collecting alone writes nothing."""
+        """The run; the first measured case creates it, so that collecting alone writes nothing."""
 
     def measure(self, case: Case) -> Record:
-        """Carry the case out in a worker."""
-        if self.measured is None:
-            self.measured = begin(self._matrix.cases(), lambda _: self._dataset, self._folder, matrix=self._matrix)
-        (record,) = LocalEngine(Limits()).run([case], self.measured.datasets, self.measured.store)
+        """Run the case in a worker process. What no other case can survive (a full disk, a bad option) ends pytest."""
+        try:
+            if self.measured is None:
+                self.measured = begin(self._matrix.cases(), lambda _: self._dataset, self._folder, matrix=self._matrix)
+            (record,) = LocalEngine(Limits()).run([case], self.measured.datasets, self.measured.store)
+        except UsageError as error:
+            pytest.exit(str(error), pytest.ExitCode.USAGE_ERROR)
         return record
 
 
@@ -53,16 +56,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--pipeline", help="pipelines, with commas: tutorial,cached")
     group.addoption("--profile", help="runtime profiles, with commas")
     group.addoption("--epochs", type=int, help="train that many whole epochs")
-    group.addoption("--dataset", default="auto", help="mnist, digits, or auto: mnist where it can be had")
+    group.addoption("--dataset", default="auto", help="mnist, digits, or auto: mnist if available")
     group.addoption("--data-dir", type=Path, help="a folder that holds data of MNIST's shape")
     group.addoption("--output", type=Path, help="the run's folder (default: results/run-TIME-PRESET)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _refuse(config)
     try:
         config.stash[SESSION] = _session(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _refuse(config: pytest.Config) -> None:
+    """Refuse options of other plugins under which the figures would be wrong or about something else."""
+    if config.getoption("dist", "no") != "no" or hasattr(config, "workerinput"):
+        raise pytest.UsageError("bench/ measures one case at a time, and pytest-xdist runs several: omit -n and --dist")
+    if config.getoption("benchmark_cprofile"):
+        raise pytest.UsageError(
+            "--benchmark-cprofile: cProfile cannot see the training, which runs in a worker process; "
+            "`lenet-bench explain` shows where the time of a step goes"
+        )
 
 
 def _session(config: pytest.Config) -> Session:

@@ -1,34 +1,35 @@
-"""One benchmark over the matrix. A round is a window of training steps inside one live worker process.
+"""One benchmark over the matrix, in seconds per training step. A round is a window of steps in a worker process.
 
-The worker holds the clock: it alone can synchronise the device before it reads the time. So pytest-benchmark's timer
-is the worker's own training clock, advanced by one measured window a round.
+The worker holds the clock: it alone can synchronise the device before it reads the time. pytest-benchmark's timer
+therefore replays the worker's own training clock: each call of the benchmarked function is one training step, each
+round is one window, and its iterations are the window's steps. Windows of any length can be compared.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
+
 import pytest
 
 from lenet.report import rows
-from lenet.store.record import Record, Status
+from lenet.store.record import Record, Status, Window
 
 
 class WorkerClock:
-    """A timer, in seconds, that goes on by the length of one steady window at each `advance`."""
+    """A timer, in seconds, that advances by the time of one training step at each call of `step`."""
 
     def __init__(self) -> None:
         self._now = 0.0
-        self._left: list[float] = []
+        self._steps: Iterator[float] = iter(())
 
-    def load(self, record: Record) -> int:
-        """Take a record's steady windows of full length; returns how many."""
-        steady = [window for window in record.windows if not window.warmup]
-        full = max(window.steps for window in steady)
-        self._left = [window.seconds for window in steady if window.steps == full]
-        return len(self._left)
+    def load(self, windows: Sequence[Window]) -> None:
+        """Replay these windows next. Each step of a window takes the window's seconds over its steps."""
+        self._steps = chain.from_iterable(repeat(each.seconds / each.steps, each.steps) for each in windows)
 
-    def advance(self) -> None:
-        """One round."""
-        self._now += self._left.pop(0)
+    def step(self) -> None:
+        """One training step. After the last one the clock stands: pytest-benchmark calls once more for the result."""
+        self._now += next(self._steps, 0.0)
 
     def __call__(self) -> float:
         """Read the time."""
@@ -38,13 +39,25 @@ class WorkerClock:
 CLOCK = WorkerClock()
 
 
+def full_windows(record: Record) -> list[Window]:
+    """The steady windows of full length; the last one of an epoch may be shorter."""
+    steady = [window for window in record.windows if not window.warmup]
+    full = max((window.steps for window in steady), default=0)
+    return [window for window in steady if window.steps == full]
+
+
 @pytest.mark.benchmark(timer=CLOCK)
-def test_lenet(benchmark, case, session):
+def test_training_step(benchmark, case, session):
     record = session.measure(case)
     if record.status is Status.UNAVAILABLE:
         pytest.skip(record.reason)
     assert record.status is Status.OK, f"{record.status.value}: {record.reason}"
-    benchmark.group = f"{case.device_target.value}, batch {case.hyperparameters.batch_size}, {record.dataset.name}"
+    windows = full_windows(record)
+    if not windows:
+        pytest.skip("no time per step: training ended within the warm-up; raise --epochs or lower --batch-size")
+    batch = case.hyperparameters.batch_size
+    benchmark.group = f"seconds per training step: {case.device_target.value}, batch {batch}, {record.dataset.name}"
     (row,) = rows([record], session.measured.store.path.name)
     benchmark.extra_info.update(row.model_dump(mode="json"))
-    benchmark.pedantic(CLOCK.advance, rounds=CLOCK.load(record), iterations=1)
+    CLOCK.load(windows)
+    benchmark.pedantic(CLOCK.step, rounds=len(windows), iterations=windows[0].steps)

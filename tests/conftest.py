@@ -1,4 +1,8 @@
-"""Fixtures that several rooms' tests use. No test imports MindSpore: only worker processes do."""
+"""Fixtures and rules of all tests. No test imports MindSpore: only worker processes do.
+
+pytest's configuration that needs a plugin of the extra `test` is set here and not in pyproject.toml, because
+`pytest bench/` works without that extra.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
@@ -19,8 +25,64 @@ from lenet.machine.card import describe
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT_SECONDS = 300
+"""Of a test that sets none itself."""
+
 HEAVY = ("parallel", "ray")
 """Marks of tests that have a tox environment of their own: they run only where `-m` names them."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-timeout reads its option
+def pytest_configure(config: pytest.Config) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [Requirement(line).name for line in project["optional-dependencies"]["test"]]
+    if missing := [name for name in wanted if not _installed(name)]:
+        raise pytest.UsageError(f"the tests need {', '.join(missing)}: pip install '.[test]', or run `tox -e test`")
+    config.addinivalue_line("filterwarnings", "error")
+    config.addinivalue_line("filterwarnings", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning")
+    if getattr(config.option, "timeout", 0) is None and "PYTEST_TIMEOUT" not in os.environ:
+        config.option.timeout = TIMEOUT_SECONDS
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        return bool(metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _fail_unexpected_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Under CI a skip fails, but for those that expected-skips.toml lists with a reason."""
+    if not os.environ.get("CI") or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+    absent = os.environ.get("LENET_BENCH_TESTS_WITHOUT", "").split()
+    for entry in tomllib.loads((ROOT / "tests/expected-skips.toml").read_text(encoding="utf-8"))["skip"]:
+        named = report.nodeid.startswith(entry["test"]) and entry["reason"] in reason
+        if named and ("without" not in entry or entry["without"] in absent):
+            return
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid}: a skip that tests/expected-skips.toml does not expect: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_unexpected_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_unexpected_skip(report)
+    return report
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -54,8 +116,7 @@ def digits(_own_cache: None) -> Dataset:
 
 @pytest.fixture(scope="session")
 def mnist(_own_cache: None) -> Dataset:
-    default = Path(__file__).resolve().parents[2] / "shared" / "mnist"
-    folder = Path(os.environ.get("LENET_BENCH_MNIST", default))
+    folder = Path(os.environ.get("LENET_BENCH_MNIST", ROOT.parent / "shared" / "mnist"))
     if not (folder / "train").is_dir():
         pytest.skip("the real MNIST is not here; set LENET_BENCH_MNIST to its folder")
     return resolve("mnist", folder)

@@ -4,6 +4,7 @@ Started as the engine starts `lenet.worker`. It is there where a test needs a wh
 """
 
 import hashlib
+import os
 import platform
 import sys
 import time
@@ -17,7 +18,8 @@ from lenet.store.record import Software
 from lenet.training import Judgement
 from lenet.worker import __main__ as worker
 
-STEP_SECONDS = 0.002  # slower than LeNet's arithmetic would allow: this is far less arithmetic
+STEP_SECONDS = float(os.environ.get("NUMPY_WORKER_STEP_SECONDS", "0.002"))
+"""Sleep of a step: slower than LeNet's arithmetic would allow, because this is far less arithmetic."""
 
 
 class Regression:

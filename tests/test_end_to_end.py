@@ -173,12 +173,11 @@ class TestPytestBenchmark:
         assert "1 passed, 1 skipped" in session.stdout
         assert "cannot use Ascend here" in session.stdout
 
-    def test_a_round_is_a_window(self, session, folder):
+    def test_a_round_is_a_window_of_training_steps(self, session, folder):
         (bench,) = json.loads((folder / "bench.json").read_text())["benchmarks"]
         (record,) = [each for each in Store.open(folder / "bench").records() if each.windows]
-        seconds = [window.seconds for window in record.windows if not window.warmup]
-        assert bench["stats"]["data"] == pytest.approx(seconds)
-        assert bench["stats"]["rounds"] == len(seconds)
+        seconds_per_step = [window.seconds / window.steps for window in record.windows if not window.warmup]
+        assert bench["stats"]["data"] == pytest.approx(seconds_per_step)
         assert bench["extra_info"]["images_per_second"] == record.summary.throughput.median
         assert bench["extra_info"]["mode"] == "graph"
 
@@ -194,7 +193,7 @@ class TestPytestBenchmark:
             cwd=folder, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert "test_lenet" in done.stdout
+        assert "test_training_step" in done.stdout
 
     @pytest.mark.parametrize(
         "arguments", [["--device", "tpu"], ["--batch-size", "0"], ["--preset", "fast"], ["--data-dir", "nowhere"]]
