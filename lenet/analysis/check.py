@@ -1,80 +1,175 @@
-"""The determinism ladder: how far two traced trainings are the same, and where they part.
+"""The checks of `lenet-bench check`: how far two traced trainings agree, and whether a rung of checks holds.
 
-Both are read from a run's event log, step by step: the batches that were seen, every parameter after every step, and
-every loss. Nothing is run here.
+Traces are read from a run's event log, step by step: the digests of each batch, every parameter after each step, and
+every loss.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from pydantic import Field
 
 from lenet.analysis import traces
+from lenet.analysis.convergence import Reference, Verdict, judge
 from lenet.cases.case import Case, Frozen
 from lenet.store.events import Layer, Traced
+from lenet.store.record import Record, Status
 from lenet.store.run import Store
 from lenet.store.sketch import distance
 
 
-class Outcome(str, Enum):
-    """What a comparison found, the best first."""
+class Rung(str, Enum):
+    """The rungs of the ladder, in order."""
+
+    REPEAT = "repeat"
+    SEED = "seed"
+    MODES = "modes"
+    PROFILE = "profile"
+    FRAMEWORK = "framework"
+    DEVICE = "device"
+    LEARN = "learn"
+
+
+class Pair(Frozen):
+    """Two cases that a rung compares, one case that must learn, or the reason why the rung is skipped."""
+
+    rung: Rung
+    compared: str
+    """What is compared, for a table."""
+    a: Case | None = None
+    b: Case | None = None
+    skipped: str = ""
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The cases that must be run, at most two."""
+        return tuple(case for case in (self.a, self.b) if case is not None)
+
+
+class Match(str, Enum):
+    """How far two trainings agree, the best first."""
 
     IDENTICAL = "identical"
     WITHIN = "within tolerance"
-    PARTED = "parted"
+    DIFFERENT = "different"
     OTHER_DATA = "other data"
     OTHER_START = "other weights"
     SKIPPED = "skipped"
 
 
-class Distance(Frozen):
-    """How far one layer of two trainings is apart, relative to its norm; null when a value is not finite."""
+class LayerDistance(Frozen):
+    """The distance of a layer in two trainings, relative to its norm; null if a value is not finite."""
 
     layer: str
     relative: float | None
 
 
-class Comparison(Frozen):
-    """Two traced trainings of equally many steps. A step's number is 1 for the first."""
+class TraceComparison(Frozen):
+    """Two traced trainings over the steps that both have. The first step is step 1."""
 
-    outcome: Outcome
+    outcome: Match
     steps: int = Field(ge=0)
     """Steps compared."""
     same_order: bool | None = None
-    """Every batch's labels are equal."""
+    """Whether every batch has the same labels."""
     same_images: bool | None = None
-    """Every batch's images are equal to the last bit."""
+    """Whether every batch has bitwise equal images."""
     same_initial_weights: bool | None = None
     first_batch_apart: int | None = None
-    """The first step whose labels are not equal."""
+    """The first step whose labels differ."""
     first_weights_apart: int | None = None
-    """The first step after which some parameter is not equal to the last bit; 0: before the first step."""
+    """The first step after which a parameter is not bitwise equal; 0 means before the first step."""
     layers_apart: tuple[str, ...] = ()
-    """The parameters that are not equal then."""
+    """The parameters that differ at that step."""
     first_loss_apart: int | None = None
-    """The first step whose loss is not equal to the last bit."""
+    """The first step whose loss is not bitwise equal."""
     beyond: int | None = None
-    """The first step whose loss, or after which a parameter, is further apart than the tolerance."""
+    """The first step at which the loss, or a parameter after it, differs by more than the tolerance."""
     largest_loss_difference: float | None = None
-    """Largest relative difference of two losses of a step."""
-    distances: tuple[Distance, ...] = ()
-    """The parameters at the step `beyond`, or else after the last step, the furthest apart first; estimates."""
+    """Largest relative difference of the losses of a step."""
+    distances: tuple[LayerDistance, ...] = ()
+    """Estimated distances of the parameters at step `beyond`, or after the last step, the largest first."""
     reason: str = ""
-    """Why it was skipped."""
+    """Why the comparison was skipped."""
 
 
-def skipped(reason: str) -> Comparison:
+class RungResult(Frozen):
+    """The result of one pair."""
+
+    rung: Rung
+    compared: str
+    holds: bool | None
+    """Whether the rung holds; null if it was skipped."""
+    comparison: TraceComparison | None = None
+    verdict: Verdict | None = None
+    """The convergence verdict of the rung `learn`."""
+    reason: str = ""
+    """Why it was skipped or failed, or what the verdict is based on."""
+
+
+def evaluate(
+    store: Store, pairs: Iterable[Pair], tolerance: float, references: Sequence[Reference]
+) -> list[RungResult]:
+    """The result of each pair, from the records and traces of a run; `tolerance` is relative.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    records = {record.case: record for record in store.records()}
+    return [_evaluate(store, pair, records, tolerance, references) for pair in pairs]
+
+
+def _evaluate(
+    store: Store, pair: Pair, records: Mapping[Case, Record], tolerance: float, references: Sequence[Reference]
+) -> RungResult:
+    def result(holds: bool | None, comparison: TraceComparison, reason: str) -> RungResult:
+        return RungResult(rung=pair.rung, compared=pair.compared, holds=holds, comparison=comparison, reason=reason)
+
+    if pair.a is None:
+        return result(None, skipped(pair.skipped), pair.skipped)
+    for case in pair.cases:
+        record = records.get(case)
+        if record is None:
+            return result(None, skipped("not run"), "not run")
+        if record.status is Status.UNAVAILABLE:
+            return result(None, skipped(record.reason), record.reason)
+        if record.status not in (Status.OK, Status.PLATEAU, Status.DIVERGED):
+            reason = f"{case.label} {record.status.value}: {record.reason}"
+            return result(False, skipped(reason), reason)
+    if pair.b is None:
+        convergence = judge(records[pair.a], references)
+        return RungResult(
+            rung=pair.rung,
+            compared=pair.compared,
+            holds=None if convergence.verdict is Verdict.NO_REFERENCE else convergence.verdict is Verdict.CONVERGED,
+            verdict=convergence.verdict,
+            reason=convergence.reason,
+        )
+    comparison = compare(store, pair.a, pair.b, tolerance)
+    return result(holds(pair.rung, comparison), comparison, comparison.reason)
+
+
+def holds(rung: Rung, comparison: TraceComparison) -> bool:
+    """Whether the rung holds: a repetition bitwise equal, another seed different, all else within the tolerance."""
+    if rung is Rung.SEED:
+        return comparison.same_order is False and comparison.same_initial_weights is False
+    if rung is Rung.REPEAT:
+        return comparison.outcome is Match.IDENTICAL
+    return comparison.outcome in (Match.IDENTICAL, Match.WITHIN)
+
+
+def skipped(reason: str) -> TraceComparison:
     """A comparison that could not be made."""
-    return Comparison(outcome=Outcome.SKIPPED, steps=0, reason=reason)
+    return TraceComparison(outcome=Match.SKIPPED, steps=0, reason=reason)
 
 
-def compare(store: Store, a: Case, b: Case, tolerance: float) -> Comparison:
-    """How far the traced trainings `a` and `b` of a run are the same; `tolerance` is relative.
+def compare(store: Store, a: Case, b: Case, tolerance: float) -> TraceComparison:
+    """Compare the traced trainings `a` and `b` of a run; `tolerance` is relative.
 
-    A case that did not end well, or was not traced, makes it `skipped`.
+    The comparison is `skipped` if a case has no trace.
 
     Raises:
         StoreError: the event log cannot be read.
@@ -96,7 +191,7 @@ def _compare(
     losses_b: Sequence[float],
     traced_b: Sequence[Traced],
     tolerance: float,
-) -> Comparison:
+) -> TraceComparison:
     pairs = list(zip(traced_a, traced_b, strict=False))
     start = pairs[0]
     if [len(step.layers) for step in start] != [len(start[0].layers)] * 2:
@@ -112,15 +207,15 @@ def _compare(
     beyond = min((step for step in (beyond_loss, beyond_weights) if step is not None), default=None)
     identical = loss.identical and not apart and len(losses_a) == len(losses_b)
     if batches:
-        outcome = Outcome.OTHER_DATA
+        outcome = Match.OTHER_DATA
     elif not same_start and beyond_weights == 0:
-        outcome = Outcome.OTHER_START
+        outcome = Match.OTHER_START
     elif beyond is not None:
-        outcome = Outcome.PARTED
+        outcome = Match.DIFFERENT
     else:
-        outcome = Outcome.IDENTICAL if identical else Outcome.WITHIN
+        outcome = Match.IDENTICAL if identical else Match.WITHIN
     shown = min(beyond if beyond is not None else len(pairs) - 1, len(pairs) - 1)
-    return Comparison(
+    return TraceComparison(
         outcome=outcome,
         steps=loss.steps,
         same_order=not batches,
@@ -137,7 +232,7 @@ def _compare(
 
 
 def _unequal(a: Traced, b: Traced) -> tuple[str, ...]:
-    """Names, as `a` has them, of the parameters that are not equal. Frameworks name them differently, in one order."""
+    """Names, as in `a`, of the parameters that differ. Frameworks name them differently, but in the same order."""
     return tuple(x.name for x, y in zip(a.layers, b.layers, strict=True) if x.sha256 != y.sha256)
 
 
@@ -152,8 +247,10 @@ def _layer_distance(a: Layer, b: Layer) -> float:
     return distance(a.sketch, b.sketch) / size if size else math.inf
 
 
-def _distances(a: Traced, b: Traced) -> tuple[Distance, ...]:
+def _distances(a: Traced, b: Traced) -> tuple[LayerDistance, ...]:
     found = sorted(zip(_relative(a, b), a.layers, strict=True), key=lambda pair: -pair[0])
     return tuple(
-        Distance(layer=layer.name, relative=value if math.isfinite(value) else None) for value, layer in found if value
+        LayerDistance(layer=layer.name, relative=value if math.isfinite(value) else None)
+        for value, layer in found
+        if value
     )

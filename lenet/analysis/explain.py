@@ -37,7 +37,7 @@ class Speed(Frozen):
         return statistics.median(self.rates)
 
 
-class Trial(Frozen):
+class TriedChange(Frozen):
     """A change that was tried: both variants measured in turn."""
 
     change: str
@@ -74,7 +74,7 @@ class Operator(Frozen):
     milliseconds: float
 
 
-class Step(Frozen):
+class StepTimes(Frozen):
     """Where a step's time goes, in milliseconds. The first two are of steps without instruments."""
 
     whole: float
@@ -142,7 +142,7 @@ class Observed(Frozen):
     case: Case
     cores: int
     speed: Speed
-    step: Step
+    step: StepTimes
     operators: tuple[Operator, ...] = ()
     kernels: tuple[Kernel, ...] = ()
     library: Library = Library()
@@ -173,13 +173,13 @@ class Suspicion(Frozen):
     change_words: str = ""
 
 
-class Finding(Frozen):
+class SpeedFinding(Frozen):
     """Something that explains the speed."""
 
     key: Key
     title: str
     evidence: tuple[str, ...]
-    trial: Trial | None = None
+    trial: TriedChange | None = None
 
     @property
     def remedy(self) -> str | None:
@@ -191,7 +191,7 @@ class Explanation(Frozen):
     """The whole answer."""
 
     observed: Observed
-    findings: tuple[Finding, ...]
+    findings: tuple[SpeedFinding, ...]
 
 
 def suspicions(observed: Observed) -> list[Suspicion]:
@@ -208,10 +208,10 @@ def suspicions(observed: Observed) -> list[Suspicion]:
 
 def conclude(
     suspected: Iterable[Suspicion],
-    trials: Mapping[Key, Trial],
+    trials: Mapping[Key, TriedChange],
     remedied: Mapping[Key, Sequence[Kernel]],
     before: Observed,
-) -> list[Finding]:
+) -> list[SpeedFinding]:
     """The findings that hold, those first whose mending gained most.
 
     `trials` are those that could be measured; `remedied` are oneDNN's kernels with the change, where they were watched.
@@ -225,7 +225,7 @@ def conclude(
         if each.key == "jit-slower-than-graph" and not (gained and trial and trial.gain >= MODE_FACTOR):
             continue
         evidence = [*each.evidence, *_kernels_changed(before.kernels, remedied.get(each.key, ()))]
-        found.append(Finding(key=each.key, title=each.title, evidence=tuple(evidence), trial=trial))
+        found.append(SpeedFinding(key=each.key, title=each.title, evidence=tuple(evidence), trial=trial))
     return sorted(found, key=lambda each: each.trial.gain if each.remedy and each.trial else 0.0, reverse=True)
 
 

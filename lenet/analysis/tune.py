@@ -33,7 +33,7 @@ LATENT = 0.9
 
 
 @dataclass(frozen=True)
-class Sample:
+class Measured:
     """One process: its median images a second, or why it does not count."""
 
     images_per_second: float | None
@@ -48,13 +48,13 @@ class Candidate:
     """A profile and what was measured of it."""
 
     profile: RuntimeProfile
-    screened: list[Sample] = field(default_factory=list)
+    screened: list[Measured] = field(default_factory=list)
     """Measurements that chose it."""
-    confirmed: list[Sample] = field(default_factory=list)
+    confirmed: list[Measured] = field(default_factory=list)
     """Measurements that judge it, made afterwards."""
 
     @property
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[Measured]:
         """Those that count for it: the confirming ones where there are any."""
         return self.confirmed or self.screened
 
@@ -75,7 +75,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SearchResult:
     """What the search found."""
 
     default: Candidate
@@ -93,7 +93,7 @@ class Outcome:
         return self.winner.median / self.default.median if self.default.median else 1.0
 
 
-Measure = Callable[[RuntimeProfile], Sample]
+Measure = Callable[[RuntimeProfile], Measured]
 
 
 def space(
@@ -147,21 +147,21 @@ class Search:
         self._skipped = 0
         self._default = Candidate(DEFAULT)
 
-    def run(self) -> Outcome:
+    def run(self) -> SearchResult:
         """Search. What `measure` raises goes through; a default that cannot be measured ends the search at once."""
         self._screen(self._default)
         if not self._default.rates:
-            return Outcome(self._default, (), (), self._default, len(self._settings))
+            return SearchResult(self._default, (), (), self._default, len(self._settings))
         alone = [candidate for each in self._settings if self._affordable(candidate := Candidate(each))]
         self._screen(self._default)  # again: what lies between its two processes is drift and noise
         together, kept = self._together(alone)
         winner = self._confirm([*alone, *kept])
-        return Outcome(self._default, tuple(alone), tuple(together), winner, self._skipped)
+        return SearchResult(self._default, tuple(alone), tuple(together), winner, self._skipped)
 
     def _screen(self, candidate: Candidate) -> None:
         candidate.screened.append(self._timed(candidate.profile))
 
-    def _timed(self, profile: RuntimeProfile) -> Sample:
+    def _timed(self, profile: RuntimeProfile) -> Measured:
         began = self._clock()
         sample = self._measure(profile)
         self._spent.append(self._clock() - began)

@@ -13,10 +13,10 @@ from lenet.errors import FAILED, INTERRUPTED, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lenet.analysis.check import Rung
     from lenet.analysis.convergence import Reference
     from lenet.cases.case import RuntimeProfile
     from lenet.cases.matrix import Matrix
-    from lenet.commands.check import Rung
 
 
 def check(
@@ -83,7 +83,7 @@ def check(
 
 
 def _rungs(text: str | None) -> list[Rung]:
-    from lenet.commands.check import Rung
+    from lenet.analysis.check import Rung
 
     if text is None:
         return list(Rung)
@@ -112,13 +112,13 @@ def _make(runs: list[Path], output: Path | None) -> int:
 
 def _judge(runs: list[Path], known: tuple[Reference, ...], form: str) -> int:
     from lenet.analysis.convergence import judge
-    from lenet.report.text.check import judged_json, judged_text
+    from lenet.report.text.check import convergence_json, convergence_text
     from lenet.store.run import Store
 
     judged = [(record, judge(record, known)) for folder in runs for record in Store.open(folder).records()]
     if not judged:
         raise UsageError("there is no record to judge: the runs have none yet")
-    sys.stdout.write(judged_json(judged) if form == "json" else judged_text(judged))
+    sys.stdout.write(convergence_json(judged) if form == "json" else convergence_text(judged))
     return FAILED if any(found.verdict.failed for _, found in judged) else 0
 
 
@@ -134,6 +134,7 @@ def _climb(
     form: str,
     console: Console,
 ) -> int:
+    from lenet.analysis.check import evaluate
     from lenet.cli.data import find
     from lenet.commands import check as ladder
     from lenet.commands import run
@@ -167,12 +168,12 @@ def _climb(
     except KeyboardInterrupt:
         print(f"stopped; what was done is in {asked.store.path}", file=sys.stderr)
         return INTERRUPTED
-    found = ladder.findings(asked.store, pairs, tolerance, known)
+    found = evaluate(asked.store, pairs, tolerance, known)
     settings = report.settings(asked.store.records(), describe().usable_cores)
     if form == "json":
-        sys.stdout.write(report.findings_json(found, settings, tolerance))
+        sys.stdout.write(report.results_json(found, settings, tolerance))
     else:
-        sys.stdout.write(report.findings_text(found, report.settings_text(settings), tolerance))
+        sys.stdout.write(report.results_text(found, report.settings_text(settings), tolerance))
     if any(each.holds is False for each in found) or not any(each.holds for each in found):
         return FAILED
     return 0

@@ -1,4 +1,4 @@
-"""What `lenet-bench check` asks of this machine: the pairs of cases of each rung, and whether a rung holds.
+"""Plans `lenet-bench check`: the pairs of cases of each rung.
 
 The ladder: the same case twice, another seed, other modes, another profile, another framework, another device, and a
 whole epoch that must learn. Every case but the last is traced and short; none is timed.
@@ -8,58 +8,15 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Sequence
-from enum import Enum
 
 from pydantic import ValidationError
 
-from lenet.analysis import check as ladder
-from lenet.analysis.check import Comparison, Outcome
-from lenet.analysis.convergence import Convergence, Reference, Verdict, expected, judge
-from lenet.cases.case import Case, DeviceTarget, Frozen, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.analysis.check import Pair, Rung
+from lenet.analysis.convergence import Reference, expected
+from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.cases.frameworks import Framework
 from lenet.cases.matrix import Matrix
-from lenet.store.record import DatasetCard, Record, Status
-from lenet.store.run import Store
-
-STEPS = 100
-TOLERANCE = 1e-3
-
-
-class Rung(str, Enum):
-    """The rungs, in their order."""
-
-    REPEAT = "repeat"
-    SEED = "seed"
-    MODES = "modes"
-    PROFILE = "profile"
-    FRAMEWORK = "framework"
-    DEVICE = "device"
-    LEARN = "learn"
-
-
-class Pair(Frozen):
-    """Two cases to be compared, or one that must learn, or the reason why a rung is skipped."""
-
-    rung: Rung
-    compared: str
-    """What is compared, in words."""
-    a: Case | None = None
-    b: Case | None = None
-    skipped: str = ""
-
-
-class Finding(Frozen):
-    """What a pair showed."""
-
-    rung: Rung
-    compared: str
-    holds: bool | None
-    """Whether the rung holds; null when it was skipped."""
-    comparison: Comparison | None = None
-    verdict: Verdict | None = None
-    """Of the rung `learn`."""
-    reason: str = ""
-    """Why it was skipped or failed, or what the verdict rests on."""
+from lenet.store.record import DatasetCard
 
 
 def base_case(matrix: Matrix, steps: int) -> Case:
@@ -113,7 +70,7 @@ def plan(
 
 def cases(pairs: Iterable[Pair]) -> list[Case]:
     """Every case of the pairs once, in order."""
-    return list(dict.fromkeys(case for pair in pairs for case in (pair.a, pair.b) if case is not None))
+    return list(dict.fromkeys(case for pair in pairs for case in pair.cases))
 
 
 def settled(pairs: Iterable[Pair], run_cases: Sequence[Case]) -> list[Pair]:
@@ -206,59 +163,3 @@ def _learn(base: Case, profile: RuntimeProfile | None, dataset: DatasetCard, ref
         return Pair(rung=Rung.LEARN, compared=compared, skipped=why)
     update = {"plan": Plan(epochs=1, resident_windows=0), "profile": profile or base.profile}
     return Pair(rung=Rung.LEARN, compared=compared, a=base.model_copy(update=update))
-
-
-def findings(store: Store, pairs: Iterable[Pair], tolerance: float, references: Sequence[Reference]) -> list[Finding]:
-    """What the records and traces of the run in `store` show of each pair.
-
-    Raises:
-        StoreError: the run cannot be read.
-    """
-    records = {record.case: record for record in store.records()}
-    return [_finding(store, pair, records, tolerance, references) for pair in pairs]
-
-
-def _finding(
-    store: Store, pair: Pair, records: dict[Case, Record], tolerance: float, references: Sequence[Reference]
-) -> Finding:
-    def skipped(reason: str, holds: bool | None = None) -> Finding:
-        return Finding(
-            rung=pair.rung, compared=pair.compared, holds=holds, comparison=ladder.skipped(reason), reason=reason
-        )
-
-    if pair.a is None:
-        return skipped(pair.skipped)
-    for case in filter(None, (pair.a, pair.b)):
-        record = records.get(case)
-        if record is None:
-            return skipped("not carried out")
-        if record.status is Status.UNAVAILABLE:
-            return skipped(record.reason)
-        if record.status not in (Status.OK, Status.PLATEAU, Status.DIVERGED):
-            return skipped(f"{case.label} {record.status.value}: {record.reason}", holds=False)
-    if pair.b is None:
-        found: Convergence = judge(records[pair.a], references)
-        return Finding(
-            rung=pair.rung,
-            compared=pair.compared,
-            holds=None if found.verdict is Verdict.NO_REFERENCE else found.verdict is Verdict.CONVERGED,
-            verdict=found.verdict,
-            reason=found.reason,
-        )
-    comparison = ladder.compare(store, pair.a, pair.b, tolerance)
-    return Finding(
-        rung=pair.rung,
-        compared=pair.compared,
-        holds=_holds(pair.rung, comparison),
-        comparison=comparison,
-        reason=comparison.reason,
-    )
-
-
-def _holds(rung: Rung, comparison: Comparison) -> bool:
-    """What the rung demands: the same case twice the same bits, another seed another training, the rest closeness."""
-    if rung is Rung.SEED:
-        return comparison.same_order is False and comparison.same_initial_weights is False
-    if rung is Rung.REPEAT:
-        return comparison.outcome is Outcome.IDENTICAL
-    return comparison.outcome in (Outcome.IDENTICAL, Outcome.WITHIN)

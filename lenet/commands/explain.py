@@ -16,9 +16,9 @@ from lenet.analysis.explain import (
     Observed,
     Operator,
     Speed,
-    Step,
+    StepTimes,
     Suspicion,
-    Trial,
+    TriedChange,
 )
 from lenet.cases.case import Case, DeviceTarget, Plan
 from lenet.cases.matrix import Matrix
@@ -129,7 +129,7 @@ class Explainer:
 
     def _try(
         self, case: Case, first: float, suspected: Sequence[Suspicion], count: int
-    ) -> tuple[Mapping[Key, Trial], Mapping[Key, Sequence[onednn.Kernel]]]:
+    ) -> tuple[Mapping[Key, TriedChange], Mapping[Key, Sequence[onednn.Kernel]]]:
         """Every suspicion's change against the case, in turn; oneDNN's kernels with a change that gained."""
         plan = PLAN.model_copy(update={"resident_windows": 0})
         asked = [each for each in suspected if each.change is not None]
@@ -144,7 +144,7 @@ class Explainer:
                     self.tell(f"trying {each.change_words}")
                     after[each.key] += self._rates(each.change.apply(case), number, plan)
         trials = {
-            each.key: Trial(
+            each.key: TriedChange(
                 change=each.change_words,
                 before=Speed(rates=tuple(before)),
                 after=Speed(rates=tuple(after[each.key])),
@@ -190,7 +190,7 @@ def observe(
         )
         in_operators = sum(each.milliseconds for each in operators)
     used = watched.user_seconds + watched.system_seconds if watched else 0.0
-    step = Step(
+    step = StepTimes(
         whole=1e3 * batch / speed.median,
         resident=1e3 * batch / resident.median if resident else None,
         host=1e3 * watched.host_seconds / watched.steps if watched else None,

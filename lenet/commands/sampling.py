@@ -23,7 +23,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CasePrecision:
     """How sure one case is."""
 
     case: Case
@@ -36,7 +36,7 @@ class Standing:
     """What one more process will take, judged by the longest so far."""
 
 
-def standings(records: Sequence[Record]) -> list[Standing]:
+def precisions(records: Sequence[Record]) -> list[CasePrecision]:
     """How sure each case is, in order. A case of which a process failed is left out: more of them settle nothing."""
     groups: dict[Case, list[Record]] = {}
     for record in records:
@@ -50,7 +50,7 @@ def standings(records: Sequence[Record]) -> list[Standing]:
             continue
         (interval,) = intervals([rates])
         found.append(
-            Standing(
+            CasePrecision(
                 case=case,
                 processes=len(rates),
                 next_repetition=max(record.case.repetition for record in members) + 1,
@@ -61,7 +61,7 @@ def standings(records: Sequence[Record]) -> list[Standing]:
     return found
 
 
-def _wide(found: Sequence[Standing], precision: float) -> list[Standing]:
+def _wide(found: Sequence[CasePrecision], precision: float) -> list[CasePrecision]:
     return [each for each in found if each.width is None or each.width > precision]
 
 
@@ -75,7 +75,7 @@ def sample_until(run: Run, engine: Engine, goal: Goal, say: Callable[[str], None
         StoreError: the run can no longer be written.
     """
     while True:
-        found = standings(run.store.records())
+        found = precisions(run.store.records())
         wide = _wide(found, goal.precision)
         if not wide:
             count = len(found)
@@ -101,7 +101,7 @@ def sample_until(run: Run, engine: Engine, goal: Goal, say: Callable[[str], None
         engine.run(more, run.datasets, run.store)
 
 
-def _words(standing: Standing) -> str:
+def _words(standing: CasePrecision) -> str:
     if standing.width is None:
         return f"(fewer than {LEAST} processes)"
     return f"(±{standing.width:.1%} of {standing.processes} processes)"

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from lenet.analysis import traces
-from lenet.analysis.tune import Outcome, Sample, Search, space
+from lenet.analysis.tune import Measured, Search, SearchResult, space
 from lenet.cases.case import TUNED, Case, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix
 from lenet.commands.run import Find, Run, begin
@@ -36,7 +36,7 @@ class Tuned:
 
     case: Case
     """The case as installed: its device, mode, batch size and data."""
-    outcome: Outcome
+    outcome: SearchResult
     saved: TunedProfile | None
     """None where not even the default could be measured."""
     path: Path | None
@@ -75,7 +75,7 @@ class Measurements:
         self._reference: list[float] = []
         self.steps_compared: list[int] = []
 
-    def __call__(self, profile: RuntimeProfile) -> Sample:
+    def __call__(self, profile: RuntimeProfile) -> Measured:
         """Measure it once more."""
         repetition = self._repetitions.get(profile.text, 0)
         self._repetitions[profile.text] = repetition + 1
@@ -87,17 +87,17 @@ class Measurements:
         self._tell(f"{profile.text}: {sample.fault or rate}")
         return sample
 
-    def _judge(self, record: Record) -> Sample:
+    def _judge(self, record: Record) -> Measured:
         speed = record.summary.throughput
         if record.status is not Status.OK or speed is None:
-            return Sample(None, f"{record.status.value}: {record.reason}")
+            return Measured(None, f"{record.status.value}: {record.reason}")
         trace = traces.losses(self._run.store, record.case)[:TRACE_STEPS]
         if not self._reference:
             self._reference = trace
         fault = disagreement(self._reference, trace)
         if fault:
-            return Sample(None, fault)
-        return Sample(speed.median, "", speed.low, speed.high)
+            return Measured(None, fault)
+        return Measured(speed.median, "", speed.low, speed.high)
 
 
 def disagreement(reference: list[float], trace: list[float]) -> str:

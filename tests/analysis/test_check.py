@@ -1,13 +1,15 @@
-"""Traces of two trainings: where they part, by how much and in which layer."""
+"""Comparing two traced trainings (where they differ, by how much, in which layer), and whether a rung holds."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lenet.analysis.check import Outcome, compare
-from lenet.cases.case import Case, Mode
+from lenet.analysis.check import Match, Pair, Rung, TraceComparison, compare, evaluate, holds
+from lenet.analysis.convergence import Verdict
+from lenet.cases.case import Case, DeviceTarget, Mode
 from lenet.store.events import Steps, Traced
+from lenet.store.record import Status
 from lenet.store.sketch import layer
 
 STEPS = 4
@@ -20,7 +22,7 @@ def digest(number):
 
 @pytest.fixture
 def traced(new_store, digits):
-    """`traced(change)` compares a plain training with one in which `change(step, weights, loss)` was at work."""
+    """`traced(change)` compares a plain training with one that `change(step, weights, loss)` alters."""
     cases = [Case(dataset="digits", mode=mode) for mode in (Mode.GRAPH, Mode.JIT)]
     store = new_store(cases, digits)
 
@@ -61,7 +63,7 @@ def scaled(at, index, by, loss_by=0.0):
 
 def test_the_same_bits(traced):
     found = traced()
-    assert (found.outcome, found.steps) == (Outcome.IDENTICAL, STEPS)
+    assert (found.outcome, found.steps) == (Match.IDENTICAL, STEPS)
     assert found.same_order
     assert found.same_images
     assert found.same_initial_weights
@@ -71,7 +73,7 @@ def test_the_same_bits(traced):
 
 def test_close_is_within_the_tolerance_and_the_first_bit_is_named(traced):
     found = traced(scaled(2, 1, 1e-5, 1e-6))
-    assert found.outcome is Outcome.WITHIN
+    assert found.outcome is Match.WITHIN
     assert (found.first_weights_apart, found.layers_apart) == (2, ("fc.weight",))
     assert found.first_loss_apart == 3
     assert found.largest_loss_difference == pytest.approx(1e-6, rel=1e-3)
@@ -80,17 +82,17 @@ def test_close_is_within_the_tolerance_and_the_first_bit_is_named(traced):
     assert 3e-6 < only.relative < 3e-5
 
 
-def test_parted_at_the_step_and_in_the_layer_where_it_was(traced):
+def test_a_difference_is_located_by_step_and_layer(traced):
     found = traced(scaled(3, 0, 0.1, 0.5))
-    assert found.outcome is Outcome.PARTED
+    assert found.outcome is Match.DIFFERENT
     assert (found.beyond, found.first_weights_apart, found.layers_apart) == (3, 3, ("conv.weight",))
     assert 0.03 < found.distances[0].relative < 0.3
     assert found.largest_loss_difference == pytest.approx(1 / 3)
 
 
-def test_a_loss_alone_can_part(traced):
+def test_a_difference_in_a_loss_alone(traced):
     found = traced(lambda step, weights, loss: (weights, loss * 2 if step == 2 else loss))
-    assert (found.outcome, found.beyond, found.first_loss_apart) == (Outcome.PARTED, 2, 2)
+    assert (found.outcome, found.beyond, found.first_loss_apart) == (Match.DIFFERENT, 2, 2)
     assert found.first_weights_apart is None
 
 
@@ -102,38 +104,89 @@ def test_the_furthest_layer_comes_first(traced):
     assert [each.layer for each in found.distances] == ["fc.weight", "fc.bias"]
 
 
-def test_weights_that_are_no_longer_finite(traced):
+def test_weights_that_become_infinite(traced):
     def change(step, weights, loss):
         return [weights[0] * np.float32("nan"), *weights[1:]] if step == 4 else weights, loss
 
     found = traced(change)
-    assert (found.outcome, found.beyond) == (Outcome.PARTED, 4)
+    assert (found.outcome, found.beyond) == (Match.DIFFERENT, 4)
     assert found.distances[0].relative is None
 
 
 def test_another_order_of_the_data(traced):
     found = traced(labels=lambda step: step + 100 if step > 2 else step)
-    assert (found.outcome, found.first_batch_apart, found.same_order) == (Outcome.OTHER_DATA, 3, False)
+    assert (found.outcome, found.first_batch_apart, found.same_order) == (Match.OTHER_DATA, 3, False)
 
 
-def test_images_that_differ_in_their_last_bits_are_said(traced):
+def test_images_that_differ_in_their_last_bits_are_noted(traced):
     found = traced(images=lambda step: step + 100)
-    assert found.outcome is Outcome.IDENTICAL
+    assert found.outcome is Match.IDENTICAL
     assert found.same_images is False
 
 
-def test_another_start_is_not_a_parting(traced):
+def test_other_initial_weights_are_their_own_outcome(traced):
     found = traced(scaled(0, 0, 0.5))
-    assert (found.outcome, found.same_initial_weights) == (Outcome.OTHER_START, False)
+    assert (found.outcome, found.same_initial_weights) == (Match.OTHER_START, False)
 
 
 def test_a_case_without_a_trace_is_skipped(new_store, digits):
     cases = [Case(dataset="digits", mode=mode) for mode in (Mode.GRAPH, Mode.JIT)]
     found = compare(new_store(cases, digits), *cases, 0)
-    assert found.outcome is Outcome.SKIPPED
+    assert found.outcome is Match.SKIPPED
     assert "reported no trace" in found.reason
 
 
-@pytest.mark.parametrize(("by", "outcome"), [(4e-3, Outcome.PARTED), (2e-4, Outcome.WITHIN)])
-def test_weights_are_held_to_the_tolerance_as_losses_are(traced, by, outcome):
+@pytest.mark.parametrize(("by", "outcome"), [(4e-3, Match.DIFFERENT), (2e-4, Match.WITHIN)])
+def test_the_tolerance_applies_to_weights_as_to_losses(traced, by, outcome):
     assert traced(scaled(3, 1, by), tolerance=1e-3).outcome is outcome
+
+
+BASE = Case(dataset="digits", mode=Mode.GRAPH)
+
+
+def compared(outcome, **fields):
+    return TraceComparison(outcome=outcome, steps=50, **fields)
+
+
+@pytest.mark.parametrize(
+    ("rung", "comparison", "expected"),
+    [
+        (Rung.REPEAT, compared(Match.IDENTICAL), True),
+        (Rung.REPEAT, compared(Match.WITHIN), False),
+        (Rung.MODES, compared(Match.WITHIN), True),
+        (Rung.MODES, compared(Match.DIFFERENT), False),
+        (Rung.FRAMEWORK, compared(Match.OTHER_DATA), False),
+        (Rung.DEVICE, compared(Match.OTHER_START), False),
+        (Rung.SEED, compared(Match.OTHER_DATA, same_order=False, same_initial_weights=False), True),
+        (Rung.SEED, compared(Match.OTHER_START, same_order=True, same_initial_weights=False), False),
+        (Rung.SEED, compared(Match.OTHER_DATA, same_order=False, same_initial_weights=True), False),
+    ],
+)
+def test_what_a_rung_requires(rung, comparison, expected):
+    assert holds(rung, comparison) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(Status.UNAVAILABLE, None), (Status.CRASHED, False), (Status.TIMED_OUT, False)]
+)
+def test_a_case_that_failed(new_store, digits, plain_record, status, expected):
+    pair = Pair(rung=Rung.DEVICE, compared="x", a=BASE, b=BASE.model_copy(update={"device_target": DeviceTarget.GPU}))
+    store = new_store(pair.cases, digits)
+    store.write_record(plain_record(pair.a))
+    store.write_record(plain_record(pair.b, status, "no such thing here"))
+    (result,) = evaluate(store, [pair], 1e-3, ())
+    assert result.holds is expected
+    assert "no such thing here" in result.reason
+
+
+def test_a_pair_that_was_not_run(new_store, digits):
+    pair = Pair(rung=Rung.REPEAT, compared="x", a=BASE, b=BASE.model_copy(update={"repetition": 1}))
+    (result,) = evaluate(new_store(pair.cases, digits), [pair], 1e-3, ())
+    assert (result.holds, result.reason) == (None, "not run")
+
+
+def test_an_epoch_that_does_not_learn_does_not_hold(new_store, digits, plain_record):
+    store = new_store([BASE], digits)
+    store.write_record(plain_record(BASE, Status.DIVERGED, "the loss of step 3 is nan"))
+    (result,) = evaluate(store, [Pair(rung=Rung.LEARN, compared="x", a=BASE)], 1e-3, ())
+    assert (result.holds, result.verdict) == (False, Verdict.DIVERGED)

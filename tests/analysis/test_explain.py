@@ -12,8 +12,8 @@ from lenet.analysis.explain import (
     Library,
     Observed,
     Speed,
-    Step,
-    Trial,
+    StepTimes,
+    TriedChange,
     conclude,
     suspicions,
 )
@@ -28,7 +28,7 @@ def step(**fields):
         "whole": 10.0, "resident": 9.0, "host": 2.0, "operators": 8.0, "instrumented": 11.0, "cores_busy": 1.9,
         "system_share": 0.1,
     }  # fmt: skip
-    return Step(**{**figures, **fields})
+    return StepTimes(**{**figures, **fields})
 
 
 def observed(log=None, case=None, steps=2, **fields):
@@ -49,7 +49,7 @@ def observed(log=None, case=None, steps=2, **fields):
 
 
 def trial(before, after, change="x"):
-    return Trial(change=change, before=Speed(rates=before), after=Speed(rates=after))
+    return TriedChange(change=change, before=Speed(rates=before), after=Speed(rates=after))
 
 
 def keys(found):

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lenet.analysis.tune import CONFIRMING_PROCESSES, DEFAULT, Candidate, Sample, Search, beyond_noise, merged, space
+from lenet.analysis.tune import CONFIRMING_PROCESSES, DEFAULT, Candidate, Measured, Search, beyond_noise, merged, space
 from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
 
@@ -32,9 +32,9 @@ class Machine:
         self.now += self.cost
         self.asked.append(profile)
         answer = self.truth(profile)
-        if isinstance(answer, Sample):
+        if isinstance(answer, Measured):
             return answer
-        return Sample(answer * self.random.lognormvariate(0, self.noise))
+        return Measured(answer * self.random.lognormvariate(0, self.noise))
 
     def search(self, budget=300.0, settings=SETTINGS):
         return Search(settings, self, lambda: self.now, budget).run()
@@ -94,7 +94,7 @@ def test_a_small_budget_skips_settings_and_says_how_many():
 def test_a_setting_that_changes_the_training_never_wins():
     def truth(profile):
         if profile.launch_blocking:
-            return Sample(None, "its losses part from the default's at step 3")
+            return Measured(None, "its losses part from the default's at step 3")
         return 1000.0 * (1.5 if profile.operator_threads == 1 else 1)
 
     outcome = Machine(truth, 0.02, 4).search()
@@ -110,7 +110,7 @@ def test_a_candidate_that_breaks_while_it_is_confirmed_is_out():
     def truth(profile):
         if profile.launch_blocking and profile.operator_threads is None:
             seen.append(profile)
-            return 4000.0 if len(seen) == 1 else Sample(None, "crashed")
+            return 4000.0 if len(seen) == 1 else Measured(None, "crashed")
         return 1000.0
 
     outcome = Machine(truth, 0.001, 5).search()
@@ -118,7 +118,7 @@ def test_a_candidate_that_breaks_while_it_is_confirmed_is_out():
 
 
 def test_a_default_that_cannot_run_ends_the_search_at_once():
-    machine = Machine(lambda profile: Sample(None, "unavailable"), 0, 1)
+    machine = Machine(lambda profile: Measured(None, "unavailable"), 0, 1)
     outcome = machine.search()
     assert len(machine.asked) == 1
     assert outcome.winner.profile == DEFAULT
@@ -132,15 +132,15 @@ def test_a_setting_without_effect_does_not_ride_along():
 
 
 def test_beyond_noise_needs_every_process_and_all_of_them():
-    default = Candidate(DEFAULT, confirmed=[Sample(rate) for rate in (100, 101, 102, 103)])
-    better = Candidate(SETTINGS[0], confirmed=[Sample(rate) for rate in (110, 111, 112, 113)])
+    default = Candidate(DEFAULT, confirmed=[Measured(rate) for rate in (100, 101, 102, 103)])
+    better = Candidate(SETTINGS[0], confirmed=[Measured(rate) for rate in (110, 111, 112, 113)])
     assert beyond_noise(better, default)
-    better.confirmed[0] = Sample(102.5)
+    better.confirmed[0] = Measured(102.5)
     assert not beyond_noise(better, default)
-    better.confirmed[0] = Sample(110)
+    better.confirmed[0] = Measured(110)
     better.confirmed.pop()
     assert not beyond_noise(better, default)
-    tiny = Candidate(SETTINGS[0], confirmed=[Sample(rate) for rate in (103.1, 103.2, 103.3, 103.4)])
+    tiny = Candidate(SETTINGS[0], confirmed=[Measured(rate) for rate in (103.1, 103.2, 103.3, 103.4)])
     assert not beyond_noise(tiny, default), "below 2 %"
 
 

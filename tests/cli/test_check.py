@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lenet.analysis.check import Outcome
+from lenet.analysis.check import Match, Pair, Rung, evaluate
 from lenet.cases.case import Case, Hyperparameters, Mode
 from lenet.cases.matrix import Matrix
-from lenet.commands.check import Pair, Rung, base_case, cases, findings
+from lenet.commands.check import base_case, cases
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 
@@ -151,6 +151,6 @@ class TestLadder:
         store = new_store(cases([pair]), digits)
         worker = (sys.executable, str(Path(__file__).parents[1] / "planted.py"), "file_order")
         LocalEngine(command=worker).run(cases([pair]), {"digits": digits}, store)
-        (found,) = findings(store, [pair], 1e-3, ())
+        (found,) = evaluate(store, [pair], 1e-3, ())
         assert (found.holds, found.comparison.same_order) == (False, True)
-        assert found.comparison.outcome is Outcome.OTHER_START
+        assert found.comparison.outcome is Match.OTHER_START

@@ -9,7 +9,7 @@ import pytest
 
 from lenet.cases.case import Case, Mode
 from lenet.commands.run import Run
-from lenet.commands.sampling import Goal, sample_until, standings
+from lenet.commands.sampling import Goal, precisions, sample_until
 from lenet.engine.local import LocalEngine
 from lenet.store.run import Store
 
@@ -57,7 +57,7 @@ def test_only_what_is_wide_is_sampled_until_it_is_narrow(begun):
     graph, jit = processes(run)
     assert jit == 3
     assert 4 <= graph <= 20
-    assert max(each.width for each in standings(run.store.records())) <= 0.08
+    assert max(each.width for each in precisions(run.store.records())) <= 0.08
     assert said[-1] == "--until: all 2 cases are within ±8.00%"
     again = Store.open(run.store.path)
     assert again.records() == run.store.records()
@@ -88,5 +88,5 @@ def test_a_round_that_was_interrupted_is_missing_and_not_lost(begun, digits):
 def test_failed_cases_are_not_repeated(begun):
     run, _ = begun
     records = [record.model_copy(update={"status": "crashed"}) for record in run.store.records()]
-    assert standings([run.store.records()[0], records[1]])[0].case.mode is Mode.GRAPH
-    assert len(standings([run.store.records()[0], records[1]])) == 1
+    assert precisions([run.store.records()[0], records[1]])[0].case.mode is Mode.GRAPH
+    assert len(precisions([run.store.records()[0], records[1]])) == 1

@@ -1,44 +1,40 @@
-"""The ladder and the judgement of runs, as a person and as a program read them."""
+"""The results of `lenet-bench check` as text and as JSON: the ladder of checks, and the convergence of records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from lenet.analysis.check import Comparison, Outcome
+from lenet.analysis.check import Match, RungResult, TraceComparison
 from lenet.analysis.convergence import Convergence
 from lenet.cases.case import Case
 from lenet.report.table.layout import DASH, as_json, clean, paragraphs
 from lenet.store.record import Record
 
-if TYPE_CHECKING:
-    from lenet.commands.check import Finding
-
 LAYERS_SHOWN = 3
 COMPARED_WIDTH = 30
-"""Characters in which the table names what is compared; a longer name is a note."""
+"""Width of the column `compared`; a longer text becomes a note."""
 
 THREADS_KEPT = 4
-"""Above so many operator threads MindSpore's tuner may divide an operator otherwise from run to run."""
+"""With more operator threads MindSpore's tuner may divide an operator differently in each run."""
 
 
-def findings_text(findings: Sequence[Finding], settings: str, tolerance: float) -> str:
-    """The ladder as a table of 80 columns, a paragraph for each pair that is not the same to the last bit."""
+def results_text(results: Sequence[RungResult], settings: str, tolerance: float) -> str:
+    """The ladder as a table of 80 columns, with a note for each pair that is not bitwise equal."""
     lines, notes = [], []
-    for finding in findings:
-        compared = clean(finding.compared)
+    for result in results:
+        compared = clean(result.compared)
         if len(compared) > COMPARED_WIDTH:
             notes.append(compared)
             compared = f"{compared[: COMPARED_WIDTH - 6]}… [{len(notes)}]"
-        outcome = _outcome(finding)
-        if note := _note(finding, tolerance):
+        outcome = _outcome(result)
+        if note := _note(result, tolerance):
             notes.append(note)
             outcome += f" [{len(notes)}]"
-        steps = finding.comparison.steps if finding.comparison else None
-        holds = DASH if finding.holds is None else "yes" if finding.holds else "NO"
-        lines.append([finding.rung.value, compared, outcome, steps or DASH, holds])
+        steps = result.comparison.steps if result.comparison else None
+        holds = DASH if result.holds is None else "yes" if result.holds else "NO"
+        lines.append([result.rung.value, compared, outcome, steps or DASH, holds])
     body = tabulate(
         lines,
         ["rung", "compared", "outcome", "steps", "holds"],
@@ -50,28 +46,28 @@ def findings_text(findings: Sequence[Finding], settings: str, tolerance: float) 
     return f"{body}\n\n{paragraphs([*numbered, clean(settings)])}"
 
 
-def findings_json(findings: Sequence[Finding], settings: dict[str, str], tolerance: float) -> str:
-    """The same with every figure."""
+def results_json(results: Sequence[RungResult], settings: dict[str, str], tolerance: float) -> str:
+    """The ladder with every figure."""
     content = {
         "tolerance": tolerance,
         "settings": settings,
-        "findings": [finding.model_dump(mode="json") for finding in findings],
+        "findings": [result.model_dump(mode="json") for result in results],
     }
     return as_json(content)
 
 
 def settings(records: Sequence[Record], cores: int) -> dict[str, str]:
-    """Under which settings the traced cases were seen: what bit-exactness holds for."""
+    """The settings of the traced cases, on a machine of so many cores: bitwise equality is claimed for these only."""
     found: dict[str, dict[str, None]] = {}
     for record in records:
         if record.software is None or not record.case.plan.trace:
             continue
-        # No thread of the others is one of these settings.
-        # What the profile sets goes before what MindSpore tells: its context knows nothing of `op_tuning.threads_num`.
-        told = {**record.software.details, **{name: str(value) for name, value in record.case.profile.settings.items()}}
+        # The profile overrides what MindSpore reports: its context does not know `op_tuning.threads_num`.
+        details = dict(record.software.details)
+        details |= {name: str(value) for name, value in record.case.profile.settings.items()}
         for name in ("operator_threads", "dataset_workers", "precision"):
-            if name in told:
-                found.setdefault(name, {})[told[name]] = None
+            if name in details:
+                found.setdefault(name, {})[details[name]] = None
         version = f"{record.case.framework.value} {record.software.framework_version}"
         found.setdefault("framework", {})[version] = None
     return {"cores": str(cores), **{name: ", ".join(values) for name, values in found.items()}}
@@ -79,40 +75,40 @@ def settings(records: Sequence[Record], cores: int) -> dict[str, str]:
 
 def settings_text(found: dict[str, str]) -> str:
     """The settings as a sentence, and what they mean for other machines."""
-    seen = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.items())
+    shown = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.items())
     threads = [int(each) for each in found.get("operator_threads", "").split(", ") if each.isdigit()]
     many = (
-        f"Above {THREADS_KEPT} operator threads MindSpore's tuner may divide an operator otherwise from run to run: "
-        "the same bits now need not come again"
+        f"With more than {THREADS_KEPT} operator threads MindSpore's tuner may divide an operator differently in each "
+        "run: equal bits now do not mean equal bits next time"
         if threads and max(threads) > THREADS_KEPT
-        else f"Nothing is said for more than {THREADS_KEPT} operator threads, where MindSpore's tuner may divide an "
-        "operator otherwise from run to run"
+        else f"This does not cover more than {THREADS_KEPT} operator threads, where MindSpore's tuner may divide an "
+        "operator differently in each run"
     )
-    return f"Seen with {seen}. {many}."
+    return f"Measured with {shown}. {many}."
 
 
-def _outcome(finding: Finding) -> str:
-    if finding.verdict is not None:
-        return finding.verdict.value
-    comparison = finding.comparison
+def _outcome(result: RungResult) -> str:
+    if result.verdict is not None:
+        return result.verdict.value
+    comparison = result.comparison
     if comparison is None:
-        return Outcome.SKIPPED.value
-    if comparison.outcome is Outcome.SKIPPED and finding.holds is False:
+        return Match.SKIPPED.value
+    if comparison.outcome is Match.SKIPPED and result.holds is False:
         return "failed"
-    if comparison.outcome is Outcome.PARTED:
-        return f"parted at step {comparison.beyond}"
+    if comparison.outcome is Match.DIFFERENT:
+        return f"different from step {comparison.beyond}"
     return str(comparison.outcome.value)
 
 
-def _note(finding: Finding, tolerance: float) -> str:
-    """What the table's word leaves out."""
-    comparison = finding.comparison
-    if comparison is None or comparison.outcome is Outcome.SKIPPED:
-        return finding.reason
-    if comparison.outcome is Outcome.IDENTICAL:
+def _note(result: RungResult, tolerance: float) -> str:
+    """The details that the table omits."""
+    comparison = result.comparison
+    if comparison is None or comparison.outcome is Match.SKIPPED:
+        return result.reason
+    if comparison.outcome is Match.IDENTICAL:
         return ""
-    if comparison.outcome is Outcome.OTHER_DATA or comparison.outcome is Outcome.OTHER_START:
-        return _start(finding, comparison)
+    if comparison.outcome is Match.OTHER_DATA or comparison.outcome is Match.OTHER_START:
+        return _start(result, comparison)
     words = []
     if comparison.first_weights_apart is not None:
         first = _listed(comparison.layers_apart)
@@ -129,19 +125,19 @@ def _note(finding: Finding, tolerance: float) -> str:
     if comparison.distances:
         at = comparison.beyond if comparison.beyond is not None else comparison.steps
         furthest = comparison.distances[0]
-        size = "beyond all measure" if furthest.relative is None else f"by about {furthest.relative:.0e}"
-        words.append(f"after step {at} {furthest.layer} differs the most, {size} of its norm")
+        size = "infinitely" if furthest.relative is None else f"by about {furthest.relative:.0e} of its norm"
+        words.append(f"after step {at} {furthest.layer} differs most, {size}")
     return "; ".join(words)
 
 
-def _start(finding: Finding, comparison: Comparison) -> str:
-    if finding.holds:
+def _start(result: RungResult, comparison: TraceComparison) -> str:
+    if result.holds:
         return ""
     words = []
     if comparison.same_order is False and comparison.first_batch_apart is not None:
-        words.append(f"the batches differ from step {comparison.first_batch_apart} on")
+        words.append(f"the batches differ from step {comparison.first_batch_apart}")
     elif comparison.same_order:
-        words.append("the order of the data is the same")
+        words.append("the data have the same order")
     if comparison.same_initial_weights is False:
         words.append("the initial weights differ")
     elif comparison.same_initial_weights:
@@ -154,8 +150,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LAYERS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def judged_text(judged: Sequence[tuple[Record, Convergence]]) -> str:
-    """Records and what the convergence check says of them, a line each."""
+def convergence_text(results: Sequence[tuple[Record, Convergence]]) -> str:
+    """Records with their convergence, one line each."""
     lines = [
         [
             _short(record.case),
@@ -163,7 +159,7 @@ def judged_text(judged: Sequence[tuple[Record, Convergence]]) -> str:
             DASH if record.summary.accuracy is None else f"{record.summary.accuracy:.4f}",
             found.verdict.value,
         ]
-        for record, found in judged
+        for record, found in results
     ]
     body = tabulate(
         lines,
@@ -172,7 +168,7 @@ def judged_text(judged: Sequence[tuple[Record, Convergence]]) -> str:
         colalign=["left", "right", "right", "left"],
         disable_numparse=True,
     )
-    reasons = dict.fromkeys(f"{found.verdict.value}: {found.reason}" for _, found in judged if found.reason)
+    reasons = dict.fromkeys(f"{found.verdict.value}: {found.reason}" for _, found in results if found.reason)
     return f"{body}\n\n{paragraphs(map(clean, reasons))}"
 
 
@@ -181,8 +177,8 @@ def _short(case: Case) -> str:
     return f"{words} seed {case.hyperparameters.seed}"
 
 
-def judged_json(judged: Sequence[tuple[Record, Convergence]]) -> str:
-    """The same for a program."""
+def convergence_json(results: Sequence[tuple[Record, Convergence]]) -> str:
+    """Records with their convergence."""
     content = [
         {
             "case_id": record.case_id,
@@ -190,6 +186,6 @@ def judged_json(judged: Sequence[tuple[Record, Convergence]]) -> str:
             "verdict": found.verdict.value,
             "reason": found.reason,
         }
-        for record, found in judged
+        for record, found in results
     ]
     return as_json(content)

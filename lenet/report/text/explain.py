@@ -6,7 +6,7 @@ import textwrap
 
 from tabulate import tabulate
 
-from lenet.analysis.explain import Explanation, Finding, Observed
+from lenet.analysis.explain import Explanation, Observed, SpeedFinding
 from lenet.report.table.layout import clean, wrapped
 
 SHOWN = 8
@@ -110,7 +110,7 @@ def _bounds(seen: Observed) -> str:
     )
 
 
-def _finding(number: int, finding: Finding) -> str:
+def _finding(number: int, finding: SpeedFinding) -> str:
     lines = [wrapped(f"{number}. {clean(finding.title)}", rest="   ")]
     lines += [wrapped(f"- {clean(each)}", "   ", "     ") for each in finding.evidence]
     if finding.trial is not None:

@@ -6,14 +6,14 @@ import textwrap
 
 from tabulate import tabulate
 
-from lenet.analysis.tune import CONFIRMING_PROCESSES, Candidate, Outcome, Sample
+from lenet.analysis.tune import CONFIRMING_PROCESSES, Candidate, Measured, SearchResult
 from lenet.cases.case import Case
 from lenet.report.table.layout import DASH, clean, number, paragraphs
 
 PROFILE_WIDTH = 28
 
 
-def tuning_table(case: Case, outcome: Outcome, steps: int, tolerance: float) -> str:
+def tuning_table(case: Case, outcome: SearchResult, steps: int, tolerance: float) -> str:
     """The tables and the verdict in 80 columns. `steps` and `tolerance` are those of the comparison of losses."""
     base = outcome.default
     screening = Candidate(base.profile, base.screened)
@@ -40,7 +40,7 @@ def tuning_table(case: Case, outcome: Outcome, steps: int, tolerance: float) -> 
     return f"{case.label}, {case.dataset}\n\n{body}\n\n{paragraphs(said)}"
 
 
-def verdict(outcome: Outcome) -> str:
+def verdict(outcome: SearchResult) -> str:
     """What the search came to, in a sentence."""
     if not outcome.default.rates:
         return f"Nothing could be measured: {clean(outcome.default.fault)}"
@@ -66,7 +66,7 @@ def _line(stage: str, candidate: Candidate, base: Candidate) -> list[str]:
     ]
 
 
-def _spread(samples: list[Sample]) -> str:
+def _spread(samples: list[Measured]) -> str:
     good = [each for each in samples if each.images_per_second is not None]
     if len(good) == 1:
         return f"{number(good[0].low)}–{number(good[0].high)}"
