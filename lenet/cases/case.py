@@ -9,13 +9,20 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from enum import Enum
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
+from lenet.cases.axes import label, values_of
+from lenet.cases.base import Frozen as Frozen
 from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.cases.profile import TUNED as TUNED
+from lenet.cases.profile import RuntimeProfile as RuntimeProfile
+from lenet.cases.values import DeviceTarget as DeviceTarget
+from lenet.cases.values import Mode as Mode
+from lenet.cases.values import Pipeline as Pipeline
+from lenet.cases.values import Scaling as Scaling
 
 MINDSPORE_UNSET_SEED = 5489
 """The seed that MindSpore's data engine reads as "no seed": every run would see another order."""
@@ -28,58 +35,6 @@ VERSION = r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,4})?$"
 
 STEADY_WINDOWS_AT_LEAST = 3
 """A budget never ends a case before this many steady windows: fewer have no spread."""
-
-
-class Frozen(BaseModel):
-    """Base of every value here: immutable, closed to unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DeviceTarget(str, Enum):
-    """MindSpore's names of device targets."""
-
-    CPU = "CPU"
-    GPU = "GPU"
-    ASCEND = "Ascend"
-
-
-class Mode(str, Enum):
-    """How a step is executed.
-
-    `pynative`: operator by operator. `graph`: the functional step under GRAPH_MODE. `jit`: the whole step, optimiser
-    included, as one `@ms.jit` function under PyNative.
-    """
-
-    PYNATIVE = "pynative"
-    GRAPH = "graph"
-    JIT = "jit"
-
-    @property
-    def label(self) -> str:
-        """What ran, in words, for a table."""
-        return {
-            Mode.PYNATIVE: "PyNative",
-            Mode.GRAPH: "Graph (functional step)",
-            Mode.JIT: "jit (whole step)",
-        }[self]
-
-
-class Pipeline(str, Enum):
-    """Where the batches come from: made anew in every pass, or made once and held (`lenet.training.pipeline`)."""
-
-    TUTORIAL = "tutorial"
-    CACHED = "cached"
-
-
-class Scaling(str, Enum):
-    """What stays when a training is spread over several processes.
-
-    `strong`: the batch, which the processes share. `weak`: each process's batch, so that the whole grows with them.
-    """
-
-    STRONG = "strong"
-    WEAK = "weak"
 
 
 class Hyperparameters(Frozen):
@@ -96,78 +51,6 @@ class Hyperparameters(Frozen):
         if seed == MINDSPORE_UNSET_SEED:
             raise ValueError(f"{seed} is MindSpore's mark for an unset seed; choose another")
         return seed
-
-
-TUNED = "tuned"
-"""The profile that `lenet-bench tune` saved for a machine, framework version, device, mode and batch size."""
-
-
-class RuntimeProfile(Frozen):
-    """Settings around the training that change its speed and not its definition. `default` sets nothing."""
-
-    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.+=-]{0,159}$")
-    operator_threads: int | None = Field(default=None, ge=1, le=1024)
-    dispatch_threads: int | None = Field(default=None, ge=1, le=1024)
-    dataset_workers: int | None = Field(default=None, ge=1, le=1024)
-    dataset_prefetch: int | None = Field(default=None, ge=1, le=1024)
-    """Batches that each stage of the data pipeline holds ready."""
-    cpu_affinity: int | None = Field(default=None, ge=1, le=4096)
-    """How many cores the worker may use: one thread of each physical core before the second of any."""
-    launch_blocking: bool = False
-    onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
-    jit_level: Literal["O0", "O1"] | None = None
-    """How far MindSpore fuses a graph; in PyNative mode there is none."""
-    deterministic: bool = False
-    """The switches that make the device's kernels and sums repeat themselves, where it has such."""
-    tuned_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,119}$")
-    """The run whose measurements gave a tuned profile. A profile named `tuned` without it still has to be looked up."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What it sets, by name; empty for MindSpore as installed."""
-        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "tuned_by"})
-
-    @property
-    def text(self) -> str:
-        """The settings as `parse` reads them; `default` where nothing is set."""
-        parts = (name if value is True else f"{name}={value}" for name, value in self.settings.items())
-        return "+".join(parts) or "default"
-
-    @property
-    def unresolved(self) -> bool:
-        """Whether it is the name `tuned` only: the settings are those that were saved for a case."""
-        return self.name == TUNED and self.tuned_by is None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables that must be set before the framework is imported. oneDNN before 3.0 reads the DNNL_ names."""
-        variables: dict[str, str] = {}
-        if self.onednn_isa is not None:
-            variables |= {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
-        if self.deterministic:
-            variables |= {"HCCL_DETERMINISTIC": "true"}
-        return variables
-
-    @classmethod
-    def parse(cls, text: str) -> RuntimeProfile:
-        """A profile from its name or from settings joined by `+`, as in `onednn_isa=AVX2+launch_blocking`.
-
-        Raises:
-            ValueError: an unknown name or setting, or a value out of range.
-        """
-        if text in ("default", TUNED):
-            return cls(name=text)
-        known = [field for field in cls.model_fields if field not in ("name", "tuned_by")]
-        settings: dict[str, Any] = {}
-        for part in text.split("+"):
-            key, separator, value = part.partition("=")
-            if key not in known:
-                listed = ", ".join(known)
-                raise ValueError(
-                    f"unknown profile setting {key!r}; use 'default', 'tuned' or settings of {listed}, joined by +"
-                )
-            settings[key] = value if separator else True
-        return cls(name=text.lower(), **settings)
 
 
 class Plan(Frozen):
@@ -213,29 +96,28 @@ class Case(Frozen):
     plan: Plan = Plan()
 
     @model_validator(mode="after")
-    def _the_framework_can(self) -> Case:
-        why = self.refusal(self.framework, self.device_target, self.mode, self.profile, self.world_size)
-        if why is not None:
-            raise ValueError(f"{self.framework.value} cannot carry that out: {why}")
+    def _has_a_meaning(self) -> Case:
+        if (why := self.refusal(values_of(self))) is not None:
+            raise ValueError(why)
+        if self.world_size == 1 and self.scaling is not Scaling.STRONG:
+            raise ValueError("one process has no scaling: leave it at strong")
         return self
 
     @staticmethod
-    def refusal(
-        framework: Framework, target: DeviceTarget, mode: Mode, profile: RuntimeProfile, world_size: int
-    ) -> str | None:
-        """Why the framework has no such case, as half a sentence; None when it has."""
-        return ABILITIES[framework].refusal(target.value, mode.value, profile.settings, world_size)
-
-    @model_validator(mode="after")
-    def _the_batch_can_be_shared(self) -> Case:
-        if self.world_size == 1 and self.scaling is not Scaling.STRONG:
-            raise ValueError("one process has no scaling: leave it at strong")
-        if self.scaling is Scaling.STRONG and self.hyperparameters.batch_size % self.world_size:
-            raise ValueError(
-                f"a batch of {self.hyperparameters.batch_size} images cannot be shared by {self.world_size} processes; "
+    def refusal(values: Mapping[str, Any]) -> str | None:
+        """Why there is no case with these values, by the axes' names; None where there is one."""
+        framework, world_size, batch_size = values["framework"], values["world_size"], values["batch_size"]
+        why = ABILITIES[framework].refusal(
+            values["device_target"].value, values["mode"].value, values["profile"].settings, world_size
+        )
+        if why is not None:
+            return f"{framework.value} cannot run this: {why}"
+        if values["scaling"] is Scaling.STRONG and batch_size % world_size:
+            return (
+                f"a batch of {batch_size} images cannot be shared by {world_size} processes; "
                 "choose a multiple, or weak scaling"
             )
-        return self
+        return None
 
     @property
     def global_batch_size(self) -> int:
@@ -270,18 +152,7 @@ class Case(Frozen):
     @property
     def label(self) -> str:
         """The case in words, for progress lines."""
-        words = [self.device_target.value, self.mode.value, f"batch {self.hyperparameters.batch_size}"]
-        if self.framework_version is not None:
-            words.insert(0, self.framework_version)
-        if self.framework is not Framework.MINDSPORE:
-            words.insert(0, self.framework.value)
-        if self.pipeline is not Pipeline.TUTORIAL:
-            words.append(f"{self.pipeline.value} pipeline")
-        if self.profile.name != "default":
-            words.append(self.profile.name)
-        if self.world_size > 1:
-            words.append(f"{self.world_size} processes, {self.scaling.value} scaling")
-        words.append(f"seed {self.hyperparameters.seed}")
-        if self.repetition:
-            words.append(f"repetition {self.repetition + 1}")
-        return " · ".join(words)
+        return label(self, _DEFAULT)
+
+
+_DEFAULT = Case()

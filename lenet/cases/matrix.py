@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from lenet.cases.case import (
-    VERSION,
-    Case,
-    DeviceTarget,
-    Frozen,
-    Hyperparameters,
-    Mode,
-    Pipeline,
-    Plan,
-    RuntimeProfile,
-    Scaling,
-)
-from lenet.cases.frameworks import Framework
+from lenet.cases.axes import AXES, ROUNDS, Axis
+from lenet.cases.base import Frozen
+from lenet.cases.case import Case, Plan, RuntimeProfile, Scaling
 
 MAX_CASES = 100_000
-"""A matrix with more is a slip of the pen, or somebody's attempt to fill the memory: cases are made all at once."""
+"""Refuse a matrix with more: it is a typing error, or an attempt to fill the memory. Cases are made all at once."""
+
+MUST_RUN = ("framework", "world_size")
+"""Axes of which each value must have a case. Others may have values that only some of the frameworks know."""
 
 
-class Matrix(Frozen):
-    """The set of cases that a preset, a TOML file or the command line spans."""
+def _spanned() -> list[Axis]:
+    """The axes that a matrix spans, outermost first: the rounds, then as tables are sorted."""
+    axes = sorted((axis for axis in AXES if axis.field), key=lambda axis: axis.level)
+    return [*(axis for axis in reversed(axes) if axis.level >= ROUNDS), *(axis for axis in axes if axis.level < ROUNDS)]
+
+
+SPANNED = _spanned()
+
+if TYPE_CHECKING:
+
+    class _Axes(Frozen):
+        """One field for each axis of `SPANNED` with several values."""
+
+        def __getattr__(self, name: str) -> tuple[Any, ...]: ...
+
+else:
+
+    def _field(axis: Axis) -> tuple[Any, tuple[Any, ...]]:
+        """Type and default of the axis's field: values of the type, with the bounds and by default that of a case."""
+        *parents, name = axis.path.split(".")
+        owner = attrgetter(".".join(parents))(Case()) if parents else Case()
+        info = type(owner).model_fields[name]
+        spans = (info.default,) if axis.spans is None else axis.spans
+        value = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+        return Annotated[tuple[value, ...], Field(min_length=1 if spans else 0)], spans
+
+    _Axes = create_model(
+        "_Axes", __base__=Frozen, **{axis.field: _field(axis) for axis in AXES if axis.field and axis.several}
+    )
+
+
+class Matrix(_Axes):
+    """The set of cases that a preset, a TOML file or the command line spans.
+
+    Each axis of the axis table that can have several values has a field here, as `modes` or `batch_sizes`.
+    """
 
     name: str = Field(default="matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     description: str = ""
-    frameworks: Annotated[tuple[Framework, ...], Field(min_length=1)] = (Framework.MINDSPORE,)
-    versions: tuple[Annotated[str, Field(pattern=VERSION)], ...] = ()
-    """Releases of the framework, each run in an environment of its own; none is the one that is installed here."""
-    device_targets: Annotated[tuple[DeviceTarget, ...], Field(min_length=1)] = (DeviceTarget.CPU,)
-    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
-    batch_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (32,)
-    datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
-    pipelines: Annotated[tuple[Pipeline, ...], Field(min_length=1)] = (Pipeline.TUTORIAL,)
-    profiles: Annotated[tuple[RuntimeProfile, ...], Field(min_length=1)] = (RuntimeProfile(),)
-    world_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
-    scalings: Annotated[tuple[Scaling, ...], Field(min_length=1)] = (Scaling.STRONG,)
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
     repeat: int = Field(default=1, ge=1, le=1000)
     learning_rate: float = 1e-2
     momentum: float = 0.9
@@ -56,139 +71,101 @@ class Matrix(Frozen):
 
         What is not an axis (learning rate, momentum, plan) is that of the first case.
         """
-
-        def values(path: str) -> tuple[Any, ...]:
-            return tuple(dict.fromkeys(map(attrgetter(path), cases)))
-
+        values: dict[str, Any] = {
+            axis.field: tuple(dict.fromkeys(value for value in map(axis.of_case, cases) if value is not None))
+            for axis in SPANNED
+            if axis.several
+        }
         first = cases[0]
         return cls(
             name=name,
             description=description,
-            frameworks=values("framework"),
-            versions=tuple(version for version in values("framework_version") if version is not None),
-            device_targets=values("device_target"),
-            modes=values("mode"),
-            batch_sizes=values("hyperparameters.batch_size"),
-            datasets=values("dataset"),
-            pipelines=values("pipeline"),
-            profiles=values("profile"),
-            world_sizes=values("world_size"),
-            scalings=values("scaling"),
-            seeds=values("hyperparameters.seed"),
             learning_rate=first.hyperparameters.learning_rate,
             momentum=first.hyperparameters.momentum,
             plan=first.plan,
+            **values,
         )
 
-    @field_validator("profiles", mode="before")
+    @field_validator("profiles", mode="before", check_fields=False)
     @classmethod
     def _profiles_by_name(cls, profiles: Any) -> Any:
         if not isinstance(profiles, (list, tuple)):
             return profiles
         return tuple(RuntimeProfile.parse(item) if isinstance(item, str) else item for item in profiles)
 
+    @field_validator(*(axis.field for axis in SPANNED if axis.several), check_fields=False)
+    @classmethod
+    def _each_value_once(cls, values: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        axis = next(axis for axis in SPANNED if axis.field == info.field_name)
+        names = [axis.identity(value) for value in values]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is listed twice")
+        return values
+
     @model_validator(mode="after")
-    def _every_case_is_valid_and_single(self) -> Matrix:
-        axes = self._axes()
-        for name, values in axes.items():
-            if name != "spread" and len(set(values)) != len(values):
-                raise ValueError("a value is listed twice")
-        if len(set(self.world_sizes)) != len(self.world_sizes) or len(set(self.scalings)) != len(self.scalings):
-            raise ValueError("a value is listed twice")
-        if (count := math.prod(map(len, axes.values()))) > MAX_CASES:
-            raise ValueError(f"the matrix spans {count:,} cases, and at most {MAX_CASES:,} are carried out in one run")
-        cases = self.cases()
-        for framework in self.frameworks:
-            if not any(case.framework is framework for case in cases):
-                why = Case.refusal(
-                    framework, self.device_targets[0], self.modes[0], self.profiles[0], self.world_sizes[0]
-                )
-                raise ValueError(f"{framework.value} can carry nothing of this matrix out: {why}")
+    def _every_case_is_valid(self) -> Matrix:
+        if (count := math.prod(len(self._values(axis)) for axis in SPANNED)) > MAX_CASES:
+            raise ValueError(f"the matrix spans {count:,} cases, and one run has at most {MAX_CASES:,}")
+        points = [(point, Case.refusal(point)) for point in self._points()]
+        for name in MUST_RUN:
+            refused = {point[name]: why for point, why in points if why is not None}
+            possible = {point[name] for point, why in points if why is None}
+            for value in refused.keys() - possible:
+                raise ValueError(refused[value])
+        self.cases()
         return self
 
     @property
     def span(self) -> str:
         """The axes in words, for the head of a run."""
-        words = [
-            ", ".join(each.value for each in self.device_targets),
-            ", ".join(each.value for each in self.modes),
-            f"batch {', '.join(map(str, self.batch_sizes))}",
-            ", ".join(self.datasets),
-            f"profile {', '.join(each.name for each in self.profiles)}",
-            f"seed {', '.join(map(str, self.seeds))}",
-        ]
-        if self.versions:
-            words.insert(0, ", ".join(self.versions))
-        if self.frameworks != (Framework.MINDSPORE,):
-            words.insert(0, ", ".join(each.value for each in self.frameworks))
-        if self.pipelines != (Pipeline.TUTORIAL,):
-            words.append(f"{', '.join(each.value for each in self.pipelines)} pipeline")
-        if self.world_sizes != (1,):
-            scaling = ", ".join(each.value for each in self.scalings)
-            words.append(f"{', '.join(map(str, self.world_sizes))} processes ({scaling} scaling)")
+        words = []
+        for axis in AXES:
+            if axis.field and axis.several:
+                values = self._values(axis)
+                if axis.always or values != (axis.of_case(Case()),):
+                    words.append(axis.words_of([axis.as_plain(value) for value in values]))
         if self.repeat > 1:
-            words.append(f"{self.repeat} processes each")
+            words.append(f"{self.repeat} processes per case")
         if self.plan.epochs is not None:
             words.append(f"{self.plan.epochs} whole epoch{'s' if self.plan.epochs > 1 else ''}")
         return " × ".join(words)
 
-    def _spreads(self) -> list[tuple[int, Scaling]]:
-        """World sizes with their scalings; one process is one case, whatever the scaling."""
-        pairs = (
-            (size, scaling if size > 1 else Scaling.STRONG) for size in self.world_sizes for scaling in self.scalings
-        )
-        return list(dict.fromkeys(pairs))
+    def _values(self, axis: Axis) -> Sequence[Any]:
+        """What the matrix spans of the axis, in order."""
+        held = attrgetter(axis.field)(self)
+        if axis.field == "repeat":
+            return range(held)
+        # No value, as of a release, is one: what a case has that does not name it.
+        return (held if axis.several else (held,)) or (None,)
 
-    def _axes(self) -> dict[str, Sequence[Any]]:
-        """The values of each axis, outermost first: repetitions are rounds, so that slow drift hits all cases alike."""
-        return {
-            "repetition": range(self.repeat),
-            "seed": self.seeds,
-            "dataset": self.datasets,
-            "framework": self.frameworks,
-            "framework_version": self.versions or (None,),
-            "device_target": self.device_targets,
-            "pipeline": self.pipelines,
-            "profile": self.profiles,
-            "batch_size": self.batch_sizes,
-            "spread": self._spreads(),
-            "mode": self.modes,
-        }
+    def _points(self) -> Iterator[Mapping[str, Any]]:
+        """Every combination once, values by the axis's name; one process is one case, whatever the scaling."""
+        seen = set()
+        for values in product(*map(self._values, SPANNED)):
+            point = dict(zip((axis.name for axis in SPANNED), values, strict=True))
+            if point["world_size"] == 1:
+                point["scaling"] = Scaling.STRONG
+            if (key := tuple(point.values())) not in seen:
+                seen.add(key)
+                yield point
 
     def cases(self) -> list[Case]:
         """Every case, in rounds: all cases of one repetition before the next.
 
-        A point that has no meaning in its framework (a mode or a setting that is not its own) is no case.
+        A combination that has no meaning in its framework (a mode or a setting that is not its own) is no case.
         """
-        axes = self._axes()
-        points = (dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
-        return [case for point in points if (case := self._case(**point)) is not None]
+        return [self._case(point) for point in self._points() if Case.refusal(point) is None]
 
-    def _case(
-        self,
-        *,
-        framework: Framework,
-        device_target: DeviceTarget,
-        mode: Mode,
-        profile: RuntimeProfile,
-        spread: tuple[int, Scaling],
-        seed: int,
-        batch_size: int,
-        **others: Any,
-    ) -> Case | None:
-        world_size, scaling = spread
-        if Case.refusal(framework, device_target, mode, profile, world_size) is not None:
-            return None
-        return Case(
-            framework=framework,
-            device_target=device_target,
-            mode=mode,
-            profile=profile,
-            world_size=world_size,
-            scaling=scaling,
-            hyperparameters=Hyperparameters(
-                batch_size=batch_size, learning_rate=self.learning_rate, momentum=self.momentum, seed=seed
-            ),
-            plan=self.plan,
-            **others,
-        )
+    def _case(self, point: Mapping[str, Any]) -> Case:
+        data: dict[str, Any] = {
+            "hyperparameters": {"learning_rate": self.learning_rate, "momentum": self.momentum},
+            "plan": dict(self.plan),
+        }
+        for axis in SPANNED:
+            *parents, name = axis.path.split(".")
+            inner = data
+            for parent in parents:
+                inner = inner[parent]
+            inner[name] = point[axis.name]
+        return Case(**data)

@@ -34,7 +34,7 @@ def run(
     ] = None,
     mode: Annotated[str | None, typer.Option(help="pynative,graph,jit")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Batch sizes, with commas.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Train that many whole epochs, judged after each.")] = None,
+    epochs: Annotated[str | None, typer.Option(help="Train that many whole epochs, judged after each.")] = None,
     dataset: Annotated[str | None, typer.Option(help="mnist, digits, or auto: mnist where it can be had.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="A folder with data of MNIST's shape.")] = None,
     pipeline: Annotated[
@@ -46,7 +46,7 @@ def run(
     world_size: Annotated[str | None, typer.Option(help="Processes that train together, as 1,2,4.")] = None,
     scaling: Annotated[str | None, typer.Option(help="strong (share the batch), weak (a batch each)")] = None,
     seed: Annotated[str | None, typer.Option(help="Seeds, with commas.")] = None,
-    repeat: Annotated[int | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
+    repeat: Annotated[str | None, typer.Option(help="Processes a case, interleaved in rounds.")] = None,
     versions: Annotated[
         str | None, typer.Option(help="Releases as 2.7.0,2.10.0, each in an environment of its own.")
     ] = None,

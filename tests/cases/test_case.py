@@ -99,9 +99,9 @@ class TestSeveralProcesses:
     def test_one_process_is_one_case_whatever_the_scaling(self):
         matrix = Matrix(modes=("graph",), world_sizes=(1, 2, 4), scalings=("strong", "weak"))
         assert [(case.world_size, case.scaling.value) for case in matrix.cases()] == [
-            (1, "strong"), (2, "strong"), (2, "weak"), (4, "strong"), (4, "weak"),
+            (1, "strong"), (2, "strong"), (4, "strong"), (2, "weak"), (4, "weak"),
         ]  # fmt: skip
-        assert "1, 2, 4 processes (strong, weak scaling)" in matrix.span
+        assert "1, 2, 4 processes × strong, weak scaling" in matrix.span
         assert "processes" not in Matrix().span
 
 
@@ -131,7 +131,7 @@ class TestRefused:
             Plan(**values)
 
     def test_a_case_that_its_framework_cannot_carry_out(self):
-        with pytest.raises(ValidationError, match="pytorch cannot carry that out: its modes are pynative, not graph"):
+        with pytest.raises(ValidationError, match="pytorch cannot run this: its modes are pynative, not graph"):
             Case(framework="pytorch", mode=Mode.GRAPH)
 
     def test_a_case_does_not_change(self):

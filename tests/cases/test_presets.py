@@ -86,7 +86,7 @@ class TestOverride:
     def test_only_what_is_said_changes(self):
         preset = load_preset("standard")
         assert override(preset) == preset
-        changed = override(preset, device="gpu, cpu", mode="JIT", batch_size="8,16", seed="3", repeat=4, epochs=2)
+        changed = override(preset, device="gpu, cpu", mode="JIT", batch_size="8,16", seed="3", repeat="4", epochs="2")
         assert changed.device_targets == (DeviceTarget.GPU, DeviceTarget.CPU)
         assert changed.modes == (Mode.JIT,)
         assert (changed.batch_sizes, changed.seeds, changed.repeat) == ((8, 16), (3,), 4)
@@ -99,18 +99,21 @@ class TestOverride:
             ({"device": "tpu"}, "--device: unknown value 'tpu', choose from cpu, gpu, ascend"),
             ({"device": ""}, "--device: "),
             ({"mode": "eager"}, "--mode: unknown value 'eager', choose from pynative, graph, jit"),
-            ({"mode": "graph,graph"}, "listed twice"),
+            ({"mode": "graph,graph"}, "--mode: graph is listed twice"),
             ({"batch_size": "0"}, "--batch-size: "),
             ({"batch_size": "-1"}, "--batch-size: '-1' is not a whole number"),
-            ({"batch_size": "32,"}, "--batch-size: '' is not a whole number"),
+            ({"batch_size": "32,"}, "--batch-size: empty value in '32,'"),
             ({"batch_size": "1e3"}, "--batch-size: '1e3' is not a whole number"),
             ({"batch_size": "99999999"}, "--batch-size: .*65536"),
             ({"seed": "5489"}, "--seed: .*unset seed"),
             ({"seed": "x"}, "--seed: 'x' is not a whole number"),
             ({"profile": "fast"}, "--profile: unknown profile setting 'fast'"),
             ({"profile": ""}, "--profile: empty value"),
-            ({"repeat": 0}, "--repeat: .*1"),
-            ({"epochs": 0}, "--epochs: .*1"),
+            ({"repeat": "0"}, "--repeat: .*1"),
+            ({"epochs": "0"}, "--epochs: .*1"),
+            ({"epochs": "1,2"}, "--epochs '1,2': give one number"),
+            ({"profile": "operator_threads=0"}, "--profile: .*operator_threads.*1"),
+            ({"profile": "deterministic+launch_blocking,launch_blocking+deterministic"}, "--profile: .*listed twice"),
         ],
         ids=str,
     )
@@ -130,7 +133,7 @@ class TestOverride:
     @pytest.mark.parametrize(
         ("values", "words"),
         [
-            ({"mode": "graph"}, "pytorch can carry nothing of this matrix out: its modes are pynative, not graph"),
+            ({"mode": "graph"}, "pytorch cannot run this: its modes are pynative, not graph"),
             ({"device": "ascend", "mode": "pynative"}, "its device targets are CPU, GPU, not Ascend"),
             ({"profile": "dataset_workers=1", "mode": "pynative"}, "profile setting dataset_workers has no meaning"),
             (
@@ -175,7 +178,7 @@ def test_processes_from_the_command_line():
     [
         ({"world_size": "0"}, "--world-size|greater than or equal to 1"),
         ({"world_size": "two"}, "--world-size: 'two' is not a whole number"),
-        ({"world_size": "2,2"}, "listed twice"),
+        ({"world_size": "2,2"}, "--world-size: 2 is listed twice"),
         ({"world_size": "3"}, "cannot be shared by 3 processes"),
         ({"scaling": "both"}, "--scaling: unknown value 'both'"),
     ],

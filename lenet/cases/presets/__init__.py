@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from enum import Enum
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
-from lenet.cases.case import DeviceTarget, Mode, Pipeline, Scaling
-from lenet.cases.frameworks import Framework
+from lenet.cases.axes import Axis, with_option
 from lenet.cases.matrix import Matrix
 from lenet.errors import UsageError
 
@@ -24,21 +20,6 @@ else:
 
 MAX_FILE_BYTES = 2**16
 """The TOML reader takes seconds for a key of as many dots as fit in this, and hours for one of a megabyte."""
-T = TypeVar("T")
-
-OPTIONS = {
-    "batch_size": "--batch-size",
-    "batch_sizes": "--batch-size",
-    "seed": "--seed",
-    "seeds": "--seed",
-    "profiles": "--profile",
-    "repeat": "--repeat",
-    "versions": "--versions",
-    "world_sizes": "--world-size",
-    "scalings": "--scaling",
-    "plan": "--epochs",
-}
-"""The option that sets a field, for messages."""
 
 
 def presets() -> list[str]:
@@ -78,95 +59,54 @@ def load_file(path: Path) -> Matrix:
     return _matrix({"name": _safe_name(path.stem), **content}, str(path))
 
 
-def override(
-    matrix: Matrix,
-    *,
-    framework: str | None = None,
-    device: str | None = None,
-    mode: str | None = None,
-    batch_size: str | None = None,
-    epochs: int | None = None,
-    dataset: str | None = None,
-    pipeline: str | None = None,
-    profile: str | None = None,
-    seed: str | None = None,
-    repeat: int | None = None,
-    versions: str | None = None,
-    world_size: str | None = None,
-    scaling: str | None = None,
-) -> Matrix:
-    """`matrix` with what the command line says instead; lists are texts with commas.
+def override(matrix: Matrix, **options: str | None) -> Matrix:
+    """`matrix` with what the command line gives instead.
+
+    Args:
+        matrix: the preset's or the file's.
+        options: the text of each axis's option, by `Axis.parameter`: values separated by commas, or a number. None
+            changes nothing.
 
     Raises:
         UsageError: an unknown or impossible value.
     """
+    axes = {axis.parameter: axis for axis in with_option()}
     data = matrix.model_dump()
-    lists: tuple[tuple[str, str, str | None, Callable[[str], Any]], ...] = (
-        ("frameworks", "--framework", framework, _member_of(Framework)),
-        ("device_targets", "--device", device, _device),
-        ("modes", "--mode", mode, _member_of(Mode)),
-        ("batch_sizes", "--batch-size", batch_size, _whole),
-        ("seeds", "--seed", seed, _whole),
-        ("datasets", "--dataset", dataset, str),
-        ("pipelines", "--pipeline", pipeline, _member_of(Pipeline)),
-        ("profiles", "--profile", profile, str),
-        ("versions", "--versions", versions, str),
-        ("world_sizes", "--world-size", world_size, _whole),
-        ("scalings", "--scaling", scaling, _member_of(Scaling)),
-    )
-    for field, option, text, convert in lists:
+    for name, text in options.items():
         if text is not None:
-            data[field] = _list(option, text, convert)
-    if repeat is not None:
-        data["repeat"] = repeat
-    if epochs is not None:
-        data["plan"]["epochs"] = epochs
-    return _renamed(matrix, _matrix(data, "the command line", OPTIONS))
+            axis = axes[name]
+            *parents, field = axis.field.split(".")
+            inner = data
+            for parent in parents:
+                inner = inner[parent]
+            values = _list(axis, text)
+            if not axis.several and len(values) > 1:
+                raise UsageError(f"{axis.option} {text!r}: give one number")
+            inner[field] = values if axis.several else values[0]
+    return _renamed(matrix, _matrix(data, "the command line", named_by_option=True))
 
 
 def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
-    """`changed` under a name of its own where it is no longer what the name and description of `matrix` say."""
-    described = (
-        *("frameworks", "versions", "modes", "batch_sizes", "pipelines", "profiles"),
-        *("world_sizes", "scalings", "seeds", "repeat", "plan"),
-    )
+    """`changed` under a name of its own where it is no longer what the name and description of `matrix` say.
+
+    The device and the data are not part of that: a preset leaves them to the machine.
+    """
+    described = {axis.field.partition(".")[0] for axis in with_option()} - {"device_targets", "datasets"}
     if all(getattr(matrix, field) == getattr(changed, field) for field in described):
         return changed
     return changed.model_copy(update={"name": f"{matrix.name[:56]}-changed", "description": ""})
 
 
-def _device(text: str) -> str:
-    names = {each.value.lower(): each.value for each in DeviceTarget}
-    return names[_choice(text.lower(), list(names))]
-
-
-def _member_of(axis: type[Enum]) -> Callable[[str], str]:
-    return lambda text: _choice(text.lower(), [str(each.value) for each in axis])
-
-
-def _choice(text: str, choices: list[str]) -> str:
-    if text not in choices:
-        raise ValueError(f"unknown value {text!r}, choose from {', '.join(choices)}")
-    return text
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _list(option: str, text: str, convert: Callable[[str], T]) -> list[T]:
+def _list(axis: Axis, text: str) -> list[Any]:
+    if not all(item.strip() for item in text.split(",")):
+        raise UsageError(f"{axis.option}: empty value in {text!r}")
     try:
-        values = [convert(item.strip()) for item in text.split(",")]
+        return [axis.parse(item) for item in text.split(",")]
     except ValueError as error:
-        raise UsageError(f"{option}: {error}") from error
-    if "" in values:
-        raise UsageError(f"{option}: empty value in {text!r}")
-    return values
+        raise UsageError(f"{axis.option}: {error}") from error
 
 
-def _matrix(data: dict[str, Any], source: str, options: Mapping[str, str] = MappingProxyType({})) -> Matrix:
+def _matrix(data: dict[str, Any], source: str, named_by_option: bool = False) -> Matrix:
     try:
         return Matrix.model_validate(data)
     except ValidationError as error:
@@ -175,8 +115,11 @@ def _matrix(data: dict[str, Any], source: str, options: Mapping[str, str] = Mapp
         said = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             said = f"unknown key; known are {', '.join(Matrix.model_fields)}"
-        option = options.get(str(first["loc"][0])) if first["loc"] else None
-        place = option or (f"{source}: {where}" if where else source)
+        place = f"{source}: {where}" if where else source
+        if named_by_option:
+            fields = {name: axis.option for axis in with_option() for name in (axis.field, axis.path)}
+            plain = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+            place = fields.get(plain, place)
         raise UsageError(f"{place}: {' '.join(said.split())}") from error
 
 

@@ -28,9 +28,7 @@ def test_a_pipe_gets_a_line_a_case_without_control_characters(plain_record):
     observer.case_started(case, 2, 6)
     observer.event(case, STEPS)
     observer.case_finished(case, plain_record(case, Status.CRASHED, "the worker ended with SIGSEGV [bold]"))
-    assert console.file.getvalue() == (
-        "[3/6] CPU · graph · batch 32 · seed 1: crashed: the worker ended with SIGSEGV [bold]\n"
-    )
+    assert console.file.getvalue() == ("[3/6] CPU · graph · batch 32: crashed: the worker ended with SIGSEGV [bold]\n")
 
 
 def test_a_terminal_shows_phase_epoch_step_rate_and_time_left(terminal, digits, plain_record):
@@ -66,7 +64,7 @@ def test_several_nodes_have_a_bar_each_and_lines_count_what_is_done(terminal, di
         live.case_finished(cases[0], plain_record(cases[0]))
         live.event(cases[0], STEPS)  # of a node that was given up: too late
         live.case_finished(cases[2], plain_record(cases[2]))
-    lines = [line for line in terminal.file.getvalue().splitlines() if "seed 1" in line]
+    lines = [line for line in terminal.file.getvalue().splitlines() if "· batch 32" in line]
     assert [re.search(r"\[./3\].* on (\S+):", line).group(0)[1:4] for line in lines] == ["1/3", "2/3", "3/3"]
     assert [re.search(r" on (\S+):", line)[1] for line in lines] == ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
 
@@ -81,7 +79,7 @@ def test_a_case_that_begins_again_on_another_node_has_one_bar(terminal, digits, 
         assert live._progress.tasks[-1].completed == 0
         live.case_finished(case, plain_record(case))
         assert len(live._progress.tasks) == 1
-    assert "seed 1 on found:" in words(terminal)
+    assert "batch 32 · digits on found:" in words(terminal)
 
 
 def test_more_nodes_than_a_terminal_has_lines(terminal, digits, plain_record):

@@ -1,0 +1,84 @@
+"""Runtime profiles: settings around the training that change its speed and not its result."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from lenet.cases.base import Frozen
+
+TUNED = "tuned"
+"""The profile that `lenet-bench tune` saved for a machine, framework version, device, mode and batch size."""
+
+
+class RuntimeProfile(Frozen):
+    """Settings around the training that change its speed and not its definition. `default` sets nothing."""
+
+    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.+=-]{0,159}$")
+    operator_threads: int | None = Field(default=None, ge=1, le=1024)
+    dispatch_threads: int | None = Field(default=None, ge=1, le=1024)
+    dataset_workers: int | None = Field(default=None, ge=1, le=1024)
+    dataset_prefetch: int | None = Field(default=None, ge=1, le=1024)
+    """Batches that each stage of the data pipeline holds ready."""
+    cpu_affinity: int | None = Field(default=None, ge=1, le=4096)
+    """How many cores the worker may use: one thread of each physical core before the second of any."""
+    launch_blocking: bool = False
+    onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
+    jit_level: Literal["O0", "O1"] | None = None
+    """How far MindSpore fuses a graph; in PyNative mode there is none."""
+    deterministic: bool = False
+    """The switches that make the device's kernels and sums repeat themselves, where it has such."""
+    tuned_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,119}$")
+    """The run whose measurements gave a tuned profile. A profile named `tuned` without it still has to be looked up."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it sets, by name; empty for MindSpore as installed."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "tuned_by"})
+
+    @property
+    def text(self) -> str:
+        """The settings as `parse` reads them; `default` where nothing is set."""
+        parts = (name if value is True else f"{name}={value}" for name, value in self.settings.items())
+        return "+".join(parts) or "default"
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether it is the name `tuned` only: the settings are those that were saved for a case."""
+        return self.name == TUNED and self.tuned_by is None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that must be set before the framework is imported. oneDNN before 3.0 reads the DNNL_ names."""
+        variables: dict[str, str] = {}
+        if self.onednn_isa is not None:
+            variables |= {"ONEDNN_MAX_CPU_ISA": self.onednn_isa, "DNNL_MAX_CPU_ISA": self.onednn_isa}
+        if self.deterministic:
+            variables |= {"HCCL_DETERMINISTIC": "true"}
+        return variables
+
+    @classmethod
+    def parse(cls, text: str) -> RuntimeProfile:
+        """A profile from its name or from settings joined by `+`, as in `onednn_isa=AVX2+launch_blocking`.
+
+        Raises:
+            ValueError: an unknown name or setting, or a value out of range.
+        """
+        if text in ("default", TUNED):
+            return cls(name=text)
+        known = [field for field in cls.model_fields if field not in ("name", "tuned_by")]
+        settings: dict[str, Any] = {}
+        for part in text.split("+"):
+            key, separator, value = part.partition("=")
+            if key not in known:
+                listed = ", ".join(known)
+                raise ValueError(
+                    f"unknown profile setting {key!r}; use 'default', 'tuned' or settings of {listed}, joined by +"
+                )
+            settings[key] = value if separator else True
+        try:
+            return cls(name=text.lower(), **settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"profile setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

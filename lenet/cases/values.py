@@ -1,0 +1,51 @@
+"""The values of the axes that have a fixed set of them. Nothing here imports pydantic: `--help` needs it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class DeviceTarget(str, Enum):
+    """MindSpore's names of device targets."""
+
+    CPU = "CPU"
+    GPU = "GPU"
+    ASCEND = "Ascend"
+
+
+class Mode(str, Enum):
+    """How a step is executed.
+
+    `pynative`: operator by operator. `graph`: the functional step under GRAPH_MODE. `jit`: the whole step, optimiser
+    included, as one `@ms.jit` function under PyNative.
+    """
+
+    PYNATIVE = "pynative"
+    GRAPH = "graph"
+    JIT = "jit"
+
+    @property
+    def label(self) -> str:
+        """What ran, in words, for a table."""
+        return {
+            Mode.PYNATIVE: "PyNative",
+            Mode.GRAPH: "Graph (functional step)",
+            Mode.JIT: "jit (whole step)",
+        }[self]
+
+
+class Pipeline(str, Enum):
+    """Where the batches come from: made anew in every pass, or made once and held (`lenet.training.pipeline`)."""
+
+    TUTORIAL = "tutorial"
+    CACHED = "cached"
+
+
+class Scaling(str, Enum):
+    """What stays when a training is spread over several processes.
+
+    `strong`: the batch, which the processes share. `weak`: each process's batch, so that the whole grows with them.
+    """
+
+    STRONG = "strong"
+    WEAK = "weak"
