@@ -21,12 +21,16 @@ import psutil
 import lenet
 from lenet.engine import Limits
 from lenet.store.events import MAX_LINE_BYTES
+from lenet.worker.parent import PARENT
 
 MARK = "LENET_BENCH_WORKER"
 """A variable that a worker and all that it starts have in their environment, with a value of its own."""
 
 TERMINATE_SECONDS = 2.0
 """How long a worker may tidy up between SIGTERM and SIGKILL."""
+
+STRAY_ROUNDS = 10
+"""How often children that hold the event pipe after the worker has ended are looked for."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class WorkerProcess:
             "PATH": f"{tools}{os.pathsep}{path}",
             "PYTHONPATH": os.pathsep.join(modules),
             "PYTHONUNBUFFERED": "1",
+            PARENT: str(os.getpid()),
             MARK: self._mark,
         }
 
@@ -122,8 +127,11 @@ class WorkerProcess:
         code = self._process.wait()
         # Children that outlive the worker hold the pipe open, and the processor: end them, then the pipe ends too.
         self._signal_group(signal.SIGKILL)
-        self._end_strays()
-        self._reader.join(timeout=5)
+        for _ in range(STRAY_ROUNDS):  # one that is executing its program at this moment shows no environment yet
+            self._end_strays()
+            self._reader.join(timeout=5 / STRAY_ROUNDS)
+            if not self._reader.is_alive():
+                break
         self._messages.put(code)
 
     def receive(self) -> Line | Ended | Overdue:

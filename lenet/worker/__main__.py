@@ -15,11 +15,13 @@ import sys  # noqa: E402
 import traceback  # noqa: E402
 
 from lenet.store.events import Event  # noqa: E402
+from lenet.worker.parent import end_with_parent  # noqa: E402
 from lenet.worker.work import Assignment, failure, work  # noqa: E402
 
 
 def main() -> int:
     """Entry of the worker process; exit code 0 when the case was carried out, 1 when it failed by its own word."""
+    end_with_parent()
     channel_number = int(sys.argv[1])
     os.set_inheritable(channel_number, False)
     assignment = Assignment.model_validate_json(sys.stdin.buffer.read())

@@ -22,6 +22,7 @@ from pydantic import Field, TypeAdapter
 from lenet.cases.case import DeviceTarget, Frozen
 from lenet.cases.frameworks import Framework
 from lenet.store.events import STEPS_BEGIN, STEPS_END, Failed
+from lenet.worker.parent import end_with_parent
 from lenet.worker.work import Assignment, failure, set_environment
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def read_operators(lines: list[str]) -> tuple[OperatorTime, ...]:
 
 def main() -> int:
     """Entry of the process; exit code 0 when the steps were watched."""
+    end_with_parent()
     channel_number = int(sys.argv[1])
     os.set_inheritable(channel_number, False)
     probe = Probe.model_validate_json(sys.stdin.buffer.read())
