@@ -13,11 +13,11 @@ from lenet.errors import FAILED, UsageError
 def doctor(
     device: Annotated[str | None, typer.Option(help="cpu, gpu or ascend; exit code 1 if it cannot run.")] = None,
     form: Annotated[str, typer.Option("--format", help="terminal, json")] = "terminal",
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds that MindSpore may take to answer.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that MindSpore may take to compute.")] = 60.0,
 ) -> None:
-    """Say what this machine can run, why not the rest, and what mends it."""
+    """Check which device targets work on this machine, what the others lack and how to fix it."""
     from lenet.cases.case import DeviceTarget
-    from lenet.machine.devices.doctor import examine
+    from lenet.machine.devices.doctor import diagnose
     from lenet.report.text.doctor import render
 
     names = {each.value.lower(): each for each in DeviceTarget}
@@ -26,7 +26,7 @@ def doctor(
     if form not in ("terminal", "json"):
         raise UsageError(f"--format {form!r}: choose from terminal, json")
     targets = list(DeviceTarget) if device is None else [names[device.lower()]]
-    diagnosis = examine(targets, timeout)
-    sys.stdout.write(render(diagnosis) if form == "terminal" else diagnosis.model_dump_json(indent=1) + "\n")
-    if device is not None and not diagnosis.examinations[0].runs:
+    checked = diagnose(targets, timeout)
+    sys.stdout.write(render(checked) if form == "terminal" else checked.model_dump_json(indent=1) + "\n")
+    if device is not None and not checked.devices[0].works:
         raise typer.Exit(FAILED)

@@ -173,7 +173,7 @@ def observe(
     kernels: tuple[onednn.Kernel, ...],
     caveats: tuple[str, ...],
     cores: int,
-    limits: roofline.Limits,
+    limits: roofline.Roofline,
 ) -> Observed:
     """Everything that was seen, as a step's account. The record has a throughput."""
     case, summary = record.case, record.summary

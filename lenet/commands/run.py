@@ -15,7 +15,7 @@ from lenet.cases.matrix import Matrix
 from lenet.dataset import Dataset
 from lenet.errors import UsageError
 from lenet.machine.card import MachineCard, describe
-from lenet.machine.cores import usable
+from lenet.machine.cores import usable_cores
 from lenet.report import render, rows
 from lenet.report.table.rows import Row
 from lenet.store import machines
@@ -110,7 +110,7 @@ def begin(
     machine = machine or describe()
     planned = resolve((_named(case, found[case.dataset].card.name) for case in cases), machine.id)
     matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})
-    cores = len(usable())
+    cores = len(usable_cores())
     for profile in (case.profile for case in planned):
         if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
             raise UsageError(f"--profile {profile.name}: this machine lets a worker use {cores} cores; choose less")

@@ -1,19 +1,25 @@
-"""The accelerators of a machine, as their drivers tell them. No framework is imported."""
+"""The accelerators of a machine, as reported by their drivers. No framework is imported."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import subprocess
+
+from lenet.machine.programs import ProgramError, output
 
 QUERY_SECONDS = 10
+MAX_LINES, MAX_LINE = 64, 200
 
 
 def gpus() -> tuple[str, ...]:
-    """`NAME, DRIVER, MEMORY MiB` of each NVIDIA GPU: from NVML where nvidia-ml-py is installed, else nvidia-smi."""
-    with contextlib.suppress(Exception):  # absent, or a driver that does not answer: nvidia-smi may
+    """Return `NAME, DRIVER, MEMORY MiB` of each NVIDIA GPU: from NVML if nvidia-ml-py is installed, or nvidia-smi."""
+    with contextlib.suppress(Exception):  # not installed, or a driver that does not answer: nvidia-smi may
         return _nvml()
-    return query("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    return _lines("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+
+
+def npus() -> tuple[str, ...]:
+    """Return the lines of `npu-smi info -l`."""
+    return _lines("npu-smi", "info", "-l")
 
 
 def _nvml() -> tuple[str, ...]:
@@ -36,17 +42,10 @@ def _text(value: str | bytes) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
-def npus() -> tuple[str, ...]:
-    """What npu-smi lists."""
-    return query("npu-smi", "info", "-l")
-
-
-def query(*command: str) -> tuple[str, ...]:
-    """A tool's lines; none where it is absent or fails."""
-    if shutil.which(command[0]) is None:
-        return ()
+def _lines(*command: str) -> tuple[str, ...]:
+    """The program's lines, stripped and shortened; none if it is missing or fails."""
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
+        lines = output(*command, seconds=QUERY_SECONDS).splitlines()
+    except ProgramError:
         return ()
-    return tuple(line.strip()[:200] for line in answer.stdout.splitlines()[:64] if line.strip())
+    return tuple(line.strip()[:MAX_LINE] for line in lines[:MAX_LINES] if line.strip())

@@ -1,4 +1,4 @@
-"""What hardware and software this is. No user name, host name or path is in it, but for the host's where asked."""
+"""The machine card: hardware and software of this machine, without user name, host name or path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,10 @@ from pydantic import Field
 
 from lenet.cases.case import DeviceTarget, Frozen
 from lenet.machine.accelerators import gpus, npus
+from lenet.machine.container import container_kind, cpu_limit, memory_limit
+from lenet.machine.cores import usable_cores
 from lenet.machine.installed import libraries, packages
+from lenet.machine.programs import ProgramError, output
 from lenet.machine.redact import variables, without_names
 
 VARIABLES = re.compile(
@@ -29,7 +31,7 @@ QUERY_SECONDS = 10
 
 
 class MachineCard(Frozen):
-    """A machine's card. Bytes, MHz and counts; None where the system does not tell. Caches are the first core's."""
+    """A machine's hardware and software. None where the system does not say. Caches are the first core's."""
 
     cpu: str
     architecture: str
@@ -44,18 +46,18 @@ class MachineCard(Frozen):
     governor: str | None
     memory_bytes: int
     memory_limit_bytes: int | None
-    """The container's limit, where there is one."""
+    """The limit of the container or cgroup, if there is one."""
     cpu_limit: float | None
-    """Cores that the container grants, where it limits them."""
+    """The processor time that the container or cgroup grants, in cores, if it limits it."""
     load_average: float | None
-    """Over the last minute, when the card was made."""
+    """Over the minute before the card was made."""
     virtual: bool
     system: str
     python: str
     gpus: tuple[str, ...]
     npus: tuple[str, ...]
     packages: dict[str, str]
-    """Every installed package with its version: what `reproduce --exact` installs from."""
+    """Version of every installed package; `reproduce --exact` installs from it."""
     environment: dict[str, str]
     git_commit: str | None
     git_dirty: bool | None
@@ -64,15 +66,15 @@ class MachineCard(Frozen):
     memory_available_bytes: int | None = None
     """When the card was made."""
     container: str | None = None
-    """The kind of container, where there is one."""
+    """docker, podman or kubernetes; None outside of a container."""
     libraries: dict[str, str] = Field(default_factory=dict)
-    """Builds and versions that no package's version tells: `lenet.machine.installed.libraries`."""
+    """Versions that no package's metadata contains; see `lenet.machine.installed.libraries`."""
     host: str | None = None
-    """The host's name; only where a person asked for it."""
+    """The host's name, only if the user asks for it."""
 
     @property
     def id(self) -> str:
-        """A short stable name over what does not change between runs: the hardware, without drivers."""
+        """A short name of the hardware, stable between runs; drivers are not part of it."""
         cards = tuple(gpu.partition(", ")[0] for gpu in self.gpus)
         hardware = repr(
             (
@@ -97,7 +99,7 @@ class MachineCard(Frozen):
 
 @functools.cache
 def describe() -> MachineCard:
-    """This machine's card, made once a process. Never raises for what the system does not tell."""
+    """Return this machine's card. It is made once per process, and what the system does not say is None in it."""
     cpu = _cpu_information()
     flags = set(cpu.get("flags", ()))
     frequency = fastest = None
@@ -112,15 +114,15 @@ def describe() -> MachineCard:
         architecture=platform.machine(),
         physical_cores=psutil.cpu_count(logical=False),
         logical_cores=psutil.cpu_count() or 1,
-        usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1,
+        usable_cores=len(usable_cores()),
         instruction_sets=tuple(name for name in INSTRUCTION_SETS if name in flags),
         l2_cache_bytes=_cache(2),
         l3_cache_bytes=_cache(3),
         frequency_mhz=frequency,
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         memory_bytes=psutil.virtual_memory().total,
-        memory_limit_bytes=_memory_limit(),
-        cpu_limit=_cpu_limit(),
+        memory_limit_bytes=memory_limit(),
+        cpu_limit=cpu_limit(),
         load_average=load,
         virtual="hypervisor" in flags,
         system=f"{platform.system()} {'-'.join(map(without_names, platform.release().split('-')))}",
@@ -128,24 +130,24 @@ def describe() -> MachineCard:
         gpus=gpus(),
         npus=npus(),
         packages=packages(),
-        environment=_environment(),
+        environment=variables(os.environ, VARIABLES),
         git_commit=commit,
         git_dirty=dirty,
         l1d_cache_bytes=_cache(1),
         frequency_max_mhz=fastest,
         memory_available_bytes=psutil.virtual_memory().available,
-        container=_container(),
+        container=container_kind(),
         libraries={name: without_names(text) for name, text in libraries(os.environ.get("ASCEND_HOME_PATH")).items()},
     )
 
 
 def with_host_name(card: MachineCard) -> MachineCard:
-    """The card with this host's name on it."""
+    """Return a copy of the card with this host's name."""
     return card.model_copy(update={"host": platform.node() or None})
 
 
 def present_devices() -> tuple[DeviceTarget, ...]:
-    """The device targets that this machine seems to have, without importing a framework."""
+    """Return the device targets that this machine seems to have, by their drivers' programs and device files."""
     found = [DeviceTarget.CPU]
     if shutil.which("nvidia-smi") or Path("/dev/nvidiactl").exists():
         found.append(DeviceTarget.GPU)
@@ -159,16 +161,12 @@ def _cpu_information() -> dict[str, Any]:
 
     try:
         return dict(cpuinfo.get_cpu_info())
-    except Exception:  # it parses what many systems print, and some print what it does not expect
+    except Exception:  # it parses the output of programs, which may have a form that it does not know
         return {}
 
 
-def _size(value: object) -> int | None:
-    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else None
-
-
 def _cache(level: int) -> int | None:
-    """Bytes of the cache of that level which the first core uses, as Linux tells it (`32768K`)."""
+    """Bytes of the first core's data cache of that level. Linux writes them as `32768K`."""
     for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         if _text(f"{folder}/level") == str(level) and _text(f"{folder}/type") != "Instruction":
             size = (_text(f"{folder}/size") or "").removesuffix("K")
@@ -178,51 +176,20 @@ def _cache(level: int) -> int | None:
 
 def _text(path: str) -> str | None:
     try:
-        return Path(path).read_text(encoding="utf-8").strip() or None
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None
     except OSError:
         return None
 
 
-def _memory_limit() -> int | None:
-    """Bytes that the container may use, by cgroup 2 or 1; the latter's "no limit" is a number near 2**63."""
-    limit = _size(_text("/sys/fs/cgroup/memory.max") or _text("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-    return limit if limit is not None and limit < 2**60 else None
-
-
-def _cpu_limit() -> float | None:
-    """Cores that the container grants, by cgroup 2 or 1."""
-    quota, _, period = (_text("/sys/fs/cgroup/cpu.max") or "").partition(" ")
-    if not quota:
-        quota = _text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") or ""
-        period = _text("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or ""
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
-
-
-def _container() -> str | None:
-    """docker, podman or kubernetes, by the marks that they leave."""
-    if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        return "kubernetes"
-    marks = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
-    return next((kind for mark, kind in marks.items() if Path(mark).exists()), None)
-
-
-def _environment() -> dict[str, str]:
-    """Variables that bear on speed; a value that may be a path, an address or a secret is only said to be set."""
-    return variables(os.environ, VARIABLES)
-
-
 def _git() -> tuple[str | None, bool | None]:
-    """Commit and dirtiness of the checkout that this package stands in, if it does."""
+    """Commit of the checkout that this package is part of, and whether files in it are changed; None outside of one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None, None
+    git = ("git", "-C", str(root))
     try:
-        answers = [
-            subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=QUERY_SECONDS, check=True
-            ).stdout.strip()
-            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
-        ]
-    except (OSError, subprocess.SubprocessError):
+        commit = output(*git, "rev-parse", "HEAD", seconds=QUERY_SECONDS)
+        changes = output(*git, "status", "--porcelain", "--untracked-files=no", seconds=QUERY_SECONDS)
+    except ProgramError:
         return None, None
-    return answers[0], bool(answers[1])
+    return commit, bool(changes)

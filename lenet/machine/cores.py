@@ -1,23 +1,24 @@
-"""The cores of this machine, and how a worker is confined to some of them."""
+"""The cores of this machine, and confining a worker to some of them."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
-def usable() -> list[int]:
-    """Numbers of the cores that this process may run on, ascending."""
+def usable_cores() -> list[int]:
+    """Return the numbers of the cores that this process may run on, ascending."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def siblings(core: int) -> str:
-    """What the threads of one physical core share, as Linux tells it (`0,4`); the core's own number where untold."""
+    """Return Linux' list of the logical cores on the same physical core (`0,4`); the core's own number without one."""
     try:
         return (TOPOLOGY / f"cpu{core}" / "topology" / "thread_siblings_list").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -25,23 +26,23 @@ def siblings(core: int) -> str:
 
 
 def spread(cores: list[int], physical: Callable[[int], str] = siblings) -> list[int]:
-    """The cores in the order in which they are given out: a thread of each physical core before the second of any."""
-    rounds: dict[str, int] = {}
+    """Return the cores in the order in which to use them: one of each physical core before the second of any."""
+    taken: Counter[str] = Counter()
     order = []
     for core in cores:
         name = physical(core)
-        order.append((rounds.get(name, 0), core))
-        rounds[name] = rounds.get(name, 0) + 1
+        order.append((taken[name], core))
+        taken[name] += 1
     return [core for _, core in sorted(order)]
 
 
 def confine(count: int) -> list[int]:
-    """Confine this process, and the threads that it will start, to `count` cores; returns their numbers.
+    """Confine this process, and threads it starts later, to `count` cores, and return their numbers.
 
     Raises:
         ValueError: the process may use fewer cores than that, or the system cannot confine a process.
     """
-    cores = usable()
+    cores = usable_cores()
     if count > len(cores):
         raise ValueError(f"cpu_affinity={count}: this process may use {len(cores)} cores")
     if not hasattr(os, "sched_setaffinity"):

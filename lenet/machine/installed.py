@@ -1,23 +1,26 @@
-"""What is installed: every package with its version, and the libraries inside them that speed depends on.
+"""Versions of the installed packages, and of the libraries inside them that affect speed.
 
-Nothing here imports a framework: what a framework's folder says is read, and what a library says is asked in a process
-of its own.
+No framework is imported: its files are read, and a library is loaded in a process of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-import subprocess
 import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions, version
 from pathlib import Path
 from typing import Any, cast
 
 from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.machine.programs import ProgramError, output
 
 QUERY_SECONDS = 20
-MOST_BYTES = 2**16
+MAX_FILE_BYTES = 2**16
+
+CANN_VERSION_FILES = (
+    *("compiler/version.info", "version.info", "version.cfg", "ascend_toolkit_install.info", "runtime/version.info"),
+)
 
 ONEDNN_QUERY = """
 import ctypes, sys
@@ -28,7 +31,7 @@ library.dnnl_version.restype = ctypes.POINTER(Version)
 v = library.dnnl_version().contents
 print(f"{v.major}.{v.minor}.{v.patch}")
 """
-"""`dnnl_version` of oneDNN's C interface; the structure's later fields are left away."""
+"""Calls `dnnl_version` of oneDNN's C interface; later fields of the structure are not declared."""
 
 
 def package_version(package: str) -> str | None:
@@ -45,35 +48,45 @@ def framework_version(framework: Framework) -> str | None:
 
 
 def packages() -> dict[str, str]:
-    """Every distribution that Python finds, by its normal name: the lock of this environment."""
+    """Return the version of every distribution that Python finds, by its normalized name."""
     found: dict[str, str] = {}
     for each in distributions():
-        with contextlib.suppress(Exception):  # a damaged package is no reason not to measure
+        with contextlib.suppress(Exception):  # a package with damaged metadata
             name = re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower()
             found.setdefault(name, each.version)  # the first on the path is the one that is imported
     return dict(sorted(found.items()))
 
 
 def libraries(cann: str | None) -> dict[str, str]:
-    """Builds and versions of what packages carry inside: MindSpore's commit, its oneDNN, NumPy's BLAS, CANN.
+    """Return versions of libraries by name: MindSpore's build and its oneDNN, NumPy's BLAS, CANN.
 
-    `cann` is the folder that ASCEND_HOME_PATH names.
+    `cann` is CANN's folder, the value of ASCEND_HOME_PATH. What is not found is left out.
     """
     found = {}
     with contextlib.suppress(PackageNotFoundError):
-        mindspore = distribution(ABILITIES[Framework.MINDSPORE].package)
+        mindspore = distribution("mindspore")
         found["mindspore build"] = _commit(mindspore)
         found["mindspore onednn"] = _onednn(Path(str(mindspore.locate_file("mindspore/lib"))))
     found["numpy blas"] = _blas()
     if cann:
-        found["cann"] = _cann(Path(cann))
+        found["cann"] = cann_version(Path(cann)) or ""
     return {name: text for name, text in found.items() if text}
+
+
+def cann_version(folder: Path) -> str | None:
+    """Return the version of the CANN in `folder`, from its own files; None if they contain none."""
+    for name in CANN_VERSION_FILES:
+        # `Version=8.5.0`, `version=8.2.RC1`, `runtime_running_version=[8.2.0.1.220:8.2.RC1]`
+        pattern = r"(?im)^\s*\w*version\s*=\s*\[?(?:[^:\]\s]*:)?(\d+\.\d+[\w.]*)"
+        if found := re.search(pattern, _read(folder / name)):
+            return found[1][:60]
+    return None
 
 
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(MOST_BYTES).decode(errors="replace")
+            return file.read(MAX_FILE_BYTES).decode(errors="replace")
     except OSError:
         return ""
 
@@ -86,33 +99,19 @@ def _commit(mindspore: Distribution) -> str:
 
 def _onednn(folder: Path) -> str:
     for path in sorted(folder.glob("libdnnl.so*")):
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            answer = subprocess.run(
-                [sys.executable, "-I", "-c", ONEDNN_QUERY, str(path)],
-                capture_output=True, text=True, timeout=QUERY_SECONDS, check=True,
-            )  # fmt: skip
-            return answer.stdout.strip()[:80]
+        with contextlib.suppress(ProgramError):
+            return output(sys.executable, "-I", "-c", ONEDNN_QUERY, str(path), seconds=QUERY_SECONDS)[:80]
     return ""
 
 
 def _blas() -> str:
-    """Name, version and build of NumPy's BLAS, without the folders in which it was built."""
+    """Name, version and build of NumPy's BLAS, without the folders of its build."""
     import numpy as np
 
     try:
-        told: Any = cast(Any, np.show_config)(mode="dicts")  # its type says that it only prints
-        blas = told["Build Dependencies"]["blas"]
+        config: Any = cast(Any, np.show_config)(mode="dicts")  # declared to return None
+        blas = config["Build Dependencies"]["blas"]
     except (KeyError, TypeError):
         return ""
     parts = [blas.get("name"), blas.get("version"), blas.get("openblas configuration")]
     return " ".join(str(part) for part in parts if part and part != "unknown" and "/" not in str(part))[:300]
-
-
-def _cann(folder: Path) -> str:
-    for name in ("version.cfg", "version.info", "compiler/version.info", "runtime/version.info"):
-        match = re.search(
-            r"(?im)^\s*(?:runtime_running_)?version\s*=\s*\[?([A-Za-z0-9.:_-]{1,60})", _read(folder / name)
-        )
-        if match:
-            return match[1]
-    return ""

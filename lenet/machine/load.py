@@ -1,4 +1,4 @@
-"""What else this machine was doing while a case ran, so that a slow number can be told from a disturbed one."""
+"""Load of other processes before, during and after a case, to tell a slow result from a disturbed one."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from pydantic import Field
 from lenet.cases.case import Frozen
 
 SAMPLE_SECONDS = 0.1
-"""How long the processors are watched before and after a case. Linux counts in hundredths of a second."""
+"""Length of the samples before and after a case. Linux counts processor time in hundredths of a second."""
 
 
 class Load(Frozen):
-    """The machine at one moment, no case running."""
+    """The machine's load while no case runs."""
 
     foreign_cores: float = Field(ge=0)
-    """Cores' worth of time that other processes took."""
+    """Processor time of other processes over wall time."""
     load_average: float | None = None
-    """Over the last minute; it counts the case before, too."""
+    """Over the last minute, including the case before."""
     frequency_mhz: float | None = None
 
 
 class CaseLoad(Frozen):
-    """The machine before, during and after a case."""
+    """The machine's load before, during and after a case."""
 
     logical_cores: int = Field(ge=1)
     before: Load
     after: Load
     during_foreign_cores: float = Field(ge=0)
-    """Mean over the case: what the whole machine was busy, less what the case itself used."""
+    """Mean over the case: processor time of the machine minus that of the case, over wall time."""
 
     @property
     def foreign_share(self) -> float:
-        """The largest share of the machine that others took, 0 to 1 and no more, before, during or after the case."""
+        """The largest share of the machine that other processes used before, during or after the case, 0 to 1."""
         cores = max(self.before.foreign_cores, self.during_foreign_cores, self.after.foreign_cores)
         return min(1.0, cores / self.logical_cores)
 
     @property
     def frequency_change(self) -> float:
-        """How far the frequency moved over the case, relative to that before; 0 where the system does not tell."""
+        """Relative change of the frequency over the case; 0 where it is unknown."""
         before, after = self.before.frequency_mhz, self.after.frequency_mhz
         return abs(after / before - 1) if before and after else 0.0
 
 
 def _busy_seconds() -> float:
-    """Processor time of the whole machine since its start, idle and waiting left out. Guests count as user time."""
+    """Processor time of the machine since its start, without idle and I/O wait. User time includes guests."""
     times = psutil.cpu_times()
     return sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
 
@@ -61,40 +61,40 @@ def _own_seconds() -> float:
 
 
 class _Span:
-    """A stretch of time, and what others used of it."""
+    """An interval from now on, and the processor time of other processes in it."""
 
     def __init__(self) -> None:
-        self._began, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+        self._start, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
 
     def foreign_cores(self) -> float:
-        """Cores' worth since the beginning."""
-        wall = time.monotonic() - self._began
+        """Processor time of other processes over wall time, from the start to now."""
+        wall = time.monotonic() - self._start
         foreign = (_busy_seconds() - self._busy) - (_own_seconds() - self._own)
         return max(0.0, foreign / wall) if wall > 0 else 0.0
 
 
 def measure(seconds: float = SAMPLE_SECONDS) -> Load:
-    """The load of others over the next `seconds`. No child of this process may be running."""
+    """Measure the load of other processes for `seconds`. No child of this process may be running."""
     span = _Span()
     time.sleep(seconds)
     foreign = span.foreign_cores()
     average = frequency = None
     with contextlib.suppress(OSError, AttributeError):
         average = os.getloadavg()[0]
-    with contextlib.suppress(Exception):  # systems tell it in many ways, or not at all
+    with contextlib.suppress(Exception):  # not available on every system
         frequency = float(psutil.cpu_freq().current) or None
     return Load(foreign_cores=foreign, load_average=average, frequency_mhz=frequency)
 
 
 class LoadMeter:
-    """Measures before a case when it is made, and after it when it is asked."""
+    """Measures the load around a case: before it when constructed, after it in `finish`."""
 
     def __init__(self) -> None:
         self._before = measure()
         self._case = _Span()
 
     def finish(self) -> CaseLoad:
-        """The case's load. Its worker has ended."""
+        """Return the load around the case, whose worker has ended."""
         during = self._case.foreign_cores()
         return CaseLoad(
             logical_cores=psutil.cpu_count() or 1, before=self._before, after=measure(), during_foreign_cores=during

@@ -1,4 +1,4 @@
-"""Names that have no place in a record: the user's, the host's, the home folder's."""
+"""Remove the names of user, host and home folder from texts that are stored in records."""
 
 from __future__ import annotations
 
@@ -13,33 +13,28 @@ from pathlib import Path
 TOO_COMMON = frozenset(
     {"root", "user", "admin", "localhost", "ubuntu", "mindspore", "lenet", "python", "linux", "work"}
 )
-"""Names that say nothing about anybody and stand in many a message."""
+"""Names that identify nobody and occur in ordinary messages."""
 
 SHORTEST = 3
-"""A shorter name would be found inside a message by chance."""
+"""Shorter names are not replaced: they occur in messages by chance."""
 
 
 def without_names(text: str) -> str:
-    """`text` with the home folder as `~`, the user as `(user)`, the host as `(host)`."""
-    for pattern, instead in _patterns():
-        text = pattern.sub(instead, text)
+    """Return `text` with the home folder as `~`, the user as `(user)` and the host as `(host)`."""
+    for pattern, replacement in _patterns(_home(), _user(), platform.node()):
+        text = pattern.sub(replacement, text)
     return text
 
 
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    home, user, host = _home(), _user(), platform.node()
-    return _compiled(home, user, host)
-
-
 @functools.lru_cache(maxsize=8)
-def _compiled(home: str, user: str, host: str) -> list[tuple[re.Pattern[str], str]]:
+def _patterns(home: str, user: str, host: str) -> list[tuple[re.Pattern[str], str]]:
     found = []
     if len(home) > 1:
         found.append((re.compile(rf"{re.escape(home)}(?![\w.-])"), "~"))
-    # The full name first: `node7.example.org` holds `node7`.
-    for names, instead in (((host, host.partition(".")[0]), "(host)"), ((user,), "(user)")):
+    # The full name first: `node7.example.org` contains `node7`.
+    for names, replacement in (((host, host.partition(".")[0]), "(host)"), ((user,), "(user)")):
         found += [
-            (re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])"), instead)
+            (re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])"), replacement)
             for name in dict.fromkeys(names)
             if len(name) >= SHORTEST and name.lower() not in TOO_COMMON
         ]
@@ -53,7 +48,7 @@ def _home() -> str:
 
 
 def _user() -> str:
-    with contextlib.suppress(KeyError, OSError):  # a user id that the system has no name for
+    with contextlib.suppress(KeyError, OSError):  # a user id without a name
         return getpass.getuser()
     return ""
 
@@ -62,7 +57,10 @@ SECRET_WORDS = re.compile(r"HOST|ADDR|_IP$|URL|TOKEN|SECRET|PASS|KEY|USER|CREDEN
 
 
 def variables(environment: Mapping[str, str], wanted: re.Pattern[str]) -> dict[str, str]:
-    """The variables whose names `wanted` finds; one that may hold a path, an address or a secret is said to be set."""
+    """Return the variables whose names match `wanted`.
+
+    The value of one that may contain a path, an address or a secret is replaced by `(set)`.
+    """
     return {
         name: "(set)" if "/" in value or "\\" in value or SECRET_WORDS.search(name) else without_names(value)
         for name, value in sorted(environment.items())

@@ -1,4 +1,4 @@
-"""This machine's limits, measured: the peak of matrix products and the bandwidth of memory, on all usable cores."""
+"""Measure this machine's roofline: peak arithmetic of matrix products and memory bandwidth, on all usable cores."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from lenet.cases.case import Frozen
-from lenet.machine.cores import usable
+from lenet.machine.cores import usable_cores
 
 MATRIX = 1024
 """Side of the square matrices: large enough to fill the cores, small enough to stay in the outer caches."""
 COPY_BYTES = 64 * 2**20
-"""A thread's block, read and written: far beyond any cache that the cores could share."""
+"""A thread's block, larger than any shared cache."""
 
 
-class Limits(Frozen):
-    """What this machine can do at best, as it was just measured."""
+class Roofline(Frozen):
+    """This machine's peak rates, the best of several measurements."""
 
     gflops: float
-    """10⁹ float32 operations a second of a matrix product (numpy's sgemm), the best of several."""
+    """10⁹ float32 operations per second of a matrix product (numpy's sgemm)."""
     gigabytes_per_second: float
-    """10⁹ bytes a second, read and written, of copying large blocks, a thread a core, the best of several."""
+    """10⁹ bytes per second, read and written, of copying large blocks with a thread per core."""
 
 
-def measure(seconds: float = 1.0) -> Limits:
-    """Measure both, about `seconds` each."""
-    return Limits(gflops=_matrix_product(seconds), gigabytes_per_second=_copy(seconds))
+def measure(seconds: float = 1.0) -> Roofline:
+    """Measure both rates, for about `seconds` each."""
+    return Roofline(gflops=_matrix_product(seconds), gigabytes_per_second=_copy(seconds))
 
 
 def _matrix_product(seconds: float) -> float:
@@ -35,7 +35,7 @@ def _matrix_product(seconds: float) -> float:
     a = generator.random((MATRIX, MATRIX), dtype=np.float32)
     b = generator.random((MATRIX, MATRIX), dtype=np.float32)
     out = np.empty_like(a)
-    np.matmul(a, b, out=out)  # starts the threads
+    np.matmul(a, b, out=out)  # starts numpy's threads
     fastest = float("inf")
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or fastest == float("inf"):
@@ -46,14 +46,14 @@ def _matrix_product(seconds: float) -> float:
 
 
 def _copy(seconds: float) -> float:
-    threads = len(usable())
+    threads = len(usable_cores())
     pairs = [(np.ones(COPY_BYTES, np.uint8), np.zeros(COPY_BYTES, np.uint8)) for _ in range(min(threads, 16))]
     fastest = float("inf")
     end = time.perf_counter() + seconds
     with ThreadPoolExecutor(len(pairs)) as pool:
         while time.perf_counter() < end or fastest == float("inf"):
             began = time.perf_counter()
-            # numpy lets go of the interpreter's lock while it copies.
+            # numpy releases the interpreter's lock while it copies.
             list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), pairs))
             fastest = min(fastest, time.perf_counter() - began)
     return 2 * COPY_BYTES * len(pairs) / fastest / 1e9

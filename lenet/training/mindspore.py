@@ -23,7 +23,7 @@ from mindspore.dataset import transforms, vision
 
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.dataset import Dataset
-from lenet.machine.cores import usable
+from lenet.machine.cores import usable_cores
 from lenet.store.record import Software
 from lenet.training import Judgement, Look, resident_peak_bytes, targets
 from lenet.training.pipeline import Batches
@@ -171,7 +171,7 @@ class MindSporeTrainer:
             "device": "/".join(str(part) for part in ms.get_current_device()),
             "dataset_workers": str(ds.config.get_num_parallel_workers()),
             "dataset_prefetch": str(ds.config.get_prefetch_size()),
-            "cores": str(len(usable())),
+            "cores": str(len(usable_cores())),
             "operator_threads": str(ms.get_context("runtime_num_threads")),
             "precision": self._precision,
         }

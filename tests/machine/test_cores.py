@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lenet.machine.cores import confine, spread, usable
+from lenet.machine.cores import confine, spread, usable_cores
 
 
 def test_a_thread_of_each_physical_core_before_the_second_of_any():
@@ -30,5 +30,5 @@ def test_a_confined_process_and_its_threads_stay_there():
 
 
 def test_more_cores_than_there_are():
-    with pytest.raises(ValueError, match=f"this process may use {len(usable())} cores"):
-        confine(len(usable()) + 1)
+    with pytest.raises(ValueError, match=f"this process may use {len(usable_cores())} cores"):
+        confine(len(usable_cores()) + 1)

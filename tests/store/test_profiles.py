@@ -12,7 +12,7 @@ from lenet.cases.matrix import Matrix
 from lenet.commands.run import begin
 from lenet.errors import StoreError, UsageError
 from lenet.machine.card import describe
-from lenet.machine.cores import usable
+from lenet.machine.cores import usable_cores
 from lenet.store.profiles import Scope, TunedProfile, folder, load, resolve, save
 from lenet.worker.work import set_environment
 
@@ -141,7 +141,7 @@ def test_a_run_without_a_tuned_profile_leaves_nothing_behind(digits, tmp_path):
 
 
 def test_more_cores_than_there_are_is_bad_input(digits, tmp_path):
-    matrix = Matrix(datasets=("digits",), profiles=(f"cpu_affinity={len(usable()) + 1}",))
+    matrix = Matrix(datasets=("digits",), profiles=(f"cpu_affinity={len(usable_cores()) + 1}",))
     with pytest.raises(UsageError, match="choose less"):
         begin(matrix.cases(), lambda _: digits, tmp_path / "run")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
@@ -11,6 +10,7 @@ from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.engine.environments import venv
 from lenet.errors import UsageError
 from lenet.machine.installed import package_version
+from lenet.machine.programs import ProgramError, output
 
 PYTHONS = ((3, 11), (3, 10), (3, 12))
 """The Pythons that this package runs on, the one with wheels of the most releases first."""
@@ -59,7 +59,6 @@ def _pythons() -> dict[tuple[int, int], str]:
 def _answers(path: str, tag: tuple[int, int]) -> bool:
     code = "import sys, venv; print(*sys.version_info[:2])"
     try:
-        done = subprocess.run([path, "-c", code], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.SubprocessError):
+        return output(path, "-c", code, seconds=30).split() == [str(part) for part in tag]
+    except ProgramError:
         return False
-    return done.returncode == 0 and done.stdout.split() == [str(part) for part in tag]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lenet.dataset.files import cache_folder, locked
 from lenet.errors import UsageError
+from lenet.machine.programs import ProgramError, output
 
 WORKER_NEEDS: Mapping[str, str] = {
     "numpy": ">=1.25,<2",
@@ -98,10 +98,9 @@ def execute(command: Sequence[str]) -> None:
         CannotMakeError: it failed, with its last error as one line.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=MAKE_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotMakeError(str(error)) from error
-    if done.returncode:
-        lines = [" ".join(line.split()) for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        output(*command, seconds=MAKE_SECONDS)
+    except ProgramError as error:
+        printed = (error.stderr or error.stdout).splitlines()
+        lines = [" ".join(line.split()) for line in printed if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR")]
-        raise CannotMakeError((errors or lines or [f"exit code {done.returncode}"])[-1][:300])
+        raise CannotMakeError((errors or lines or [str(error)])[-1][:300]) from error

@@ -1,7 +1,6 @@
-"""What a device target needs on this machine before MindSpore can use it, and what of that is missing.
+"""What MindSpore needs on this machine to use a device target, and what of it is missing.
 
-Everything here is found without importing MindSpore: from the environment, from the plugins' own files, and from
-commands that answer within seconds or are given up.
+Without importing MindSpore: from the environment, the files of its plugins, and programs with a time limit.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ PLUGINS = {DeviceTarget.GPU: "libmindspore_gpu.so.*", DeviceTarget.ASCEND: "libm
 
 
 def plugin(target: DeviceTarget) -> Path | None:
-    """The installed MindSpore's plugin for `target`, the newest where it has several; None where it has none.
+    """Return the installed MindSpore's plugin for `target`, the newest if it has several; None without one.
 
-    MindSpore takes the plugin of CUDA's release or the next lower one of the same major release.
+    MindSpore uses the plugin of CUDA's release, or of the next lower one with the same major version.
     """
     pattern = PLUGINS.get(target)
     spec = find_spec("mindspore")
@@ -32,18 +31,18 @@ def plugin(target: DeviceTarget) -> Path | None:
 
 
 def libraries(target: DeviceTarget) -> Resolution | None:
-    """Where the plugin's libraries would come from in a worker; None where MindSpore has no plugin for `target`."""
+    """Return where a worker finds the libraries of the plugin for `target`; None without a plugin."""
     if (found := plugin(target)) is None:
         return None
-    return resolve(found, cuda.named_by(found) if target is DeviceTarget.GPU and _wheels_serve() else None)
+    return resolve(found, cuda.named_by(found) if target is DeviceTarget.GPU and _uses_wheels() else None)
 
 
-def _wheels_serve() -> bool:
-    return cuda.toolkit_release(os.environ.get("CUDA_HOME"))[0] is None and not cuda.absent_wheels()
+def _uses_wheels() -> bool:
+    return cuda.toolkit_release(os.environ.get("CUDA_HOME"))[0] is None and not cuda.missing_wheels()
 
 
 def prepare(target: DeviceTarget, cache: Path) -> None:
-    """Make what `target` needs findable in this process, before MindSpore is imported. Call it in a worker only.
+    """Make the libraries that `target` needs available in this process, before MindSpore is imported, in a worker.
 
     Raises:
         OSError: the cache cannot be written.
@@ -53,14 +52,14 @@ def prepare(target: DeviceTarget, cache: Path) -> None:
 
 
 def missing(target: DeviceTarget) -> list[str]:
-    """What `target` lacks here, a phrase each; empty when nothing was found missing."""
+    """Return what `target` lacks here, a phrase each; empty if nothing is missing."""
     if target is DeviceTarget.CPU:
         return []
     found = []
-    if target is DeviceTarget.GPU and not _wheels_serve():
-        release, trouble = cuda.toolkit_release(os.environ.get("CUDA_HOME"))
+    if target is DeviceTarget.GPU and not _uses_wheels():
+        release, problem = cuda.toolkit_release(os.environ.get("CUDA_HOME"))
         if release is None:
-            found.append(trouble)
+            found.append(problem)
     if target is DeviceTarget.ASCEND and not os.environ.get("ASCEND_HOME_PATH"):
         found.append("ASCEND_HOME_PATH is not set (source CANN's set_env.sh)")
     resolution = libraries(target)

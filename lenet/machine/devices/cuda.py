@@ -1,16 +1,16 @@
 """CUDA 11 for MindSpore's GPU plugin, from the system or from PyPI's wheels (the extra `gpu`).
 
-The plugin that MindSpore's wheel carries names the libraries of CUDA 11 and cuDNN 8, and MindSpore tries it only where
-`CUDA_HOME` is set and its `bin/nvcc --version` answers 11.x. NVIDIA publishes the libraries as wheels; none of them
-holds nvcc. So where no CUDA 11 toolkit is set up and the wheels are installed, the worker
+The plugin in MindSpore's wheel needs the libraries of CUDA 11 and cuDNN 8, and MindSpore tries it only if `CUDA_HOME`
+is set and its `bin/nvcc --version` answers 11.x. NVIDIA publishes the libraries as wheels, none of which contains nvcc.
+So without a CUDA 11 toolkit and with the wheels installed, the worker
 
-- loads the wheels' libraries before MindSpore is imported. The loader then takes them for the plugin whatever
-  LD_LIBRARY_PATH says: the plugin's DT_RPATH has /usr/local/cuda/lib64, which the loader searches before
-  LD_LIBRARY_PATH, and another CUDA there would be mixed in (libcurand.so.10 is also in CUDA 12 and 13);
-- sets `CUDA_HOME` to a folder of the cache whose `bin/nvcc` is a stand-in. It says that it is one, compiles nothing,
-  and answers `--version` with the release of the installed runtime wheel.
+- loads the wheels' libraries before MindSpore is imported. The loader then uses them for the plugin regardless of
+  LD_LIBRARY_PATH: the plugin's DT_RPATH contains /usr/local/cuda/lib64, which the loader searches before
+  LD_LIBRARY_PATH, so that another CUDA there would be mixed in (libcurand.so.10 is also in CUDA 12 and 13);
+- sets `CUDA_HOME` to a folder in the cache whose `bin/nvcc` is a stand-in. It says so, compiles nothing, and answers
+  `--version` with the release of the installed runtime wheel.
 
-Never run on a GPU so far: that the libraries resolve is what was seen.
+Not tested on a GPU, except that the libraries resolve.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import ctypes
 import functools
 import os
 import re
-import subprocess
 from collections.abc import Mapping, MutableMapping
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution
 from pathlib import Path
 
 from lenet.machine.devices.libraries import read
+from lenet.machine.installed import package_version
+from lenet.machine.programs import ProgramError, output
 
 WHEELS = (
     "nvidia-cuda-runtime-cu11",
@@ -36,10 +37,10 @@ WHEELS = (
     "nvidia-cusolver-cu11",
     "nvidia-cudnn-cu11",
 )
-"""In an order in which each may be loaded after those that it needs."""
+"""In loading order: each after those that it needs."""
 
 DRIVER = "libcuda.so.1"
-"""The one library of the plugin that belongs to the driver and is in no wheel."""
+"""The one library of the plugin that comes with the driver and is in no wheel."""
 
 NVCC_SECONDS = 10
 
@@ -53,22 +54,16 @@ echo "Cuda compilation tools, release {release}, V{version}"
 
 
 def toolkit_release(home: str | None) -> tuple[str | None, str]:
-    """The release that `home`'s nvcc tells (`11.8`), or None and what is wrong with it."""
+    """Return the release of the CUDA toolkit in `home`, by its nvcc (`11.8`); or None and why it cannot be used."""
     if not home:
         return None, "CUDA_HOME is not set"
     try:
-        answer = subprocess.run(
-            [str(Path(home) / "bin" / "nvcc"), "--version"],
-            capture_output=True,
-            text=True,
-            timeout=NVCC_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        version = output(str(Path(home) / "bin" / "nvcc"), "--version", seconds=NVCC_SECONDS)
+    except ProgramError:
         return None, "CUDA_HOME has no bin/nvcc that answers"
-    release = re.search(r"release (\d+)\.(\d+)", answer.stdout)
+    release = re.search(r"release (\d+)\.(\d+)", version)
     if release is None:
-        return None, "CUDA_HOME's nvcc does not tell its release"
+        return None, "CUDA_HOME's nvcc does not print its release"
     found = f"{release[1]}.{release[2]}"
     if release[1] != "11":
         return None, f"CUDA_HOME holds CUDA {found}, and MindSpore's GPU plugin needs 11.x"
@@ -77,23 +72,18 @@ def toolkit_release(home: str | None) -> tuple[str | None, str]:
 
 @functools.cache
 def installed_wheels() -> Mapping[str, str]:
-    """Those of `WHEELS` that are installed here, with their versions."""
-    found = {}
-    for name in WHEELS:
-        try:
-            found[name] = distribution(name).version
-        except PackageNotFoundError:
-            continue
-    return found
+    """Return the installed ones of `WHEELS` with their versions."""
+    versions = {name: package_version(name) for name in WHEELS}
+    return {name: version for name, version in versions.items() if version is not None}
 
 
-def absent_wheels() -> list[str]:
-    """Those of `WHEELS` that are not installed here."""
+def missing_wheels() -> list[str]:
+    """Return those of `WHEELS` that are not installed."""
     return [name for name in WHEELS if name not in installed_wheels()]
 
 
 def wheel_libraries() -> dict[str, Path]:
-    """The shared libraries of the installed wheels that the plugin may name, file name to file, in loading order."""
+    """Return the shared libraries of the installed wheels, file name to path, in loading order."""
     found: dict[str, Path] = {}
     for name in installed_wheels():
         for entry in distribution(name).files or ():
@@ -104,23 +94,23 @@ def wheel_libraries() -> dict[str, Path]:
 
 
 def named_by(plugin: Path) -> dict[str, Path]:
-    """The wheels' libraries that `plugin` names, and those that these name, in an order in which each can be loaded."""
+    """Return the wheels' libraries that `plugin` needs, directly or through others, in loading order."""
     available = wheel_libraries()
     ordered: dict[str, Path] = {}
 
-    def take(path: Path) -> None:
+    def visit(path: Path) -> None:
         needs = read(path)
         for name in needs.libraries if needs else ():
             if name in available and name not in ordered:
-                take(available[name])
+                visit(available[name])
                 ordered[name] = available[name]
 
-    take(plugin)
+    visit(plugin)
     return ordered
 
 
 def stand_in(cache: Path) -> Path:
-    """A CUDA_HOME in `cache` whose nvcc tells the release of the installed runtime wheel.
+    """Make a CUDA_HOME in `cache` whose nvcc prints the release of the installed runtime wheel, and return its path.
 
     Raises:
         OSError: the cache cannot be written.
@@ -140,18 +130,18 @@ def stand_in(cache: Path) -> Path:
 
 
 def prepare(plugin: Path, cache: Path, environment: MutableMapping[str, str]) -> list[str]:
-    """Make the wheels' libraries this process's CUDA, before MindSpore is imported; nothing where a toolkit serves.
+    """Load the wheels' libraries and set CUDA_HOME, before MindSpore is imported, unless a toolkit is set up.
 
-    Call it in a worker only: the libraries stay loaded. `environment` is the process's own. Returns what was loaded.
+    For a worker: the libraries stay loaded. `environment` is the process's own. Returns the names of loaded libraries.
     """
-    if toolkit_release(environment.get("CUDA_HOME"))[0] is not None or absent_wheels():
+    if toolkit_release(environment.get("CUDA_HOME"))[0] is not None or missing_wheels():
         return []
     loaded = []
     for name, path in named_by(plugin).items():
         try:
             ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
         except OSError:
-            continue  # MindSpore's own error names what it misses, and `doctor` does before
+            continue  # `doctor` names it, and so does MindSpore's error
         loaded.append(name)
     environment["CUDA_HOME"] = str(stand_in(cache))
     return loaded

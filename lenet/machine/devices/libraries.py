@@ -1,8 +1,8 @@
-"""What shared libraries need, read from the files themselves, and where this machine's loader would find it.
+"""Which libraries a shared library needs, and where the loader finds them on this machine.
 
-Nothing is loaded or run: a library of a broken installation may not even be tried. The search is that of ld.so(8):
-DT_RPATH of the library and of those that need it (where it has no DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH, the
-loader's cache, the system's folders.
+The files are read, not loaded, so that every missing library is named at once. The search is that of ld.so(8):
+DT_RPATH of the library and of those that need it (unless it has DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH, the loader's
+cache, the system's folders.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +18,15 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
+from lenet.machine.programs import ProgramError, output
+
 SYSTEM_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 QUERY_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What one shared library says in its dynamic section."""
+    """The dynamic section of a shared library."""
 
     libraries: tuple[str, ...]
     rpath: tuple[str, ...] = ()
@@ -34,16 +35,16 @@ class Needs:
 
 @dataclass
 class Resolution:
-    """Where each library that is needed, directly or by another, would come from."""
+    """Where the loader finds each library that is needed, directly or through others."""
 
     found: dict[str, Path] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
-    """Libraries that the loader would not find; the value names the file that needs it."""
+    """Libraries that the loader does not find, each with the file that needs it."""
 
 
 @functools.lru_cache(maxsize=1024)
 def read(path: Path) -> Needs | None:
-    """What `path` needs; None when it is no ELF file with a dynamic section."""
+    """Return what `path` needs; None if it is not an ELF file with a dynamic section."""
     try:
         with path.open("rb") as file:
             for segment in ELFFile(file).iter_segments("PT_DYNAMIC"):
@@ -65,16 +66,14 @@ def _needs(segment: DynamicSegment) -> Needs:
 
 @functools.cache
 def loader_cache() -> Mapping[str, Path]:
-    """The loader's cache, soname to path, as `ldconfig -p` prints it; empty where there is none."""
+    """Return the loader's cache, soname to path, as `ldconfig -p` prints it; empty without one."""
     path = f"{os.environ.get('PATH', os.defpath)}:/sbin:/usr/sbin"
     try:
-        answer = subprocess.run(
-            ["ldconfig", "-p"], capture_output=True, text=True, timeout=QUERY_SECONDS, env={"PATH": path}, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+        printed = output("ldconfig", "-p", seconds=QUERY_SECONDS, environment={"PATH": path})
+    except ProgramError:
         return {}
     found: dict[str, Path] = {}
-    for name, place in re.findall(r"^\s+(\S+) \(libc6,[^)]*64[^)]*\) => (\S+)$", answer.stdout, re.MULTILINE):
+    for name, place in re.findall(r"^\s+(\S+) \(libc6,[^)]*64[^)]*\) => (\S+)$", printed, re.MULTILINE):
         found.setdefault(name, Path(place))
     return found
 
@@ -82,10 +81,10 @@ def loader_cache() -> Mapping[str, Path]:
 def resolve(
     library: Path, loaded: Mapping[str, Path] | None = None, search: Sequence[Path] | None = None
 ) -> Resolution:
-    """Everything that `library` needs, through all that it needs.
+    """Find everything that `library` needs, directly or through others.
 
-    `loaded` are libraries that the process has loaded before (soname to file): the loader then searches no further
-    for them. `search` stands for LD_LIBRARY_PATH, this process's by default.
+    `loaded` are libraries that are already in the process (soname to file); the loader does not search for them.
+    `search` replaces LD_LIBRARY_PATH, by default this process's.
     """
     if search is None:
         search = [Path(part) for part in os.environ.get("LD_LIBRARY_PATH", "").split(":") if part]

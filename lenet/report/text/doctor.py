@@ -1,28 +1,27 @@
-"""A diagnosis as text for a terminal of 80 columns."""
+"""The report of `lenet-bench doctor` as text for a terminal of 80 columns."""
 
 from __future__ import annotations
 
-from lenet.machine.devices.doctor import Diagnosis, Examination
+from lenet.machine.devices.doctor import DeviceReport, DoctorReport
 from lenet.report.table.layout import clean, wrapped
 
 MARKS = {True: "ok", False: "NO", None: "?"}
 
 
-def render(diagnosis: Diagnosis) -> str:
-    """What runs here, then each device target with its findings and what mends them; readable without colour."""
-    version = f"MindSpore {diagnosis.mindspore}" if diagnosis.mindspore else "no MindSpore"
-    head = wrapped(f"{diagnosis.machine}; {diagnosis.python}; {version}")
-    return "\n".join([head, *(line for each in diagnosis.examinations for line in _device(each))]) + "\n"
+def render(report: DoctorReport) -> str:
+    """Render what works here, then each device target with its checks and fixes, without colour."""
+    version = f"MindSpore {report.mindspore}" if report.mindspore else "no MindSpore"
+    head = wrapped(f"{report.machine}; {report.python}; {version}")
+    return "\n".join([head, *(line for each in report.devices for line in _device(each))]) + "\n"
 
 
-def _device(examination: Examination) -> list[str]:
-    verdict = "can run here" if examination.runs else "cannot run here"
-    lines = ["", f"{examination.device_target.value}: {verdict}"]
-    for finding in examination.findings:
-        says = f"{MARKS[finding.good]:<3}{finding.what:<20}{clean(finding.says)}"
-        lines.append(wrapped(says, " " * 2, " " * 25))
-        if finding.mend:
-            lines.append(wrapped(f"→ {clean(finding.mend)}", " " * 25, " " * 27))
-    for pair in examination.pairs:
-        lines.append(wrapped(f"known to go together: {pair}", " " * 2, " " * 5))
+def _device(device: DeviceReport) -> list[str]:
+    lines = ["", f"{device.device_target.value}: {'can' if device.works else 'cannot'} run here"]
+    for check in device.checks:
+        text = f"{MARKS[check.passed]:<3}{check.name:<20}{clean(check.message)}"
+        lines.append(wrapped(text, " " * 2, " " * 25))
+        if check.fix:
+            lines.append(wrapped(f"→ {clean(check.fix)}", " " * 25, " " * 27))
+    for pair in device.version_pairs:
+        lines.append(wrapped(f"known to work together: {pair}", " " * 2, " " * 5))
     return lines

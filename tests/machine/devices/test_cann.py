@@ -8,6 +8,7 @@ import pytest
 
 from lenet.errors import UsageError
 from lenet.machine.devices import cann
+from lenet.machine.installed import cann_version, libraries
 
 
 def test_the_variables_of_a_set_env(tmp_path, monkeypatch):
@@ -42,7 +43,7 @@ def test_a_script_that_hangs_is_given_up(tmp_path, monkeypatch):
     script = tmp_path / "set_env.sh"
     script.write_text("sleep 60\n")
     monkeypatch.setattr(cann, "SOURCE_SECONDS", 0.3)
-    with pytest.raises(UsageError, match="could not be sourced"):
+    with pytest.raises(UsageError, match="could not source it within"):
         cann.source(script)
 
 
@@ -58,9 +59,13 @@ def test_a_script_that_hangs_is_given_up(tmp_path, monkeypatch):
 def test_the_version_that_its_files_tell(name, text, expected, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
-    assert cann.version({"ASCEND_HOME_PATH": str(tmp_path)}) == expected
+    assert cann_version(tmp_path) == expected
+
+
+def test_the_card_has_the_same_version(tmp_path):
+    (tmp_path / "version.cfg").write_text("runtime_running_version=[8.2.0.1.220:8.2.RC1]\n")
+    assert libraries(str(tmp_path))["cann"] == "8.2.RC1"
 
 
 def test_no_cann_has_no_version(tmp_path):
-    assert cann.version({}) is None
-    assert cann.version({"ASCEND_HOME_PATH": str(tmp_path / "gone")}) is None
+    assert cann_version(tmp_path / "gone") is None

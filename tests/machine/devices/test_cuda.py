@@ -34,10 +34,10 @@ def wheels(tmp_path, monkeypatch):
 
 
 def test_wheels_are_known_by_their_metadata(wheels):
-    if cuda.absent_wheels() != list(cuda.WHEELS):
+    if cuda.missing_wheels() != list(cuda.WHEELS):
         pytest.skip("the real wheels are installed")
     wheels(*cuda.WHEELS[:-1])
-    assert cuda.absent_wheels() == ["nvidia-cudnn-cu11"]
+    assert cuda.missing_wheels() == ["nvidia-cudnn-cu11"]
     assert set(cuda.installed_wheels().values()) == {"11.8.89"}
     assert "libnvidia-cublas-cu11.so.11" in cuda.wheel_libraries()
 
@@ -65,7 +65,7 @@ def test_an_own_toolkit_is_left_alone(wheels, tmp_path):
 
 
 def test_without_all_wheels_nothing_is_pretended(wheels, tmp_path):
-    if not cuda.absent_wheels():
+    if not cuda.missing_wheels():
         pytest.skip("the real wheels are installed")
     wheels(*cuda.WHEELS[:3])
     environment: dict[str, str] = {}
@@ -94,7 +94,7 @@ def test_every_library_of_the_real_plugin_resolves_but_the_drivers():
     plugin = devices.plugin(DeviceTarget.GPU)
     if plugin is None:
         pytest.skip("this MindSpore has no GPU plugin")
-    if absent := cuda.absent_wheels():
+    if absent := cuda.missing_wheels():
         pytest.skip(f"the extra `gpu` is not installed: {', '.join(absent)}")
     named = cuda.named_by(plugin)
     result = resolve(plugin, named)

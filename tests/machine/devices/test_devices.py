@@ -21,7 +21,7 @@ def test_the_cpu_lacks_nothing_and_has_no_plugin():
 
 
 def test_no_cuda_home(monkeypatch):
-    if not cuda.absent_wheels():
+    if not cuda.missing_wheels():
         pytest.skip("the wheels stand in for it here")
     monkeypatch.delenv("CUDA_HOME", raising=False)
     assert "CUDA_HOME is not set" in missing(DeviceTarget.GPU)
@@ -32,7 +32,7 @@ def test_no_cuda_home(monkeypatch):
     [
         ("Cuda compilation tools, release 12.4, V12.4.99", "CUDA 12.4"),
         ("Cuda compilation tools, release 11.6, V11.6.55", None),
-        ("hello", "does not tell"),
+        ("hello", "does not print its release"),
     ],
 )
 def test_the_release_that_nvcc_tells(tmp_path, says, expected):

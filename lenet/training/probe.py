@@ -1,6 +1,7 @@
-"""MindSpore's own answer: run `python -m lenet.training.ask TARGET`, a process that may crash, hang or print.
+"""Compute one sum with MindSpore on a device target: `python -m lenet.training.probe TARGET`, run by `doctor`.
 
-The last line on standard output is a JSON object: `version`, and `error`, null where the device computed.
+The last line on standard output is a JSON object: `version`; `error`, null if the device computed; and `cause`, what
+MindSpore's loader printed, if there is an error.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import sys
 from lenet.cases.case import DeviceTarget
 
 
-def shortened(text: str) -> str:
-    """MindSpore's message without its frame: of a failed loading, what the loader said."""
+def shorten(text: str) -> str:
+    """Return MindSpore's message without its frame; for a library that cannot be loaded, only the loader's words."""
     text = text.partition("C++ Call Stack")[0].rpartition("Device load error message:")[2]
     return " ".join(re.sub(r"-{3,}", " ", text).split()).removesuffix(" -")[:500]
 
 
 def main() -> int:
-    """Try the target as a worker does, and say how it went."""
+    """Open the device as a worker does, compute, and print the result."""
     target = DeviceTarget(sys.argv[1])
     from lenet.dataset.files import cache_folder
     from lenet.machine import devices
@@ -39,7 +40,7 @@ def main() -> int:
     except Exception as error:
         answer["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
         if error.__cause__ is not None:
-            answer["said"] = shortened(str(error.__cause__))
+            answer["cause"] = shorten(str(error.__cause__))
     print(f"\n{json.dumps(answer)}")
     return 0
 
