@@ -1,11 +1,13 @@
-"""Options, the matrix as parameters, one store a session, and the tables at the end."""
+"""`pytest bench/`: the axes as options, the matrix as parameters, one run per session, and its table at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from lenet.cases.axes import with_option
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset, override
@@ -23,24 +25,22 @@ SESSION = pytest.StashKey["Session"]()
 
 
 class Session:
-    """The matrix that this pytest session measures, and the run that it writes."""
+    """The cases that this pytest session measures, and the run that it writes."""
 
-    def __init__(self, matrix: Matrix, dataset: Dataset, folder: Path | None) -> None:
-        self.cases = resolve_profiles(
-            matrix.model_copy(update={"datasets": (dataset.card.name,)}).cases(), describe().id
-        )
-        self._matrix = matrix
-        self._dataset = dataset
+    def __init__(self, matrix: Matrix, datasets: Mapping[str, Dataset], folder: Path | None) -> None:
+        self._matrix = matrix.model_copy(update={"datasets": tuple(datasets)})
+        self._datasets = datasets
         self._folder = folder
-        self.measured: Run | None = None
+        self.cases = resolve_profiles(self._matrix.cases(), describe().id)
+        self.run: Run | None = None
         """The run; the first measured case creates it, so that collecting alone writes nothing."""
 
     def measure(self, case: Case) -> Record:
         """Run the case in a worker process. What no other case can survive (a full disk, a bad option) ends pytest."""
         try:
-            if self.measured is None:
-                self.measured = begin(self._matrix.cases(), lambda _: self._dataset, self._folder, matrix=self._matrix)
-            (record,) = LocalEngine(Limits()).run([case], self.measured.datasets, self.measured.store)
+            if self.run is None:
+                self.run = begin(self.cases, self._datasets.__getitem__, self._folder, matrix=self._matrix)
+            (record,) = LocalEngine(Limits()).run([case], self.run.datasets, self.run.store)
         except UsageError as error:
             pytest.exit(str(error), pytest.ExitCode.USAGE_ERROR)
         return record
@@ -48,17 +48,11 @@ class Session:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lenet-bench")
-    group.addoption("--preset", default="quick", help="the matrix: quick, standard, full (default: quick)")
-    group.addoption("--framework", help="frameworks, with commas: mindspore,pytorch")
-    group.addoption("--device", help="device targets, with commas: cpu,gpu,ascend")
-    group.addoption("--mode", help="modes, with commas: pynative,graph,jit")
-    group.addoption("--batch-size", help="batch sizes, with commas")
-    group.addoption("--pipeline", help="pipelines, with commas: tutorial,cached")
-    group.addoption("--profile", help="runtime profiles, with commas")
-    group.addoption("--epochs", type=int, help="train that many whole epochs")
-    group.addoption("--dataset", default="auto", help="mnist, digits, or auto: mnist if available")
-    group.addoption("--data-dir", type=Path, help="a folder that holds data of MNIST's shape")
-    group.addoption("--output", type=Path, help="the run's folder (default: results/run-TIME-PRESET)")
+    group.addoption("--preset", default="quick", help="The matrix: quick (default), standard, full.")
+    for axis in with_option():
+        group.addoption(axis.option, dest=axis.parameter, help=axis.option_help.replace("%", "%%"))
+    group.addoption("--data-dir", type=Path, help="A folder with data of MNIST's shape.")
+    group.addoption("--output", type=Path, help="The run's folder (default: results/run-TIME-PRESET).")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,24 +76,18 @@ def _refuse(config: pytest.Config) -> None:
 
 def _session(config: pytest.Config) -> Session:
     option = config.getoption
-    if option("dataset") not in ("auto", "mnist", "digits"):
-        raise UsageError(f"--dataset {option('dataset')}: choose auto, mnist or digits")
     matrix = override(
-        load_preset(option("preset")),
-        framework=option("framework"),
-        device=option("device"),
-        mode=option("mode"),
-        batch_size=option("batch_size"),
-        pipeline=option("pipeline"),
-        profile=option("profile"),
-        epochs=option("epochs"),
-        dataset=option("dataset"),
+        load_preset(option("preset")), **{axis.parameter: option(axis.parameter) for axis in with_option()}
     )
-    warn = config.issue_config_time_warning
-    dataset = resolve(
-        option("dataset"), option("data_dir"), warn=lambda text: warn(pytest.PytestWarning(text), stacklevel=2)
-    )
-    return Session(matrix, dataset, option("output"))
+
+    def warn(text: str) -> None:
+        config.issue_config_time_warning(pytest.PytestWarning(text), stacklevel=2)
+
+    datasets = {}
+    for name in matrix.datasets:
+        dataset = resolve(name, option("data_dir"), warn=warn)
+        datasets[dataset.card.name] = dataset
+    return Session(matrix, datasets, option("output"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -114,7 +102,7 @@ def session(request: pytest.FixtureRequest) -> Session:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    run = config.stash[SESSION].measured
+    run = config.stash[SESSION].run
     if run is None or not run.rows():
         return
     run.write_tables()

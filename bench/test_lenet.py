@@ -57,7 +57,7 @@ def test_training_step(benchmark, case, session):
         pytest.skip("no time per step: training ended within the warm-up; raise --epochs or lower --batch-size")
     batch = case.hyperparameters.batch_size
     benchmark.group = f"seconds per training step: {case.device_target.value}, batch {batch}, {record.dataset.name}"
-    (row,) = rows([record], session.measured.store.path.name)
+    (row,) = rows([record], session.run.store.path.name)
     benchmark.extra_info.update(row.model_dump(mode="json"))
     CLOCK.load(windows)
     benchmark.pedantic(CLOCK.step, rounds=len(windows), iterations=windows[0].steps)
