@@ -1,9 +1,17 @@
-"""The errors that a person is meant to read, and the exit codes of the command."""
+"""The errors that a user sees as one sentence, the exit codes, and why an operation failed in a few words."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes: a case failed or a check said no; input that cannot be used; stopped by Ctrl-C."""
+"""Exit codes: a case or a check failed; the input cannot be used; stopped by Ctrl-C."""
+
+REASON_LENGTH = 300
+UNKNOWN_KEY = "unknown key"
 
 
 class UsageError(ValueError):
@@ -14,5 +22,47 @@ class DatasetError(UsageError):
     """Data that is absent, damaged or not what it claims to be."""
 
 
+class CacheError(UsageError):
+    """The user's cache or data folder cannot be used."""
+
+
 class StoreError(UsageError):
     """A run folder that cannot be written, or that does not hold what a run holds."""
+
+
+class Problem(NamedTuple):
+    """One fault of data that was validated."""
+
+    path: tuple[str | int, ...]
+    """Keys and indices that lead to the value; empty for the data as a whole."""
+    message: str
+
+    def __str__(self) -> str:
+        """`a.0.b: message`."""
+        return f"{'.'.join(map(str, self.path))}: {self.message}" if self.path else self.message
+
+
+def problems(error: ValidationError) -> list[Problem]:
+    """Every fault that pydantic found, in its order."""
+    return [
+        Problem(
+            each["loc"],
+            UNKNOWN_KEY if each["type"] == "extra_forbidden" else each["msg"].removeprefix("Value error, "),
+        )
+        for each in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def reason(error: Exception) -> str:
+    """Why an operation failed, on one line: what the system says, or the first fault of validated data.
+
+    The data may be a stranger's: no control character of it reaches the terminal.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    elif type(error).__name__ == "ValidationError":  # pydantic is not imported before a command needs it
+        text = str(problems(error)[0])  # type: ignore[arg-type]
+    else:
+        text = str(error)
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in " ".join(text.split()))
+    return shown[:REASON_LENGTH]

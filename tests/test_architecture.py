@@ -53,6 +53,7 @@ PENDING_PACKAGE_CIRCLES = {"lenet.report"}
 PENDING_CLASSES = {
     "LeNet",
     "Line",
+    "Outcome",
     "Verdict",
 }
 

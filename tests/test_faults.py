@@ -346,14 +346,14 @@ class TestPlace:
     def test_a_user_whom_the_system_has_no_name_for(self, tmp_path):
         tmp_path.chmod(0o777)
         code = (
-            "import os\nfrom lenet.dataset.files import cache_folder\nfrom lenet.errors import DatasetError\n"
+            "import os\nfrom lenet.errors import CacheError\nfrom lenet.files.cache import cache_folder\n"
             "for name in ('HOME', 'XDG_CACHE_HOME', 'LENET_BENCH_CACHE'):\n    os.environ.pop(name, None)\n"
-            "os.setuid(54321)\ntry:\n    print(cache_folder())\nexcept DatasetError as error:\n    print(error)"
+            "os.setuid(54321)\ntry:\n    print(cache_folder())\nexcept CacheError as error:\n    print(error)"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
         )
-        assert done.stdout == "this user has no home folder for a cache: set LENET_BENCH_CACHE to a folder\n", done
+        assert done.stdout == "this user has no home folder: set LENET_BENCH_CACHE to a folder\n", done
         assert list(tmp_path.iterdir()) == [], "no folder called ~"
 
 

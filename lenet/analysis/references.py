@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from lenet.analysis.convergence import FALSE_ALARMS, SEEDS_AT_LEAST, Origin, Reference, SeedCurve, band
 from lenet.cases.case import Case
-from lenet.errors import UsageError
-from lenet.files.text import write_atomically
+from lenet.errors import UsageError, reason
+from lenet.files.plain import read_named
+from lenet.files.text import make_folder, write_atomically
 from lenet.store.record import Record, Software, Status
 from lenet.store.run import Store
 
@@ -152,10 +153,7 @@ def write(reference: Reference, folder: Path) -> Path:
     Raises:
         UsageError: the folder cannot be made or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write {folder}: {error.strerror or error}; choose another --output") from error
+    make_folder(folder)
     path = folder / name(reference)
     write_atomically(path, reference.model_dump_json(indent=1) + "\n")
     return path
@@ -170,9 +168,7 @@ def read(text: str, where: str) -> Reference:
     try:
         return Reference.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where} is no reference that this lenet-bench reads: {place}: {first['msg']}") from error
+        raise UsageError(f"{where} is not a reference that this lenet-bench reads: {reason(error)}") from error
 
 
 def read_given(path: Path) -> tuple[Reference, ...]:
@@ -183,12 +179,9 @@ def read_given(path: Path) -> tuple[Reference, ...]:
     """
     try:
         paths = [path] if path.is_file() else sorted(path.glob("*.json"))
-        texts = []
-        for each in paths:
-            with each.open("rb") as file:
-                texts.append(file.read(MAX_FILE_BYTES).decode())
+        texts = [read_named(each, MAX_FILE_BYTES).decode() for each in paths]
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the references in {path}: {error}") from error
+        raise UsageError(f"cannot read the references in {path}: {reason(error)}") from error
     if not texts:
         raise UsageError(f"{path} holds no reference: name the folder that --make-reference wrote")
     return tuple(read(text, str(each)) for text, each in zip(texts, paths, strict=True))

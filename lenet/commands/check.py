@@ -16,6 +16,7 @@ from lenet.analysis.convergence import Reference, expected
 from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.cases.frameworks import Framework
 from lenet.cases.matrix import Matrix
+from lenet.errors import problems
 from lenet.store.record import DatasetCard
 
 
@@ -135,7 +136,7 @@ def _framework(base: Case) -> Pair:
         try:
             other = Case.model_validate({**base.model_dump(), "framework": twin, "mode": mode})
         except ValidationError as error:
-            refused = error.errors()[0]["msg"].removeprefix("Value error, ")
+            refused = problems(error)[0].message
             continue
         return Pair(rung=Rung.FRAMEWORK, compared=compared, a=base, b=other)
     return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=refused)

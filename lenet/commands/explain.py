@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
 from lenet.errors import UsageError
+from lenet.files.plain import open_plain
 from lenet.machine import roofline
 from lenet.store.events import Failed
 from lenet.store.record import Record, Status
@@ -120,7 +122,7 @@ class Explainer:
         if isinstance(watched, Failed):
             return None, (), watched.reason
         path = self.run.store.log_path(case, "onednn")
-        with path.open("rb") as file:
+        with os.fdopen(open_plain(path), "rb") as file:
             lines = file.read(MAX_LOG_BYTES).decode(errors="replace").splitlines()
         log = onednn.parse(lines)
         if not log.executions:

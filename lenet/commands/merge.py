@@ -23,11 +23,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from lenet.cases.case import Case
-from lenet.errors import StoreError
-from lenet.files import folder as folders
+from lenet.errors import StoreError, reason
+from lenet.files.folder import Folder, scan
 from lenet.files.text import MAX_FILE_BYTES, write_atomically
 from lenet.machine.card import MachineCard
 from lenet.store import machines
@@ -128,7 +126,7 @@ def read(root: Path) -> list[Merged]:
 
 
 def _read_run(root: Path) -> Merged:
-    listing = folders.look(root)
+    listing = scan(root)
     try:
         manifest = Manifest.model_validate_json(listing.read(MANIFEST, MAX_FILE_BYTES))
     except (OSError, ValueError) as error:
@@ -154,7 +152,7 @@ def _read_run(root: Path) -> Merged:
     return merged
 
 
-def _card(listing: folders.Folder, name: str) -> dict[str, str]:
+def _card(listing: Folder, name: str) -> dict[str, str]:
     try:
         card = MachineCard.model_validate_json(listing.read(name, MAX_FILE_BYTES))
     except (OSError, ValueError) as error:
@@ -171,7 +169,7 @@ def _belongs(path: Path, record: Record, cases: dict[str, Case], known: set[str]
         raise StoreError(f"{path} is of a machine whose card its run does not have: see lenet-bench verify")
 
 
-def _streams(listing: folders.Folder, name: str, cases: dict[str, Case]) -> dict[str, Stream]:
+def _streams(listing: Folder, name: str, cases: dict[str, Case]) -> dict[str, Stream]:
     found: dict[str, list[str]] = {}
     try:
         for number, line in enumerate(listing.lines(name, MAX_LINE_BYTES), 1):
@@ -189,10 +187,8 @@ def _streams(listing: folders.Folder, name: str, cases: dict[str, Case]) -> dict
 
 def _damaged(path: Path, error: Exception) -> StoreError:
     if isinstance(error, OSError):
-        return StoreError(f"cannot read {path}: {error.strerror or error}")
-    first = error.errors()[0] if isinstance(error, ValidationError) else None
-    why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
-    return StoreError(f"{path} is damaged: {why[:300]}; see lenet-bench verify")
+        return StoreError(f"cannot read {path}: {reason(error)}")
+    return StoreError(f"{path} is damaged: {reason(error)}; see lenet-bench verify")
 
 
 def write(target: Path, runs: Iterable[Merged]) -> None:
@@ -207,7 +203,7 @@ def write(target: Path, runs: Iterable[Merged]) -> None:
             (root / "records").mkdir(parents=True, exist_ok=True)
             _write_run(root, each)
         except OSError as error:
-            raise StoreError(f"cannot write {root}: {error.strerror or error}; choose another --output") from error
+            raise StoreError(f"cannot write {root}: {reason(error)}; choose another --output") from error
 
 
 def _write_run(root: Path, run: Merged) -> None:
@@ -255,7 +251,7 @@ def merge(sources: Iterable[Path], target: Path) -> dict[str, Merged]:
     try:
         taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
     except OSError as error:
-        raise StoreError(f"cannot read {target}: {error.strerror or error}") from error
+        raise StoreError(f"cannot read {target}: {reason(error)}") from error
     if taken:
         if (target / MANIFEST).exists() or not (target / RUNS).is_dir():
             raise StoreError(f"{target} is no merged store: choose another --output")

@@ -16,8 +16,9 @@ from lenet.cases.case import Frozen
 from lenet.cases.matrix import Matrix
 from lenet.commands.run import Find, Run, begin
 from lenet.dataset import Dataset
-from lenet.errors import DatasetError, StoreError, UsageError
+from lenet.errors import DatasetError, StoreError, UsageError, reason
 from lenet.files.http import Client, DownloadError
+from lenet.files.plain import read_named
 from lenet.files.text import MAX_FILE_BYTES
 from lenet.machine.card import MachineCard
 from lenet.store.record import SCHEMA_VERSION, Record, Status
@@ -78,10 +79,9 @@ def load(source: str) -> Original:
     if not path.is_file():
         raise StoreError(f"{source} is not there: name a run's folder, a record's file or its https address")
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_named(path, MAX_FILE_BYTES)
     except OSError as error:
-        raise StoreError(f"cannot read {source}: {error.strerror or error}") from error
+        raise StoreError(f"cannot read {source}: {reason(error)}") from error
     record = _record(data, source)
     # A record that stands in its run brings the run's events and card with it.
     folder = path.resolve().parent.parent
@@ -93,14 +93,10 @@ def load(source: str) -> Original:
 
 
 def _record(data: bytes, source: str) -> Record:
-    if len(data) > MAX_FILE_BYTES:
-        raise StoreError(f"{source} is larger than {MAX_FILE_BYTES >> 20} MiB: no record")
     try:
         record = Record.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])[:200]
-        raise StoreError(f"{source} is no record of schema {SCHEMA_VERSION}: {where}: {first['msg']}") from error
+        raise StoreError(f"{source} is not a record of schema {SCHEMA_VERSION}: {reason(error)}") from error
     if record.case_id != record.case.id:
         raise StoreError(f"{source} is damaged: its case is not the one it is named after")
     return record

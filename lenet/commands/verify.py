@@ -21,8 +21,8 @@ from lenet.analysis.verify import Attempt, Evidence, Finding, Numbered, Place, a
 from lenet.analysis.verify import run as rules
 from lenet.analysis.verify.document import Document, difference, document, load
 from lenet.cases.case import Case, Frozen
-from lenet.errors import StoreError, UsageError
-from lenet.files import folder
+from lenet.errors import StoreError, UsageError, problems, reason
+from lenet.files.folder import scan
 from lenet.files.text import MAX_FILE_BYTES
 from lenet.machine.card import MachineCard
 from lenet.report import render, rows
@@ -65,8 +65,8 @@ class _Reader:
     """Reads one folder; what is not as it should be becomes a finding."""
 
     def __init__(self, root: Path) -> None:
-        self.folder = folder.look(root)
-        self.verdict = Verdict(findings=[Finding("folder", Place(name), what) for name, what in self.folder.odd])
+        self.folder = scan(root)
+        self.verdict = Verdict(findings=[Finding("folder", Place(name), what) for name, what in self.folder.faults])
         self.judged: set[str] = set()
 
     def found(self, rule: str, file: str, line: int | None, message: str) -> None:
@@ -79,8 +79,8 @@ class _Reader:
             return self.folder.read(name, MAX_FILE_BYTES).decode()
         except UnicodeDecodeError:
             self.found("schema", name, None, "is not UTF-8 text")
-        except (OSError, ValueError) as error:
-            self.found("folder", name, None, str(getattr(error, "strerror", None) or error))
+        except OSError as error:
+            self.found("folder", name, None, reason(error))
         return None
 
     def model(self, name: str, kind: type[M]) -> tuple[M, Document] | None:
@@ -98,8 +98,8 @@ class _Reader:
         try:
             value = kind.model_validate_json(text)
         except ValidationError as error:
-            for each in error.errors():
-                self.found("schema", name, written.line(*each["loc"]), f"{_path(each['loc'])}: {each['msg']}")
+            for each in problems(error):
+                self.found("schema", name, written.line(*each.path), f"{_path(each.path)}: {each.message}")
             return None
         at = difference(written.value, value.model_dump(mode="json"))
         if at is not None:
@@ -126,7 +126,7 @@ class _Reader:
                 before[case_id] = line
                 logged.setdefault(case_id, []).append(event)
         except OSError as error:
-            self.found("folder", EVENTS, None, str(error.strerror))
+            self.found("folder", EVENTS, None, reason(error))
         return {case_id: attempts(events) for case_id, events in logged.items()}
 
     def _event(self, number: int, line: bytes) -> tuple[str, Numbered | None]:
@@ -134,7 +134,7 @@ class _Reader:
             written = load(line.decode())
             logged = LogLine.of(written)
         except ValueError as error:
-            self.found("schema", EVENTS, number, f"is no event: {_first(error)}")
+            self.found("schema", EVENTS, number, f"is no event: {reason(error)}")
             return "", None
         at = difference(written, logged.content)
         if at is not None:
@@ -158,13 +158,6 @@ class _Reader:
 
 def _path(parts: Sequence[str | int]) -> str:
     return ascii(".".join(str(part) for part in parts))[1:-1][:200] or "the whole"
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{_path(first['loc'])}: {first['msg']}"
-    return str(error)[:200]
 
 
 def verify(root: Path) -> Verdict:

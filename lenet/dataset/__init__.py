@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet.dataset.files import Dataset
-from lenet.errors import DatasetError
+from lenet.errors import CacheError, DatasetError
 
 if TYPE_CHECKING:
     from lenet.dataset.download import Downloader, Progress
@@ -50,7 +50,7 @@ def resolve(
 
     try:
         return (downloader or Downloader()).mnist(progress)
-    except DatasetError as error:
+    except (DatasetError, CacheError) as error:
         if name == "mnist":
             raise
         from lenet.dataset.digits import digits

@@ -12,9 +12,10 @@ from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 from lenet.dataset.archive import SIZES, MirrorError, unpack, unzip
-from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, cache_folder, load, locked
+from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, load
 from lenet.dataset.idx import put
 from lenet.errors import DatasetError
+from lenet.files.cache import cache_folder, locked
 from lenet.files.http import Client, DownloadError
 
 
@@ -56,7 +57,8 @@ class Downloader:
         """Return MNIST from the cache, or else from the first mirror that has all of it.
 
         Raises:
-            DatasetError: no mirror delivers it, or the cache cannot be written.
+            DatasetError: no mirror delivers it.
+            CacheError: the cache cannot be written.
         """
         folder = cache_folder() / "mnist"
         # A file gets its name only after its check, so a complete copy needs no lock and no right to write.

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-import platformdirs
-
 from lenet.dataset.idx import put, read_images, read_labels
 from lenet.errors import DatasetError
+from lenet.files.cache import cache_folder, locked
 from lenet.store.record import DatasetCard
 
 TRAINING_IMAGES = "train/train-images-idx3-ubyte"
@@ -37,8 +34,6 @@ MNIST_SHA256 = dict(
     )
 )
 """MNIST's four files, unpacked."""
-
-LOCK_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
@@ -82,66 +77,11 @@ def load(folder: Path, name: str) -> Dataset:
     return Dataset(folder, DatasetCard(name=name, sha256=sha256, training_images=counts[0], test_images=counts[1]))
 
 
-def speakable(path: Path) -> bool:
-    """Whether the path is text: MindSpore takes no other, and no other can stand in a message to a worker."""
-    return os.fsencode(path).decode(errors="replace") == str(path)
-
-
-def cache_folder() -> Path:
-    """The user's cache; `LENET_BENCH_CACHE` moves it.
-
-    Raises:
-        DatasetError: it cannot be made.
-    """
-    chosen = os.environ.get("LENET_BENCH_CACHE")
-    folder = Path(chosen) if chosen else _users_cache()
-    if not speakable(folder.resolve()):
-        raise DatasetError(f"the cache's path {folder} is not UTF-8: set LENET_BENCH_CACHE to one that is")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    return folder
-
-
-def _unwritable(folder: Path, error: OSError | NotImplementedError) -> DatasetError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or error
-    return DatasetError(f"the cache {folder} cannot be written: {reason}; set LENET_BENCH_CACHE to a folder that can")
-
-
-def _users_cache() -> Path:
-    try:
-        folder = Path(platformdirs.user_cache_dir("lenet-bench"))
-    except RuntimeError:  # a newer platformdirs, where the user has no home
-        folder = Path()
-    if not folder.is_absolute():  # an older one then answers `~/.cache`, to the letter
-        raise DatasetError("this user has no home folder for a cache: set LENET_BENCH_CACHE to a folder")
-    return folder
-
-
-@contextlib.contextmanager
-def locked(name: str) -> Iterator[Path]:
-    """The cache's folder `name`, for this process alone as long as the context lasts.
-
-    Raises:
-        DatasetError: the cache cannot be written, or another process held the lock for half an hour.
-    """
-    folder = cache_folder()
-    try:
-        with filelock.FileLock(folder / f"{name}.lock", timeout=LOCK_SECONDS):
-            (folder / name).mkdir(exist_ok=True)
-            yield folder / name
-    except filelock.Timeout as error:
-        raise DatasetError(f"another process has held {folder / name}.lock for {LOCK_SECONDS:g} s") from error
-    except (OSError, NotImplementedError) as error:  # the latter: a file system that knows no locks
-        raise _unwritable(folder, error) from error
-
-
 def kept(cache_name: str, dataset_name: str, sha256: str) -> Dataset | None:
     """What is in the cache under `cache_name`, if it is there whole and has this digest. Needs no right to write.
 
     Raises:
-        DatasetError: the cache's folder cannot be made.
+        CacheError: the cache's folder cannot be made.
     """
     folder = cache_folder() / cache_name
     with contextlib.suppress(DatasetError):
@@ -155,7 +95,7 @@ def keep(contents: Mapping[str, bytes], cache_name: str, dataset_name: str) -> D
     """Put four files in the cache under `cache_name`, unless they are there whole, and load them.
 
     Raises:
-        DatasetError: the cache cannot be written.
+        CacheError: the cache cannot be written.
     """
     sha256 = digest(contents)
     if (found := kept(cache_name, dataset_name, sha256)) is not None:

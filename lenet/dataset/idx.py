@@ -5,18 +5,16 @@ Format: the description on the original MNIST page. 2051 marks unsigned bytes in
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import os
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lenet.errors import DatasetError
+from lenet.errors import DatasetError, reason
+from lenet.files.plain import replace
 
 IMAGES_MAGIC = 2051
 LABELS_MAGIC = 2049
@@ -98,15 +96,7 @@ def put(path: Path, data: bytes) -> None:
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    replace(path, data)
 
 
 def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> Bytes:
@@ -136,8 +126,7 @@ def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> Bytes:
     except (OSError, EOFError, zlib.error, ValueError) as error:
         if isinstance(error, DatasetError):
             raise
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise DatasetError(f"{path.name} cannot be read ({reason}): get the file again") from error
+        raise DatasetError(f"{path.name} cannot be read ({reason(error)}): get the file again") from error
     if len(data) != count * item_size:
         there = "more" if len(data) > count * item_size else f"{len(data) // item_size}"
         raise DatasetError(f"{path.name} promises {count} items and holds {there}; get the file again")

@@ -6,9 +6,10 @@ import hashlib
 import re
 from pathlib import Path
 
-from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, check_pair, digest, keep, load, speakable
+from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, check_pair, digest, keep, load
 from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labels
-from lenet.errors import DatasetError
+from lenet.errors import DatasetError, reason
+from lenet.files.cache import is_text
 
 INNER_FOLDERS = ("", "MNIST_Data", "MNIST/raw", "raw")
 """Where the four files may lie below the folder, each in train/ and test/ or directly."""
@@ -74,7 +75,7 @@ def local(folder: Path) -> Dataset:
         paths = find(folder)
         as_it_is = _is_canonical(folder, paths)
     except OSError as error:
-        raise DatasetError(f"{folder} cannot be read ({error.strerror or error}): see to its permissions") from error
+        raise DatasetError(f"{folder} cannot be read ({reason(error)}): see to its permissions") from error
     # Through the validating reader before anything is trusted: a bomb or a wrong file ends here.
     contents = {
         name: images_bytes(read_images(path)) if "images" in name else labels_bytes(read_labels(path))
@@ -95,7 +96,7 @@ def _is_canonical(folder: Path, paths: dict[str, Path]) -> bool:
 
     MindSpore takes every file whose name contains the one it looks for, so that a .gz beside would be read too.
     """
-    if any(path != folder / name for name, path in paths.items()) or not speakable(folder.resolve()):
+    if any(path != folder / name for name, path in paths.items()) or not is_text(folder.resolve()):
         return False
     beside = {path for part in ("train", "test") for path in (folder / part).iterdir() if "ubyte" in path.name}
     return beside == set(paths.values())

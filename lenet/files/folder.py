@@ -1,4 +1,4 @@
-"""A stranger's folder, read without trust: no link followed, nothing but plain files opened, sizes capped."""
+"""A stranger's folder, listed and read without trust: no link followed, only regular files opened, sizes capped."""
 
 from __future__ import annotations
 
@@ -9,58 +9,49 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MOST_FILES = 100_000
-MOST_BYTES = 4 * 2**30
-"""Largest event log that is read, and largest other file that is not called odd."""
+from lenet.errors import reason
+from lenet.files.plain import open_plain, read_plain
 
-OURS = frozenset({".lock"})
-"""Files that a run has beside what it says: never opened, never odd."""
+MAX_FILES = 100_000
+MAX_BYTES = 4 * 2**30
+"""Largest event log that is read, and largest other file that is not reported."""
+
+IGNORED = frozenset({".lock"})
+"""Files of a run that hold nothing: never opened, never reported."""
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+=@-]{0,199}")
 
 
 @dataclass
 class Folder:
-    """What is in a folder: plain files by their relative name, and what is not as it should be, by name."""
+    """What is in a folder: regular files by their relative name, and what else is there."""
 
     root: Path
     files: dict[str, int] = field(default_factory=dict)
-    """Bytes of each plain file."""
-    odd: list[tuple[str, str]] = field(default_factory=list)
+    """Bytes of each regular file."""
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    """Name of each other entry, and what is wrong with it."""
 
-    def open(self, name: str) -> int:
-        """A descriptor of a plain file found before.
-
-        Raises:
-            OSError: it is gone, became a link or cannot be read.
-        """
-        return os.open(self.root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-    def read(self, name: str, most: int) -> bytes:
-        """A file's content.
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """The content of one of `files`.
 
         Raises:
-            ValueError: it is larger than `most` bytes.
-            OSError: it cannot be read.
+            OSError: it is absent by now, became a link, cannot be read or is larger than `max_bytes`.
         """
-        with os.fdopen(self.open(name), "rb") as file:
-            data = file.read(most + 1)
-        if len(data) > most:
-            raise ValueError(f"is larger than {most >> 20} MiB")
-        return data
+        return read_plain(self.root / name, max_bytes)
 
     def lines(self, name: str, longest: int) -> Iterator[bytes]:
-        """A file's lines; one that is longer than `longest` comes in parts.
+        """The lines of one of `files`; one that is longer than `longest` bytes comes in parts.
 
         Raises:
             OSError: it cannot be read.
         """
-        with os.fdopen(self.open(name), "rb") as file:
+        with os.fdopen(open_plain(self.root / name), "rb") as file:
             yield from iter(lambda: file.readline(longest), b"")
 
 
-def look(root: Path) -> Folder:
-    """Everything below `root`, looked at and not opened."""
+def scan(root: Path) -> Folder:
+    """List everything below `root` without opening a file."""
     found = Folder(root)
     waiting = [""]
     seen = 0
@@ -70,28 +61,28 @@ def look(root: Path) -> Folder:
             with os.scandir(root / inside) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            found.odd.append((inside or ".", f"cannot be read: {error.strerror}"))
+            found.faults.append((inside or ".", f"cannot be read: {reason(error)}"))
             continue
         for entry in listed:
             seen += 1
-            if seen > MOST_FILES:
-                found.odd.append((inside or ".", f"the folder holds more than {MOST_FILES} files"))
+            if seen > MAX_FILES:
+                found.faults.append((inside or ".", f"the folder holds more than {MAX_FILES} files"))
                 return found
             name = f"{inside}/{entry.name}" if inside else entry.name
-            if name in OURS:
+            if name in IGNORED:
                 continue
             if not PLAIN_NAME.fullmatch(entry.name):
-                found.odd.append((ascii(name)[1:-1], "is no name that a run gives a file"))
+                found.faults.append((ascii(name)[1:-1], "is not a name that a run gives a file"))
                 continue
-            what = entry.stat(follow_symlinks=False)
-            if stat.S_ISLNK(what.st_mode):
-                found.odd.append((name, "is a link: a run holds none"))
-            elif stat.S_ISDIR(what.st_mode):
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                found.faults.append((name, "is a link: a run has none"))
+            elif stat.S_ISDIR(status.st_mode):
                 waiting.append(name)
-            elif not stat.S_ISREG(what.st_mode):
-                found.odd.append((name, "is neither a file nor a folder"))
-            elif what.st_size > MOST_BYTES:
-                found.odd.append((name, f"is larger than {MOST_BYTES >> 30} GiB"))
+            elif not stat.S_ISREG(status.st_mode):
+                found.faults.append((name, "is neither a file nor a folder"))
+            elif status.st_size > MAX_BYTES:
+                found.faults.append((name, f"is larger than {MAX_BYTES >> 30} GiB"))
             else:
-                found.files[name] = what.st_size
+                found.files[name] = status.st_size
     return found

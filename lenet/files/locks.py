@@ -1,7 +1,7 @@
-"""Locks that the kernel drops when their holder dies: a crashed process never blocks another.
+"""Locks that the kernel releases when their holder ends: a crashed process never blocks another.
 
-`flock` itself, and no library over it: filelock falls back to a lock by a file's mere existence where a file system
-knows no locks, and such a one outlives a crash; and it opens for writing, which another user's file may not allow.
+`flock` itself and not filelock: that falls back to a lock by a file's existence where a file system has no locks, which
+outlives a crash, and it opens the file for writing, which another user's file may not permit.
 """
 
 from __future__ import annotations
@@ -10,100 +10,119 @@ import contextlib
 import errno
 import fcntl
 import os
-import stat
+import time
 import weakref
 from pathlib import Path
 
 import psutil
 
-UNKNOWN_TO_THE_FILE_SYSTEM = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+from lenet.files.plain import open_plain
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+"""What `flock` fails with on a file system without locks."""
+
+POLL_SECONDS = 0.1
 
 
 class Lock:
-    """A lock that this process holds until `release`, or until it ends in whatever way."""
+    """A lock that is held until `release`, or until this process ends in whatever way."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Give the lock back; a second time does nothing."""
+        """Release the lock; a second time does nothing."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
 
     @property
     def held(self) -> bool:
-        """Whether it has not been given back."""
+        """Whether it has not been released."""
         return self._descriptor is not None
 
     def __del__(self) -> None:
-        """Nobody can give back a lock that nobody has."""
+        """A lock that nothing refers to is released."""
         with contextlib.suppress(OSError):
             self.release()
 
 
 _ours: weakref.WeakValueDictionary[tuple[int, int], Lock] = weakref.WeakValueDictionary()
+"""The locks of `take` that this process holds, by device and inode."""
 
 
 def take(path: Path, mode: int = 0o644) -> Lock | None:
-    """The lock `path` for this process, or None where another process holds it. It is made with `mode`, and stays.
+    """The lock `path` for this process, or None while another process holds it. Its file is made with `mode` and stays.
 
-    A process that holds it already gets the same lock again. Where the file system knows no locks nothing is locked.
+    A process that holds it gets the same lock again. On a file system without locks nothing is locked.
 
     Raises:
-        OSError: the file cannot be made, or is none.
+        OSError: the file cannot be made, or is not a plain file.
     """
+    with contextlib.suppress(OSError):
+        if (known := _ours.get(_key(path.lstat()))) is not None and known.held:
+            return known
+    descriptor = _acquire(path, mode, required=False)
+    if descriptor is None:
+        return None
+    lock = _ours[_key(os.fstat(descriptor))] = Lock(descriptor)
+    return lock
+
+
+def wait_for(path: Path, seconds: float) -> Lock:
+    """The lock `path`, for the caller alone: other threads of this process wait too.
+
+    Raises:
+        TimeoutError: it was held by another for that many seconds.
+        OSError: the file cannot be made, or its file system has no locks.
+    """
+    deadline = time.monotonic() + seconds
+    while (descriptor := _acquire(path, 0o644, required=True)) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(POLL_SECONDS)
+    return Lock(descriptor)
+
+
+def _acquire(path: Path, mode: int, *, required: bool) -> int | None:
+    """A descriptor that holds the lock, None if another has it; unless it is `required`, one without a lock will do."""
     while True:
         descriptor = _open(path, mode)
         try:
-            there = os.fstat(descriptor)
-            if not stat.S_ISREG(there.st_mode):
-                raise OSError(errno.EINVAL, "not a plain file")
-            key = (there.st_dev, there.st_ino)
-            if (known := _ours.get(key)) is not None and known.held:
-                os.close(descriptor)
-                return known
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(descriptor)
                 return None
             except OSError as error:
-                if error.errno not in UNKNOWN_TO_THE_FILE_SYSTEM:
+                if required or error.errno not in NO_LOCKS:
                     raise
-            if not _is_still(path, key):
-                os.close(descriptor)  # it was deleted meanwhile: the lock would be on nothing
-                continue
+            with contextlib.suppress(FileNotFoundError):
+                if _key(path.lstat()) == _key(os.fstat(descriptor)):
+                    return descriptor
         except OSError:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+            os.close(descriptor)
             raise
-        lock = _ours[key] = Lock(descriptor)
-        return lock
+        os.close(descriptor)  # the file was deleted meanwhile: the lock would be on nothing
 
 
 def _open(path: Path, mode: int) -> int:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     while True:
         with contextlib.suppress(FileNotFoundError):
             # Without O_CREAT: in a shared folder Linux refuses that on another user's file (fs.protected_regular).
-            return os.open(path, flags)
+            return open_plain(path)
         with contextlib.suppress(FileExistsError):
-            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+            descriptor = open_plain(path, os.O_CREAT | os.O_EXCL)
             os.fchmod(descriptor, mode)  # whatever the umask is
             return descriptor
 
 
-def _is_still(path: Path, key: tuple[int, int]) -> bool:
-    try:
-        now = path.stat()
-    except OSError:
-        return False
-    return (now.st_dev, now.st_ino) == key
+def _key(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def holder(path: Path) -> str:
-    """Who holds the lock, in words, as far as the system tells; the kernel is asked, so that no stale note can lie."""
+    """Who holds the lock, for a message; the kernel is asked, because a note in the file may be stale."""
     for pid in _holders(path):
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
@@ -114,7 +133,7 @@ def holder(path: Path) -> str:
 
 
 def _holders(path: Path) -> list[int]:
-    """Linux' list of locks: `1: FLOCK ADVISORY WRITE 18719 fe:00:2146514 0 EOF`, waiting ones with `->`."""
+    """Process ids in Linux' list of locks: `1: FLOCK ADVISORY WRITE 18719 fe:00:2146514 0 EOF`; `->` marks waiters."""
     try:
         inode = path.stat().st_ino
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()

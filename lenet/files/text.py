@@ -1,59 +1,49 @@
-"""Text files that are whole or not there, and reading that takes nothing on trust."""
+"""Text files of a run: written whole or not at all, read without trust; what fails is a `StoreError`."""
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
-import tempfile
 from pathlib import Path
 
-from lenet.errors import StoreError
+from lenet.errors import StoreError, reason
+from lenet.files.plain import read_plain, replace
 
 MAX_FILE_BYTES = 64 * 2**20
 """Largest manifest or record that is read."""
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+    """Write a UTF-8 text file whole or not at all.
 
     Raises:
-        StoreError: the folder is read-only, full or gone.
+        StoreError: the folder is read-only, full or absent.
     """
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace(path, text.encode())
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+        raise StoreError(f"cannot write {path}: {reason(error)}; choose another --output") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those around it, unless they exist.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {reason(error)}; choose another --output") from error
 
 
 def read_text(path: Path) -> str:
-    """What a plain file of at most `MAX_FILE_BYTES` says.
+    """The text of a regular file of at most `MAX_FILE_BYTES`.
 
     Raises:
         StoreError: it cannot be read, is too large, is a link or a pipe, or is not UTF-8.
     """
     try:
-        # Not blocking, and no link: what stands there may be a pipe that never ends, or lead out of the run.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "it is not a plain file")
-            data = file.read(MAX_FILE_BYTES + 1)
+        return read_plain(path, MAX_FILE_BYTES).decode()
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise StoreError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB: not a file of a run")
-    try:
-        return data.decode()
+        raise StoreError(f"cannot read {path}: {reason(error)}") from error
     except UnicodeDecodeError as error:
         raise StoreError(f"{path} is not UTF-8 text: not a file of a run") from error

@@ -7,17 +7,16 @@ measured again) has lines of two attempts, and they are never read as one trace.
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import json
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lenet.errors import StoreError
+from lenet.errors import StoreError, reason
+from lenet.files.plain import open_plain
 from lenet.store.events import MAX_LINE_BYTES, Event, validate
 
 BLOCK_BYTES = 1 << 16
@@ -169,7 +168,7 @@ class EventLog:
                     if name == case_id:
                         yield place, attempt, content
         except OSError as error:
-            raise StoreError(f"cannot read {self._path}: {error.strerror or error}") from error
+            raise StoreError(f"cannot read {self._path}: {reason(error)}") from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -177,17 +176,11 @@ class EventLog:
         try:
             yield
         except OSError as error:
-            raise StoreError(
-                f"cannot write {self._path}: {error.strerror or error}; free space, then --resume"
-            ) from error
+            raise StoreError(f"cannot write {self._path}: {reason(error)}; free space, then --resume") from error
 
     def _open(self, flags: int) -> io.FileIO:
-        """The file, unbuffered, if it is one: a run may come from somebody else, and a link in it lead anywhere."""
-        descriptor = os.open(self._path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "it is not a plain file")
-        return io.FileIO(descriptor, "rb+" if flags & os.O_RDWR else "rb")
+        """The file, unbuffered."""
+        return io.FileIO(open_plain(self._path, flags), "rb+" if flags & os.O_RDWR else "rb")
 
 
 def _whole_bytes(file: io.FileIO) -> int:

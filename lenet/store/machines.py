@@ -9,7 +9,7 @@ import re
 
 from pydantic import ValidationError
 
-from lenet.errors import StoreError
+from lenet.errors import StoreError, reason
 from lenet.files.text import read_text
 from lenet.machine.card import MachineCard
 from lenet.store.run import Store
@@ -43,7 +43,7 @@ def cards(store: Store) -> dict[str, MachineCard]:
     try:
         paths = [path for path in sorted(store.path.iterdir()) if CARD.fullmatch(path.name)]
     except OSError as error:
-        raise StoreError(f"cannot read {store.path}: {error.strerror or error}") from error
+        raise StoreError(f"cannot read {store.path}: {reason(error)}") from error
     for path in paths:
         try:
             card = MachineCard.model_validate_json(read_text(path))

@@ -7,17 +7,16 @@ folder; `LENET_BENCH_PROFILES` names another folder. A file names its scope: a c
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-import platformdirs
 from pydantic import Field, ValidationError
 
 from lenet.cases.case import TUNED, Case, DeviceTarget, Frozen, Mode, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.errors import StoreError, UsageError
+from lenet.files.cache import user_folder
 from lenet.files.text import read_text, write_atomically
 from lenet.machine.installed import framework_version
 
@@ -71,8 +70,7 @@ class TunedProfile(Frozen):
 
 def folder() -> Path:
     """The folder of the tuned profiles; it need not exist."""
-    chosen = os.environ.get("LENET_BENCH_PROFILES")
-    return Path(chosen) if chosen else Path(platformdirs.user_data_dir("lenet-bench", appauthor=False)) / "profiles"
+    return user_folder("data", "LENET_BENCH_PROFILES", "profiles")
 
 
 def save(tuned: TunedProfile) -> Path:

@@ -29,9 +29,9 @@ from pydantic import Field, ValidationError
 import lenet
 from lenet.cases.case import Case, Frozen
 from lenet.cases.matrix import Matrix
-from lenet.errors import StoreError
+from lenet.errors import StoreError, reason
 from lenet.files.locks import Lock, holder, take
-from lenet.files.text import read_text, write_atomically
+from lenet.files.text import make_folder, read_text, write_atomically
 from lenet.machine.card import MachineCard
 from lenet.store.eventlog import EventLog
 from lenet.store.events import Event
@@ -68,7 +68,7 @@ def run_folders(folder: Path) -> list[Path]:
         inside = (*folder.glob(f"*/{MANIFEST}"), *(folder / RUNS).glob(f"*/{MANIFEST}"))
         found = sorted(each.parent for each in inside if not each.parent.is_symlink())
     except OSError as error:
-        raise StoreError(f"cannot read {folder}: {error.strerror or error}") from error
+        raise StoreError(f"cannot read {folder}: {reason(error)}") from error
     if not found:
         raise StoreError(f"{folder} is not a run: it has no {MANIFEST}; name the folder that `run` wrote")
     return found
@@ -83,9 +83,7 @@ def _complaint(path: Path, text: str, error: ValidationError) -> StoreError:
         return StoreError(
             f"{path} has schema {version}, newer than this lenet-bench ({SCHEMA_VERSION}): upgrade lenet-bench"
         )
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return StoreError(f"{path} is damaged: {where}: {first['msg']}")
+    return StoreError(f"{path} is damaged: {reason(error)}")
 
 
 @contextlib.contextmanager
@@ -124,14 +122,14 @@ class Store:
         try:
             self._lock = take(path)
         except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+            raise StoreError(f"cannot write {path}: {reason(error)}; choose another --output") from error
         if self._lock is None:
             raise StoreError(f"{self.path} is being written by {holder(path)}: wait for it, or choose another --output")
         try:
             for name in (RECORDS, LOGS):  # a run that was given away may have come without its logs
                 (self.path / name).mkdir(exist_ok=True)
         except OSError as error:
-            raise StoreError(f"cannot write {self.path}: {error.strerror or error}; choose another --output") from error
+            raise StoreError(f"cannot write {self.path}: {reason(error)}; choose another --output") from error
         for folder in (self.path, self.path / RECORDS, self.path / SUPERSEDED):
             for half in folder.glob(".*.json.*.tmp"):  # of a process that was killed while it wrote
                 half.unlink(missing_ok=True)
@@ -158,10 +156,7 @@ class Store:
         """
         if (folder / MANIFEST).exists():
             raise StoreError(f"{folder} holds a run already; continue it with --resume or choose another --output")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot write {folder}: {error.strerror or error}; choose another --output") from error
+        make_folder(folder)
         manifest = Manifest(
             lenet_bench_version=lenet.__version__,
             created_at=datetime.now(timezone.utc),
@@ -300,7 +295,7 @@ class Store:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise StoreError(f"cannot write {folder}: {error.strerror or error}; free space, then --resume") from error
+            raise StoreError(f"cannot write {folder}: {reason(error)}; free space, then --resume") from error
         number = 1
         while (there := folder / f"{path.stem}.{number}.json").exists():
             if read_text(there) == text:

@@ -75,7 +75,7 @@ def build(case: Case, dataset: Dataset) -> Trainer:
         DeviceUnavailableError: the device target cannot be used on this machine.
         ModuleNotFoundError: the framework is not installed.
     """
-    from lenet.dataset.files import cache_folder
+    from lenet.files.cache import cache_folder
     from lenet.machine import devices
 
     if case.framework is Framework.MINDSPORE:

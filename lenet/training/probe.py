@@ -22,7 +22,7 @@ def shorten(text: str) -> str:
 def main() -> int:
     """Open the device as a worker does, compute, and print the result."""
     target = DeviceTarget(sys.argv[1])
-    from lenet.dataset.files import cache_folder
+    from lenet.files.cache import cache_folder
     from lenet.machine import devices
 
     answer: dict[str, str | None] = {"version": None, "error": None}

@@ -110,7 +110,7 @@ def test_the_files_name(reference, learning_rate, word):
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema_version": 99}', "{" * 5000])
 def test_what_is_no_reference_is_refused_by_its_name(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(UsageError, match=r"x\.json is no reference"):
+    with pytest.raises(UsageError, match=r"x\.json is not a reference"):
         references.read_given(tmp_path)
 
 

@@ -91,7 +91,7 @@ class TestLoad:
     @pytest.mark.parametrize("text", ["", "{}", "[" * 100_000, '{"schema_version": 1}'])
     def test_what_is_no_record(self, tmp_path, text):
         (tmp_path / "x.json").write_text(text)
-        with pytest.raises(StoreError, match="is no record"):
+        with pytest.raises(StoreError, match="is not a record"):
             load(str(tmp_path / "x.json"))
 
     def test_what_is_not_there(self):

@@ -15,7 +15,7 @@ from lenet.dataset.digits import contents
 from lenet.dataset.download import Downloader, Mirror
 from lenet.dataset.files import NAMES, digest
 from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labels
-from lenet.errors import DatasetError
+from lenet.errors import CacheError, DatasetError
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +159,7 @@ def test_without_network_auto_takes_digits_and_says_so():
 def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(DatasetError, match="LENET_BENCH_CACHE"):
+    with pytest.raises(CacheError, match="LENET_BENCH_CACHE"):
         resolve("digits")
 
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from lenet.cases.axes import Axis, with_option
 from lenet.cases.matrix import Matrix
-from lenet.errors import UsageError
+from lenet.errors import UNKNOWN_KEY, UsageError, problems, reason
+from lenet.files.plain import read_named
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,13 +48,9 @@ def load_file(path: Path) -> Matrix:
         UsageError: not readable, not TOML, an unknown key or an impossible value.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise UsageError(f"{path} is larger than 64 KiB: not a matrix")
-        content = tomllib.loads(data.decode())
+        content = tomllib.loads(read_named(path, MAX_FILE_BYTES).decode())
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UsageError(f"cannot read {path}: {reason(error)}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     return _matrix({"name": _safe_name(path.stem), **content}, str(path))
@@ -110,17 +107,14 @@ def _matrix(data: dict[str, Any], source: str, named_by_option: bool = False) ->
     try:
         return Matrix.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            said = f"unknown key; known are {', '.join(Matrix.model_fields)}"
-        place = f"{source}: {where}" if where else source
+        problem = problems(error)[0]
+        said = f"{source}: {problem}"
         if named_by_option:
             fields = {name: axis.option for axis in with_option() for name in (axis.field, axis.path)}
-            plain = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
-            place = fields.get(plain, place)
-        raise UsageError(f"{place}: {' '.join(said.split())}") from error
+            option = fields.get(".".join(part for part in problem.path if isinstance(part, str)))
+            said = f"{option}: {problem.message}" if option else said
+        known = f"; known are {', '.join(Matrix.model_fields)}" if problem.message == UNKNOWN_KEY else ""
+        raise UsageError(" ".join(f"{said}{known}".split())) from error
 
 
 def _safe_name(stem: str) -> str:

@@ -78,7 +78,7 @@ def build(
 
     Raises:
         UsageError: the lock is damaged, no such Python is here, or a recorded version cannot be had.
-        DatasetError: the cache cannot be written.
+        CacheError: the cache cannot be written.
     """
     wanted, constraints = requirements(lock, frameworks)
     base = interpreter(python)

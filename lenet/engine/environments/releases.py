@@ -21,7 +21,7 @@ def prepare(framework: Framework, versions: Iterable[str], say: Callable[[str], 
 
     Raises:
         UsageError: a release has no wheel for the Pythons that are here, or cannot be installed.
-        DatasetError: the cache cannot be written.
+        CacheError: the cache cannot be written.
     """
     return {version: _interpreter(ABILITIES[framework].package, version, say) for version in dict.fromkeys(versions)}
 

@@ -11,15 +11,14 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lenet.dataset.files import cache_folder, locked
 from lenet.errors import UsageError
+from lenet.files.cache import cache_folder, locked
 from lenet.machine.programs import ProgramError, output
 
 WORKER_NEEDS: Mapping[str, str] = {
     "numpy": ">=1.25,<2",
     "pydantic": ">=2.7",
     "psutil": ">=5.9",
-    "filelock": ">=3.13",
     "platformdirs": ">=4",
     "pyelftools": ">=0.31",
 }
@@ -65,7 +64,7 @@ def make(
     Raises:
         CannotMakeError: venv or pip failed; nothing is left.
         UsageError: there is too little room.
-        DatasetError: the cache cannot be written.
+        CacheError: the cache cannot be written.
     """
     with locked(name) as folder:
         if (found := ready(name, requirements)) is not None:  # perhaps made by another process while this one waited

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Literal, get_args
 
-from lenet.errors import StoreError, UsageError
-from lenet.files.text import write_atomically
+from lenet.errors import UsageError
+from lenet.files.text import make_folder, write_atomically
 from lenet.report.document.gather import Report
 
 Form = Literal["html", "markdown", "terminal"]
@@ -55,11 +55,6 @@ def write(report: Report, form: Form, output: Path | None, baseline: str | None)
     if output is None:
         sys.stdout.write(text)
         return
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        for name, picture in pictures.items():
-            (output.parent / name).parent.mkdir(exist_ok=True)
-            write_atomically(output.parent / name, picture)
-    except OSError as error:
-        raise StoreError(f"cannot write {output}: {error.strerror or error}; choose another --output") from error
-    write_atomically(output, text)
+    for name, content in {**pictures, output.name: text}.items():
+        make_folder((output.parent / name).parent)
+        write_atomically(output.parent / name, content)

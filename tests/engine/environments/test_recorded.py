@@ -20,7 +20,6 @@ LOCK = {
     "numpy": "1.26.4",
     "pydantic": "2.7",
     "psutil": "5.9",
-    "filelock": "3.13",
     "platformdirs": "4",
     "pyelftools": "0.31",
     "Evil_x": "1",
@@ -31,7 +30,7 @@ PYTHON = f"CPython {sys.version.split()[0]}"
 def test_only_what_a_worker_needs_is_asked_for_and_all_else_is_constrained():
     roots, constraints = recorded.requirements(LOCK, [Framework.MINDSPORE])
     assert roots == [
-        "mindspore==2.10.0", "numpy==1.26.4", "pydantic==2.7", "psutil==5.9", "filelock==3.13", "platformdirs==4",
+        "mindspore==2.10.0", "numpy==1.26.4", "pydantic==2.7", "psutil==5.9", "platformdirs==4",
         "pyelftools==0.31",
     ]  # fmt: skip
     assert "evil-x==1" in constraints

@@ -1,0 +1,81 @@
+"""The user's folders: the cache, whose entries one process at a time makes, and the data that is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from lenet.errors import CacheError, reason
+from lenet.files.locks import wait_for
+
+LOCK_SECONDS = 1800.0
+"""How long another process may hold the lock of an entry."""
+
+
+def is_text(path: Path) -> bool:
+    """Whether the path is valid UTF-8: MindSpore takes no other, and no other can be sent to a worker."""
+    return os.fsencode(path).decode(errors="replace") == str(path)
+
+
+def user_folder(kind: Literal["cache", "data"], variable: str, inside: str = "") -> Path:
+    """The user's folder for that kind of files and `inside` it, which need not exist; the variable names another.
+
+    Raises:
+        CacheError: the user has no home folder.
+    """
+    if chosen := os.environ.get(variable):
+        return Path(chosen)
+    find = {"cache": platformdirs.user_cache_dir, "data": platformdirs.user_data_dir}[kind]
+    with contextlib.suppress(RuntimeError):  # platformdirs 4.4 and later, for a user without a home folder
+        folder = Path(find("lenet-bench", appauthor=False))
+        if folder.is_absolute():  # earlier versions return `~/.cache`
+            return folder / inside
+    raise CacheError(f"this user has no home folder: set {variable} to a folder")
+
+
+def cache_folder() -> Path:
+    """The user's cache, made if absent; `LENET_BENCH_CACHE` moves it.
+
+    Raises:
+        CacheError: it cannot be made.
+    """
+    folder = user_folder("cache", "LENET_BENCH_CACHE")
+    if not is_text(folder.resolve()):
+        raise CacheError(f"the path {folder} of the cache is not UTF-8: set LENET_BENCH_CACHE to one that is")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    return folder
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[Path]:
+    """The cache's folder `name`, made if absent, for this thread alone until the context ends.
+
+    Raises:
+        CacheError: the cache cannot be written, or another process holds the lock for `LOCK_SECONDS`.
+    """
+    folder = cache_folder()
+    try:
+        lock = wait_for(folder / f"{name}.lock", LOCK_SECONDS)
+    except TimeoutError as error:
+        raise CacheError(f"another process has held {folder / name}.lock for {LOCK_SECONDS:g} s: end it") from error
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    try:
+        (folder / name).mkdir(exist_ok=True)
+        yield folder / name
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    finally:
+        lock.release()
+
+
+def _not_writable(folder: Path, error: OSError) -> CacheError:
+    return CacheError(f"the cache {folder} cannot be written: {reason(error)}; set LENET_BENCH_CACHE to another folder")

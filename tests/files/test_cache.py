@@ -1,0 +1,126 @@
+"""The user's folders: where they are, what is said where they cannot be used, one process an entry."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lenet.errors import CacheError
+from lenet.files import cache
+from lenet.files.locks import wait_for
+
+PLACES = {"cache": ("LENET_BENCH_CACHE", "user_cache_dir"), "data": ("LENET_BENCH_PROFILES", "user_data_dir")}
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_the_variable_names_the_folder_itself(own):
+    assert cache.cache_folder() == own
+    assert own.is_dir()
+    assert cache.user_folder("data", "LENET_BENCH_CACHE", "inside") == own
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_without_the_variable_it_is_in_the_users_home(kind, monkeypatch, tmp_path):
+    variable, _ = PLACES[kind]
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv(f"XDG_{kind.upper()}_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.user_folder(kind, variable, "inside").is_relative_to(tmp_path)
+    assert cache.user_folder(kind, variable, "inside").name == "inside"
+
+
+def raising(*_, **__):
+    raise RuntimeError("Could not determine home directory")
+
+
+@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("answer", [raising, lambda *_, **__: "~/.cache/lenet-bench"], ids=["raises", "relative"])
+def test_a_user_without_a_home(kind, answer, monkeypatch):
+    variable, function = PLACES[kind]
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(f"lenet.files.cache.platformdirs.{function}", answer)
+    with pytest.raises(CacheError, match=f"set {variable} to a folder"):
+        cache.user_folder(kind, variable)
+
+
+def test_a_path_that_is_not_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("LENET_BENCH_CACHE", os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    with pytest.raises(CacheError, match="not UTF-8: set LENET_BENCH_CACHE"):
+        cache.cache_folder()
+
+
+def test_a_file_in_its_place(own):
+    own.write_text("")
+    with pytest.raises(CacheError, match=r"cannot be written: .*; set LENET_BENCH_CACHE"):
+        cache.cache_folder()
+
+
+def test_a_lock_that_cannot_be_had_in_time(own, monkeypatch):
+    monkeypatch.setattr(cache, "LOCK_SECONDS", 0.2)
+    with cache.locked("entry"), pytest.raises(CacheError, match="another process has held"), cache.locked("entry"):
+        pass
+    with cache.locked("entry") as folder:
+        assert folder == own / "entry"
+
+
+def test_a_file_system_without_locks(own, monkeypatch):
+    def none(descriptor, flags):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("lenet.files.locks.fcntl.flock", none)
+    with pytest.raises(CacheError, match="No locks available"), cache.locked("entry"):
+        pass
+
+
+def test_what_fails_inside_for_want_of_room_is_the_caches_fault_and_other_errors_are_their_own(own):
+    with pytest.raises(CacheError, match="No space left"), cache.locked("entry"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(KeyError), cache.locked("entry"):
+        raise KeyError
+    with cache.locked("entry"):
+        pass  # released both times
+
+
+COUNT = """
+import sys, time
+from lenet.files.cache import locked
+for _ in range(5):
+    with locked("count") as folder:
+        path = folder / "number"
+        number = int(path.read_text()) if path.exists() else 0
+        time.sleep(0.01)
+        path.write_text(str(number + 1))
+"""
+
+
+def test_threads_and_processes_exclude_each_other(own):
+    others = [subprocess.Popen([sys.executable, "-c", COUNT]) for _ in range(2)]
+    threads = [threading.Thread(target=exec, args=(COUNT, {})) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [process.wait() for process in others] == [0, 0]
+    assert (own / "count" / "number").read_text() == "25"
+
+
+def test_a_lock_file_that_is_deleted_while_it_is_waited_for(tmp_path):
+    path: Path = tmp_path / "lock"
+    first = wait_for(path, 1)
+    path.unlink()
+    second = wait_for(path, 1)
+    assert first.held
+    assert second.held
+    with pytest.raises(TimeoutError):
+        wait_for(path, 0.2)
