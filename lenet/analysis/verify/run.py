@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +19,12 @@ from lenet.store.run import MANIFEST, Manifest
 
 Table = Callable[[str], str]
 """The text of a table, from the run's name in it."""
+
+ROUNDING = 1e-12
+"""Relative difference of two figures of a table that are the same: the last bits of an interval depend on the processor
+that computes it."""
+
+_PADDED = re.compile(r"(-?\d+)(?:\.0+|(\.\d*?[1-9])0+)")
 
 
 def manifest(told: Manifest) -> Iterator[Finding]:
@@ -134,21 +143,50 @@ def table_csv(text: str, derive: Table) -> Iterator[Finding]:
         yield Finding("table", Place("table.csv"), f"has {len(told)} rows, and the records give {len(own)}")
         return
     for index, (row, derived) in enumerate(zip(told, own, strict=True)):
-        yield from _row("table.csv", index, row, derived)
+        yield from _row("table.csv", index, _figures(row), _figures(derived))
 
 
 def _row(file: str, index: int, told: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Finding]:
     for name, value in told.items():
-        if type(value) is not type(derived.get(name)) or value != derived.get(name):
+        if not _same(value, derived.get(name)):
             message = f"row {index + 1}: {name} is {value}, and the records give {derived.get(name)}"
             yield Finding("table", Place(file), message)
 
 
+def _same(told: Any, derived: Any) -> bool:
+    """Whether two values of a row are equal: figures but for their last bits, everything else exactly."""
+    if type(told) is not type(derived):
+        return False
+    return told == derived or (isinstance(told, float) and math.isclose(told, derived, rel_tol=ROUNDING))
+
+
+def _figures(row: Mapping[str, str]) -> dict[str, str | float]:
+    """A row of CSV, its figures as numbers, however they are written; a version such as 2.10 stays a text."""
+    figures: dict[str, str | float] = {**row}
+    for name, text in row.items():
+        with contextlib.suppress(AttributeError, ValueError):
+            if text.removesuffix(".0") == repr(float(text)).removesuffix(".0"):
+                figures[name] = float(text)
+    return figures
+
+
 def table_text(file: str, text: str, own: str) -> Iterator[Finding]:
     """A table that is shown is, line for line, the one that the records give."""
-    lines, expected = text.splitlines(), own.splitlines()
+    lines, expected = (list(map(_plain, each.splitlines())) for each in (text, own))
     for number, line in enumerate(lines, 1):
         if number > len(expected) or line != expected[number - 1]:
             yield Finding("table", Place(file, number), "is not the line that the records give")
     if len(lines) < len(expected):
         yield Finding("table", Place(file), f"has {len(lines)} lines, and the records give {len(expected)}")
+
+
+def _plain(line: str) -> str:
+    """A line of HTML without its cells' padding and zeros at a figure's end, which versions of tabulate write or not.
+
+    >>> _plain('<td style="text-align: right;">  0.60 </td>'), _plain("| 0.60 |")
+    ('<td style="text-align: right;">0.6</td>', '| 0.60 |')
+    """
+    if not line.startswith("<"):
+        return line
+    parts = [each if each.startswith("<") else each.strip() for each in re.split("(<[^>]*>)", line)]
+    return "".join((found[1] + (found[2] or "")) if (found := _PADDED.fullmatch(each)) else each for each in parts)
