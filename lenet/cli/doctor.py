@@ -18,7 +18,7 @@ def doctor(
     """Check which device targets work on this machine, what the others lack and how to fix it."""
     from lenet.cases.case import DeviceTarget
     from lenet.machine.devices.doctor import diagnose
-    from lenet.report.text.doctor import render
+    from lenet.report.text.doctor import doctor_text
 
     names = {each.value.lower(): each for each in DeviceTarget}
     if device is not None and device.lower() not in names:
@@ -27,6 +27,6 @@ def doctor(
         raise UsageError(f"--format {form!r}: choose from terminal, json")
     targets = list(DeviceTarget) if device is None else [names[device.lower()]]
     checked = diagnose(targets, timeout)
-    sys.stdout.write(render(checked) if form == "terminal" else checked.model_dump_json(indent=1) + "\n")
+    sys.stdout.write(doctor_text(checked) if form == "terminal" else checked.model_dump_json(indent=1) + "\n")
     if device is not None and not checked.devices[0].works:
         raise typer.Exit(FAILED)

@@ -18,18 +18,19 @@ def merge(
     """Gather runs of several machines in one store; exit 1 where copies of a run disagree."""
     from lenet.commands.merge import merge as gather
     from lenet.commands.merge import repeated
-    from lenet.report.table.layout import clean
+    from lenet.report.layout import wrapped
 
     found = gather(runs, output)
     disputed = 0
     for name, run in sorted(found.items()):
         machine = run.manifest.machine.summary
-        print(f"{output / 'runs' / name}: {len(run.records)} of {len(run.manifest.cases)} cases, {clean(machine)}")
+        cases = f"{len(run.records)} of {len(run.manifest.cases)} cases"
+        print(wrapped(f"{output / 'runs' / name}: {cases}, {machine}", rest="  "))
         for case_id in run.conflicts():
             disputed += 1
-            print(f"conflict: {name}: {case_id}: its copies differ; all are in conflicts/", file=sys.stderr)
+            print(wrapped(f"conflict: {name}: {case_id}: its copies differ; all are in conflicts/"), file=sys.stderr)
     for each in repeated(found.values()):
-        print(f"note: {each.machine} measured {each.case} in {len(each.runs)} runs; all are kept")
+        print(wrapped(f"note: {each.machine} measured {each.case} in {len(each.runs)} runs; all are kept"))
     machines = {machine for run in found.values() for machine in (run.manifest.machine.id, *run.cards)}
-    print(f"{len(found)} runs of {len(machines)} machines: {output}")
+    print(wrapped(f"{len(found)} runs of {len(machines)} machines: {output}"))
     raise typer.Exit(FAILED if disputed else 0)

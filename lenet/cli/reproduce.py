@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lenet.cases.frameworks import Framework
-    from lenet.commands.reproduce import Original, Reproduction
+    from lenet.commands.reproduce import Original
     from lenet.commands.run import Run
     from lenet.engine import Limits
-
-MOST_DIFFERENCES = 12
 
 
 def reproduce(
@@ -40,6 +39,7 @@ def reproduce(
     from lenet.commands.reproduce import load, outcome, prepare
     from lenet.engine import Limits
     from lenet.engine.local import worker_command
+    from lenet.report.text.reproduce import reproduce_text
 
     console = Console(stderr=True, quiet=quiet)
     original = load(source)
@@ -51,7 +51,8 @@ def reproduce(
     judged = outcome(original, records, run)
     run.store.write_text("reproduction.json", judged.model_dump_json(indent=1) + "\n")
     run.write_tables()
-    _show(judged)
+    differences = [(each.name, each.then, each.now) for each in judged.differences]
+    sys.stdout.write(reproduce_text(judged.claims, differences))
     print(f"records and verdicts: {run.store.path}")
     raise typer.Exit(FAILED if any(claim.verdict is Verdict.NO for claim in judged.claims) else 0)
 
@@ -76,17 +77,3 @@ def _carry_out(run: Run, limits: Limits, command: Sequence[str], console: Consol
             LocalEngine(limits, live, command).run(cases, run.datasets, run.store)
     else:
         LocalEngine(limits, PlainObserver(console), command).run(cases, run.datasets, run.store)
-
-
-def _show(judged: Reproduction) -> None:
-    from itertools import groupby
-
-    from lenet.report.table.layout import clean, wrapped
-
-    for case_id, claims in groupby(judged.claims, key=lambda claim: claim.case_id):
-        print(case_id)
-        for claim in claims:
-            line = f"  {claim.name:<11} {claim.verdict.value:<12} {clean(claim.figures)}"
-            print(wrapped(line, rest=" " * 27))
-    for each in judged.differences[:MOST_DIFFERENCES]:
-        print(clean(f"differs: {each.name}: {each.then} then, {each.now} here"))

@@ -79,7 +79,7 @@ def run(
     from lenet.engine import choose as choose_engine
     from lenet.engine.busy import choose
     from lenet.report.table.baseline import parse
-    from lenet.report.text.resume import standings
+    from lenet.report.text.resume import resume_text
     from lenet.store.freshness import wanted
 
     console = Console(stderr=True, quiet=quiet)
@@ -116,7 +116,7 @@ def run(
             raise UsageError(f"--resume goes on with a run as it was asked for: leave {', '.join(named)} away")
         if dry_run:
             seen = runs.look(resume, lambda name: find(name, data_dir, console)).standings(engine == "ray")
-            print(standings(seen, retry_failed=retry_failed, force=force))
+            print(resume_text(seen, retry_failed=retry_failed, force=force))
             return
         asked = runs.resume(resume, lambda name: find(name, data_dir, console))
     else:

@@ -33,7 +33,7 @@ def tune(
     from lenet.commands import tune as tuning
     from lenet.engine import Limits
     from lenet.engine.local import LocalEngine
-    from lenet.report.text.tune import tuning_table
+    from lenet.report.text.tune import tuning_text
 
     if "," in dataset:
         raise UsageError(f"--dataset {dataset}: a profile is tuned on one dataset; name one")
@@ -50,7 +50,7 @@ def tune(
     failed = False
     try:
         for tuned in tuning.tune(run, budget, tell, LocalEngine(Limits(timeout))):
-            print(tuning_table(tuned.case, tuned.outcome, tuning.TRACE_STEPS, tuning.TRACE_TOLERANCE))
+            print(tuning_text(tuned.case, tuned.outcome, tuning.TRACE_STEPS, tuning.TRACE_TOLERANCE))
             failed |= tuned.saved is None
             if tuned.path is not None:
                 print(f"kept for --profile tuned: {tuned.path}\n", flush=True)

@@ -12,7 +12,7 @@ from lenet.cases.matrix import Matrix
 from lenet.commands import tune as tuning
 from lenet.engine import Limits
 from lenet.engine.local import LocalEngine
-from lenet.report.text.tune import tuning_table
+from lenet.report.text.tune import tuning_text
 from lenet.store.profiles import load, resolve
 from lenet.store.run import Store
 
@@ -93,7 +93,7 @@ def test_each_mode_is_tuned_for_itself(faster):
 
 def test_the_table_fits_and_has_default_each_setting_and_winner(faster):
     (tuned, _), _, _ = faster
-    text = tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
+    text = tuning_text(tuned.case, tuned.outcome, 200, 1e-4)
     assert max(map(len, text.splitlines())) <= 80
     for word in ("default", "alone", "confirmed", "launch_blocking", "dispatch_threads=1", "4.0", "0.0001"):
         assert word in text
@@ -103,7 +103,7 @@ def test_a_profile_that_changes_the_training_is_refused(tune):
     (tuned,), _, _ = tune(FASTER + "\nloss += 0.01 if profile['launch_blocking'] else 0")
     assert tuned.outcome.winner is tuned.outcome.default
     assert tuned.saved.profile.settings == {}
-    text = tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
+    text = tuning_text(tuned.case, tuned.outcome, 200, 1e-4)
     assert "changes the training" in " ".join(text.split())
     assert "No gain beyond noise" in text
 
@@ -116,4 +116,4 @@ def test_last_bits_of_a_loss_may_differ(tune):
 def test_a_case_that_cannot_run_keeps_nothing(tune):
     (tuned,), _, _ = tune("emit(event='failed', status='unavailable', reason='no such device'); sys.exit(1)")
     assert tuned.saved is None
-    assert "no such device" in tuning_table(tuned.case, tuned.outcome, 200, 1e-4)
+    assert "no such device" in tuning_text(tuned.case, tuned.outcome, 200, 1e-4)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-from rich.table import Table
-from rich.text import Text
 
 from lenet.report.charts.points import Labels, epochs
 from lenet.report.document.facts import facts, notes
 from lenet.report.document.gather import Report
 from lenet.report.document.headline import headline, ranked
 from lenet.report.document.leaders import history, leaderboard
-from lenet.report.table.layout import clean, number
+from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.render import render
 from lenet.report.table.words import mode, times
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-BAR = 24
+BAR = 20
+"""Characters of a bar, and of a curve at the most."""
 MOST_LINES = 24
-MOST_TABLE = 60
+MOST_CASES = 60
+"""Cases in the table; a longer one is left to `lenet-bench table`."""
 EIGHTHS = " ▏▎▍▌▋▊▉"
 LEVELS = "▁▂▃▄▅▆▇█"
-STYLES = {"pynative": "yellow", "graph": "cyan", "jit": "magenta"}
 
 
 def bar(share: float, width: int = BAR) -> str:
@@ -38,14 +37,16 @@ def bar(share: float, width: int = BAR) -> str:
     return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def spark(values: list[float]) -> str:
-    """Values as one character each, from the lowest to the highest.
+def spark(values: Sequence[float], width: int = BAR) -> str:
+    """A curve of at most `width` characters, from the lowest value to the highest; of more values, some of them.
 
-    >>> spark([0.1, 0.5, 0.9])
-    '▁▅█'
+    >>> spark([0.1, 0.5, 0.9]), spark([0, 1, 2, 3, 4], width=3)
+    ('▁▅█', '▁▅█')
     """
     low, high = min(values), max(values)
-    return "".join(LEVELS[round((value - low) / (high - low) * 7) if high > low else 7] for value in values)
+    count = min(len(values), width)
+    chosen = [values[index * (len(values) - 1) // max(count - 1, 1)] for index in range(count)]
+    return "".join(LEVELS[round((value - low) / (high - low) * 7) if high > low else 7] for value in chosen)
 
 
 def show(report: Report, console: Console, baseline: str | None = None) -> None:
@@ -54,93 +55,90 @@ def show(report: Report, console: Console, baseline: str | None = None) -> None:
     Raises:
         UsageError: no row is the baseline.
     """
-    said = headline(report)
-    tables = _grids(report)
-    text = render(report.rows, "terminal", baseline) if len(report.groups) <= MOST_TABLE else ""
-    console.print(Text(clean(said.fastest), style="bold"))
-    for sentence in said.sentences[1:]:
-        console.print(Text(clean(sentence)))
-    console.print()
-    for name, value in facts(report):
-        console.print(Text(f"{name}: {clean(value)}", style="dim"))
-    for name in report.machines:
-        console.print(Text(f"Machine: {clean(report.machine(name))}", style="dim"))
-    for note in notes(report):
-        console.print(Text(f"Note: {clean(note)}"))
-    for table in tables:
-        console.print()
-        console.print(table)
-    if text:
-        console.print()
-        console.print(Text(text), soft_wrap=True)
-    else:
-        words = f"{len(report.groups):,} cases: `lenet-bench table` shows all of them, `report -o report.html` a page."
-        console.print(Text(f"\n{words}"))
+    from rich.text import Text
+
+    text = Text(report_text(report, baseline))
+    text.highlight_regex(r"\A.*", "bold")
+    text.highlight_regex("[█▏▎▍▌▋▊▉]+", "cyan")
+    console.print(text, soft_wrap=True)
 
 
-def _grid(title: str, *columns: tuple[str, bool]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, right in columns:
-        table.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
-    return table
+def report_text(report: Report, baseline: str | None = None) -> str:
+    """The report in 80 columns.
+
+    Raises:
+        UsageError: no row is the baseline.
+    """
+    table = f"{len(report.groups):,} cases: `lenet-bench table` shows all of them, `report -o report.html` a page."
+    if len(report.groups) <= MOST_CASES:
+        table = render(report.rows, "terminal", baseline).rstrip("\n")
+    context = [
+        *(f"{name}: {value}" for name, value in facts(report)),
+        *(f"Machine: {report.machine(name)}" for name in report.machines),
+        *(f"Note: {note}" for note in notes(report)),
+    ]
+    parts = [
+        "\n".join(map(wrapped, headline(report).sentences)),
+        "\n".join(wrapped(each, rest="  ") for each in context),
+    ]
+    parts += [_speeds(report), _epochs(report), _leaders(report), _versions(report), table]
+    return "\n\n".join(filter(None, parts))
 
 
-def _grids(report: Report) -> list[Table]:
-    return [grid for grid in (_speeds(report), _epochs(report), _leaders(report), _versions(report)) if grid.row_count]
+def _titled(title: str, titles: Sequence[str], lines: Sequence[Sequence[str]], kinds: str) -> str:
+    return f"{title}\n{grid(titles, lines, kinds)}" if lines else ""
 
 
-def _speeds(report: Report) -> Table:
-    grid = _grid("Throughput, images/s", ("case", False), ("", False), ("", True))
-    groups = ranked(report.groups)
-    labels = Labels(report)
-    for group in groups[:MOST_LINES]:
-        row = group.row
-        share = (row.images_per_second or 0) / (groups[0].row.images_per_second or 1)
-        grid.add_row(
-            Text(clean(labels.label(row))),
-            Text(bar(share), style=STYLES.get(row.mode, "green")),
-            Text(number(row.images_per_second)),
-        )
+def _speeds(report: Report) -> str:
+    labels, groups = Labels(report), ranked(report.groups)
+    top = groups[0].row.images_per_second or 1 if groups else 1
+    lines = [
+        [labels.label(each.row), bar((each.row.images_per_second or 0) / top), number(each.row.images_per_second)]
+        for each in groups[:MOST_LINES]
+    ]
     if len(groups) > MOST_LINES:
-        grid.add_row(Text(f"… and {len(groups) - MOST_LINES:,} slower"), Text(""), Text(""))
-    return grid
+        lines.append([f"… and {len(groups) - MOST_LINES:,} slower", "", ""])
+    return _titled("Throughput, images/s", ("", "", ""), lines, "wbf")
 
 
-def _epochs(report: Report) -> Table:
-    grid = _grid("Test accuracy by epoch", ("case", False), ("epochs", False), ("first", True), ("last", True))
+def _epochs(report: Report) -> str:
     labels, rows = Labels(report), report.rows
-    lines: dict[int, list[float]] = {}
+    curves: dict[int, list[float]] = {}
     for point in epochs(report):
-        lines.setdefault(point["i"], []).append(point["accuracy"])
-    for i, values in list(lines.items())[:MOST_LINES]:
-        label = Text(clean(labels.label(rows[i])))
-        grid.add_row(label, Text(spark(values)), Text(f"{values[0]:.4f}"), Text(f"{values[-1]:.4f}"))
-    return grid
+        curves.setdefault(point["i"], []).append(point["accuracy"])
+    lines = [
+        [labels.label(rows[i]), spark(values), number(values[0], 4), number(values[-1], 4)]
+        for i, values in list(curves.items())[:MOST_LINES]
+    ]
+    return _titled("Test accuracy by epoch", ("case", "epochs", "first", "last"), lines, "wbff")
 
 
-def _leaders(report: Report) -> Table:
-    grid = _grid("Leaderboard", ("machine", False), ("device", False), ("case", False), ("images/s", True), ("", True))
+def _leaders(report: Report) -> str:
     leaders = leaderboard(report)
-    for leader in leaders if len(leaders) > 1 else []:
-        row = leader.group.row
-        grid.add_row(
-            Text(clean(leader.machine)),
-            Text(row.device_target),
-            Text(clean(f"{row.mode}, batch {row.batch_size}, {row.profile}, {row.framework_version or ''}")),
-            Text(number(row.images_per_second)),
-            Text(f"{leader.share:.0%}"),
-        )
-    return grid
+    lines = [
+        [
+            each.machine,
+            each.group.row.device_target,
+            f"{each.group.row.mode}, batch {each.group.row.batch_size}, {each.group.row.profile}, "
+            f"{each.group.row.framework_version or ''}",
+            number(each.group.row.images_per_second),
+            f"{each.share:.0%}",
+        ]
+        for each in leaders
+    ]
+    if len(leaders) < 2:
+        return ""
+    return _titled("Leaderboard", ("machine", "device", "case", "images/s", ""), lines, "wwwff")
 
 
-def _versions(report: Report) -> Table:
-    grid = _grid("Version by version", ("case", False), ("version", False), ("images/s", True), ("", True))
-    for each in history(report):
-        row = each.group.row
-        grid.add_row(
-            Text(clean(f"{row.device_target}, {mode(row)}")),
-            Text(clean(row.framework_version or "")),
-            Text(number(row.images_per_second)),
-            Text(times(each.over_previous) if each.over_previous else ""),
-        )
-    return grid
+def _versions(report: Report) -> str:
+    lines = [
+        [
+            f"{each.group.row.device_target}, {mode(each.group.row)}",
+            each.group.row.framework_version or "",
+            number(each.group.row.images_per_second),
+            times(each.over_previous) if each.over_previous else "",
+        ]
+        for each in history(report)
+    ]
+    return _titled("Version by version", ("case", "version", "images/s", ""), lines, "wwff")

@@ -11,12 +11,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from lenet.cases.case import Case
 from lenet.dataset import Dataset
+from lenet.report.layout import shortened, wrapped
 from lenet.report.progress.scoreboard import Scoreboard
 from lenet.store.events import Evaluated, Event, Resident, Started, Steps
 from lenet.store.record import Record, Status
 
 MOST_BARS = 8
 """Cases under way that are shown at once: more would push the run's own lines off a small terminal."""
+
+DESCRIPTION = 40
+"""Columns of a bar's text."""
 
 REFRESHES_PER_SECOND = 2
 """Seldom: drawing takes time from the training that is measured on the same cores."""
@@ -51,7 +55,7 @@ class PlainObserver:
         if record.status is not Status.OK:
             words.append(f"{record.status.value}: {record.reason}")
         line = f"[{self._done}/{self._total}] {case.label}{where}: {', '.join(words) or 'done'}"
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(wrapped(line, rest="    "), markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveObserver(PlainObserver):
@@ -106,7 +110,7 @@ class LiveObserver(PlainObserver):
         self._progress.update(self._run, completed=done, total=total, note=left)
         self._end_bar(case)
         words = [case.device_target.value, case.mode.value, f"b{case.hyperparameters.batch_size}"]
-        text = " ".join([f"{node}:", *words] if node else words)
+        text = shortened(" ".join([f"{node}:", *words] if node else words), DESCRIPTION)
         self._bars[case.id] = self._progress.add_task(
             text, total=self._steps(case), note="starting", visible=len(self._bars) < MOST_BARS
         )

@@ -11,11 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from lenet.cases.case import Case
+from lenet.report.layout import shortened
 from lenet.store.record import Record, Status
 
 MOST_LINES = 14
 """Lines that are shown at once: more would push the run's own lines off a small terminal."""
 MOST_COLUMNS = 6
+WORD = 28
+"""Columns of a name."""
 MOST_MARKS = 3
 """Marks of cases of one cell that run at once, on several nodes."""
 WAITING = "·"
@@ -91,7 +94,7 @@ class Scoreboard:
         batches = _around(self._batches, first[1] if first else None, MOST_COLUMNS)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
         for _ in lines[0] if lines else ():
-            table.add_column(max_width=28, no_wrap=True, overflow="ellipsis")
+            table.add_column(max_width=WORD, no_wrap=True, overflow="ellipsis")
         for batch in batches:
             table.add_column(f"batch {batch}", justify="right", no_wrap=True)
         for line in shown:
@@ -99,7 +102,7 @@ class Scoreboard:
             for batch in batches:
                 cell = self._cells.get((line, batch))
                 cells.append(cell.text(running.get((line, batch), ())) if cell else Text(""))
-            table.add_row(*(Text(word) for word in line), *cells)
+            table.add_row(*(Text(shortened(word, WORD)) for word in line), *cells)
         hidden = len(lines) - len(shown)
         if hidden:
             table.add_row(Text(f"… {hidden} more lines", style="dim"))

@@ -11,7 +11,7 @@ from lenet.report.table.baseline import DEFAULT, speed_ups
 from lenet.report.table.column import Line
 from lenet.report.table.columns import PROFILE, SPEED, for_table
 from lenet.report.table.groups import Group, grouped
-from lenet.report.table.layout import STRUCK, Format, Layout, as_csv, as_json, clean, shown
+from lenet.report.table.layout import STRUCK, Format, Layout, as_csv, as_json, shown
 from lenet.report.table.rows import Row
 from lenet.report.table.sureness import legend_of, samples_caption
 from lenet.report.table.words import few
@@ -38,7 +38,7 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
         return as_csv(each.flat() for each in table)
     groups = grouped(table)
     lines, notes = _lines(groups, speed_ups(groups, baseline))
-    captions = [clean(caption) for caption in _captions(table, groups, baseline or DEFAULT)]
+    captions = _captions(table, groups, baseline or DEFAULT)
     if form == "terminal":
         return shown(_narrow(lines, notes, captions), form)
     columns = for_table(groups, "document")

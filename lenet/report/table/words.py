@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenet.cases.case import Mode
+from lenet.report.layout import number
 from lenet.report.table.rows import Row
 
 SERIES_SEPARATOR = " · "
@@ -23,21 +24,21 @@ def axis_title(axis: str) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio, with as many digits as it bears.
+    """A ratio.
 
-    >>> times(1.234), times(23.4), times(1234.5)
-    ('1.23×', '23×', '1,234×')
+    >>> times(1.234), times(1234.5)
+    ('1.23×', '1,234.50×')
     """
-    return f"{ratio:,.2f}×" if ratio < 10 else f"{ratio:,.0f}×"
+    return f"{number(ratio, 2)}×"
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """A number and its noun.
+def count(quantity: int, noun: str, plural: str = "") -> str:
+    """A quantity and its noun.
 
     >>> count(1, "case"), count(2500, "case"), count(2, "process", "processes")
     ('1 case', '2,500 cases', '2 processes')
     """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{quantity:,} {noun if quantity == 1 else plural or noun + 's'}"
 
 
 def listed(words: list[str]) -> str:

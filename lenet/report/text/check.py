@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from lenet.analysis.check import Match, RungResult, TraceComparison
 from lenet.analysis.convergence import Convergence
-from lenet.cases.case import Case
-from lenet.report.table.layout import DASH, as_json, clean, paragraphs
+from lenet.report.layout import DASH, grid, number, paragraphs
+from lenet.report.table.layout import as_json
+from lenet.report.table.words import few
 from lenet.store.record import Record
 
-LAYERS_SHOWN = 3
-COMPARED_WIDTH = 30
-"""Width of the column `compared`; a longer text becomes a note."""
-
+MOST_LAYERS = 3
 THREADS_KEPT = 4
 """With more operator threads MindSpore's tuner may divide an operator differently in each run."""
 
@@ -24,26 +20,16 @@ def results_text(results: Sequence[RungResult], settings: str, tolerance: float)
     """The ladder as a table of 80 columns, with a note for each pair that is not bitwise equal."""
     lines, notes = [], []
     for result in results:
-        compared = clean(result.compared)
-        if len(compared) > COMPARED_WIDTH:
-            notes.append(compared)
-            compared = f"{compared[: COMPARED_WIDTH - 6]}… [{len(notes)}]"
         outcome = _outcome(result)
         if note := _note(result, tolerance):
             notes.append(note)
             outcome += f" [{len(notes)}]"
-        steps = result.comparison.steps if result.comparison else None
+        steps = number((result.comparison and result.comparison.steps) or None)
         holds = DASH if result.holds is None else "yes" if result.holds else "NO"
-        lines.append([result.rung.value, compared, outcome, steps or DASH, holds])
-    body = tabulate(
-        lines,
-        ["rung", "compared", "outcome", "steps", "holds"],
-        tablefmt="simple",
-        colalign=["left", "left", "left", "right", "left"],
-        disable_numparse=True,
-    )
-    numbered = [f"[{index}] {clean(note)}" for index, note in enumerate(notes, 1)]
-    return f"{body}\n\n{paragraphs([*numbered, clean(settings)])}"
+        lines.append([result.rung.value, result.compared, outcome, steps, holds])
+    body = grid(["rung", "compared", "outcome", "steps", "holds"], lines, "wwwfw")
+    numbered = [f"[{index}] {note}" for index, note in enumerate(notes, 1)]
+    return f"{body}\n\n{paragraphs([*numbered, settings])}"
 
 
 def results_json(results: Sequence[RungResult], settings: dict[str, str], tolerance: float) -> str:
@@ -111,7 +97,7 @@ def _note(result: RungResult, tolerance: float) -> str:
         return _start(result, comparison)
     words = []
     if comparison.first_weights_apart is not None:
-        first = _listed(comparison.layers_apart)
+        first = few(list(comparison.layers_apart), MOST_LAYERS)
         when = f"after step {comparison.first_weights_apart}" if comparison.first_weights_apart else "at the start"
         words.append(f"the first bit differs {when}, in {first}")
     elif comparison.first_loss_apart is not None:
@@ -145,36 +131,20 @@ def _start(result: RungResult, comparison: TraceComparison) -> str:
     return ", ".join(words)
 
 
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - LAYERS_SHOWN
-    return ", ".join(names[:LAYERS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
 def convergence_text(results: Sequence[tuple[Record, Convergence]]) -> str:
     """Records with their convergence, one line each."""
     lines = [
         [
-            _short(record.case),
+            record.case.label,
             str(record.case.plan.epochs or DASH),
-            DASH if record.summary.accuracy is None else f"{record.summary.accuracy:.4f}",
+            number(record.summary.accuracy, 4),
             found.verdict.value,
         ]
         for record, found in results
     ]
-    body = tabulate(
-        lines,
-        ["case", "epochs", "accuracy", "convergence"],
-        tablefmt="simple",
-        colalign=["left", "right", "right", "left"],
-        disable_numparse=True,
-    )
+    body = grid(["case", "epochs", "accuracy", "convergence"], lines, "wffw")
     reasons = dict.fromkeys(f"{found.verdict.value}: {found.reason}" for _, found in results if found.reason)
-    return f"{body}\n\n{paragraphs(map(clean, reasons))}"
-
-
-def _short(case: Case) -> str:
-    words = f"{case.device_target.value} {case.mode.value} b{case.hyperparameters.batch_size}"
-    return f"{words} seed {case.hyperparameters.seed}"
+    return f"{body}\n\n{paragraphs(reasons)}"
 
 
 def convergence_json(results: Sequence[tuple[Record, Convergence]]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from lenet.machine.devices.doctor import DeviceReport, DoctorReport
-from lenet.report.table.layout import clean, wrapped
+from lenet.report.layout import shortened, wrapped
 
 MARKS = {True: "ok", False: "NO", None: "?"}
+INDENT = " " * 25
+"""Of messages, beside the checks' names."""
 
 
-def render(report: DoctorReport) -> str:
+def doctor_text(report: DoctorReport) -> str:
     """Render what works here, then each device target with its checks and fixes, without colour."""
     version = f"MindSpore {report.mindspore}" if report.mindspore else "no MindSpore"
     head = wrapped(f"{report.machine}; {report.python}; {version}")
@@ -18,10 +20,8 @@ def render(report: DoctorReport) -> str:
 def _device(device: DeviceReport) -> list[str]:
     lines = ["", f"{device.device_target.value}: {'can' if device.works else 'cannot'} run here"]
     for check in device.checks:
-        text = f"{MARKS[check.passed]:<3}{check.name:<20}{clean(check.message)}"
-        lines.append(wrapped(text, " " * 2, " " * 25))
+        name = f"  {MARKS[check.passed]:<3}{shortened(check.name, 19):<20}"
+        lines.append(wrapped(check.message, name, INDENT))
         if check.fix:
-            lines.append(wrapped(f"→ {clean(check.fix)}", " " * 25, " " * 27))
-    for pair in device.version_pairs:
-        lines.append(wrapped(f"known to work together: {pair}", " " * 2, " " * 5))
-    return lines
+            lines.append(wrapped(check.fix, f"{INDENT}→ ", f"{INDENT}  "))
+    return [*lines, *(wrapped(f"known to work together: {pair}", "  ", " " * 5) for pair in device.version_pairs)]

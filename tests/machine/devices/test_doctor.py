@@ -12,7 +12,7 @@ import pytest
 from lenet.cases.case import DeviceTarget
 from lenet.machine.devices import cuda, doctor
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport, diagnose
-from lenet.report.text.doctor import render
+from lenet.report.text.doctor import doctor_text
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_eighty_columns_and_nothing_hidden():
     missing = "missing: " + ", ".join(f"lib{i}.so" for i in range(40))
     check = Check(name="libraries", passed=False, message=missing, fix="x" * 70)
     each = DeviceReport(device_target=DeviceTarget.GPU, works=False, checks=(check,), version_pairs=("a " * 60,))
-    text = render(DoctorReport(machine="m " * 80, python="CPython 3", mindspore=None, devices=(each,)))
+    text = doctor_text(DoctorReport(machine="m " * 80, python="CPython 3", mindspore=None, devices=(each,)))
     assert max(map(len, text.splitlines())) <= 80
     for i in range(40):
         assert f"lib{i}.so" in text
@@ -146,7 +146,7 @@ def test_eighty_columns_and_nothing_hidden():
 def test_control_characters_from_a_command_do_not_reach_the_terminal():
     check = Check(name="driver", passed=True, message="Tesla\x1b[31m\x07")
     each = DeviceReport(device_target=DeviceTarget.GPU, works=True, checks=(check,), version_pairs=())
-    text = render(DoctorReport(machine="m", python="p", mindspore="2", devices=(each,)))
+    text = doctor_text(DoctorReport(machine="m", python="p", mindspore="2", devices=(each,)))
     assert "\x1b" not in text
     assert "\x07" not in text
 

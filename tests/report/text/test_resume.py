@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lenet.cases.case import Case
-from lenet.report.text.resume import standings
+from lenet.report.text.resume import resume_text
 from lenet.store.freshness import Standing, State
 
 FOUND = [
@@ -15,7 +15,7 @@ FOUND = [
 
 
 def test_every_case_with_its_reason_in_80_columns():
-    lines = standings(FOUND).splitlines()
+    lines = resume_text(FOUND).splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line[:1].isalpha()][:4] == ["done", "stale", "failed", "missing"]
     assert "         mindspore 2.9.0, now 2.10.0; machine a, now b;" in "\n".join(lines)
@@ -26,10 +26,10 @@ def test_every_case_with_its_reason_in_80_columns():
 
 
 def test_options():
-    assert "--resume --retry-failed would measure 3 of them" in standings(FOUND, retry_failed=True)
-    assert "--resume --force would measure 4 of them" in standings(FOUND, force=True)
+    assert "--resume --retry-failed would measure 3 of them" in resume_text(FOUND, retry_failed=True)
+    assert "--resume --force would measure 4 of them" in resume_text(FOUND, force=True)
 
 
 def test_all_done():
-    lines = standings(FOUND[:1]).splitlines()
+    lines = resume_text(FOUND[:1]).splitlines()
     assert lines[-1] == "--resume would measure 0 of them"
