@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packaging.version import InvalidVersion, Version
-
 from lenet.analysis.compare import Comparison, axes, compare_all
+from lenet.cases.values import version_order
 from lenet.store.record import Record
 
 
@@ -20,18 +19,6 @@ class Step:
     before: str | None
     """The release that it is compared with; None for the first, whose comparison has no A."""
     comparison: Comparison
-
-
-def ordered(versions: Sequence[str]) -> list[str]:
-    """Releases from old to new; what is no release number comes last, by its letters."""
-
-    def key(text: str) -> tuple[bool, Version, str]:
-        try:
-            return False, Version(text), text
-        except InvalidVersion:
-            return True, Version("0"), text
-
-    return sorted(dict.fromkeys(versions), key=key)
 
 
 def steps(records: Sequence[Record], minimum_effect: float = 0.01) -> list[Step]:
@@ -48,7 +35,7 @@ def steps(records: Sequence[Record], minimum_effect: float = 0.01) -> list[Step]
     pairs: list[tuple[str, str | None, list[Record], list[Record]]] = []
     for versions in cases.values():
         before: str | None = None
-        for version in ordered(list(versions)):
+        for version in sorted(versions, key=version_order):
             pairs.append((version, before, versions[before] if before else [], versions[version]))
             before = version
     found = compare_all([(a, b) for _, _, a, b in pairs], minimum_effect)

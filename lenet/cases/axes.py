@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lenet.cases.frameworks import Framework
-from lenet.cases.values import DeviceTarget, Mode, Pipeline, Scaling
+from lenet.cases.values import DeviceTarget, Mode, Pipeline, Scaling, version_order
 
 if TYPE_CHECKING:
     from lenet.cases.profile import RuntimeProfile
@@ -217,7 +217,7 @@ AXES: tuple[Axis, ...] = (
     Axis(
         "framework_version", 40, "framework_version", read=_version, kind=Kind.PLACE, title="version",
         aliases=("version",), field="versions", spans=(), option="--versions", examples=("2.7.0", "2.10.0"),
-        help="Releases such as 2.7.0,2.10.0, each in its own environment.", phrase="version {}",
+        order=version_order, help="Releases such as 2.7.0,2.10.0, each in its own environment.", phrase="version {}",
     ),
     Axis(
         "dataset", 20, "dataset", record_meaning=_digest, field="datasets", spans=("auto",), option="--dataset",

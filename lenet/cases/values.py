@@ -49,3 +49,19 @@ class Scaling(str, Enum):
 
     STRONG = "strong"
     WEAK = "weak"
+
+
+def version_order(version: str | None) -> tuple[int, object, str]:
+    """Sorts versions: unknown ones first, releases from old to new, then what is no release number by its letters.
+
+    >>> sorted(["dev", "2.10.0", "2.9.1", "2.10.0rc1"], key=version_order)
+    ['2.9.1', '2.10.0rc1', '2.10.0', 'dev']
+    """
+    from packaging.version import InvalidVersion, Version
+
+    if version is None:
+        return 0, "", ""
+    try:
+        return 1, Version(version), version
+    except InvalidVersion:
+        return 2, "", version

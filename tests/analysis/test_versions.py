@@ -5,16 +5,10 @@ from __future__ import annotations
 import json
 
 from lenet.analysis.compare import Mark
-from lenet.analysis.versions import ordered, steps
+from lenet.analysis.versions import steps
 from lenet.cases.case import Mode
 from lenet.report.table import versions
 from tests.analysis.test_compare import STEADY, processes
-
-
-def test_releases_are_ordered_as_numbers():
-    assert ordered(["2.10.0", "2.7.1.post1", "x", "2.9.0", "2.7.1", "2.10.0rc1"]) == [
-        *("2.7.1", "2.7.1.post1", "2.9.0", "2.10.0rc1", "2.10.0", "x")
-    ]
 
 
 def table():

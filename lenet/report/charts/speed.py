@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lenet.cases.values import version_order
 from lenet.report.charts.axes import LEGEND, SHARED, SPEED_TIP, Palette, largest, line_each, speeds, tip
 from lenet.report.charts.chart import Chart, Data, Spec
-from lenet.report.document.leaders import version_key
 
 
 def _along(field: str, title: str, palette: Palette, *, sort: Any = "ascending", extra: Sequence[Spec] = ()) -> Spec:
@@ -99,7 +99,7 @@ def profiles(palette: Palette, _: Data) -> Chart:
 def versions(palette: Palette, data: Data) -> Chart:
     """Images/s by version of the framework; a panel a device, machine, batch size and profile."""
     rows = data["rows"]
-    names = sorted({row["framework_version"] for row in rows if row["framework_version"]}, key=version_key)
+    names = sorted({row["framework_version"] for row in rows if row["framework_version"]}, key=version_order)
     return Chart(
         "versions",
         "History by version",

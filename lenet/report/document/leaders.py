@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lenet.cases.values import version_order
 from lenet.report.document.gather import Report
 from lenet.report.document.headline import ranked
 from lenet.report.table.groups import Group
@@ -85,23 +86,13 @@ def history(report: Report) -> list[Version]:
         if len(groups) < 2:
             continue
         previous = None
-        for group in sorted(groups, key=lambda each: version_key(each.row.framework_version or "")):
+        for group in sorted(groups, key=lambda each: version_order(each.row.framework_version)):
             speed = group.row.images_per_second
             found.append(
                 Version(report.machine(group.row.machine), group, speed / previous if previous and speed else None)
             )
             previous = speed
     return found
-
-
-def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that puts versions in order: numbers as numbers.
-
-    >>> sorted(["2.10.0", "2.9.1", "2.7.0"], key=version_key)
-    ['2.7.0', '2.9.1', '2.10.0']
-    """
-    parts = version.replace("+", ".").replace("-", ".").split(".")
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 @dataclass(frozen=True)
