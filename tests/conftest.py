@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.dataset import Dataset, resolve
-from lenet.machine.card import describe
+from lenet.machine.card import MachineCard, describe
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
@@ -33,6 +33,8 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_SECONDS = 300
 """Of a test that sets none itself."""
+
+MACHINES = sorted((ROOT / "tests/machines").glob("*.json"))
 
 HEAVY = ("parallel", "ray")
 """Marks of tests that have a tox environment of their own: they run only where `-m` names them."""
@@ -137,6 +139,12 @@ def plain_record() -> Callable[..., Record]:
         return Record(case_id=case.id, case=case, status=status, reason=reason, started_at=now, finished_at=now)
 
     return create
+
+
+@pytest.fixture(scope="session", params=[*MACHINES, None], ids=[*(path.stem for path in MACHINES), "here"])
+def machine_card(request: pytest.FixtureRequest) -> MachineCard:
+    """The card of each machine in tests/machines, and of this one."""
+    return MachineCard.model_validate_json(request.param.read_text(encoding="utf-8")) if request.param else describe()
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def parse(lines: Iterable[str]) -> Log:
             continue
         elif ",info," in line:
             version = _first(r"oneDNN v(\S{1,40})", line) or version
-            instruction_set = _first(r",isa:([^,]{1,120})", line) or instruction_set
+            instruction_set = _first(r",isa:(.{1,200})", line) or instruction_set
             count = _first(r",nthr:(\d{1,6})", line)
             threads = int(count) if count else threads
         elif (execution := _execution(line)) is not None:

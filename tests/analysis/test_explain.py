@@ -56,12 +56,12 @@ def keys(found):
     return [each.key for each in found]
 
 
-AVX512 = "onednn-3.10.1-avx512-constructed.log"
+AVX512 = "onednn-3.10.1-avx512.log"
 AVX2 = "onednn-3.10.1-avx2.log"
 
 
 class TestReferenceConvolution:
-    """On a constructed log: on a CPU without AVX-512 it cannot occur. See logs/README.md."""
+    """On the log of a CPU with AVX-512: on others it cannot occur."""
 
     def test_it_is_called_out_by_name_with_its_time_and_its_share_of_the_peak(self):
         seen = observed(AVX512)

@@ -15,7 +15,13 @@ from lenet.workload.layers import training_flops
 LOGS = Path(__file__).parent / "logs"
 
 REAL = (LOGS / "onednn-3.10.1-avx2.log").read_text(encoding="ascii").splitlines()
-"""Two steps of batch 32 in Graph mode, MindSpore 2.10.0, as a machine with AVX2 wrote them."""
+AVX512 = (LOGS / "onednn-3.10.1-avx512.log").read_text(encoding="ascii").splitlines()
+"""Two steps of batch 32 in Graph mode, MindSpore 2.10.0, as a machine with AVX2 and one with AVX-512 wrote them."""
+
+ISA_AVX512 = (
+    "Intel AVX-512 with float16, Intel DL Boost and bfloat16 support "
+    "and Intel AMX with bfloat16 and 8-bit integer support"
+)
 
 V2 = """dnnl_verbose,info,oneDNN v2.2.0 (commit N/A)
 dnnl_verbose,info,cpu,runtime:threadpool
@@ -29,35 +35,39 @@ mb32_ic6oc16_ih14oh10kh5sh1dh0ph0_iw14ow10kw5sw1dw0pw0,0.25"""
 """Constructed in the form of oneDNN 2.2.0 (MindSpore 2.7 and 2.8)."""
 
 
+@pytest.mark.parametrize(("lines", "isa"), [(REAL, "Intel AVX2"), (AVX512, ISA_AVX512)], ids=["avx2", "avx512"])
 class TestRealLog:
-    def test_what_it_says_of_the_library(self):
-        log = parse(REAL)
-        assert (log.version, log.instruction_set, log.threads) == ("3.10.1", "Intel AVX2", 2)
+    def test_the_library(self, lines, isa):
+        log = parse(lines)
+        assert (log.version, log.instruction_set, log.threads) == ("3.10.1", isa, 2)
 
-    def test_its_arithmetic_is_the_workloads(self):
-        """An account of the FLOPs from the shapes that really ran, beside the one from the layers."""
-        counted = [each.flops for each in parse(REAL).executions if each.flops is not None]
+    def test_its_arithmetic_is_the_workloads(self, lines, isa):
+        """The FLOPs of the shapes that ran, beside those of the layers."""
+        counted = [each.flops for each in parse(lines).executions if each.flops is not None]
         assert sum(counted) == 2 * 32 * training_flops()
 
-    def test_a_step_has_five_convolutions_and_nine_matrix_products(self):
-        found = kernels(parse(REAL), 2)
+    def test_a_step_has_five_convolutions_and_nine_matrix_products(self, lines, isa):
+        found = kernels(parse(lines), 2)
         calls = {}
         for each in found:
             calls[each.operator] = calls.get(each.operator, 0) + each.calls
         assert calls["convolution"] == 5
         assert calls["matmul"] == 9
 
-    def test_kernels_add_up_to_the_log_and_the_slowest_is_first(self):
-        log = parse(REAL)
+    def test_kernels_add_up_to_the_log_and_the_slowest_is_first(self, lines, isa):
+        log = parse(lines)
         found = kernels(log, 2)
         total = sum(each.milliseconds for each in log.executions)
         assert 2 * sum(each.milliseconds for each in found) == pytest.approx(total)
         times = [each.milliseconds for each in found]
         assert times == sorted(times, reverse=True)
-        assert not any(each.is_reference for each in found)
 
-    def test_only_what_stands_between_the_marks_counts(self):
-        inside = REAL[REAL.index(STEPS_BEGIN) + 1 : REAL.index(STEPS_END)]
+    def test_only_avx512_has_reference_implementations(self, lines, isa):
+        reference = {each.implementation for each in kernels(parse(lines), 2) if each.is_reference}
+        assert reference == ({"jit_uni_ncsp:conv+ref:any"} if isa == ISA_AVX512 else set())
+
+    def test_only_what_stands_between_the_marks_counts(self, lines, isa):
+        inside = lines[lines.index(STEPS_BEGIN) + 1 : lines.index(STEPS_END)]
         warm = [*inside, *inside, STEPS_BEGIN, *inside[:4], STEPS_END, *inside]
         assert len(parse(warm).executions) == 4
         assert len(parse(inside).executions) == len(inside), "a log without marks counts whole"

@@ -167,6 +167,15 @@ class TestSpace:
         texts = self.texts(device=DeviceTarget.GPU)
         assert not any(text.startswith(("operator_threads", "onednn_isa", "cpu_affinity")) for text in texts)
 
+    def test_a_machines_settings_are_few_and_within_it(self, machine_card):
+        sets, cores = machine_card.instruction_sets, machine_card.usable_cores
+        found = space(Framework.MINDSPORE, DeviceTarget.CPU, Mode.PYNATIVE, cores, sets)
+        assert len({each.text for each in found}) == len(found) <= 16
+        assert ("onednn_isa=AVX2" in {each.text for each in found}) is ("avx512f" in sets)
+        for each in found:
+            for name in ("operator_threads", "dataset_workers", "cpu_affinity"):
+                assert each.settings.get(name, 0) < max(cores, 2)
+
 
 def test_merging_keeps_both_and_the_latter_wins():
     both = merged(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,11 +82,15 @@ def test_its_name_is_the_same_in_another_process():
     code = "from lenet.machine.card import describe; print(describe().id)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert other == describe().id
-    assert other == "".join(each for each in other if each.isalnum() or each == "-"), "safe as a folder's name"
 
 
-def test_its_name_is_that_of_the_hardware():
-    card = describe()
+def test_its_name_is_safe_as_a_folders(machine_card):
+    assert re.fullmatch("[a-z0-9][a-z0-9-]{0,60}", machine_card.id)
+    assert f"-{machine_card.usable_cores}c-" in machine_card.id
+
+
+def test_its_name_is_that_of_the_hardware(machine_card):
+    card = machine_card
     assert card.model_copy(update={"load_average": 9.0, "python": "CPython 3.12", "packages": {}}).id == card.id
     assert card.model_copy(update={"cpu": "another"}).id != card.id
     assert card.model_copy(update={"gpus": ("one",)}).id != card.id
@@ -123,5 +128,5 @@ def test_it_says_which_libraries_the_packages_carry():
     assert "/usr" not in found["numpy blas"]
 
 
-def test_it_survives_being_written():
-    assert MachineCard.model_validate_json(describe().model_dump_json()) == describe()
+def test_it_survives_being_written(machine_card):
+    assert MachineCard.model_validate_json(machine_card.model_dump_json()) == machine_card

@@ -10,11 +10,12 @@ import pytest
 from lenet.analysis import references
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix
-from lenet.machine.card import describe
+from lenet.machine.card import MachineCard
 from lenet.store.events import Steps
 from lenet.store.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.store.run import Store
 
+MACHINE = Path(__file__).parents[1] / "machines" / "amd-epyc-avx2-2c.json"
 REFERENCE = Path(__file__).parents[1] / "reference" / "digits-b32-lr0.05-m0.9.json"
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
@@ -125,8 +126,10 @@ def shipped(monkeypatch, tmp_path, reference):
 def write_run():
     """Writes a run of these records on disk; each has a window of events with these losses."""
 
-    def write(folder, records, *, cpu="Example CPU", losses=()):
-        machine = describe().model_copy(update={"cpu": cpu, "environment": {}})
+    recorded = MachineCard.model_validate_json(MACHINE.read_text(encoding="utf-8"))
+
+    def write(folder, records, *, cpu="Example CPU", losses=(), machine=None):
+        machine = machine or recorded.model_copy(update={"cpu": cpu})
         records = [each.model_copy(update={"machine_id": machine.id}) for each in records]
         store = Store.create(
             folder, Matrix(), [each.case for each in records], {records[0].dataset.name: records[0].dataset}, machine
