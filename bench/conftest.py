@@ -13,7 +13,7 @@ from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset, override
 from lenet.commands.run import Run, begin
 from lenet.dataset import Dataset, resolve
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
 from lenet.machine.card import describe
@@ -40,7 +40,7 @@ class Session:
         try:
             if self.run is None:
                 self.run = begin(self.cases, self._datasets.__getitem__, self._folder, matrix=self._matrix)
-            (record,) = LocalEngine(Limits()).run([case], self.run.datasets, self.run.store)
+            (record,) = LocalEngine(TimeLimits()).run([case], self.run.datasets, self.run.store)
         except UsageError as error:
             pytest.exit(str(error), pytest.ExitCode.USAGE_ERROR)
         return record

@@ -188,7 +188,7 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
 
     from lenet.cases.case import Plan
     from lenet.commands import run
-    from lenet.engine import Limits, SilentObserver
+    from lenet.engine import SilentObserver, TimeLimits
     from lenet.engine.home import Home
     from lenet.engine.spread import spread
 
@@ -199,7 +199,7 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     folder = tmp_path_factory.mktemp("spread")
     made = run.begin(matrix.cases(), lambda name: digits, folder / "run", matrix=matrix)
     cases = made.store.manifest.cases
-    nodes = Processes(digits, numpy_worker, Limits(60, 60), folder)
+    nodes = Processes(digits, numpy_worker, TimeLimits(60, 60), folder)
     home = Home(cases, made.datasets, made.store, SilentObserver())
     assert spread(cases, nodes, home) == 0
     assert [record.status for record in home.records] == [Status.OK] * 4, home.records

@@ -13,7 +13,7 @@ from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset
 from lenet.commands.run import begin, resume
 from lenet.dataset import resolve
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
 from lenet.store.freshness import State
@@ -51,7 +51,7 @@ def drive(folder, count, limits=None, retry=False):
         raise AssertionError(f"fresh a moment ago, stale now: {stale}")
     cases = [each.case for each in standings if each.state in states]
     LocalEngine(
-        limits or Limits(60, float(os.environ.get("DRIVE_SILENCE", "30"))),
+        limits or TimeLimits(60, float(os.environ.get("DRIVE_SILENCE", "30"))),
         command=WORKERS[worker],
     ).run(cases, run.datasets, run.store)
 

@@ -44,16 +44,12 @@ PENDING_UPWARDS: set[str] = set()
 PENDING_MODULE_CIRCLES = {
     "lenet.engine",
     "lenet.engine.home",
-    "lenet.engine.local",
     "lenet.engine.node",
-    "lenet.engine.process",
     "lenet.engine.ray",
 }
 PENDING_PACKAGE_CIRCLES = {"lenet.report"}
 PENDING_CLASSES = {
     "LeNet",
-    "Line",
-    "Outcome",
     "Verdict",
 }
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lenet.cases.case import Case
-from lenet.engine.local import LocalEngine, out_of_memory_kills
+from lenet.engine.builder import out_of_memory_kills
+from lenet.engine.local import LocalEngine
 from lenet.errors import StoreError
 from lenet.machine.card import describe
 from lenet.store.freshness import State, observe, stand, wanted

@@ -138,7 +138,7 @@ def _climb(
     from lenet.cli.data import find
     from lenet.commands import check as ladder
     from lenet.commands import run
-    from lenet.engine import Limits
+    from lenet.engine import TimeLimits
     from lenet.engine.local import LocalEngine
     from lenet.machine.card import describe, present_devices
     from lenet.report.progress.observers import LiveObserver, PlainObserver
@@ -162,9 +162,9 @@ def _climb(
     try:
         if console.is_terminal and not console.quiet:
             with LiveObserver(console, asked.datasets) as live:
-                LocalEngine(Limits(), live).run(cases, asked.datasets, asked.store)
+                LocalEngine(TimeLimits(), live).run(cases, asked.datasets, asked.store)
         else:
-            LocalEngine(Limits(), PlainObserver(console)).run(cases, asked.datasets, asked.store)
+            LocalEngine(TimeLimits(), PlainObserver(console)).run(cases, asked.datasets, asked.store)
     except KeyboardInterrupt:
         print(f"stopped; what was done is in {asked.store.path}", file=sys.stderr)
         return INTERRUPTED

@@ -37,7 +37,7 @@ def explain(
     from lenet.cases.presets import override
     from lenet.cli.data import find
     from lenet.commands import explain as explaining
-    from lenet.engine import Limits
+    from lenet.engine import TimeLimits
     from lenet.engine.local import LocalEngine
     from lenet.machine.card import describe
     from lenet.machine.installed import framework_version
@@ -87,7 +87,7 @@ def explain(
         (asked,) = matrix.cases()
     run = explaining.prepare(asked, lambda name: find(name, data_dir, console), output)
     (case,) = run.store.manifest.cases
-    limits = Limits(timeout)
+    limits = TimeLimits(timeout)
     try:
         found = explaining.Explainer(run, LocalEngine(limits), limits, tell).explain(case)
     except explaining.NothingToExplainError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lenet.cases.frameworks import Framework
     from lenet.commands.reproduce import Original
     from lenet.commands.run import Run
-    from lenet.engine import Limits
+    from lenet.engine import TimeLimits
 
 
 def reproduce(
@@ -37,8 +37,8 @@ def reproduce(
     from lenet.analysis.reproduce import Verdict
     from lenet.cli.data import find
     from lenet.commands.reproduce import load, outcome, prepare
-    from lenet.engine import Limits
-    from lenet.engine.local import worker_command
+    from lenet.engine import TimeLimits
+    from lenet.engine.process import worker_command
     from lenet.report.text.reproduce import reproduce_text
 
     console = Console(stderr=True, quiet=quiet)
@@ -47,7 +47,7 @@ def reproduce(
     frameworks = [record.case.framework for record in records]
     command = worker_command(_interpreter(original, frameworks, console)) if exact else worker_command()
     run = prepare(records, lambda name: find(name, data_dir, console), output)
-    _carry_out(run, Limits(timeout, silence_timeout), command, console)
+    _carry_out(run, TimeLimits(timeout, silence_timeout), command, console)
     judged = outcome(original, records, run)
     run.store.write_text("reproduction.json", judged.model_dump_json(indent=1) + "\n")
     run.write_tables()
@@ -66,7 +66,7 @@ def _interpreter(original: Original, frameworks: Sequence[Framework], console: C
         return build(original.machine.packages, original.machine.python, frameworks)
 
 
-def _carry_out(run: Run, limits: Limits, command: Sequence[str], console: Console) -> None:
+def _carry_out(run: Run, limits: TimeLimits, command: Sequence[str], console: Console) -> None:
     from lenet.engine.local import LocalEngine
     from lenet.report.progress.observers import LiveObserver, PlainObserver
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lenet.cases.case import Case
-    from lenet.cases.frameworks import Framework
     from lenet.commands.run import Run
     from lenet.commands.sampling import Goal
     from lenet.engine import Engine, Observer
@@ -75,9 +74,10 @@ def run(
     from lenet.cli.quantity import share
     from lenet.commands import run as runs
     from lenet.commands.sampling import Goal
-    from lenet.engine import Limits, available
+    from lenet.engine import TimeLimits, available
     from lenet.engine import choose as choose_engine
     from lenet.engine.busy import choose
+    from lenet.engine.environments.releases import prepare
     from lenet.report.table.baseline import parse
     from lenet.report.text.resume import resume_text
     from lenet.store.freshness import wanted
@@ -91,6 +91,11 @@ def run(
         from lenet.machine.devices.cann import source
 
         os.environ.update(source(cann))
+
+    def make_environments(cases: Sequence[Case]) -> None:
+        if engine == "local":  # with Ray each node makes its own
+            prepare(cases, lambda text: console.print(text, markup=False, soft_wrap=True))
+
     goal = Goal(share("--until", until), budget) if until is not None else None
     spanning = {
         "preset": preset,
@@ -147,32 +152,18 @@ def run(
             versions=versions,
         )
         cases = chosen.cases()
-        _interpreters(cases, console)  # before the run is begun: one that cannot be had leaves no folder
+        make_environments(cases)  # before the run is begun: a release that cannot be installed leaves no folder
         card = with_host_name(describe()) if with_host else None
         asked = runs.begin(cases, lambda name: find(name, data_dir, console), output, matrix=chosen, machine=card)
     cases = wanted(asked.standings(engine == "ray"), retry_failed=retry_failed, force=force)
-    interpreters = _interpreters(asked.store.manifest.cases, console)
-    limits = Limits(timeout, silence_timeout)
+    make_environments(cases)
+    limits = TimeLimits(timeout, silence_timeout)
 
     def make_engine(observer: Observer) -> Engine:
-        return choose_engine(engine, limits, observer, interpreters, when_busy)
+        return choose_engine(engine, limits, observer, when_busy)
 
     again = f"lenet-bench run --resume {asked.store.path}" + (f" --engine {engine}" if engine != "local" else "")
     raise typer.Exit(_carry_out(asked, cases, make_engine, goal, baseline, console, again))
-
-
-def _interpreters(cases: Sequence[Case], console: Console) -> dict[str, str]:
-    """The interpreters of the releases that the cases ask for; environments that are missing are made."""
-    from lenet.engine.environments.releases import prepare
-
-    asked: dict[Framework, list[str]] = {}
-    for case in cases:
-        if case.framework_version is not None:
-            asked.setdefault(case.framework, []).append(case.framework_version)
-    found: dict[str, str] = {}
-    for framework, versions in asked.items():
-        found |= prepare(framework, versions, lambda text: console.print(text, markup=False, soft_wrap=True))
-    return found
 
 
 def _carry_out(

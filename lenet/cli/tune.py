@@ -31,7 +31,7 @@ def tune(
     from lenet.cases.presets import override
     from lenet.cli.data import find
     from lenet.commands import tune as tuning
-    from lenet.engine import Limits
+    from lenet.engine import TimeLimits
     from lenet.engine.local import LocalEngine
     from lenet.report.text.tune import tuning_text
 
@@ -49,7 +49,7 @@ def tune(
 
     failed = False
     try:
-        for tuned in tuning.tune(run, budget, tell, LocalEngine(Limits(timeout))):
+        for tuned in tuning.tune(run, budget, tell, LocalEngine(TimeLimits(timeout))):
             print(tuning_text(tuned.case, tuned.outcome, tuning.TRACE_STEPS, tuning.TRACE_TOLERANCE))
             failed |= tuned.saved is None
             if tuned.path is not None:

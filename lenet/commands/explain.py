@@ -24,7 +24,7 @@ from lenet.analysis.explain import (
 from lenet.cases.case import Case, DeviceTarget, Plan
 from lenet.cases.matrix import Matrix
 from lenet.commands.run import Find, Run, begin
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
 from lenet.errors import UsageError
@@ -55,7 +55,7 @@ class Explainer:
 
     run: Run
     engine: LocalEngine
-    limits: Limits
+    limits: TimeLimits
     tell: Callable[[str], None]
 
     def explain(self, case: Case) -> Explanation:

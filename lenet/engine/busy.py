@@ -1,8 +1,8 @@
-"""A lock a device: two runs on one machine do not measure over each other.
+"""A lock for each device: two runs on one machine never measure at the same time on one device.
 
-The locks stand in a folder that all users of the machine share (`/tmp` is its place on Unix), because it is the device
-that is busy, whoever measures on it; `LENET_BENCH_LOCKS` moves it. They are the kernel's: a holder that crashed holds
-nothing. Containers that do not share `/tmp` do not see each other's.
+The locks are files in a folder that all users of the machine share (`/tmp` on Unix), because the device is busy whoever
+measures on it; `LENET_BENCH_LOCKS` moves it. The kernel holds them: a process that crashed holds nothing. Containers
+that do not share `/tmp` do not see each other's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from lenet.files.locks import Lock, holder, take
 Busy = Literal["wait", "refuse"]
 
 POLL_SECONDS = 0.5
-SAY_AGAIN_SECONDS = 60.0
+NOTIFY_SECONDS = 60.0
+"""Time between two notices that the device is still busy."""
 SHARED_BY_ALL = 0o666
 """Any user may take a lock that another user's run has made."""
 
@@ -34,15 +35,14 @@ class BusyError(UsageError):
 
 
 def choose(text: str) -> Busy:
-    """What `--busy` says.
+    """The value of `--busy`.
 
     Raises:
-        UsageError: something else than its choices.
+        UsageError: it is not one of the choices.
     """
-    for choice in get_args(Busy):
-        if text == choice:
-            return cast(Busy, choice)
-    raise UsageError(f"--busy {text!r}: choose wait or refuse")
+    if text not in get_args(Busy):
+        raise UsageError(f"--busy {text!r}: choose wait or refuse")
+    return cast(Busy, text)
 
 
 def devices(cases: Iterable[Case], environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -64,21 +64,22 @@ def devices(cases: Iterable[Case], environment: Mapping[str, str] = os.environ) 
 
 
 def folder() -> Path:
-    """Where the locks stand."""
+    """The folder of the locks."""
     chosen = os.environ.get("LENET_BENCH_LOCKS")
     shared = Path("/tmp")  # noqa: S108 # not $TMPDIR, which may be a user's own: files are made exclusively, never followed
     return Path(chosen) if chosen else shared if shared.is_dir() else Path(tempfile.gettempdir())
 
 
-def _tell(sentence: str) -> None:
-    print(f"lenet-bench: {sentence}", file=sys.stderr, flush=True)
+def print_notice(text: str) -> None:
+    """Print to standard error."""
+    print(f"lenet-bench: {text}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def held(names: Iterable[str], busy: Busy = "wait", say: Callable[[str], None] = _tell) -> Iterator[None]:
-    """Hold the devices while the context lasts. With `wait`, `say` is told whom for, and every minute how long.
+def held(names: Iterable[str], busy: Busy = "wait", notify: Callable[[str], None] = print_notice) -> Iterator[None]:
+    """Hold the devices while the context lasts. With `wait`, `notify` is told who holds them, once a minute.
 
-    Always in the order of their names, so that two runs cannot each wait for what the other has.
+    They are taken in the order of their names, so that two runs cannot wait for each other.
 
     Raises:
         BusyError: with `refuse`, another process holds one.
@@ -86,7 +87,7 @@ def held(names: Iterable[str], busy: Busy = "wait", say: Callable[[str], None] =
     locks: list[Lock] = []
     try:
         for name in sorted(names):
-            if (lock := _hold(name, busy, say)) is not None:
+            if (lock := _hold(name, busy, notify)) is not None:
                 locks.append(lock)
         yield
     finally:
@@ -94,28 +95,28 @@ def held(names: Iterable[str], busy: Busy = "wait", say: Callable[[str], None] =
             lock.release()
 
 
-def _hold(name: str, busy: Busy, say: Callable[[str], None]) -> Lock | None:
+def _hold(name: str, busy: Busy, notify: Callable[[str], None]) -> Lock | None:
     path = folder() / f"lenet-bench-{name}.lock"
-    began = said = time.monotonic()
-    waiting = False
+    began = time.monotonic()
+    notified: float | None = None
     while True:
         try:
             lock = take(path, SHARED_BY_ALL)
         except OSError as error:
-            # Better measured without a lock than not at all: the load around each case is in the record anyway.
-            say(f"WARNING: no lock on {name} ({path}: {error.strerror or error}); another run would not wait for this")
+            # Measuring without a lock is better than not at all: the load around each case is in the record anyway.
+            notify(f"WARNING: no lock on {name} ({path}: {error.strerror or error}); other runs will not wait for this")
             return None
+        now = time.monotonic()
         if lock is not None:
-            if waiting:
-                say(f"{name} is free after {time.monotonic() - began:.0f} s")
+            if notified is not None:
+                notify(f"{name} is free after {now - began:.0f} s")
             return lock
         if busy == "refuse":
-            raise BusyError(f"{name} is measured on by {holder(path)}: try later, or wait for it with --busy wait")
-        now = time.monotonic()
-        if not waiting or now - said >= SAY_AGAIN_SECONDS:
-            passed = (
-                f", {(now - began) / 60:.0f} min so far" if waiting else " (Ctrl-C ends, --busy refuse does not wait)"
-            )
-            say(f"waiting for {holder(path)}, which measures on {name}{passed}")
-            waiting, said = True, now
+            raise BusyError(f"{holder(path)} measures on {name}: try later, or wait for it with --busy wait")
+        if notified is None:
+            notify(f"waiting for {holder(path)}, which measures on {name} (Ctrl-C ends, --busy refuse does not wait)")
+            notified = now
+        elif now - notified >= NOTIFY_SECONDS:
+            notify(f"waiting for {holder(path)}, which measures on {name}, {(now - began) / 60:.0f} min so far")
+            notified = now
         time.sleep(POLL_SECONDS)

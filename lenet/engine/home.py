@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.engine import Observer
-from lenet.engine.local import Outcome
+from lenet.engine.builder import RecordBuilder
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
 from lenet.machine.card import MachineCard
@@ -25,7 +25,7 @@ LONGEST_REASON = 500
 class UnderWay:
     """A case on a node, as far as it is known at home."""
 
-    outcome: Outcome
+    outcome: RecordBuilder
     machine_id: str
     node: str
     heard: bool = False
@@ -35,7 +35,7 @@ class UnderWay:
 
     def record(self, store: Store, case: Case, status: Status, reason: str) -> Record:
         """A record of what is known here, where the node sent none."""
-        made = self.outcome.record(None, store.log_path(case), status, reason)
+        made = self.outcome.build(None, store.log_path(case), status, reason)
         return made.model_copy(update={"machine_id": self.machine_id, "node": self.node})
 
 
@@ -109,7 +109,7 @@ class Home:
 
     def _begin(self, case: Case, node: str = "", name: str = "") -> UnderWay:
         machine_id = self._store.manifest.machine.id
-        outcome = Outcome(case, self._datasets[case.dataset], machine_id)
+        outcome = RecordBuilder(case, self._datasets[case.dataset], machine_id)
         under_way = self._under_way[case.id] = UnderWay(outcome, machine_id, node)
         self._observer.case_started(case, len(self.records), self._total, name)
         return under_way
@@ -122,7 +122,7 @@ class Home:
             if logged.case_id != case.id or (under_way.heard and logged.attempt != under_way.outcome.attempt):
                 raise ValueError("it is an event of another case or attempt")
             under_way.heard, under_way.outcome.attempt = True, logged.attempt
-            under_way.outcome.take(logged.event)
+            under_way.outcome.add(logged.event)
             self._store.append_event(case, logged.event, logged.attempt)
             self._observer.event(case, logged.event)
 

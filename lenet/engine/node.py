@@ -17,7 +17,7 @@ import psutil
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.dataset.files import keep
-from lenet.engine import Limits, SilentObserver
+from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.machine.card import describe
 from lenet.store.events import Event, Failed, Finished
@@ -34,7 +34,7 @@ class Errand:
 
     case: str
     dataset: str
-    limits: Limits
+    limits: TimeLimits
     command: tuple[str, ...] | None
     omp_threads: str | None
     """The OMP_NUM_THREADS that was asked for where the run was begun; None removes the one that Ray sets."""

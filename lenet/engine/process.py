@@ -1,17 +1,19 @@
-"""A worker process: started in a group of its own, listened to without polling, ended with all its children."""
+"""A worker process: started in a session of its own, read without polling, ended with all its children."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -19,45 +21,75 @@ from typing import IO
 import psutil
 
 import lenet
-from lenet.engine import Limits
+from lenet.errors import StoreError
 from lenet.store.events import MAX_LINE_BYTES
 from lenet.worker.parent import PARENT
 
 MARK = "LENET_BENCH_WORKER"
-"""A variable that a worker and all that it starts have in their environment, with a value of its own."""
+"""An environment variable of a worker and all its descendants, with a value of its own."""
 
 TERMINATE_SECONDS = 2.0
-"""How long a worker may tidy up between SIGTERM and SIGKILL."""
+"""Time between SIGTERM and SIGKILL."""
 
 STRAY_ROUNDS = 10
 """How often children that hold the event pipe after the worker has ended are looked for."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line from the event pipe, without its end."""
+class TimeLimits:
+    """When a worker is killed, in seconds: `wall_seconds` after its start, `silence_seconds` after its last event."""
 
-    text: bytes
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The process is gone and its pipe is read to the end; `code` is negative for a signal."""
-
-    code: int
+    wall_seconds: float | None = None
+    silence_seconds: float = 600.0
 
 
-@dataclass(frozen=True)
-class Overdue:
-    """A limit was passed; the worker still runs."""
+class WorkerStartError(Exception):
+    """A worker cannot be started."""
 
-    reason: str
+
+class OverdueError(Exception):
+    """A worker passed a time limit."""
+
+
+def worker_command(python: str = sys.executable, module: str = "lenet.worker") -> tuple[str, ...]:
+    """The command of a worker under that interpreter; the engine appends the descriptor of the event pipe."""
+    return (python, "-m", module)
+
+
+@contextlib.contextmanager
+def worker(command: Sequence[str], assignment: bytes, log: Path, limits: TimeLimits) -> Iterator[WorkerProcess]:
+    """A worker in a temporary folder of its own; it is killed when the block raises.
+
+    A framework writes dumps into its working folder, which must not be the user's.
+
+    Raises:
+        WorkerStartError: it cannot be started, or the log cannot be written.
+        StoreError: no temporary folder can be made.
+    """
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="lenet-bench-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(
+            f"no temporary folder can be made ({error.strerror or error}): free space or set TMPDIR, then --resume"
+        ) from error
+    with temporary as folder:
+        try:
+            process = WorkerProcess(command, assignment, log, Path(folder), limits)
+        except OSError as error:
+            raise WorkerStartError(f"the worker cannot be started: {error}") from error
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 class WorkerProcess:
-    """One worker and what it says."""
+    """One worker. `code` is its exit code once `lines` is exhausted, negative for a signal."""
 
-    def __init__(self, command: Sequence[str], assignment: bytes, log: Path, folder: Path, limits: Limits) -> None:
+    code = 0
+
+    def __init__(self, command: Sequence[str], assignment: bytes, log: Path, folder: Path, limits: TimeLimits) -> None:
         """Start `command FD` in `folder` with `assignment` on its standard input.
 
         Raises:
@@ -66,14 +98,14 @@ class WorkerProcess:
         self._limits = limits
         self._mark = uuid.uuid4().hex
         self._messages: queue.Queue[bytes | int] = queue.Queue(maxsize=4096)
-        self._began = self._heard = time.monotonic()
+        self._started = self._last_event = time.monotonic()
         foreign = Path(command[0]).is_absolute() and command[0] != sys.executable
         if foreign:
-            # Another environment's interpreter is lent this package, and none of those installed beside it.
+            # Another environment's interpreter imports this package, and none of those installed beside it.
             (folder / "lenet").symlink_to(Path(lenet.__file__).resolve().parent, target_is_directory=True)
         read_end, write_end = os.pipe()
         try:
-            log.unlink(missing_ok=True)  # what stands there may be a link of somebody else's making
+            log.unlink(missing_ok=True)  # it may be a link that somebody planted
             with log.open("xb") as output:
                 self._process = subprocess.Popen(
                     [*command, str(write_end)],
@@ -90,20 +122,65 @@ class WorkerProcess:
             raise
         finally:
             os.close(write_end)
-        self._reader = threading.Thread(target=self._listen, args=(os.fdopen(read_end, "rb"),), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(os.fdopen(read_end, "rb"),), daemon=True)
         self._reader.start()
         threading.Thread(target=self._await_end, daemon=True).start()
-        stdin = self._process.stdin
-        if stdin is None:
+        if self._process.stdin is None:
             raise AssertionError("the worker was started with a pipe")
         try:
-            stdin.write(assignment)
-            stdin.close()
+            self._process.stdin.write(assignment)
+            self._process.stdin.close()
         except BrokenPipeError:
-            pass  # it died already: its end is reported as any other
+            pass  # it has ended already, which `lines` reports
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line of the event pipe, without its end, until the worker has ended.
+
+        Raises:
+            OverdueError: a limit is passed; the worker still runs.
+        """
+        while isinstance(message := self._next(), bytes):
+            yield message.rstrip(b"\n")
+        self.code = message
+
+    def kill(self) -> int:
+        """End the worker and its descendants, with SIGTERM first; returns its exit code."""
+        try:
+            children = psutil.Process(self.pid).children(recursive=True)
+        except psutil.Error:
+            children = []
+        self._signal_group(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=TERMINATE_SECONDS)
+        self._signal_group(signal.SIGKILL)
+        for child in children:  # those that left the group
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        self.code = self._process.wait()
+        return self.code
+
+    def _next(self) -> bytes | int:
+        """The next line, or the exit code."""
+        now = time.monotonic()
+        silence, wall = self._limits.silence_seconds, self._limits.wall_seconds
+        silence_left = self._last_event + silence - now
+        wall_left = math.inf if wall is None else self._started + wall - now
+        if wall_left > 0:  # even when lines are waiting: a worker that prints without end must not outrun the limit
+            with contextlib.suppress(queue.Empty):
+                message = self._messages.get(timeout=max(min(silence_left, wall_left), 0))
+                self._last_event = time.monotonic()
+                return message
+        if wall_left <= max(silence_left, 0):
+            raise OverdueError(f"not finished after {wall:g} s (--timeout)")
+        raise OverdueError(f"no sign of life for {silence:g} s (--silence-timeout)")
 
     def _environment(self, interpreter: str, package: Path) -> dict[str, str]:
-        """The worker's variables; `package` is the folder that this package is found in."""
+        """The worker's variables; `package` is the folder in which it finds this package."""
         # MindSpore looks for tools (msrun among them) that are installed beside the interpreter.
         tools = str(Path(interpreter if Path(interpreter).is_absolute() else sys.executable).parent)
         path = os.environ.get("PATH", os.defpath)
@@ -118,70 +195,29 @@ class WorkerProcess:
             MARK: self._mark,
         }
 
-    def _listen(self, pipe: IO[bytes]) -> None:
+    def _read(self, pipe: IO[bytes]) -> None:
         with pipe:
             while line := pipe.readline(MAX_LINE_BYTES):
                 self._messages.put(line)
 
     def _await_end(self) -> None:
         code = self._process.wait()
-        # Children that outlive the worker hold the pipe open, and the processor: end them, then the pipe ends too.
+        # Children that outlive the worker use the processor and hold the pipe open: end them, then the pipe ends too.
         self._signal_group(signal.SIGKILL)
-        for _ in range(STRAY_ROUNDS):  # one that is executing its program at this moment shows no environment yet
+        for _ in range(STRAY_ROUNDS):  # a process in the middle of execve shows no environment yet
             self._end_strays()
             self._reader.join(timeout=5 / STRAY_ROUNDS)
             if not self._reader.is_alive():
                 break
         self._messages.put(code)
 
-    def receive(self) -> Line | Ended | Overdue:
-        """Wait for the next line, the end, or a limit."""
-        now = time.monotonic()
-        left = self._heard + self._limits.silence_seconds - now
-        if self._limits.wall_seconds is not None:
-            wall_left = self._began + self._limits.wall_seconds - now
-            # Looked at before the next line is taken: a worker that prints for ever must not outrun it.
-            if wall_left <= 0:
-                return Overdue(f"not finished after {self._limits.wall_seconds:g} s (--timeout)")
-            left = min(left, wall_left)
-        try:
-            message = self._messages.get(timeout=max(left, 0))
-        except queue.Empty:
-            if time.monotonic() < self._heard + self._limits.silence_seconds:
-                return self.receive()  # the wall limit was the nearer one, and is passed now
-            return Overdue(f"no sign of life for {self._limits.silence_seconds:g} s (--silence-timeout)")
-        self._heard = time.monotonic()
-        if isinstance(message, int):
-            return Ended(message)
-        return Line(message.rstrip(b"\n"))
-
-    def kill(self) -> int:
-        """End the whole group, gently first; returns the exit code."""
-        children = self._descendants()
-        self._signal_group(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=TERMINATE_SECONDS)
-        self._signal_group(signal.SIGKILL)
-        for child in children:  # those that left the group
-            try:
-                child.kill()
-            except psutil.Error:
-                continue
-        return self._process.wait()
-
     def _end_strays(self) -> None:
-        """End what has left the worker's group and lost its parent: it still carries the worker's mark."""
+        """End processes that left the worker's group and lost their parent: they still have its mark."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
                 if process.environ().get(MARK) == self._mark:
                     process.kill()
 
-    def _descendants(self) -> list[psutil.Process]:
-        try:
-            return psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.Error:
-            return []
-
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
-            os.killpg(self._process.pid, number)
+            os.killpg(self.pid, number)

@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from lenet.cases.case import Case, DeviceTarget
 from lenet.dataset import Dataset
 from lenet.dataset.files import NAMES
-from lenet.engine import Limits, Observer, SilentObserver
+from lenet.engine import Observer, SilentObserver, TimeLimits
 from lenet.engine.home import Home
 from lenet.engine.node import Errand, Result, carry_out
 from lenet.engine.placement import Placed, devices_needed
@@ -180,12 +180,12 @@ class RayEngine:
 
     def __init__(
         self,
-        limits: Limits | None = None,
+        limits: TimeLimits | None = None,
         observer: Observer | None = None,
         command: Sequence[str] | None = None,
         runtime_env: Mapping[str, Any] | None = None,
     ) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits or TimeLimits()
         self._observer = observer or SilentObserver()
         self._command = tuple(command) if command else None
         self._runtime_env = dict(runtime_env) if runtime_env else None

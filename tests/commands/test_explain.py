@@ -10,7 +10,7 @@ import pytest
 from lenet.analysis.explain import Explanation
 from lenet.cases.case import Case, Mode, RuntimeProfile
 from lenet.commands import explain as explaining
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
 from lenet.errors import UsageError
@@ -30,7 +30,7 @@ def explained(digits, tmp_path_factory):
     case = Case(dataset="digits", mode=Mode.GRAPH, profile=RuntimeProfile.parse(SETTINGS), plan=explaining.PLAN)
     run = explaining.prepare(case, lambda _: digits, tmp_path_factory.mktemp("explain") / "run")
     told = []
-    limits = Limits(120)
+    limits = TimeLimits(120)
     found = explaining.Explainer(run, LocalEngine(limits), limits, told.append).explain(case)
     return found, run.store, told
 
@@ -98,7 +98,7 @@ def watched(tmp_path, digits):
         script.write_text(PREAMBLE + body, encoding="utf-8")
         command = (sys.executable, str(script))
         case = Case(dataset="digits")
-        return probe(case, digits, "onednn", 10, tmp_path / "log", limits or Limits(30, 30), command)
+        return probe(case, digits, "onednn", 10, tmp_path / "log", limits or TimeLimits(30, 30), command)
 
     return go
 
@@ -130,12 +130,12 @@ def test_a_probe_that_misbehaves_is_a_reason_and_no_exception(watched, body, sta
 
 
 def test_a_probe_that_hangs_is_ended(watched):
-    found = watched("time.sleep(60)", Limits(1.0, 30.0))
+    found = watched("time.sleep(60)", TimeLimits(1.0, 30.0))
     assert found.status is Status.TIMED_OUT
 
 
 def test_a_probe_that_cannot_start(tmp_path, digits):
-    found = probe(Case(dataset="digits"), digits, "operators", 1, tmp_path / "log", Limits(9), ("/nowhere/python",))
+    found = probe(Case(dataset="digits"), digits, "operators", 1, tmp_path / "log", TimeLimits(9), ("/nowhere/python",))
     assert found.status is Status.CRASHED
 
 

@@ -10,7 +10,7 @@ import pytest
 from lenet.cases.case import Case, Mode
 from lenet.cases.matrix import Matrix
 from lenet.commands import tune as tuning
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.report.text.tune import tuning_text
 from lenet.store.profiles import load, resolve
@@ -48,7 +48,7 @@ def tune(tmp_path_factory, digits):
         script.write_text(WORKER.format(body=textwrap.dedent(body)), encoding="utf-8")
         run = tuning.prepare(Matrix(modes=modes, datasets=("digits",)), lambda _: digits, folder / "run")
         told = []
-        engine = LocalEngine(Limits(30, 30), command=(sys.executable, str(script)))
+        engine = LocalEngine(TimeLimits(30, 30), command=(sys.executable, str(script)))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("LENET_BENCH_PROFILES", str(folder / "profiles"))
             return list(tuning.tune(run, 600, told.append, engine)), told, run.store

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Plan
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 from lenet.store.run import Store
@@ -50,7 +50,7 @@ def run(tmp_path, digits, new_store):
         script.write_text(PREAMBLE + textwrap.dedent(body), encoding="utf-8")
         cases = cases or [Case(dataset="digits")]
         store = new_store(cases, digits)
-        engine = LocalEngine(limits or Limits(30, 30), command=(sys.executable, str(script)))
+        engine = LocalEngine(limits or TimeLimits(30, 30), command=(sys.executable, str(script)))
         records = engine.run(cases, {"digits": digits}, store)
         assert store.records() == records, "what run returns is what is on disk"
         return records[0], store
@@ -146,7 +146,7 @@ def test_a_silent_worker_is_killed_with_its_children(run, tmp_path):
         open({str(tmp_path / "pids")!r}, "w").write(f"{{child.pid}} {{loner.pid}}")
         emit(STARTED); time.sleep(60)
         """,
-        Limits(None, 2.0),
+        TimeLimits(None, 2.0),
     )
     assert record.status is Status.TIMED_OUT
     assert "no sign of life for 2 s" in record.reason
@@ -166,7 +166,7 @@ def test_a_worker_that_hangs_while_it_prints_meets_the_wall_limit(run):
         while True:
             steps(first); first += 1
         """,
-        Limits(2.0, 30.0),
+        TimeLimits(2.0, 30.0),
     )
     assert record.status is Status.TIMED_OUT
     assert "not finished after 2 s" in record.reason

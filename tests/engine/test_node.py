@@ -14,7 +14,7 @@ from processes import NODES, Processes
 from test_local import PREAMBLE
 
 from lenet.cases.case import Case
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
 from lenet.engine.spread import Said
@@ -33,7 +33,7 @@ def start(tmp_path, digits):
     def go(body, limits=None):
         script = tmp_path / "worker.py"
         script.write_text(PREAMBLE + textwrap.dedent(body), encoding="utf-8")
-        nodes = Processes(digits, (sys.executable, str(script)), limits or Limits(60, 60), tmp_path)
+        nodes = Processes(digits, (sys.executable, str(script)), limits or TimeLimits(60, 60), tmp_path)
         nodes.start(Placed(Case(dataset="digits"), FIRST, 1, 1))
         started.extend(nodes.processes)
         return nodes

@@ -16,15 +16,14 @@ from lenet.cases.case import Case, Plan
 from lenet.worker.work import Assignment
 
 PARENT = """
-import sys, tempfile, time
+import sys, time
 from pathlib import Path
-from lenet.engine import Limits
-from lenet.engine.process import WorkerProcess
-assignment, folder, *command = sys.argv[1:]
-process = WorkerProcess(command, assignment.encode(), Path(folder, "log"), Path(folder), Limits(None, 60))
-process.receive()  # the worker has started
-print(process._process.pid, flush=True)
-time.sleep(60)
+from lenet.engine.process import TimeLimits, worker
+assignment, log, *command = sys.argv[1:]
+with worker(command, assignment.encode(), Path(log), TimeLimits(None, 60)) as process:
+    next(process.lines())  # the worker has started
+    print(process.pid, flush=True)
+    time.sleep(60)
 """
 
 
@@ -39,7 +38,7 @@ def alive(pid):
 def test_a_worker_ends_when_its_parent_is_killed(stopped, tmp_path, digits, numpy_worker):
     plan = Plan(windows=1000, window_seconds=1.0, budget_seconds=600)
     assignment = Assignment(case=Case(dataset="digits", plan=plan), dataset_folder=digits.folder, dataset=digits.card)
-    command = [sys.executable, "-c", PARENT, assignment.model_dump_json(), str(tmp_path), *numpy_worker]
+    command = [sys.executable, "-c", PARENT, assignment.model_dump_json(), str(tmp_path / "log"), *numpy_worker]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         worker = int(parent.stdout.readline())
         try:

@@ -17,7 +17,7 @@ import pytest
 
 from lenet.cases.case import Case, Mode
 from lenet.cases.matrix import Matrix
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.machine.card import describe
 from lenet.store.record import Status
 from lenet.store.run import Store
@@ -63,7 +63,7 @@ def go(cluster, tmp_path, digits):
         script = tmp_path / "worker.py"
         script.write_text(PREAMBLE + RAYLET + textwrap.dedent(body), encoding="utf-8")
         store = Store.create(tmp_path / "run", Matrix(), cases, {"digits": digits.card}, describe())
-        engine = RayEngine(Limits(60, 60), command=(sys.executable, str(script)))
+        engine = RayEngine(TimeLimits(60, 60), command=(sys.executable, str(script)))
         return engine.run(cases, {"digits": digits}, store), store
 
     return run

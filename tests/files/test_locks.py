@@ -151,7 +151,7 @@ class TestDevices:
 
     def test_refused_with_the_holders_name(self, locks, hold):
         process, _ = hold(locks / "lenet-bench-cpu.lock")
-        with pytest.raises(BusyError, match=r"cpu is measured on by .*--busy wait") as error, held(["cpu"], "refuse"):
+        with pytest.raises(BusyError, match=r"measures on cpu: .*--busy wait") as error, held(["cpu"], "refuse"):
             pass
         if Path("/proc/locks").exists():
             assert f"process {process.pid}" in str(error.value)
@@ -190,7 +190,7 @@ class TestDevices:
         assert "no lock on cpu" in sentence
 
     def test_progress_while_it_waits(self, locks, hold, monkeypatch):
-        monkeypatch.setattr("lenet.engine.busy.SAY_AGAIN_SECONDS", 0.2)
+        monkeypatch.setattr("lenet.engine.busy.NOTIFY_SECONDS", 0.2)
         monkeypatch.setattr("lenet.engine.busy.POLL_SECONDS", 0.05)
         process, _ = hold(locks / "lenet-bench-cpu.lock")
         said = []

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lenet.engine.local import tail
+from lenet.engine.builder import tail
 from lenet.machine import redact
 from lenet.machine.redact import variables, without_names
 

@@ -72,7 +72,7 @@ def build(
     lock: Mapping[str, str],
     python: str,
     frameworks: Iterable[Framework],
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> str:
     """The interpreter of the recorded environment, which is made in the cache unless it is there.
 
@@ -84,6 +84,6 @@ def build(
     base = interpreter(python)
     digest = hashlib.sha256("\n".join([base, *wanted, "", *constraints]).encode()).hexdigest()[:16]
     try:
-        return venv.make(f"environment-{digest}", base, wanted, constraints, say)
-    except venv.CannotMakeError as error:
+        return venv.make(f"environment-{digest}", base, wanted, constraints, notify)
+    except venv.InstallError as error:
         raise UsageError(f"the recorded environment cannot be built: {error}") from error

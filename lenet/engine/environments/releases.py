@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 
+from lenet.cases.case import Case
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.engine.environments import venv
 from lenet.errors import UsageError
@@ -13,20 +15,31 @@ from lenet.machine.installed import package_version
 from lenet.machine.programs import ProgramError, output
 
 PYTHONS = ((3, 11), (3, 10), (3, 12))
-"""The Pythons that this package runs on, the one with wheels of the most releases first."""
+"""The Pythons that this package supports, the one with wheels of the most releases first."""
 
 
-def prepare(framework: Framework, versions: Iterable[str], say: Callable[[str], None]) -> dict[str, str]:
-    """The interpreter for each release; an environment that is missing is made, and `say` is told.
+def prepare(cases: Iterable[Case], notify: Callable[[str], None]) -> None:
+    """Make the environments of all releases that the cases ask for.
 
     Raises:
         UsageError: a release has no wheel for the Pythons that are here, or cannot be installed.
         CacheError: the cache cannot be written.
     """
-    return {version: _interpreter(ABILITIES[framework].package, version, say) for version in dict.fromkeys(versions)}
+    for framework, version in dict.fromkeys((case.framework, case.framework_version) for case in cases):
+        if version is not None:
+            interpreter(framework, version, notify)
 
 
-def _interpreter(name: str, version: str, say: Callable[[str], None]) -> str:
+def interpreter(framework: Framework, version: str, notify: Callable[[str], None]) -> str:
+    """The interpreter for a release: this one where the release is installed, else that of its environment.
+
+    An environment that does not exist is made, after a notice.
+
+    Raises:
+        UsageError: the release has no wheel for the Pythons that are here, or cannot be installed.
+        CacheError: the cache cannot be written.
+    """
+    name = ABILITIES[framework].package
     if package_version(name) == version:
         return sys.executable
     pythons = _pythons()
@@ -35,28 +48,29 @@ def _interpreter(name: str, version: str, say: Callable[[str], None]) -> str:
     for own in names.values():
         if (python := venv.ready(own, requirements)) is not None:
             return python
-    complaints = []
+    errors = []
     for tag, base in pythons.items():
         try:
-            return venv.make(names[tag], base, requirements, say=say)
-        except venv.CannotMakeError as error:
-            complaints.append(f"Python {tag[0]}.{tag[1]}: {error}")
-    raise UsageError(f"{name} {version} cannot be installed: {'; '.join(complaints)}")
+            return venv.make(names[tag], base, requirements, notify=notify)
+        except venv.InstallError as error:
+            errors.append(f"Python {tag[0]}.{tag[1]}: {error}")
+    raise UsageError(f"{name} {version} cannot be installed: {'; '.join(errors)}")
 
 
+@cache
 def _pythons() -> dict[tuple[int, int], str]:
     """The interpreters here that can run a worker, by version: the running one first."""
     running = (sys.version_info[0], sys.version_info[1])
     found = {running: sys.executable}
     for tag in PYTHONS:
         path = shutil.which(f"python{tag[0]}.{tag[1]}")
-        # A version manager's stand-in is there for Pythons too that are not chosen.
-        if tag not in found and path is not None and _answers(path, tag):
+        # A version manager has a shim for every Python that it knows, chosen or not.
+        if tag not in found and path is not None and _works(path, tag):
             found[tag] = path
     return found
 
 
-def _answers(path: str, tag: tuple[int, int]) -> bool:
+def _works(path: str, tag: tuple[int, int]) -> bool:
     code = "import sys, venv; print(*sys.version_info[:2])"
     try:
         return output(path, "-c", code, seconds=30).split() == [str(part) for part in tag]

@@ -1,7 +1,7 @@
-"""One environment in the user's cache: made whole or not at all, then used again.
+"""One environment in the user's cache: made completely or not at all, then reused.
 
-Only wheels are taken, so that nothing of a package is executed by its installation. pip finds packages as the user's
-own configuration says.
+Only wheels are installed, so that installing executes nothing of a package. pip finds packages as the user's own
+configuration says.
 """
 
 from __future__ import annotations
@@ -22,34 +22,35 @@ WORKER_NEEDS: Mapping[str, str] = {
     "platformdirs": ">=4",
     "pyelftools": ">=0.31",
 }
-"""What a worker imports besides its framework, with the versions that serve."""
+"""What a worker imports besides its framework, with the versions that work."""
 
-ROOM_BYTES = 4 * 2**30
-"""What making an environment takes at most."""
+FREE_BYTES = 4 * 2**30
+"""Disk space that making an environment takes at most."""
 
 MAKE_SECONDS = 3600
 
 READY = "ready.json"
-"""Written last: an environment without it is not whole and is made again."""
+"""Written last: an environment without it is incomplete and is made again."""
 
 
-class CannotMakeError(Exception):
-    """venv or pip could not make the environment; the message is what they said, in one line."""
+class InstallError(Exception):
+    """venv or pip failed; the message is their error in one line."""
 
 
 def interpreter_in(name: str) -> Path:
-    """Where the interpreter of the environment of that name is, if it is there."""
+    """Where the interpreter of the environment of that name is, if it exists."""
     return cache_folder() / name / "bin" / "python"
 
 
 def ready(name: str, requirements: Sequence[str]) -> str | None:
-    """The interpreter of a whole environment in the cache, or None. Changed requirements make it anew."""
+    """The interpreter of a complete environment in the cache that was made with these requirements, or None."""
     try:
-        told = json.loads((cache_folder() / name / READY).read_text(encoding="utf-8"))
+        made = json.loads((cache_folder() / name / READY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = isinstance(told, dict) and told.get("requirements") == list(requirements) and interpreter_in(name).exists()
-    return str(interpreter_in(name)) if whole else None
+    python = interpreter_in(name)
+    same = isinstance(made, dict) and made.get("requirements") == list(requirements)
+    return str(python) if same and python.exists() else None
 
 
 def make(
@@ -57,24 +58,24 @@ def make(
     python: str,
     requirements: Sequence[str],
     constraints: Sequence[str] = (),
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """The interpreter of the environment of that name, which `python` makes unless it is there; `say` is told.
+    """The interpreter of the environment of that name, which `python` makes unless it exists, after a notice.
 
     Raises:
-        CannotMakeError: venv or pip failed; nothing is left.
-        UsageError: there is too little room.
+        InstallError: venv or pip failed; nothing is left behind.
+        UsageError: there is too little disk space.
         CacheError: the cache cannot be written.
     """
     with locked(name) as folder:
-        if (found := ready(name, requirements)) is not None:  # perhaps made by another process while this one waited
+        if (found := ready(name, requirements)) is not None:  # another process may have made it meanwhile
             return found
-        if (free := shutil.disk_usage(folder).free) < ROOM_BYTES:
+        if (free := shutil.disk_usage(folder).free) < FREE_BYTES:
             raise UsageError(
-                f"{requirements[0]} needs up to {ROOM_BYTES >> 30} GiB and {cache_folder()} has {free >> 30}: free "
+                f"{requirements[0]} needs up to {FREE_BYTES >> 30} GiB and {cache_folder()} has {free >> 30}: free "
                 "some, or set LENET_BENCH_CACHE to a folder with more"
             )
-        say(f"making an environment for {requirements[0]} (once; some minutes, about 3 GB): {folder}")
+        notify(f"making an environment for {requirements[0]} (once; some minutes, about 3 GB): {folder}")
         try:
             execute([python, "-m", "venv", "--clear", str(folder)])
             listed, limits = folder / "requirements.txt", folder / "constraints.txt"
@@ -91,10 +92,10 @@ def make(
 
 
 def execute(command: Sequence[str]) -> None:
-    """Run it to its end.
+    """Run a command.
 
     Raises:
-        CannotMakeError: it failed, with its last error as one line.
+        InstallError: it failed; the message is its last error in one line.
     """
     try:
         output(*command, seconds=MAKE_SECONDS)
@@ -102,4 +103,4 @@ def execute(command: Sequence[str]) -> None:
         printed = (error.stderr or error.stdout).splitlines()
         lines = [" ".join(line.split()) for line in printed if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR")]
-        raise CannotMakeError((errors or lines or [str(error)])[-1][:300]) from error
+        raise InstallError((errors or lines or [str(error)])[-1][:300]) from error

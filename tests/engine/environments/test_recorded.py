@@ -109,5 +109,5 @@ def test_an_environment_is_built_once_and_sees_its_own_packages(wheels, monkeypa
 
 def test_what_pip_says_is_passed_on():
     code = "import sys; sys.exit('ERROR: No matching distribution found for numpy==7.2')"
-    with pytest.raises(venv.CannotMakeError, match="ERROR: No matching distribution"):
+    with pytest.raises(venv.InstallError, match="ERROR: No matching distribution"):
         venv.execute([sys.executable, "-c", code])

@@ -49,60 +49,79 @@ def test_a_worker_imports_no_more_than_it_is_given(tmp_path):
 
 
 def test_the_installed_release_needs_no_environment():
-    installed = version("mindspore")
-    said = []
-    assert releases.prepare(Framework.MINDSPORE, [installed], said.append) == {installed: sys.executable}
-    assert not said
+    assert releases.interpreter(Framework.MINDSPORE, version("mindspore"), pytest.fail) == sys.executable
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(releases, "_pythons", lambda: {sys.version_info[:2]: "/nowhere/python"})
     return tmp_path / "cache"
 
 
-def _environment(cache, requirements):
-    folder = cache / f"environment-mindspore-1.2.3-py{sys.version_info[0]}{sys.version_info[1]}"
+def _environment(cache, requirements, package="mindspore"):
+    folder = cache / f"environment-{package}-1.2.3-py{sys.version_info[0]}{sys.version_info[1]}"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
     (folder / "ready.json").write_text(json.dumps({"requirements": requirements}))
     return folder / "bin" / "python"
 
 
-def test_one_that_is_there_is_used_again(cache):
-    python = _environment(cache, ["mindspore==1.2.3", *map("".join, venv.WORKER_NEEDS.items())])
-    assert releases.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail) == {"1.2.3": str(python)}
+def _needs(package):
+    return [f"{package}==1.2.3", *map("".join, venv.WORKER_NEEDS.items())]
 
 
-def test_one_that_cannot_be_made_is_one_sentence_and_leaves_nothing(cache, monkeypatch):
+def test_an_existing_environment_is_reused(cache):
+    python = _environment(cache, _needs("mindspore"))
+    assert releases.interpreter(Framework.MINDSPORE, "1.2.3", pytest.fail) == str(python)
+
+
+def test_an_environment_that_cannot_be_made_is_one_sentence_and_leaves_nothing(cache):
     _environment(cache, ["of an older lenet-bench"])
-    monkeypatch.setattr(releases, "_pythons", lambda: {sys.version_info[:2]: "/nowhere/python"})
-    said = []
+    notices = []
     with pytest.raises(UsageError, match=r"mindspore 1\.2\.3 cannot be installed.*nowhere"):
-        releases.prepare(Framework.MINDSPORE, ["1.2.3"], said.append)
-    assert len(said) == 1
+        releases.prepare([Case(framework_version="1.2.3")], notices.append)
+    assert len(notices) == 1
     assert not [each for each in cache.iterdir() if each.is_dir()]
 
 
-def test_too_little_room_is_said_before_anything_is_made(cache, monkeypatch):
-    monkeypatch.setattr(venv, "ROOM_BYTES", 2**60)
+def test_a_full_disk_is_reported_before_anything_is_made(cache, monkeypatch):
+    monkeypatch.setattr(venv, "FREE_BYTES", 2**60)
     with pytest.raises(UsageError, match="GiB"):
-        releases.prepare(Framework.MINDSPORE, ["1.2.3"], pytest.fail)
+        releases.prepare([Case(framework_version="1.2.3")], pytest.fail)
 
 
-def test_a_worker_of_another_interpreter_is_lent_this_package(tmp_path, digits, new_store):
-    python = tmp_path / "python"  # another path, as another environment's interpreter has
-    python.symlink_to(sys.executable)
-    probe = tmp_path / "probe.py"
-    probe.write_text(
-        "import os, sys\nsys.stderr.write(' '.join([os.environ['PYTHONPATH'], *os.listdir()]))\nsys.exit(3)"
-    )
-    case = Case(dataset="digits", framework_version="1.2.3")
-    store = new_store([case], digits)
-    (record,) = LocalEngine(commands={"1.2.3": (str(python), str(probe))}).run([case], {"digits": digits}, store)
-    first, *listed = record.stderr_tail.split()
-    assert "lenet" in listed
-    assert "site-packages" not in first
+def test_cases_without_a_release_need_no_environment(cache):
+    releases.prepare([Case(), Case(repetition=1)], pytest.fail)
+    assert not cache.exists()
+
+
+WORKER = """#!{python}
+import os, sys
+sys.stderr.write(" ".join([sys.argv[0], os.environ["PYTHONPATH"], *os.listdir()]))
+sys.exit(3)
+"""
+
+
+def test_each_release_of_each_framework_has_its_own_interpreter_with_this_package(cache, digits, new_store):
+    """MindSpore and PyTorch have releases of the same number."""
+    cases = [
+        Case(dataset="digits", framework=framework, mode="pynative", framework_version="1.2.3")
+        for framework in Framework
+    ]
+    pythons = []
+    for package in ("mindspore", "torch"):
+        pythons.append(_environment(cache, _needs(package), package))
+        pythons[-1].unlink()
+        pythons[-1].write_text(WORKER.format(python=sys.executable))
+        pythons[-1].chmod(0o755)
+    engine = LocalEngine(interpreter=releases.interpreter)
+    records = engine.run(cases, {"digits": digits}, new_store(cases, digits))
+    for record, python in zip(records, pythons, strict=True):
+        program, first, *listed = record.stderr_tail.split()
+        assert program == str(python)
+        assert "site-packages" not in first
+        assert "lenet" in listed
 
 
 def test_a_release_without_an_environment_is_unavailable(digits, new_store):
@@ -110,3 +129,11 @@ def test_a_release_without_an_environment_is_unavailable(digits, new_store):
     (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.UNAVAILABLE
     assert "1.2.3" in record.reason
+
+
+def test_a_release_that_cannot_be_installed_is_unavailable_with_the_reason(cache, digits, new_store):
+    case = Case(dataset="digits", framework_version="1.2.3")
+    engine = LocalEngine(interpreter=releases.interpreter, notify=lambda text: None)
+    (record,) = engine.run([case], {"digits": digits}, new_store([case], digits))
+    assert record.status is Status.UNAVAILABLE
+    assert "cannot be installed" in record.reason

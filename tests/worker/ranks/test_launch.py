@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
-from lenet.engine import Limits, SilentObserver
+from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.store.events import Steps
 from lenet.store.record import Status
@@ -42,7 +42,7 @@ def test_two_ranks_train_what_one_process_trains(digits, new_store, events_of):
     alone = Case(mode=Mode.GRAPH, dataset="digits", profile=FAST, plan=plan)
     together = alone.model_copy(update={"world_size": 2})
     store = new_store([alone, together], digits)
-    one, two = LocalEngine(Limits(240, 200)).run([alone, together], {"digits": digits}, store)
+    one, two = LocalEngine(TimeLimits(240, 200)).run([alone, together], {"digits": digits}, store)
     assert one.status in (Status.OK, Status.PLATEAU), one
     assert two.status in (Status.OK, Status.PLATEAU), two
     first, second = losses(events_of, store, alone), losses(events_of, store, together)
@@ -68,7 +68,7 @@ def test_a_rank_that_is_killed_is_a_record_and_no_hang(digits, new_store):
                 seen.update(ranks_of_this_process(), began=time.monotonic())
                 threading.Timer(0.2, seen["1"].kill).start()
 
-    (record,) = LocalEngine(Limits(240, 200), Killer()).run([case], {"digits": digits}, new_store([case], digits))
+    (record,) = LocalEngine(TimeLimits(240, 200), Killer()).run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.CRASHED, record
     assert "rank 1 of 2 died" in record.reason
     assert record.stderr_tail.rstrip().endswith("== end of worker_1.log")
@@ -87,7 +87,7 @@ def test_weak_scaling_trains_a_batch_a_rank_until_the_budget_ends(digits, new_st
         mode=Mode.JIT, dataset="digits", profile=FAST, world_size=2, scaling="weak", plan=plan,
         hyperparameters=Hyperparameters(batch_size=32),
     )  # fmt: skip
-    (record,) = LocalEngine(Limits(240, 200)).run([case], {"digits": digits}, new_store([case], digits))
+    (record,) = LocalEngine(TimeLimits(240, 200)).run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.OK, record
     assert record.windows[0].images == 64
     assert 3 <= sum(window.seconds for window in record.windows) < 60

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from lenet.cases.case import Case
-from lenet.engine import Limits
+from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 
@@ -75,7 +75,7 @@ def run(tmp_path, digits, new_store):
         worker = tmp_path / "worker.py"
         worker.write_text(WORKER.format(bin=str(tmp_path)), encoding="utf-8")
         case = Case(dataset="digits", world_size=2)
-        engine = LocalEngine(limits or Limits(60, 60), command=(sys.executable, str(worker)))
+        engine = LocalEngine(limits or TimeLimits(60, 60), command=(sys.executable, str(worker)))
         (record,) = engine.run([case], {"digits": digits}, new_store([case], digits))
         return record
 
@@ -161,7 +161,7 @@ def test_a_silent_rank_meets_the_engines_limit_and_all_are_ended(run, tmp_path):
         start()
         time.sleep(60)
         """,
-        Limits(None, 6.0),
+        TimeLimits(None, 6.0),
     )
     assert record.status is Status.TIMED_OUT
     for rank in (0, 1):

@@ -1,0 +1,143 @@
+"""A case's record, built from its events and the end of its worker."""
+
+from __future__ import annotations
+
+import signal
+import time
+import uuid
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from lenet.cases.case import Case
+from lenet.dataset import Dataset
+from lenet.machine.redact import without_names
+from lenet.store import events
+from lenet.store.freshness import workload_sha256
+from lenet.store.record import Evaluation, Record, Status, Window, summarise
+
+LOG_TAIL_BYTES = 4000
+
+
+def out_of_memory_kills() -> int | None:
+    """How many processes the kernel has killed for lack of memory since it started; None where it does not say."""
+    try:
+        with Path("/proc/vmstat").open(encoding="ascii") as lines:
+            return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+    except (OSError, ValueError):
+        return None
+
+
+def tail(log: Path) -> str:
+    """The end of a worker's log, as text without control characters and without names of user and host."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    shown = "".join(character for character in text if character.isprintable() or character in "\n\t")
+    return without_names(shown)
+
+
+class RecordBuilder:
+    """Collects a case's events and builds its record. Made when the case starts."""
+
+    def __init__(self, case: Case, dataset: Dataset, machine_id: str) -> None:
+        self.attempt = uuid.uuid4().hex[:12]
+        self.machine_id = machine_id
+        self._case = case
+        self._dataset = dataset
+        self._started_at = datetime.now(timezone.utc)
+        self._began = time.monotonic()
+        self._kills_before = out_of_memory_kills()
+        self._started: events.Started | None = None
+        self._finished: events.Finished | None = None
+        self._failed: events.Failed | None = None
+        self._windows: list[Window] = []
+        self._resident: list[Window] = []
+        self._evaluations: list[Evaluation] = []
+        self._final_loss: float | None = None
+
+    def add(self, event: events.Event) -> None:
+        """Take one event."""
+        if isinstance(event, events.Started):
+            self._started = event
+        elif isinstance(event, events.Steps):
+            self._windows.append(event.window)
+            finite = [loss for loss in event.losses if loss is not None]
+            self._final_loss = finite[-1] if finite else self._final_loss
+        elif isinstance(event, events.Resident):
+            self._resident.append(event.window)
+        elif isinstance(event, events.Evaluated):
+            self._evaluations.append(event.evaluation)
+        elif isinstance(event, events.Failed):
+            self._failed = event
+        elif isinstance(event, events.Finished):
+            self._finished = event
+
+    def _status(self, code: int) -> tuple[Status, str]:
+        """The status that events and exit code give, with its reason."""
+        if self._failed is not None:
+            return self._failed.status, self._failed.reason
+        end = f"exit code {code}"
+        if code < 0:
+            end = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        if code != 0 and self._finished is None:
+            hint = ""
+            if end == "SIGKILL":
+                if None not in (kills := (self._kills_before, out_of_memory_kills())) and kills[0] != kills[1]:
+                    return Status.OUT_OF_MEMORY, "the system killed the worker when memory ran out"
+                hint = "; the system does that when memory runs out"
+            return Status.CRASHED, f"the worker ended with {end} before it had reported the case{hint}"
+        if self._finished is None or self._started is None or not self._evaluations:
+            return Status.INVALID, "the worker ended without an error but did not report the whole case"
+        last = self._evaluations[-1]
+        if last.distinct_answers == 1:
+            if self._case.plan.epochs is not None:
+                words = f"a constant answer after {last.steps:,} steps"
+                return Status.PLATEAU, f"{words}: the training never left its first plateau"
+            return Status.OK, "measured for speed: training was stopped on its first plateau, a constant answer"
+        return Status.OK, f"after it had reported the whole case the worker ended with {end}" if code else ""
+
+    def build(self, code: int | None, log: Path, status: Status | None = None, reason: str = "") -> Record:
+        """The record of a worker with that exit code; `status` overrules what events and exit code say."""
+        if status is None:
+            status, reason = self._status(code or 0)
+        phases = self._finished.phases if self._finished else None
+        weights: dict[str, str] = {}
+        if self._started:
+            weights["initial"] = self._started.initial_weights_sha256
+        if self._finished:
+            weights["final"] = self._finished.final_weights_sha256
+        windows, resident = tuple(self._windows), tuple(self._resident)
+        evaluations = tuple(self._evaluations)
+        return Record(
+            case_id=self._case.id,
+            case=self._case,
+            status=status,
+            reason=reason,
+            attempt=self.attempt,
+            machine_id=self.machine_id,
+            workload_sha256=workload_sha256(),
+            started_at=self._started_at,
+            finished_at=self._started_at + timedelta(seconds=time.monotonic() - self._began),
+            dataset=self._dataset.card,
+            software=self._started.software if self._started else None,
+            phases=phases,
+            windows=windows,
+            resident_windows=resident,
+            evaluations=evaluations,
+            losses_sha256=self._finished.losses_sha256 if self._finished else None,
+            weights_sha256=weights,
+            stderr_tail="" if status is Status.OK else tail(log),
+            exit_code=code,
+            summary=summarise(
+                phases,
+                windows,
+                resident,
+                evaluations,
+                self._final_loss,
+                self._finished.peak_memory_bytes if self._finished else None,
+            ),
+        )
