@@ -57,21 +57,29 @@ class Manifest(Frozen):
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The runs that a folder holds: itself where it is one, else those in it or in a merged store, by name.
+    """The runs in a folder, sorted: itself if it is one, else those below it, as a merged store has them.
+
+    Links and hidden folders are not entered.
 
     Raises:
-        StoreError: it is neither.
+        StoreError: it is not a folder, cannot be read, or holds no run.
     """
-    if (folder / MANIFEST).is_file():
-        return [folder]
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found = []
     try:
-        inside = (*folder.glob(f"*/{MANIFEST}"), *(folder / RUNS).glob(f"*/{MANIFEST}"))
-        found = sorted(each.parent for each in inside if not each.parent.is_symlink())
+        for path, names, files in os.walk(folder, onerror=fail):
+            if MANIFEST in files:
+                found.append(Path(path))
+                names.clear()  # a run contains no other run
+            names[:] = [name for name in names if not name.startswith(".")]
     except OSError as error:
-        raise StoreError(f"cannot read {folder}: {reason(error)}") from error
+        raise StoreError(f"cannot read {folder}: {reason(error)}; name a run, or a folder that holds runs") from error
     if not found:
-        raise StoreError(f"{folder} is not a run: it has no {MANIFEST}; name the folder that `run` wrote")
-    return found
+        raise StoreError(f"{folder} holds no run: there is no {MANIFEST}; name a folder that `run` wrote")
+    return sorted(found)
 
 
 def _complaint(path: Path, text: str, error: ValidationError) -> StoreError:

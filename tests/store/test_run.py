@@ -12,7 +12,7 @@ from lenet.errors import StoreError
 from lenet.files.text import write_atomically
 from lenet.store.events import Compiled
 from lenet.store.record import Status
-from lenet.store.run import Store
+from lenet.store.run import Store, run_folders
 
 
 @pytest.fixture
@@ -117,3 +117,28 @@ def test_a_read_only_folder_is_one_sentence(tmp_path, cases, digits):
 
     with pytest.raises(StoreError, match=r"cannot write .* choose another --output"):
         Store.create(target, Matrix(), cases, {"digits": digits.card}, describe())
+
+
+class TestRunFolders:
+    @pytest.fixture
+    def tree(self, tmp_path):
+        for name in ("a", "deep/er/b", "merged/runs/c", ".hidden/d", "a/superseded"):
+            (tmp_path / name).mkdir(parents=True)
+            (tmp_path / name / "manifest.json").write_text("{}")
+        (tmp_path / "link").symlink_to(tmp_path / "a")
+        return tmp_path
+
+    def test_every_run_below_once(self, tree):
+        found = [path.relative_to(tree).as_posix() for path in run_folders(tree)]
+        assert found == ["a", "deep/er/b", "merged/runs/c"]
+
+    def test_a_run_is_itself(self, tree):
+        assert run_folders(tree / "a") == [tree / "a"]
+        assert run_folders(tree / "link") == [tree / "link"], "a link that the user named"
+
+    @pytest.mark.parametrize("name", ["none", "file", "empty"])
+    def test_no_run_is_one_sentence(self, tree, name):
+        (tree / "empty").mkdir()
+        (tree / "file").write_text("")
+        with pytest.raises(StoreError, match="name a"):
+            run_folders(tree / name)

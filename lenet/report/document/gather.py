@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from lenet.report.table.groups import Group, grouped
 from lenet.report.table.rows import Row, rows
 from lenet.store.machines import cards as cards_of
 from lenet.store.record import Record
-from lenet.store.run import EVENTS, MANIFEST, Store
+from lenet.store.run import EVENTS, Store, run_folders
 
 
 @dataclass(frozen=True)
@@ -76,27 +75,14 @@ def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
     A folder that is a run itself is named by its own name; one that stands deeper by its path from the folder given.
 
     Raises:
-        UsageError: a folder does not exist or holds no run.
+        StoreError: a folder does not exist or holds no run.
     """
     found: dict[Path, str] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise UsageError(f"{folder} is not a folder: name a run, or a folder that holds runs")
-        below = sorted(_below(folder))
-        if not below:
-            raise UsageError(f"{folder} holds no run: no folder in it has a {MANIFEST}; `lenet-bench run` writes one")
-        for path in below:
+        for path in run_folders(folder):
             name = path.relative_to(folder).as_posix()
             found.setdefault(path.resolve(), folder.resolve().name if name == "." else name)
     return list(found.items())
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for path, names, files in os.walk(folder):
-        if MANIFEST in files:
-            names.clear()  # a run holds no other run
-            yield Path(path)
-        names[:] = [name for name in names if not name.startswith(".")]
 
 
 def gather(folders: Sequence[Path], references: Sequence[Reference] | None = None) -> Report:
@@ -105,8 +91,8 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
     Trainings are held against `references`, by default those that the program is shipped with.
 
     Raises:
-        UsageError: a folder holds no run, or no run holds a record.
-        StoreError: a run that was named itself is damaged or newer than this program.
+        UsageError: no run holds a record.
+        StoreError: a folder holds no run, or a run that was named itself is damaged or newer than this program.
     """
     known = shipped() if references is None else references
     named = {folder.resolve() for folder in folders}

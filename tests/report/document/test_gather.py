@@ -57,7 +57,7 @@ def test_a_folder_without_a_run_is_a_sentence(tmp_path, made):
     folder = tmp_path / "empty"
     if made:
         folder.mkdir()
-    with pytest.raises(UsageError, match="holds no run" if made else "is not a folder"):
+    with pytest.raises(UsageError, match="holds no run" if made else "name a run, or a folder"):
         gather([folder])
 
 
