@@ -46,10 +46,10 @@ def drive(folder, count, limits=None, retry=False):
     else:
         run = begin(matrix(worker, count).cases(), resolve, folder)
     states = {State.MISSING, State.FAILED} if retry else {State.MISSING}
-    standings = run.standings()
-    if worker == "real" and (stale := [each for each in standings if each.state is State.STALE]):
+    measured = run.states()
+    if worker == "real" and (stale := [each for each in measured if each.state is State.STALE]):
         raise AssertionError(f"fresh a moment ago, stale now: {stale}")
-    cases = [each.case for each in standings if each.state in states]
+    cases = [each.case for each in measured if each.state in states]
     LocalEngine(
         limits or TimeLimits(60, float(os.environ.get("DRIVE_SILENCE", "30"))),
         command=WORKERS[worker],

@@ -15,7 +15,7 @@ from lenet.engine.builder import out_of_memory_kills
 from lenet.engine.local import LocalEngine
 from lenet.errors import StoreError
 from lenet.machine.card import describe
-from lenet.store.freshness import State, observe, stand, wanted
+from lenet.store.freshness import State, conditions, outstanding, states
 from lenet.store.record import Status
 from lenet.store.run import Store
 
@@ -246,7 +246,7 @@ def fresh(new_store, digits, plain_record):
     """A whole run whose records are of here and now, so that going on has nothing to do."""
     cases = [Case(dataset="digits", repetition=index) for index in range(3)]
     store = new_store(cases, digits)
-    now = observe(describe().id, {"digits": digits.card})
+    now = conditions(describe().id, {"digits": digits.card})
     for case in cases:
         same = {"workload_sha256": now.workload_sha256, "machine_id": now.machine_id, "dataset": digits.card}
         store.write_record(plain_record(case).model_copy(update=same))
@@ -289,10 +289,10 @@ class TestResume:
         store.renew(other, {"digits": digits.card})
         assert Store.open(fresh.path).manifest.machine == other
         assert (store.path / "superseded" / "manifest.1.json").exists()
-        now = observe(other.id, {"digits": digits.card})
-        standings = stand(store.manifest.cases, store.records(), now)
-        assert {each.state for each in standings} == {State.STALE}
-        assert len(wanted(standings)) == 3
+        now = conditions(other.id, {"digits": digits.card})
+        found = states(store.manifest.cases, store.records(), now)
+        assert {each.state for each in found} == {State.STALE}
+        assert len(outstanding(found)) == 3
 
     def test_a_record_measured_again_is_kept_aside_once(self, fresh, plain_record):
         case = fresh.manifest.cases[0]

@@ -136,7 +136,7 @@ def _evaluate(
             return result(None, skipped("not run"), "not run")
         if record.status is Status.UNAVAILABLE:
             return result(None, skipped(record.reason), record.reason)
-        if record.status not in (Status.OK, Status.PLATEAU, Status.DIVERGED):
+        if not (record.status.complete or record.status is Status.DIVERGED):
             reason = f"{case.label} {record.status.value}: {record.reason}"
             return result(False, skipped(reason), reason)
     if pair.b is None:

@@ -251,7 +251,7 @@ def judge(record: Record, references: Iterable[Reference]) -> Convergence:
     """Whether the training behind a record worked, as far as the references can say."""
     if record.status is Status.DIVERGED:
         return Convergence(Verdict.DIVERGED, record.reason)
-    if record.status not in (Status.OK, Status.PLATEAU) or record.dataset is None:
+    if not record.status.complete or record.dataset is None:
         return Convergence(Verdict.NOT_JUDGED, f"the case is {record.status.value}")
     whole = [each for each in record.evaluations if each.epoch >= 1]
     if record.case.plan.epochs is None or not whole:

@@ -42,7 +42,7 @@ def make(stores: Sequence[Store]) -> list[Reference]:
                 raise UsageError(
                     f"{record.case_id} in {store.path} diverged: a reference is made from trainings that work"
                 )
-            if record.status in (Status.OK, Status.PLATEAU):
+            if record.status.complete:
                 hyper = record.case.hyperparameters
                 kind = (record.dataset.sha256, hyper.learning_rate, hyper.momentum, hyper.batch_size)
                 kinds.setdefault(kind, []).append((record, store))

@@ -57,7 +57,7 @@ def claims(then: Record, now: Record, then_losses: Sequence[float], now_losses: 
 
 
 def _not_carried_out(now: Record) -> str | None:
-    if now.status in (Status.OK, Status.PLATEAU, Status.DIVERGED):
+    if now.status.complete or now.status is Status.DIVERGED:
         return None
     return f"it could not be carried out here: {now.status.value}: {now.reason}"
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from lenet.cases.base import Frozen
+from lenet.errors import problems
 
 TUNED = "tuned"
 """The profile that `lenet-bench tune` saved for a machine, framework version, device, mode and batch size."""
@@ -80,5 +81,4 @@ class RuntimeProfile(Frozen):
         try:
             return cls(name=text.lower(), **settings)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise ValueError(f"profile setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise ValueError(f"profile setting {problems(error)[0]}") from error

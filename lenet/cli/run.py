@@ -80,7 +80,7 @@ def run(
     from lenet.engine.environments.releases import prepare
     from lenet.report.table.baseline import parse
     from lenet.report.text.resume import resume_text
-    from lenet.store.freshness import wanted
+    from lenet.store.freshness import outstanding
 
     console = Console(stderr=True, quiet=quiet)
     when_busy = choose(busy)
@@ -120,7 +120,7 @@ def run(
         if named:
             raise UsageError(f"--resume goes on with a run as it was asked for: leave {', '.join(named)} away")
         if dry_run:
-            seen = runs.look(resume, lambda name: find(name, data_dir, console)).standings(engine == "ray")
+            seen = runs.look(resume, lambda name: find(name, data_dir, console)).states(engine == "ray")
             print(resume_text(seen, retry_failed=retry_failed, force=force))
             return
         asked = runs.resume(resume, lambda name: find(name, data_dir, console))
@@ -155,7 +155,7 @@ def run(
         make_environments(cases)  # before the run is begun: a release that cannot be installed leaves no folder
         card = with_host_name(describe()) if with_host else None
         asked = runs.begin(cases, lambda name: find(name, data_dir, console), output, matrix=chosen, machine=card)
-    cases = wanted(asked.standings(engine == "ray"), retry_failed=retry_failed, force=force)
+    cases = outstanding(asked.states(engine == "ray"), retry_failed=retry_failed, force=force)
     make_environments(cases)
     limits = TimeLimits(timeout, silence_timeout)
 

@@ -19,7 +19,7 @@ from lenet.machine.cores import usable_cores
 from lenet.report import render, rows
 from lenet.report.table.rows import Row
 from lenet.store import machines
-from lenet.store.freshness import Standing, observe, stand
+from lenet.store.freshness import CaseState, conditions, states
 from lenet.store.profiles import resolve
 from lenet.store.run import Store
 
@@ -38,14 +38,14 @@ class Run:
         """The records so far, a row each."""
         return rows(self.store.records(), self.store.name)
 
-    def standings(self, cluster: bool = False) -> list[Standing]:
+    def states(self, cluster: bool = False) -> list[CaseState]:
         """How each case stands here and now, in the manifest's order; `cluster` when they go to a cluster's nodes.
 
         Raises:
             StoreError: a record is damaged.
         """
-        now = observe(describe().id, {name: each.card for name, each in self.datasets.items()}, cluster)
-        return stand(self.store.manifest.cases, self.store.records(), now)
+        now = conditions(describe().id, {name: each.card for name, each in self.datasets.items()}, cluster)
+        return states(self.store.manifest.cases, self.store.records(), now)
 
     def go_on_here(self) -> None:
         """Say in the store on which machine and with which data it is gone on with; the card before stays in the run.
@@ -126,7 +126,7 @@ def _named(case: Case, dataset: str) -> Case:
 
 
 def resume(folder: Path, find: Find) -> Run:
-    """An existing run, held for this process. Whether its records still stand is `Run.standings`' to say.
+    """An existing run, held for this process. Whether its records still stand is `Run.states`' to say.
 
     Raises:
         DatasetError: its data cannot be had.

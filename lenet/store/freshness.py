@@ -1,7 +1,4 @@
-"""Which cases of a run still stand: a record is as good as the conditions that it was measured under.
-
-Pure: records and conditions in, standings out. What the conditions are here and now is `observe`'s to find out.
-"""
+"""Which cases of a run are measured and fresh: a record is stale if a condition of its measurement has changed."""
 
 from __future__ import annotations
 
@@ -15,17 +12,22 @@ from pathlib import Path
 from lenet.cases.case import Case
 from lenet.cases.frameworks import Framework
 from lenet.machine.installed import framework_version, package_version
-from lenet.store.record import DatasetCard, Record, Status
+from lenet.store.record import DatasetCard, Record
 
-WORKLOAD_PACKAGES = ("dataset", "workload", "training", "worker")
-"""The packages whose source decides what is trained and how it is timed."""
-
-GOOD = (Status.OK, Status.PLATEAU)
-"""Ends of a case that was carried out whole."""
+WORKLOAD_SOURCES = (
+    "dataset",
+    "workload",
+    "training",
+    "worker",
+    "cases/case.py",
+    "cases/profile.py",
+    "machine/cores.py",
+)
+"""The packages and modules whose source decides what is trained and how it is timed."""
 
 
 class State(str, Enum):
-    """How a case of a run stands."""
+    """Whether a case of a run has a record that can be kept."""
 
     DONE = "done"
     STALE = "stale"
@@ -35,39 +37,40 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Conditions:
-    """Everything beside the case itself that a figure depends on."""
+    """What a measurement depends on besides its case."""
 
     workload_sha256: str
     machine_id: str
     """Names the hardware: processor, usable cores, memory, devices with their drivers."""
     datasets: Mapping[str, str]
-    """The data's digest by the cases' dataset names."""
+    """sha256 of the data, by the name of the dataset."""
     versions: Mapping[str, str]
-    """By name: `python`, `numpy` and the frameworks that are installed."""
+    """Of `python`, `numpy` and the installed frameworks."""
     cluster: bool = False
-    """Whether the cases go to a cluster's nodes: what those are is not seen from here."""
+    """Whether the cases run on the nodes of a cluster, whose hardware and versions are not known here."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One case, its state, and the reason where it is stale or failed."""
+class CaseState:
+    """The state of one case."""
 
     case: Case
     state: State
-    why: str = ""
+    reason: str = ""
+    """Why it is stale or failed."""
 
 
 def changes(record: Record, now: Conditions) -> list[str]:
-    """What is no longer as it was when the record was measured, a phrase each; empty when the record is fresh.
+    """Each condition that has changed since the record was measured, as a phrase; empty for a fresh record.
 
-    A record that does not say counts as changed: nobody can know. One that a cluster's node gave stands on the cluster,
-    whatever its hardware and versions: the table names them.
+    A condition that the record does not name counts as changed. On a cluster, the hardware and versions of a record
+    that a node measured are not compared.
     """
     found = []
     if record.workload_sha256 is None:
-        found.append("its workload's source was not noted")
+        found.append("the workload's source was not recorded")
     elif record.workload_sha256 != now.workload_sha256:
-        found.append("the workload's source changed")
+        found.append("the workload's source has changed")
     unseen = now.cluster and bool(record.node)
     if record.machine_id != now.machine_id and not unseen:
         found.append(f"machine {record.machine_id or 'unknown'}, now {now.machine_id}")
@@ -86,42 +89,46 @@ def changes(record: Record, now: Conditions) -> list[str]:
     return found
 
 
-def stand(cases: Sequence[Case], records: Iterable[Record], now: Conditions) -> list[Standing]:
-    """How each case stands, in order. What failed under other conditions is stale: it may end well now."""
+def states(cases: Sequence[Case], records: Iterable[Record], now: Conditions) -> list[CaseState]:
+    """The state of each case, in order. A case that failed under other conditions is stale, not failed."""
     measured = {record.case: record for record in records}
-    standings = []
+    found = []
     for case in cases:
         record = measured.get(case)
         if record is None:
-            standings.append(Standing(case, State.MISSING))
+            found.append(CaseState(case, State.MISSING))
         elif changed := changes(record, now):
-            standings.append(Standing(case, State.STALE, "; ".join(changed)))
-        elif record.status not in GOOD:
-            standings.append(Standing(case, State.FAILED, f"{record.status.value}: {record.reason}".rstrip(": ")))
+            found.append(CaseState(case, State.STALE, "; ".join(changed)))
+        elif not record.status.complete:
+            found.append(CaseState(case, State.FAILED, f"{record.status.value}: {record.reason}".rstrip(": ")))
         else:
-            standings.append(Standing(case, State.DONE))
-    return standings
+            found.append(CaseState(case, State.DONE))
+    return found
 
 
-def wanted(standings: Iterable[Standing], *, retry_failed: bool = False, force: bool = False) -> list[Case]:
+def outstanding(cases: Iterable[CaseState], *, retry_failed: bool = False, force: bool = False) -> list[Case]:
     """The cases to measure: those missing or stale, with `retry_failed` also those that failed, with `force` all."""
-    states = {State.MISSING, State.STALE}
+    chosen = {State.MISSING, State.STALE}
     if retry_failed:
-        states.add(State.FAILED)
-    return [each.case for each in standings if force or each.state in states]
+        chosen.add(State.FAILED)
+    return [each.case for each in cases if force or each.state in chosen]
 
 
 def workload_sha256() -> str:
-    """Digest over what trains and measures: the names and bytes of the source files of `WORKLOAD_PACKAGES`."""
+    """Digest over the names and bytes of the source files of `WORKLOAD_SOURCES`."""
     root = Path(__file__).parents[1]
     total = hashlib.sha256()
-    for path in sorted(path for package in WORKLOAD_PACKAGES for path in (root / package).rglob("*.py")):
+    for path in sorted(path for source in WORKLOAD_SOURCES for path in _python_files(root / source)):
         data = path.read_bytes()
         total.update(f"{path.relative_to(root).as_posix()} {len(data)}\n".encode() + data)
     return total.hexdigest()
 
 
-def observe(machine_id: str, datasets: Mapping[str, DatasetCard], cluster: bool = False) -> Conditions:
+def _python_files(path: Path) -> Iterable[Path]:
+    return [path] if path.is_file() else path.rglob("*.py")
+
+
+def conditions(machine_id: str, datasets: Mapping[str, DatasetCard], cluster: bool = False) -> Conditions:
     """The conditions here and now. No framework is imported: the installed packages' metadata tells its version."""
     found = {"python": platform.python_version(), "numpy": package_version("numpy")}
     found |= {framework.value: framework_version(framework) for framework in Framework}

@@ -37,6 +37,11 @@ class Status(str, Enum):
     PLATEAU = "plateau"
     INVALID = "invalid"
 
+    @property
+    def complete(self) -> bool:
+        """Whether the case ran to its end."""
+        return self in (Status.OK, Status.PLATEAU)
+
 
 class DatasetCard(Frozen):
     """Which data it was: a name, a digest over the four unpacked IDX files, and the number of images."""

@@ -8,7 +8,7 @@ from lenet.cases.case import Case, Mode
 from lenet.cases.frameworks import Framework
 from lenet.engine.environments import releases
 from lenet.machine.installed import framework_version
-from lenet.store.freshness import observe
+from lenet.store.freshness import conditions
 from lenet.store.profiles import Scope
 
 PACKAGES = {Framework.MINDSPORE: "mindspore", Framework.PYTORCH: "torch"}
@@ -41,7 +41,7 @@ def test_every_consumer_sees_the_same(install, framework):
     install(PACKAGES[framework], "98.7.6")
     case = Case(framework=framework, mode=Mode.PYNATIVE)
     assert Scope.of(case, "a-machine").framework_version == "98.7.6"
-    assert observe("a-machine", {}).versions[framework.value] == "98.7.6"
+    assert conditions("a-machine", {}).versions[framework.value] == "98.7.6"
     assert releases.prepare(framework, ["98.7.6"], pytest.fail).keys() == {"98.7.6"}
 
 

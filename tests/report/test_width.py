@@ -54,7 +54,7 @@ from lenet.report.text.resume import resume_text
 from lenet.report.text.tune import tuning_text
 from lenet.report.text.verify import verify_text
 from lenet.store.events import Steps
-from lenet.store.freshness import Standing, State
+from lenet.store.freshness import CaseState, State
 from lenet.store.record import Status
 
 WIDTH = 80
@@ -170,7 +170,7 @@ def checked(word, speed):
 
 def resumed(word, _):
     case = renamed(Case(), word)
-    return resume_text([Standing(case, state, word) for state in State], retry_failed=True)
+    return resume_text([CaseState(case, state, word) for state in State], retry_failed=True)
 
 
 def reproduced(word, speed):

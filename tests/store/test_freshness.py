@@ -7,6 +7,7 @@ import platform
 import shutil
 from pathlib import Path
 
+import grimp
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.machine import installed
 from lenet.machine.card import describe
 from lenet.store import freshness
-from lenet.store.freshness import Conditions, State, changes, observe, stand, wanted, workload_sha256
+from lenet.store.freshness import Conditions, State, changes, conditions, outstanding, states, workload_sha256
 from lenet.store.record import DatasetCard, Software, Status
 
 NOW = Conditions("w" * 64, "machine", {"digits": "d" * 64}, {"python": "3", "numpy": "1", "mindspore": "2"})
@@ -40,8 +41,8 @@ def test_nothing_changed(measured):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"workload_sha256": "x" * 64}, "the workload's source changed"),
-        ({"workload_sha256": None}, "its workload's source was not noted"),
+        ({"workload_sha256": "x" * 64}, "the workload's source has changed"),
+        ({"workload_sha256": None}, "the workload's source was not recorded"),
         ({"machine_id": "other"}, "machine other, now machine"),
         ({"machine_id": ""}, "machine unknown, now machine"),
         ({"dataset": CARD.model_copy(update={"sha256": "e" * 64})}, "data eeeeeeeeeeee, now dddddddddddd"),
@@ -63,7 +64,7 @@ def test_what_a_clusters_node_gave_stands_on_the_cluster_and_not_here(measured):
     assert len(changes(measured(**ELSEWHERE, node="aa"), NOW)) == 2
     assert len(changes(measured(**ELSEWHERE), cluster)) == 2, "no node gave it"
     other = measured(**ELSEWHERE, node="aa", workload_sha256="x" * 64).model_copy(update={"dataset": None})
-    assert changes(other, cluster) == ["the workload's source changed"]
+    assert changes(other, cluster) == ["the workload's source has changed"]
 
 
 def test_a_framework_that_is_gone_and_data_that_is_gone(measured):
@@ -76,7 +77,7 @@ def test_a_case_that_never_started_says_nothing_of_software(measured):
 
 
 @pytest.fixture
-def standings(measured):
+def found(measured):
     cases = [Case(dataset="digits", repetition=index) for index in range(6)]
     records = [
         measured(cases[0]),
@@ -85,19 +86,19 @@ def standings(measured):
         measured(cases[3], Status.PLATEAU),
         measured(cases[5], Status.CRASHED, machine_id="other"),
     ]
-    return stand(cases, records, NOW)
+    return states(cases, records, NOW)
 
 
-def test_states_in_the_cases_order(standings):
-    assert [each.state.value for each in standings] == ["done", "stale", "failed", "done", "missing", "stale"]
-    assert [each.why for each in standings] == [
+def test_states_in_the_cases_order(found):
+    assert [each.state.value for each in found] == ["done", "stale", "failed", "done", "missing", "stale"]
+    assert [each.reason for each in found] == [
         *("", "machine other, now machine", "crashed", "", "", "machine other, now machine")
     ]
 
 
-def test_what_is_measured(standings):
+def test_what_is_measured(found):
     def repetitions(**options):
-        return [case.repetition for case in wanted(standings, **options)]
+        return [case.repetition for case in outstanding(found, **options)]
 
     assert repetitions() == [1, 4, 5]
     assert repetitions(retry_failed=True) == [1, 2, 4, 5]
@@ -105,7 +106,7 @@ def test_what_is_measured(standings):
 
 
 def test_here_and_now():
-    here = observe(describe().id, {"digits": CARD})
+    here = conditions(describe().id, {"digits": CARD})
     assert here.datasets == {"digits": "d" * 64}
     assert here.workload_sha256 == workload_sha256()
     assert here.machine_id == describe().id
@@ -121,7 +122,7 @@ def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(mo
 
     monkeypatch.setattr(installed, "package_version", version)
     monkeypatch.setattr(freshness, "package_version", version)
-    assert observe("m", {}).versions == {
+    assert conditions("m", {}).versions == {
         "python": platform.python_version(),
         **{framework.value: f"{ABILITIES[framework].package}'s" for framework in Framework},
         "pytorch": "torch's",
@@ -130,23 +131,75 @@ def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(mo
 
 def test_a_failure_keeps_its_reason(measured):
     record = measured(status=Status.CRASHED, reason="SIGKILL: X")
-    (standing,) = stand([record.case], [record], NOW)
-    assert standing.why == "crashed: SIGKILL: X"
+    (found,) = states([record.case], [record], NOW)
+    assert found.reason == "crashed: SIGKILL: X"
 
 
-def test_the_workloads_digest_is_over_names_and_bytes(tmp_path, monkeypatch):
+NOT_THE_WORKLOAD = {
+    "lenet.cases.axes": "labels; the values of a case are in its record",
+    "lenet.cases.base": "the base class of every value",
+    "lenet.cases.frameworks": "names; which trainer they stand for is in the case",
+    "lenet.cases.values": "names; the value of a case is in its record",
+    "lenet.errors": "sentences",
+    "lenet.files.cache": "where files are kept; the data is checked by its digest",
+    "lenet.files.http": "how files are downloaded; the data is checked by its digest",
+    "lenet.files.locks": "who may write; it writes nothing",
+    "lenet.files.plain": "how files are read; the data is checked by its digest",
+    "lenet.machine.devices": "finds a device's libraries, before the framework is imported",
+    "lenet.machine.devices.cuda": "finds a device's libraries, before the framework is imported",
+    "lenet.machine.devices.libraries": "finds a device's libraries, before the framework is imported",
+    "lenet.machine.installed": "reads the versions of packages, which are in the record",
+    "lenet.machine.load": "measured by the parent, outside the worker",
+    "lenet.machine.programs": "runs a compiler's `--version`",
+    "lenet.store.events": "the form of what a worker reports, checked as it is read",
+    "lenet.store.record": "the form of what is recorded, checked as it is read",
+    "lenet.store.sketch": "describes weights after a step that is not timed",
+}
+"""What a worker imports and the digest leaves out, with the reason."""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package, whose digest is asked for."""
     root = tmp_path / "lenet"
     shutil.copytree(Path(lenet.__file__).parent, root, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(freshness, "__file__", str(root / "store" / "freshness.py"))
+    return root
+
+
+def source(package, module):
+    path = package.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def test_the_digest_covers_every_module_of_a_worker_that_decides_what_is_trained_or_timed(package):
+    """Whatever kind of worker: one process or several ranks, either framework, instrumented or not."""
+    graph = grimp.build_graph("lenet", cache_dir=None)
+    entries = [module for module in graph.modules if module.startswith(("lenet.worker.", "lenet.training."))]
+    imported = {module for entry in entries for module in graph.find_upstream_modules(entry)} | set(entries)
+    assert "lenet.worker.ranks.merge" in imported
+    assert "lenet.training.torch" in imported
+    first, left_out = workload_sha256(), set()
+    for module in sorted(imported):
+        path = source(package, module)
+        before = path.read_bytes()
+        path.write_bytes(before + b"# changed\n")
+        if workload_sha256() == first:
+            left_out.add(module)
+        path.write_bytes(before)
+    assert left_out == set(NOT_THE_WORKLOAD)
+
+
+def test_the_digest_is_over_names_and_bytes_of_the_workload_alone(package):
     first = workload_sha256()
-    (root / "report" / "table" / "render.py").write_text("# tables do not train")
+    source(package, "lenet.report.table.render").write_text("# tables do not train")
     assert workload_sha256() == first
     seen = {first}
-    (root / "worker" / "work.py").write_text("# other")
+    source(package, "lenet.worker.work").write_text("# other")
     seen.add(workload_sha256())
-    (root / "training" / "new.py").write_text("")
+    (package / "training" / "new.py").write_text("")
     seen.add(workload_sha256())
-    (root / "training" / "new.py").rename(root / "training" / "newer.py")
+    (package / "training" / "new.py").rename(package / "training" / "newer.py")
     seen.add(workload_sha256())
     assert len(seen) == 4
 
@@ -157,5 +210,5 @@ def test_states_have_words():
 
 def test_two_changes_are_both_named(measured):
     record = measured(machine_id="other", workload_sha256="x" * 64)
-    (standing,) = stand([record.case], [record], NOW)
-    assert standing.why == "the workload's source changed; machine other, now machine"
+    (found,) = states([record.case], [record], NOW)
+    assert found.reason == "the workload's source has changed; machine other, now machine"

@@ -175,7 +175,7 @@ def training_loss(e: Evidence) -> Violations:
 def ending(e: Evidence) -> Violations:
     """The status is one that these events can have."""
     status, attempt = e.record.status, e.attempt
-    if e.record.status in (Status.OK, Status.PLATEAU):
+    if e.record.status.complete:
         if not (attempt.started and attempt.finished and attempt.evaluated):
             yield e.at("status"), f"is {status.value}, and the events are not of a whole case"
         elif attempt.failed:

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 
 from lenet.report.layout import wrapped
 from lenet.report.table.words import count
-from lenet.store.freshness import Standing, State, wanted
+from lenet.store.freshness import CaseState, State, outstanding
 
 INDENT = 9
 
 
-def resume_text(found: Sequence[Standing], *, retry_failed: bool = False, force: bool = False) -> str:
+def resume_text(found: Sequence[CaseState], *, retry_failed: bool = False, force: bool = False) -> str:
     """A line for each case, its reason below it, then what resuming would measure. Fits 80 columns."""
     lines = []
     for each in found:
         lines.append(wrapped(each.case.label, f"{each.state.value:<{INDENT}}", " " * INDENT))
-        if each.why:
-            lines.append(wrapped(each.why, " " * INDENT, " " * INDENT))
+        if each.reason:
+            lines.append(wrapped(each.reason, " " * INDENT, " " * INDENT))
     counts = Counter(each.state for each in found)
     sums = ", ".join(f"{counts[state]} {state.value}" for state in State)
-    chosen = len(wanted(found, retry_failed=retry_failed, force=force))
+    chosen = len(outstanding(found, retry_failed=retry_failed, force=force))
     options = "".join([" --retry-failed" if retry_failed else "", " --force" if force else ""])
     lines += ["", f"{count(len(found), 'case')}: {sums}", f"--resume{options} would measure {chosen} of them"]
     if counts[State.STALE] and not force:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from lenet.cases.case import Case
 from lenet.report.text.resume import resume_text
-from lenet.store.freshness import Standing, State
+from lenet.store.freshness import CaseState, State
 
 FOUND = [
-    Standing(Case(repetition=0), State.DONE),
-    Standing(Case(repetition=1), State.STALE, "mindspore 2.9.0, now 2.10.0; " + "machine a, now b; " * 5),
-    Standing(Case(repetition=2), State.FAILED, "crashed: why"),
-    Standing(Case(repetition=3), State.MISSING),
+    CaseState(Case(repetition=0), State.DONE),
+    CaseState(Case(repetition=1), State.STALE, "mindspore 2.9.0, now 2.10.0; " + "machine a, now b; " * 5),
+    CaseState(Case(repetition=2), State.FAILED, "crashed: why"),
+    CaseState(Case(repetition=3), State.MISSING),
 ]
 
 
