@@ -163,6 +163,17 @@ def numpy_worker() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
+def fake_msrun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PATH whose `msrun` starts ranks without MindSpore."""
+    folder = tmp_path_factory.mktemp("msrun")
+    source = Path(__file__).with_name("cheap").joinpath("msrun.py").read_text(encoding="utf-8")
+    script = folder / "msrun"
+    script.write_text(f"#!{sys.executable}\n{source}", encoding="utf-8")
+    script.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run with tables, really trained in NumPy: whole epochs and speed alone. Not to be changed."""
     from lenet.cases.case import Plan

@@ -23,27 +23,33 @@ STEP_SECONDS = float(os.environ.get("NUMPY_WORKER_STEP_SECONDS", "0.002"))
 
 
 class Regression:
+    """Every rank of a case of several trains on the whole batch and reports the loss of its share."""
+
     def __init__(self, case, dataset):
-        self.batch, self.rate = case.hyperparameters.batch_size, case.hyperparameters.learning_rate
+        self.batch, self.rate = case.global_batch_size, case.hyperparameters.learning_rate
+        self.test_batch = case.hyperparameters.batch_size
+        self.share = slice(int(os.environ.get("RANK_ID", 0)), None, case.world_size)
         self.random = np.random.default_rng(case.hyperparameters.seed)
         pairs = ((TRAINING_IMAGES, TRAINING_LABELS), (TEST_IMAGES, TEST_LABELS))
         self.training, self.test = (
             (np.asarray(read_images(dataset.folder / x)).reshape(-1, 784) / 255.0, read_labels(dataset.folder / y))
             for x, y in pairs
         )
-        self.weights = self.random.normal(0, 0.01, (784, 10))
+        self.matrix = self.random.normal(0, 0.01, (784, 10))
         self.software = Software(
-            framework_version="1", python_version=platform.python_version(), numpy_version=np.__version__
+            framework_version=case.framework_version or "1",
+            python_version=platform.python_version(),
+            numpy_version=np.__version__,
         )
 
     def _step(self, images, labels):
         time.sleep(STEP_SECONDS)
-        logits = images @ self.weights
+        logits = images @ self.matrix
         chances = np.exp(logits - logits.max(1, keepdims=True))
         chances /= chances.sum(1, keepdims=True)
-        loss = -np.log(chances[np.arange(len(labels)), labels]).mean()
+        loss = -np.log(chances[np.arange(len(labels)), labels])[self.share].mean()
         chances[np.arange(len(labels)), labels] -= 1
-        self.weights -= self.rate * images.T @ chances / len(labels)
+        self.matrix -= self.rate * images.T @ chances / len(labels)
         return np.float32(loss)
 
     def train_epoch(self, look=None):
@@ -51,6 +57,8 @@ class Regression:
         order = self.random.permutation(len(labels))
         for first in range(0, len(order) - self.batch + 1, self.batch):
             chosen = order[first : first + self.batch]
+            if look is not None:
+                look(images[chosen], labels[chosen])
             yield self._step(images[chosen], labels[chosen])
 
     def train_resident(self):
@@ -66,15 +74,18 @@ class Regression:
 
     def evaluate(self, images):
         data, labels = self.test
-        whole = len(labels) // self.batch * self.batch
+        whole = len(labels) // self.test_batch * self.test_batch
         if images is not None:
-            whole = min(whole, -(-images // self.batch) * self.batch)
+            whole = min(whole, -(-images // self.test_batch) * self.test_batch)
         time.sleep(STEP_SECONDS)
-        answers = (data[:whole] @ self.weights).argmax(1)
+        answers = (data[:whole] @ self.matrix).argmax(1)
         return Judgement(whole, int((answers == labels[:whole]).sum()), len(set(answers.tolist())))
 
+    def weights(self):
+        yield "weights", self.matrix.astype("<f4")
+
     def weights_sha256(self):
-        return hashlib.sha256(self.weights.astype("<f4").tobytes()).hexdigest()
+        return hashlib.sha256(self.matrix.astype("<f4").tobytes()).hexdigest()
 
     def peak_memory_bytes(self):
         return 2**27

@@ -135,6 +135,7 @@ def _climb(
     console: Console,
 ) -> int:
     from lenet.analysis.check import evaluate
+    from lenet.cases.matrix import Matrix
     from lenet.cli.data import find
     from lenet.commands import check as ladder
     from lenet.commands import run

@@ -34,7 +34,7 @@ def main() -> int:
             if assignment.case.world_size > 1:
                 from lenet.worker.ranks.launch import launch
 
-                return launch(assignment, emit)
+                return launch(assignment, emit, _BORN)
             work(assignment, emit, _BORN)
         except BrokenPipeError:
             return 1  # the parent is gone: nobody waits for this case

@@ -46,13 +46,15 @@ class PhaseClock:
         self._phase = "import_and_setup"
         self.spent: dict[str, float] = {}
 
-    def enter(self, phase: str) -> float:
-        """End the present phase now and begin `phase`; returns now, in seconds of `perf_counter`.
+    def enter(self, phase: str, ended: str | None = None) -> float:
+        """End the current phase now and begin `phase`; returns now, in seconds of `perf_counter`.
 
-        The caller has synchronised the device.
+        `ended` is the phase that the time since the last call belongs to, if not the one that was entered then. The
+        caller has synchronised the device.
         """
         now = time.perf_counter()
-        self.spent[self._phase] = self.spent.get(self._phase, 0.0) + now - self._since
+        ended = ended or self._phase
+        self.spent[ended] = self.spent.get(ended, 0.0) + now - self._since
         self._phase, self._since = phase, now
         return now
 
@@ -82,10 +84,10 @@ def alone(value: float) -> float:
 
 
 class Training:
-    """Carries a plan out on a trainer and reports it.
+    """Runs a plan on a trainer and reports it.
 
-    `agree` gives every process of a data-parallel training the same value for what each has measured itself: what
-    is decided by the clock must be decided alike, or one would wait for ever for another's gradients.
+    `agree` gives every process of a data-parallel training the value of the first one, and waits until all have asked
+    for it. A decision by the clock must be the same in all of them, or one would wait in vain for another's gradients.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Training:
         epoch = 0
         if self._tracer is not None:
             self._tracer.take(0)
+        self._agree(0.0)  # wait for the slowest set-up, which is no part of the first step
         self._window_began = self._clock.enter("compile_and_first_step")
         while True:
             epoch += 1
@@ -203,9 +206,11 @@ class Training:
                 raise DivergedError(f"the loss of step {first + offset + 1} is {loss}")
 
     def _evaluate(self, epoch: int) -> None:
-        began = self._clock.enter("evaluation")
+        # Reporting the last window is no training: without it training is the windows, to the clock's rounding.
+        began = self._clock.enter("evaluation", ended="other")
         training_seconds = self._clock.training
         judgement = self._trainer.evaluate(None if self._plan.epochs else self._plan.evaluation_images)
+        self._agree(0.0)  # wait for the slowest evaluation, which is no part of the next window
         mean = sum(self._epoch_losses) / len(self._epoch_losses) if self._epoch_losses else None
         self._epoch_losses = []
         self._window_began = now = self._clock.enter("training")
@@ -224,7 +229,7 @@ class Training:
 
     def _resident(self) -> None:
         """Steps without the pipeline, after everything that the training's figures rest on is taken."""
-        self._clock.enter("resident")
+        self._clock.enter("resident", ended="other")
         self._final_weights = self._trainer.weights_sha256()
         if not self._plan.resident_windows:
             return

@@ -59,8 +59,7 @@ class TestMeasuredCase:
             steps += window.steps
         phases = record.phases
         in_windows = sum(window.seconds for window in record.windows)
-        # What is not in a window is the report of the last one.
-        assert in_windows == pytest.approx(phases.compile_and_first_step_seconds + phases.training_seconds, abs=0.05)
+        assert in_windows == pytest.approx(phases.compile_and_first_step_seconds + phases.training_seconds, abs=1e-6)
 
     def test_the_warm_up_has_sixty_steps_and_is_kept_apart(self, measured):
         record, _, _ = measured

@@ -13,8 +13,8 @@ READING_ERROR = 2.0**-28
 """Seconds that one reading may add to a sum by rounding."""
 
 UNSEEN_SECONDS = 0.1
-"""Training time outside windows an evaluation: the last window is reported before the evaluation's clock begins.
-A few hundred microseconds on an idle machine."""
+"""Training time outside windows for each evaluation: older workers counted the report of the last window as training,
+a few hundred microseconds on an idle machine."""
 
 START_AND_END_SECONDS = 5.0
 """Between the parent's clock and the worker's: a process is started and ends. Half a second on an idle machine,

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator, Mapping
 
 from lenet.analysis.verify.evidence import Evidence, Violations
 from lenet.cases.case import STEADY_WINDOWS_AT_LEAST
-from lenet.store.events import Compiled, Evaluated, Failed, Finished, Resident, Started, Steps
+from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Layer, Resident, Started, Steps, Traced
+from lenet.store.sketch import PROJECTIONS, distance
 
 CLASSES = 10
-ORDER = (Started, Steps | Compiled | Evaluated, Resident, Finished | Failed)
-"""The kinds of event in the order in which a worker comes to them; a failure can come at any time."""
+SKETCH_ERROR = 8.0
+"""Factor between a layer's norm and the estimate by its sketch. The estimate's square is a chi-squared variable of 16
+degrees of freedom: beyond this factor once in 10**11 layers."""
+STAGES: Mapping[type[Event], int] = {
+    Started: 0,
+    Traced: 1,
+    Steps: 1,
+    Compiled: 1,
+    Evaluated: 1,
+    Resident: 2,
+    Finished: 3,
+    Failed: 3,
+}
+"""When a worker reports each type of event; a failure can come at any time."""
 
 
 def images(e: Evidence) -> Violations:
-    """A window's images are its steps times the batch size, and each step of training has its loss."""
-    batch = e.case.hyperparameters.batch_size
+    """A window's images are its steps times the batch of all processes, and each step of training has its loss."""
+    batch = e.case.global_batch_size
     for line, event in [*e.attempt.steps, *e.attempt.resident]:
         if event.images != event.steps * batch:
             yield e.on(line), f"{event.steps} steps of {batch} are not {event.images} images"
@@ -25,10 +40,10 @@ def images(e: Evidence) -> Violations:
 
 
 def order(e: Evidence) -> Violations:
-    """Events come in the order in which a worker lives, and none comes twice."""
+    """Events come in the order of a worker's stages, and none comes twice."""
     reached = 0
     for each in e.attempt.numbered:
-        stage = next(index for index, kind in enumerate(ORDER) if isinstance(each.event, kind))
+        stage = STAGES[type(each.event)]
         if stage < reached:
             yield e.on(each.line), f"{each.event.event} comes too late"
         reached = max(reached, stage)
@@ -37,7 +52,8 @@ def order(e: Evidence) -> Violations:
             yield e.on(line), f"{event.event} comes a second time"
     if e.attempt.numbered and not (e.attempt.started or e.attempt.failed):
         yield e.on(e.attempt.numbered[0].line), "the worker reports work before it has started"
-    if e.attempt.compiled and e.attempt.numbered[:3][-1].event != e.attempt.compiled[1]:
+    measured = [each.event for each in e.attempt.numbered if not isinstance(each.event, Traced)]
+    if e.attempt.compiled and measured[:3][-1] != e.attempt.compiled[1]:
         yield e.on(e.attempt.compiled[0]), "compiled does not follow the first window"
 
 
@@ -63,7 +79,7 @@ def window_sizes(e: Evidence) -> Violations:
             ends.append((first // an_epoch + 1) * an_epoch)
         if end != min(ends):
             yield e.on(line), f"ends after step {end}, and this plan ends it after {min(ends)}"
-        if event.warmup != (first < plan.warmup_steps):
+        if event.warmup != (first < plan.warmup_steps or plan.trace):
             yield e.on(line), f"warmup is {event.warmup}, and the warm-up has {plan.warmup_steps} steps"
         if event.epoch != math.ceil(end / an_epoch):
             yield e.on(line), f"epoch is {event.epoch}, and an epoch has {an_epoch} steps"
@@ -76,7 +92,8 @@ def window_sizes(e: Evidence) -> Violations:
 
 
 def answers(e: Evidence) -> Violations:
-    """An evaluation judges whole batches of the test set, as many as planned, and cannot be right more often."""
+    """An evaluation is over whole batches of the test set, as many as planned, and not right more often than that."""
+    # Each process evaluates the whole test set by itself, in batches of one process.
     batch, plan = e.case.hyperparameters.batch_size, e.case.plan
     most = e.card.test_images // batch * batch
     wanted = most
@@ -118,7 +135,11 @@ def plan_fulfilled(e: Evidence) -> Violations:
     evaluated = len(e.attempt.evaluated)
     if evaluated != (plan.epochs or 1):
         yield e.on(line), f"finished with {evaluated} evaluations, and the plan has {plan.epochs or 1}"
-    if plan.epochs is None and evaluated:
+    if plan.trace and plan.epochs is None:
+        steps = sum(event.steps for _, event in e.attempt.steps)
+        if steps != plan.warmup_steps:
+            yield e.on(line), f"finished after {steps} steps, and the plan traces {plan.warmup_steps}"
+    elif plan.epochs is None and evaluated:
         steady = sum(not event.warmup for _, event in e.attempt.steps)
         spent = e.attempt.evaluated[-1][1].training_seconds
         early = steady >= STEADY_WINDOWS_AT_LEAST and spent >= plan.budget_seconds
@@ -131,4 +152,43 @@ def plan_fulfilled(e: Evidence) -> Violations:
         )
 
 
-RULES = (images, order, windows_touch, window_sizes, answers, evaluations_in_place, plan_fulfilled)
+def traces(e: Evidence) -> Violations:
+    """A traced case reports its weights before the first step and after each one, and no other case does."""
+    expected = 0
+    names: list[str] | None = None
+    for each in e.attempt.numbered:
+        event = each.event
+        if isinstance(event, Steps) and e.case.plan.trace and event.first_step + event.steps + 1 != expected:
+            yield (
+                e.on(each.line),
+                f"the window ends after step {event.first_step + event.steps}, and the trace does not",
+            )
+        if not isinstance(event, Traced):
+            continue
+        if not e.case.plan.trace:
+            yield e.on(each.line), "is a trace, and the case is not traced"
+        if event.step != expected:
+            yield e.on(each.line), f"is the trace of step {event.step}, and step {expected} is next"
+        expected = event.step + 1
+        for digest in (event.images_sha256, event.labels_sha256):
+            if (re.fullmatch("[0-9a-f]{64}", digest or "") is None) != (event.step == 0):
+                yield e.on(each.line), f"the digest of the batch of step {event.step} is {digest}"
+        layers = [layer.name for layer in event.layers]
+        if not layers or len(set(layers)) < len(layers) or layers != (names or layers):
+            yield e.on(each.line), "has other parameters than the trace before it, or one twice"
+        names = layers
+        for layer in event.layers:
+            yield from ((e.on(each.line), what) for what in _layer(layer))
+
+
+def _layer(layer: Layer) -> Iterator[str]:
+    """The norm is that of the sketch, as far as an estimate can say."""
+    if (layer.norm is None) != (not layer.sketch) or len(layer.sketch) not in (0, PROJECTIONS):
+        yield f"{layer.name} has a norm of {layer.norm} and a sketch of {len(layer.sketch)} numbers"
+    elif layer.norm is not None:
+        estimate = distance(layer.sketch, (0.0,) * PROJECTIONS)
+        if not layer.norm / SKETCH_ERROR <= estimate <= layer.norm * SKETCH_ERROR:
+            yield f"{layer.name} has a norm of {layer.norm}, and its sketch says {estimate}"
+
+
+RULES = (images, order, windows_touch, window_sizes, answers, evaluations_in_place, plan_fulfilled, traces)

@@ -150,8 +150,8 @@ class Evidence:
 
     @property
     def steps_an_epoch(self) -> int:
-        """Whole batches in the training set."""
-        return self.card.training_images // self.case.hyperparameters.batch_size
+        """Whole batches of all processes in the training set."""
+        return self.card.training_images // self.case.global_batch_size
 
 
 Violations = Iterator[tuple[Place, str]]

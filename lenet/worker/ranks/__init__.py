@@ -1,16 +1,16 @@
-"""Data parallel: one case carried out by several processes (ranks), each on a device of its own.
+"""Data parallel: several processes (ranks), each on a device of its own, train one case together.
 
-The worker of such a case starts MindSpore's own launcher, `msrun`, which starts the ranks and a scheduler. Each rank
-runs the same code as the worker of a case of one process, on its share of every batch, and reports over a socket;
-the worker merges what the ranks report into the one stream of events that the engine knows.
+The worker of such a case starts MindSpore's launcher `msrun`, which starts the ranks and a scheduler. Each rank runs
+the code of a single-process worker on its share of every batch and reports over a socket; the worker merges the
+reports into the one stream of events that the engine reads.
 
     engine <- events - worker (lenet.worker.ranks.launch) <- lines - rank 0 (lenet.worker.ranks.process)
-                                                   <- lines - rank 1
-                                                   <-         scheduler: nothing, it only must end with the worker
+                                                          <- lines - rank 1
+                                                          <-         scheduler: reports nothing, ends with the worker
 """
 
 SOCKET = "ranks.sock"
 """The worker's socket, in the folder in which it and its ranks run."""
 
 ASSIGNMENT = "assignment.json"
-"""The case, in the same folder."""
+"""The `RankAssignment`, in the same folder."""

@@ -1,7 +1,7 @@
-"""The worker of a data-parallel case: starts the ranks with MindSpore's launcher and tells the engine what they tell.
+"""The worker of a data-parallel case: starts the ranks with MindSpore's launcher and merges their reports.
 
-MindSpore is not imported here. A rank that dies, in whatever way, closes its end of the socket: the case then ends at
-once as crashed, and the others are ended, which would else wait for its gradients.
+MindSpore is not imported here. A rank that dies, for whatever reason, closes its end of the socket: the case then ends
+at once as crashed, and the other ranks, which would wait for its gradients, are killed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -24,38 +25,42 @@ from lenet.store.events import MAX_LINE_BYTES, Event, Failed, Finished, parse
 from lenet.store.record import Status
 from lenet.worker.ranks import ASSIGNMENT, SOCKET
 from lenet.worker.ranks.merge import DisagreementError, Merger
-from lenet.worker.ranks.process import SCHEDULER
+from lenet.worker.ranks.process import SCHEDULER, RankAssignment
 from lenet.worker.work import Assignment
 
 SCRIPT = "rank.py"
 LOGS = "ranks"
 CLUSTER_SECONDS = 180
-"""How long the ranks may take to find one another."""
+"""How long the ranks may take to connect to one another."""
 LOG_TAIL_BYTES = 20_000
-LAST_WORDS_SECONDS = 2
-"""How long what the ranks said last may take to be read after msrun has ended."""
+DRAIN_SECONDS = 2
+"""How long the ranks' last lines may take to arrive after msrun has ended."""
 END_SECONDS = 20
 """How long msrun may take to end after the last rank has reported everything."""
 
 
-class Gone:
-    """A rank's end of the socket is closed, or msrun has ended (rank None)."""
+class Closed(NamedTuple):
+    """A rank's end of the socket is closed."""
 
-    def __init__(self, rank: int | None, code: int | None = None) -> None:
-        self.rank = rank
-        self.code = code
+    rank: int
+
+
+class LauncherEnded(NamedTuple):
+    """msrun has ended."""
+
+    code: int
 
 
 class Ranks:
-    """The ranks of one case: their lines, as they come, and their processes."""
+    """The ranks of one case: their lines, as they arrive, and their processes."""
 
-    def __init__(self, assignment: Assignment) -> None:
-        """Start them in the present folder.
+    def __init__(self, assignment: RankAssignment) -> None:
+        """Start them in the working folder.
 
         Raises:
             OSError: msrun cannot be started.
         """
-        self.messages: queue.Queue[tuple[int, bytes] | Gone] = queue.Queue()
+        self.messages: queue.Queue[tuple[int, bytes] | Closed | LauncherEnded] = queue.Queue()
         self._connections: dict[int, socket.socket] = {}
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(SOCKET)
@@ -86,29 +91,29 @@ class Ranks:
             rank = int(json.loads(lines.readline(MAX_LINE_BYTES))["rank"])
             self._connections[rank] = connection
             if rank == SCHEDULER:
-                return  # it has nothing to say; msrun watches its end
+                return  # it reports nothing, and msrun watches it
             try:
                 while line := lines.readline(MAX_LINE_BYTES):
                     self.messages.put((rank, line))
             except OSError:
                 pass  # reset by a rank that was killed
-        self.messages.put(Gone(rank))
+        self.messages.put(Closed(rank))
 
     def _await_end(self) -> None:
-        self.messages.put(Gone(None, self._msrun.wait()))
+        self.messages.put(LauncherEnded(self._msrun.wait()))
 
     def answer(self, value: float) -> None:
-        """Tell every rank what is agreed."""
+        """Send every rank the agreed value."""
         line = json.dumps(value).encode() + b"\n"
         for rank, connection in list(self._connections.items()):
             if rank != SCHEDULER:
                 try:
                     connection.sendall(line)
                 except OSError:
-                    continue  # its end is in the queue
+                    continue  # `Closed` is in the queue
 
-    def end(self) -> None:
-        """End all processes: msrun's children are in sessions of their own."""
+    def kill(self) -> None:
+        """Kill all processes: msrun's children are in sessions of their own."""
         try:
             processes = psutil.Process(self._msrun.pid).children(recursive=True)
         except psutil.Error:
@@ -121,50 +126,60 @@ class Ranks:
                 continue
 
     def wait(self) -> None:
-        """Let msrun end by itself after everything is reported; end it where it does not."""
+        """Wait until msrun ends by itself after the last report; kill it if it does not."""
         try:
             self._msrun.wait(timeout=END_SECONDS)
         except subprocess.TimeoutExpired:
-            self.end()
+            self.kill()
 
 
-def launch(assignment: Assignment, emit: Callable[[Event], None]) -> int:
-    """Carry a data-parallel case out; the worker's exit code."""
+def launch(assignment: Assignment, emit: Callable[[Event], None], born: float) -> int:
+    """Run a data-parallel case; returns the worker's exit code. `born` is when the worker started (`perf_counter`)."""
     if shutil.which("msrun") is None:
         emit(Failed(status=Status.UNAVAILABLE, reason="MindSpore's launcher msrun is not on the PATH; reinstall it"))
         return 1
-    ranks = Ranks(assignment)
+    ranks = Ranks(RankAssignment(**assignment.model_dump(), born=born))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        failed, rank = _follow(ranks, assignment.case.world_size, emit)
-        if failed is None:
+        last, rank = _follow(ranks, assignment.case.world_size, emit)
+        if isinstance(last, Finished):
             ranks.wait()
+            emit(_closed(last, time.perf_counter() - born))
             return 0
     finally:
-        ranks.end()
+        ranks.kill()
     _show_logs(last=f"worker_{rank}.log")
-    emit(failed)
+    emit(last)
     return 1
 
 
-def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> tuple[Failed | None, int | None]:
-    """Merge what the ranks say until all have finished; else what ended them before, and the rank where that was."""
+def _closed(finished: Finished, wall_seconds: float) -> Finished:
+    """The event with the time until all processes had ended, some seconds with MindSpore, as closing time."""
+    phases = finished.phases
+    closing = wall_seconds - phases.wall_seconds
+    update = {"wall_seconds": wall_seconds, "other_seconds": phases.other_seconds + closing}
+    return finished.model_copy(update={"phases": phases.model_copy(update=update)})
+
+
+def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> tuple[Finished | Failed, int | None]:
+    """Emit the merged events but the last one, which is returned; with a failure the rank at fault, if it is known."""
     merger = Merger(size)
     done: set[int] = set()
     values: dict[int, float] = {}
-    ended: int | None = None
-    while len(done) < size:
+    code: int | None = None
+    while True:
         try:
-            message = ranks.messages.get(timeout=None if ended is None else LAST_WORDS_SECONDS)
+            message = ranks.messages.get(timeout=None if code is None else DRAIN_SECONDS)
         except queue.Empty:
-            words = f"the ranks' launcher msrun ended with exit code {ended} before they had reported"
-            return Failed(status=Status.CRASHED, reason=words), None
-        if isinstance(message, Gone):
-            if message.rank is None:
-                ended = message.code
-            elif message.rank not in done:
-                words = f"rank {message.rank} of {size} died before it had reported the whole case"
-                return Failed(status=Status.CRASHED, reason=words), message.rank
+            reason = f"the ranks' launcher msrun ended with exit code {code} before they had reported"
+            return Failed(status=Status.CRASHED, reason=reason), None
+        if isinstance(message, LauncherEnded):
+            code = message.code
+            continue
+        if isinstance(message, Closed):
+            if message.rank not in done:
+                reason = f"rank {message.rank} of {size} died before it had reported the whole case"
+                return Failed(status=Status.CRASHED, reason=reason), message.rank
             continue
         rank, line = message
         agreed = _agreement(line)
@@ -180,13 +195,12 @@ def _follow(ranks: Ranks, size: int, emit: Callable[[Event], None]) -> tuple[Fai
         except (ValueError, DisagreementError) as error:
             text = " ".join(str(error).split())[:1000]
             return Failed(status=Status.INVALID, reason=f"rank {rank} of {size}: {text}"), rank
-        for each in merged:
-            if isinstance(each, Failed):
-                return each, rank
-            emit(each)
         if isinstance(event, Finished):
             done.add(rank)
-    return None, None
+        for each in merged:
+            if isinstance(each, Failed | Finished):
+                return each, rank
+            emit(each)
 
 
 def _agreement(line: bytes) -> float | None:
@@ -195,7 +209,7 @@ def _agreement(line: bytes) -> float | None:
 
 
 def _show_logs(last: str) -> None:
-    """The ends of the ranks' logs, on our own; that of the rank that failed last, for who reads only the end."""
+    """Print the ends of the ranks' logs, that of the rank at fault last: a reader may keep only the end."""
     for log in sorted(Path(LOGS).glob("*.log"), key=lambda log: (log.name == last, log.name)):
         text = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
         print(f"== {log.name}\n{text}\n== end of {log.name}", flush=True)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import time
+import json
+import os
+import queue
+import socket
+import threading
+import traceback
+from pathlib import Path
 
-_BORN = time.perf_counter()  # before the other imports: they are set-up time
-
-import json  # noqa: E402
-import os  # noqa: E402
-import queue  # noqa: E402
-import socket  # noqa: E402
-import threading  # noqa: E402
-import traceback  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-from lenet.store.events import Event  # noqa: E402
-from lenet.worker.ranks import ASSIGNMENT, SOCKET  # noqa: E402
-from lenet.worker.work import Assignment, failure, work  # noqa: E402
+from lenet.store.events import Event
+from lenet.worker.ranks import ASSIGNMENT, SOCKET
+from lenet.worker.work import Assignment, failure, work
 
 SCHEDULER = -1
 
 
+class RankAssignment(Assignment):
+    """What the launcher hands every rank."""
+
+    born: float
+    """When the launcher started, in seconds of `time.perf_counter`, whose clock all processes share: starting msrun
+    and the ranks is set-up time."""
+
+
 class Channel:
-    """The line to the worker. When the worker is gone this process ends at once: nobody waits for its part."""
+    """The connection to the launcher. When the launcher is gone this process ends at once."""
 
     def __init__(self, rank: int) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -47,28 +51,28 @@ class Channel:
         self.send(event.model_dump(mode="json"))
 
     def agree(self, value: float) -> float:
-        """Rank 0's value, on every rank."""
+        """Rank 0's value, on every rank, as soon as all ranks have called this."""
         self.send({"agree": value})
         return self._answers.get()
 
 
 def schedule(assignment: Assignment) -> None:
-    """Be msrun's scheduler: the ranks find one another through it, and it ends with them."""
+    """Serve as msrun's scheduler: the ranks connect through it, and it ends with them."""
     from lenet.training.targets import join
 
     join(assignment.case.device_target)
 
 
 def main() -> int:
-    """Entry; exit code 0 when this rank's part was carried out."""
+    """Entry point of the process; exit code 0 on success."""
     scheduler = os.environ.get("MS_ROLE") == "MS_SCHED"
     channel = Channel(SCHEDULER if scheduler else int(os.environ["RANK_ID"]))
-    assignment = Assignment.model_validate_json(Path(ASSIGNMENT).read_bytes())
+    assignment = RankAssignment.model_validate_json(Path(ASSIGNMENT).read_bytes())
     try:
         if scheduler:
             schedule(assignment)
         else:
-            work(assignment, channel.emit, _BORN, channel.agree)
+            work(assignment, channel.emit, assignment.born, channel.agree)
     except Exception as error:
         traceback.print_exc()
         channel.emit(failure(error))

@@ -8,7 +8,9 @@ import time
 import psutil
 import pytest
 
+from lenet.analysis.traces import losses
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.commands.verify import verify
 from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.store.events import Steps
@@ -19,10 +21,6 @@ pytestmark = [pytest.mark.mindspore, pytest.mark.parallel]
 FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
 LOSS_TOLERANCE = 1e-4
 """Float32 means taken in another order, over two epochs of growing weights."""
-
-
-def losses(events_of, store, case):
-    return [loss for event in events_of(store, case) if isinstance(event, Steps) for loss in event["losses"]]
 
 
 def ranks_of_this_process():
@@ -36,7 +34,7 @@ def ranks_of_this_process():
     return found
 
 
-def test_two_ranks_train_what_one_process_trains(digits, new_store, events_of):
+def test_two_ranks_train_what_one_process_trains(digits, new_store):
     """Strong scaling: the whole batch is the same, image by image, so the losses are, but for rounding."""
     plan = Plan(epochs=2, resident_windows=1, window_steps=10, window_seconds=0)
     alone = Case(mode=Mode.GRAPH, dataset="digits", profile=FAST, plan=plan)
@@ -45,7 +43,7 @@ def test_two_ranks_train_what_one_process_trains(digits, new_store, events_of):
     one, two = LocalEngine(TimeLimits(240, 200)).run([alone, together], {"digits": digits}, store)
     assert one.status in (Status.OK, Status.PLATEAU), one
     assert two.status in (Status.OK, Status.PLATEAU), two
-    first, second = losses(events_of, store, alone), losses(events_of, store, together)
+    first, second = losses(store, alone), losses(store, together)
     assert len(first) == len(second) == 80
     assert first != second, "two processes sum in another order: equal bits would mean that nothing was shared"
     assert max(abs(a - b) for a, b in zip(first, second, strict=True)) < LOSS_TOLERANCE
@@ -55,6 +53,7 @@ def test_two_ranks_train_what_one_process_trains(digits, new_store, events_of):
     assert two.software.details["ranks"] == "2"
     assert two.summary.resident_throughput.median > 0
     assert two.summary.peak_memory_bytes > one.summary.peak_memory_bytes
+    assert [str(finding) for finding in verify(store.path).findings] == []
 
 
 def test_a_rank_that_is_killed_is_a_record_and_no_hang(digits, new_store):
@@ -87,7 +86,9 @@ def test_weak_scaling_trains_a_batch_a_rank_until_the_budget_ends(digits, new_st
         mode=Mode.JIT, dataset="digits", profile=FAST, world_size=2, scaling="weak", plan=plan,
         hyperparameters=Hyperparameters(batch_size=32),
     )  # fmt: skip
-    (record,) = LocalEngine(TimeLimits(240, 200)).run([case], {"digits": digits}, new_store([case], digits))
+    store = new_store([case], digits)
+    (record,) = LocalEngine(TimeLimits(240, 200)).run([case], {"digits": digits}, store)
     assert record.status is Status.OK, record
     assert record.windows[0].images == 64
+    assert [str(finding) for finding in verify(store.path).findings] == []
     assert 3 <= sum(window.seconds for window in record.windows) < 60

@@ -1,5 +1,5 @@
-"""The worker and its ranks as processes, without MindSpore: a small msrun of our own starts ranks that speak canned
-events over the real socket. `test_launch.py` does it with MindSpore.
+"""The worker and its ranks as processes, without MindSpore: a small msrun starts ranks that send canned events over the
+real socket. `test_launch.py` does it with MindSpore.
 """
 
 from __future__ import annotations
@@ -15,22 +15,6 @@ from lenet.cases.case import Case
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
-
-MSRUN = """#!{python}
-import os, subprocess, sys, time
-arguments = sys.argv[1:]
-size = int(arguments[arguments.index("--worker_num") + 1])
-assert arguments[arguments.index("--local_worker_num") + 1] == str(size)
-os.makedirs("ranks")
-ranks = []
-for rank in range(size):
-    log = open(f"ranks/worker_{{rank}}.log", "w")
-    environment = {{**os.environ, "RANK_ID": str(rank), "MS_ROLE": "MS_WORKER"}}
-    ranks.append(subprocess.Popen([sys.executable, {rank!r}], env=environment, stdout=log, stderr=log,
-        start_new_session=True))
-codes = [process.wait() for process in ranks]
-sys.exit(any(codes))
-"""
 
 RANK = """
 import os, signal, sys, time
@@ -49,7 +33,7 @@ def finish(weights="1" * 64):
     channel.emit(Evaluated(epoch=0, steps=4, training_seconds=2, seconds=0.1, images=512, correct=300,
         distinct_answers=10))
     names = ("import_and_setup", "compile_and_first_step", "training", "evaluation", "resident", "other")
-    phases = Phases(wall_seconds=6, **{f"{name}_seconds": 1 for name in names})
+    phases = Phases(wall_seconds=0.06, **{f"{name}_seconds": 0.01 for name in names})
     channel.emit(Finished(phases=phases, final_weights_sha256=weights, losses_sha256="2" * 64,
         peak_memory_bytes=1000))
 """
@@ -57,23 +41,21 @@ def finish(weights="1" * 64):
 WORKER = """
 import os, sys
 os.environ["PATH"] = {bin!r} + os.pathsep + os.environ["PATH"]
+os.environ["FAKE_RANK"] = {rank!r}
 from lenet.worker.__main__ import main
 raise SystemExit(main())
 """
 
 
 @pytest.fixture
-def run(tmp_path, digits, new_store):
+def run(tmp_path, digits, new_store, fake_msrun):
     """A two-rank case whose ranks do `body`."""
 
     def go(body, limits=None):
         rank = tmp_path / "canned.py"
         rank.write_text(RANK + textwrap.dedent(body), encoding="utf-8")
-        msrun = tmp_path / "msrun"
-        msrun.write_text(MSRUN.format(python=sys.executable, rank=str(rank)), encoding="utf-8")
-        msrun.chmod(0o755)
         worker = tmp_path / "worker.py"
-        worker.write_text(WORKER.format(bin=str(tmp_path)), encoding="utf-8")
+        worker.write_text(WORKER.format(bin=str(fake_msrun), rank=str(rank)), encoding="utf-8")
         case = Case(dataset="digits", world_size=2)
         engine = LocalEngine(limits or TimeLimits(60, 60), command=(sys.executable, str(worker)))
         (record,) = engine.run([case], {"digits": digits}, new_store([case], digits))
@@ -90,9 +72,13 @@ def test_two_good_ranks_are_one_record(run):
         finish()
     """)
     assert record.status is Status.OK, record
-    assert record.summary.throughput.median == pytest.approx(32 / 1.5)
+    assert record.summary.throughput.median == pytest.approx(32 / 0.5)
     assert record.summary.final_loss == 2.5
     assert record.summary.peak_memory_bytes == 2000
+    parts = record.phases.model_dump()
+    wall = parts.pop("wall_seconds")
+    assert sum(parts.values()) == pytest.approx(wall), "until msrun has ended"
+    assert wall > 0.3
     assert record.exit_code == 0
 
 
