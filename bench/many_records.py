@@ -131,7 +131,7 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="Make the runs there and leave them.")] = None,
 ) -> None:
     """Make the runs and measure their report."""
-    from lenet.report.document.gather import gather
+    from lenet.report.content.gather import gather
     from lenet.report.document.html import page
     from lenet.report.document.markdown import document
 

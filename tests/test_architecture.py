@@ -47,7 +47,7 @@ PENDING_MODULE_CIRCLES = {
     "lenet.engine.node",
     "lenet.engine.ray",
 }
-PENDING_PACKAGE_CIRCLES = {"lenet.report"}
+PENDING_PACKAGE_CIRCLES: set[str] = set()
 PENDING_CLASSES = {
     "LeNet",
     "Verdict",

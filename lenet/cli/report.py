@@ -24,8 +24,8 @@ def report(
 ) -> None:
     """Show runs as a page, as text for a forge, or here."""
     from lenet.analysis.references import read_given
+    from lenet.report.content.gather import gather
     from lenet.report.document.forms import choose, write
-    from lenet.report.document.gather import gather
 
     wanted = choose(output, form)
     if wanted == "terminal" and output is not None:

@@ -41,7 +41,7 @@ from lenet.analysis.tune import Candidate, Measured, SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
 from lenet.report import render, rows
-from lenet.report.document.gather import gather
+from lenet.report.content.gather import gather
 from lenet.report.document.terminal import report_text, show
 from lenet.report.progress.observers import LiveObserver, PlainObserver
 from lenet.report.table import compare as comparison

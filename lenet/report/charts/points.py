@@ -12,7 +12,7 @@ from typing import Any
 
 from lenet.analysis.convergence import expected
 from lenet.cases.case import Hyperparameters
-from lenet.report.document.gather import Report
+from lenet.report.content.gather import Report
 from lenet.report.table.layout import clean
 from lenet.report.table.rows import AXES, Row, several
 from lenet.report.table.words import SERIES_SEPARATOR, mode
@@ -148,7 +148,7 @@ def losses(report: Report) -> Points:
         {"i": index[trace.run, trace.case.id], "step": step, "mean": mean, "low": low, "high": high}
         for trace in report.traces
         if (trace.run, trace.case.id) in index
-        for step, mean, low, high in zip(trace.last_step, trace.mean, trace.low, trace.high, strict=True)
+        for step, mean, low, high in trace.points
     ]
 
 

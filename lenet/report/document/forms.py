@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from lenet.errors import UsageError
 from lenet.files.text import make_folder, write_atomically
-from lenet.report.document.gather import Report
+from lenet.report.content.gather import Report
 
 Form = Literal["html", "markdown", "terminal"]
 FORMS: tuple[Form, ...] = get_args(Form)

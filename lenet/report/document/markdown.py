@@ -9,11 +9,11 @@ from tabulate import tabulate
 from lenet.report.charts import charts
 from lenet.report.charts.picture import filled, svg
 from lenet.report.charts.points import datasets
-from lenet.report.document.cards import machine_facts
-from lenet.report.document.facts import facts, notes
-from lenet.report.document.gather import Report
-from lenet.report.document.headline import headline, ranked
-from lenet.report.document.leaders import Grid, history, history_grid, leader_grid, leaderboard
+from lenet.report.content.cards import machine_facts
+from lenet.report.content.facts import facts, notes
+from lenet.report.content.gather import Report
+from lenet.report.content.headline import headline, ranked
+from lenet.report.content.leaders import Grid, history, leaderboard
 from lenet.report.table.layout import clean, markdown
 from lenet.report.table.render import render
 
@@ -31,7 +31,7 @@ def document(report: Report, baseline: str | None, pictures: str | None) -> tupl
     parts = [f"# {_text(said.fastest.rstrip('.'))}", *(_text(each) for each in said.sentences[1:])]
     parts.append(_table(["", ""], facts(report)))
     parts += [f"> {_text(note)}" for note in notes(report)]
-    parts += _leaders(report)
+    parts += _grid("Leaderboard", leaderboard(report), "The fastest case of each machine and device.")
     drawn: dict[str, str] = {}
     if pictures is not None:
         data = datasets(report)
@@ -43,7 +43,7 @@ def document(report: Report, baseline: str | None, pictures: str | None) -> tupl
                 title = f"{chart.title}: {name}" if name else chart.title
                 parts.append((f"**{_text(name)}**\n\n" if name else "") + f"![{_text(title)}]({file})")
     parts += ["## Table", *_cases(report, baseline)]
-    parts += _versions(report)
+    parts += _grid("Version by version", history(report))
     parts.append("## Machines")
     for name, card in report.machines.items():
         parts += [f"### {_text(name)}", _table(["", ""], machine_facts(card))]
@@ -61,20 +61,9 @@ def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], right: Sequen
     return tabulate(body, headers, tablefmt="github", colalign=align, disable_numparse=True)
 
 
-def _grid(grid: Grid) -> str:
-    return _table(grid.titles, grid.lines, grid.titles[-grid.figures :])
-
-
-def _leaders(report: Report) -> list[str]:
-    leaders = leaderboard(report)
-    if len(leaders) < 2:
-        return []
-    return ["## Leaderboard", "The fastest case of each machine and device.", _grid(leader_grid(leaders))]
-
-
-def _versions(report: Report) -> list[str]:
-    found = history(report)
-    return ["## Version by version", _grid(history_grid(found))] if found else []
+def _grid(title: str, grid: Grid, caption: str = "") -> list[str]:
+    table = _table(grid.titles, grid.lines, grid.titles[-grid.figures :])
+    return [f"## {title}", caption, table] if grid.lines else []
 
 
 def _cases(report: Report, baseline: str | None) -> list[str]:

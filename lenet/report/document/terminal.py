@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lenet.report.charts.points import Labels, epochs
-from lenet.report.document.facts import facts, notes
-from lenet.report.document.gather import Report
-from lenet.report.document.headline import headline, ranked
-from lenet.report.document.leaders import history, leaderboard
+from lenet.report.content.facts import facts, notes
+from lenet.report.content.gather import Report
+from lenet.report.content.headline import headline, ranked
+from lenet.report.content.leaders import Grid, history, leaderboard
 from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.render import render
-from lenet.report.table.words import mode, times
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,12 +80,18 @@ def report_text(report: Report, baseline: str | None = None) -> str:
         "\n".join(map(wrapped, headline(report).sentences)),
         "\n".join(wrapped(each, rest="  ") for each in context),
     ]
-    parts += [_speeds(report), _epochs(report), _leaders(report), _versions(report), table]
+    parts += [_speeds(report), _epochs(report), _grid("Leaderboard", leaderboard(report))]
+    parts += [_grid("Version by version", history(report)), table]
     return "\n\n".join(filter(None, parts))
 
 
 def _titled(title: str, titles: Sequence[str], lines: Sequence[Sequence[str]], kinds: str) -> str:
     return f"{title}\n{grid(titles, lines, kinds)}" if lines else ""
+
+
+def _grid(title: str, table: Grid) -> str:
+    words = len(table.titles) - table.figures
+    return _titled(title, table.titles, table.lines, "w" * words + "f" * table.figures)
 
 
 def _speeds(report: Report) -> str:
@@ -111,34 +116,3 @@ def _epochs(report: Report) -> str:
         for i, values in list(curves.items())[:MOST_LINES]
     ]
     return _titled("Test accuracy by epoch", ("case", "epochs", "first", "last"), lines, "wbff")
-
-
-def _leaders(report: Report) -> str:
-    leaders = leaderboard(report)
-    lines = [
-        [
-            each.machine,
-            each.group.row.device_target,
-            f"{each.group.row.mode}, batch {each.group.row.batch_size}, {each.group.row.profile}, "
-            f"{each.group.row.framework_version or ''}",
-            number(each.group.row.images_per_second),
-            f"{each.share:.0%}",
-        ]
-        for each in leaders
-    ]
-    if len(leaders) < 2:
-        return ""
-    return _titled("Leaderboard", ("machine", "device", "case", "images/s", ""), lines, "wwwff")
-
-
-def _versions(report: Report) -> str:
-    lines = [
-        [
-            f"{each.group.row.device_target}, {mode(each.group.row)}",
-            each.group.row.framework_version or "",
-            number(each.group.row.images_per_second),
-            times(each.over_previous) if each.over_previous else "",
-        ]
-        for each in history(report)
-    ]
-    return _titled("Version by version", ("case", "version", "images/s", ""), lines, "wwff")

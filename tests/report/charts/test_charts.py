@@ -11,7 +11,7 @@ from lenet.report.charts import MOST_BARS, MOST_PANELS, charts
 from lenet.report.charts.look import COLOURS
 from lenet.report.charts.picture import adaptive, count_lines, filled, svg
 from lenet.report.charts.points import datasets
-from lenet.report.document.gather import gather
+from lenet.report.content.gather import gather
 from lenet.store.record import Status
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lenet.cases.case import Mode
 from lenet.report.charts.points import datasets
-from lenet.report.document.gather import gather
+from lenet.report.content.gather import gather
 from lenet.report.document.html import page
 from lenet.report.document.html.page import embedded, packed
 from lenet.report.table.baseline import DEFAULT, speed_ups

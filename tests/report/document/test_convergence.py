@@ -13,7 +13,7 @@ from lenet.cli.report import report
 from lenet.errors import UsageError
 from lenet.report import render, rows
 from lenet.report.charts.points import datasets
-from lenet.report.document.gather import gather
+from lenet.report.content.gather import gather
 from lenet.report.table.baseline import speed_ups
 from lenet.report.table.groups import grouped
 

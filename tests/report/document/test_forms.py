@@ -10,8 +10,8 @@ from rich.console import Console
 
 from lenet.cases.case import Mode
 from lenet.errors import UsageError
+from lenet.report.content.gather import gather
 from lenet.report.document.forms import choose, write
-from lenet.report.document.gather import gather
 from lenet.report.document.terminal import show
 from lenet.store.record import Status
 

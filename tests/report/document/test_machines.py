@@ -7,8 +7,8 @@ from rich.cells import cell_len
 
 from lenet.cases.case import DeviceTarget
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
-from lenet.report.document.cards import machine_facts
-from lenet.report.document.gather import gather
+from lenet.report.content.cards import machine_facts
+from lenet.report.content.gather import gather
 from lenet.report.document.html import page
 from lenet.report.document.markdown import document
 from lenet.report.document.terminal import report_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lenet.report.charts.points import PHASES
-from lenet.report.document.gather import Report
+from lenet.report.content.gather import Report
 
 MOST_FIGURES = 400_000
 """Window speeds in the whole page."""

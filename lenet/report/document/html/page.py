@@ -20,12 +20,12 @@ from lenet import __version__
 from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, charts
 from lenet.report.charts.look import config, variables
 from lenet.report.charts.points import NAMES, PHASES, Points, datasets
-from lenet.report.document.cards import machine_facts
-from lenet.report.document.facts import facts, notes
-from lenet.report.document.gather import Report
-from lenet.report.document.headline import headline
+from lenet.report.content.cards import machine_facts
+from lenet.report.content.facts import facts, notes
+from lenet.report.content.gather import Report
+from lenet.report.content.headline import headline
+from lenet.report.content.leaders import history, leaderboard
 from lenet.report.document.html.details import details
-from lenet.report.document.leaders import history, history_grid, leader_grid, leaderboard
 from lenet.report.table.baseline import DEFAULT, record_speed_ups
 from lenet.report.table.columns import for_page
 from lenet.report.table.words import count
@@ -97,8 +97,6 @@ def page(report: Report, baseline: str | None = None) -> str:
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
     content = _content(report, data, drawn, baseline or DEFAULT)
-    versions = history(report)
-    several_places = len({(row["machine"], row["device_target"]) for row in rows}) > 1
     return str(
         _template().render(
             policy=policy(scripts),
@@ -108,8 +106,8 @@ def page(report: Report, baseline: str | None = None) -> str:
             headline=headline(report),
             facts=facts(report),
             charts=drawn,
-            leaders=leader_grid(leaderboard(report)) if several_places else None,
-            history=history_grid(versions) if versions else None,
+            leaders=leaderboard(report),
+            history=history(report),
             machines={name: machine_facts(card) for name, card in report.machines.items()},
             runs=report.runs,
             notes=notes(report),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lenet.analysis.convergence import Verdict
-from lenet.report.document.gather import Report
+from lenet.report.content.gather import Report
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
 from lenet.report.table.words import count, listed, mode, times

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lenet.cases.case import Mode
-from lenet.report.document.gather import gather
-from lenet.report.document.headline import headline
-from lenet.report.document.leaders import history, leaderboard
+from lenet.report.content.gather import gather
+from lenet.report.content.headline import headline
+from lenet.report.content.leaders import history, leaderboard
 from lenet.store.record import Status
 
 
@@ -76,12 +76,16 @@ def test_a_plateau_did_not_learn(report, measured):
 def test_the_leaderboard_has_each_machine_once(report, measured):
     first = [measured((100, 100)), measured((300, 300), mode=Mode.JIT)]
     second = [measured((600, 600)), measured((9000, 9000), mode=Mode.JIT, status=Status.CRASHED, reason="gone")]
-    leaders = leaderboard(report(first, second, several=True))
-    assert [(each.group.row.images_per_second, each.share) for each in leaders] == [
-        (pytest.approx(600), 1.0),
-        (pytest.approx(300), pytest.approx(0.5)),
+    table = leaderboard(report(first, second, several=True))
+    assert [line[2:] for line in table.lines] == [
+        ["Graph (functional step), batch 32, default", "mindspore 2.10.0", "600", "100%", "–"],
+        ["jit (whole step), batch 32, default", "mindspore 2.10.0", "300", "50%", "–"],
     ]
-    assert [each.group.row.mode for each in leaders] == ["graph", "jit"]
+    assert [line[0].partition(",")[0] for line in table.lines] == ["CPU 1", "CPU 0"]
+
+
+def test_a_single_machine_has_no_leaderboard(report, measured):
+    assert leaderboard(report([measured(), measured(mode=Mode.JIT)])).lines == []
 
 
 def test_versions_are_in_their_order_and_each_over_the_one_before(report, measured):
@@ -89,8 +93,8 @@ def test_versions_are_in_their_order_and_each_over_the_one_before(report, measur
         [measured((speed, speed), version=name)] for name, speed in (("2.10.0", 50), ("2.7.0", 100), ("2.9.0", 200))
     ]
     found = history(report(*runs))
-    assert [(each.group.row.framework_version, each.over_previous) for each in found] == [
-        ("2.7.0", None),
-        ("2.9.0", pytest.approx(2)),
-        ("2.10.0", pytest.approx(0.25)),
+    assert [(line[3], line[5], line[6]) for line in found.lines] == [
+        ("mindspore 2.7.0", "100", "–"),
+        ("mindspore 2.9.0", "200", "2.00×"),
+        ("mindspore 2.10.0", "50", "0.25×"),
     ]

@@ -12,7 +12,7 @@ from lenet.analysis.references import shipped
 from lenet.cases.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
 from lenet.machine.card import MachineCard
-from lenet.report.document.traces import Trace, read_traces
+from lenet.report.content.traces import Trace, read_traces
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.rows import Row, rows
 from lenet.store.machines import cards as cards_of

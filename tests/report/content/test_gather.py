@@ -8,8 +8,8 @@ import pytest
 
 from lenet.cases.case import Mode
 from lenet.errors import StoreError, UsageError
-from lenet.report.document.gather import gather
-from lenet.report.document.traces import thin
+from lenet.report.content.gather import gather
+from lenet.report.content.traces import thin
 
 
 def test_a_tree_of_runs_is_one_report(tmp_path, measured, write_run):
@@ -75,8 +75,16 @@ def test_loss_traces_are_read_once_a_kind_of_case(tmp_path, measured, write_run)
     assert {trace.case.mode for trace in report.traces} == {Mode.GRAPH, Mode.JIT}
     assert len(report.traces) == 2
     assert report.traces_left_out == 1
-    trace = report.traces[0]
-    assert (trace.steps, trace.not_finite, trace.mean) == (4, 1, (2.0, 1.0, 0.5))
+    assert [point[:2] for point in report.traces[0].points] == [(1, 2.0), (2, 1.0), (4, 0.5)], "a loss that is none"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"pipeline": "cached"}, {"world_size": 4}, {"batch_size": 64}, {"epochs": 1}, {"mode": Mode.JIT}]
+)
+def test_cases_of_two_kinds_have_a_trace_each(tmp_path, measured, write_run, fields):
+    records = [measured(world_size=2), measured(**{"world_size": 2, **fields}), measured(world_size=2, seed=2)]
+    write_run(tmp_path / "run", records, losses=[2.0, 1.0])
+    assert len(gather([tmp_path]).traces) == 2
 
 
 def test_a_damaged_event_log_costs_the_curve_and_not_the_report(tmp_path, measured, write_run):
@@ -87,11 +95,10 @@ def test_a_damaged_event_log_costs_the_curve_and_not_the_report(tmp_path, measur
     assert "no loss curve" in report.notes[0]
 
 
-def test_thinning_keeps_the_extremes_and_says_its_step():
+def test_thinning_keeps_the_extremes():
     trace = [1.0] * 999 + [math.nan] + [1.0] * 500 + [9.0] + [1.0] * 499
-    size, points = thin(trace, points=10)
-    assert size == 200
+    points = thin(trace, most=10)
     assert [last for last, *_ in points] == list(range(200, 2001, 200))
     assert max(high for *_, high in points) == 9.0
     assert points[4][1] == 1.0  # the one that is not finite is in no mean
-    assert thin([math.nan], 10) == (1, [])
+    assert thin([math.nan], 10) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.report.document.gather import Report
+from lenet.report.content.gather import Report
 from lenet.report.table.words import count, few
 
 

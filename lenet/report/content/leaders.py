@@ -1,0 +1,90 @@
+"""Many runs side by side: the fastest case of each machine and device, and of each version, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lenet.cases.values import version_order
+from lenet.report.content.gather import Report
+from lenet.report.content.headline import ranked
+from lenet.report.layout import DASH, number
+from lenet.report.table.groups import Group
+from lenet.report.table.words import mode, times
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of a report, the same in every form."""
+
+    titles: tuple[str, ...]
+    lines: Sequence[Sequence[str]]
+    figures: int
+    """How many of the last columns are figures."""
+
+
+def leaderboard(report: Report) -> Grid:
+    """The fastest case of each machine, device and number of processes, the fastest first; no line if it is one."""
+    best: dict[tuple[object, ...], Group] = {}
+    for group in ranked(report.groups):
+        best.setdefault(_place(group), group)
+    top = max((group.speed or 0 for group in best.values()), default=0)
+    lines = []
+    for place, group in best.items() if len(best) > 1 else ():
+        row = group.row
+        lines.append(
+            [
+                report.machine(row.machine),
+                f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target,
+                f"{mode(row)}, batch {row.batch_size}, {row.profile}",
+                f"{row.framework} {row.framework_version or ''}",
+                number(group.speed),
+                f"{(group.speed or 0) / top:.0%}",
+                number(_accuracy(report.groups, place), 4),
+            ]
+        )
+    return Grid(("machine", "device", "case", "version", "images/s", "of the first", "accuracy"), lines, 3)
+
+
+def _place(group: Group) -> tuple[object, ...]:
+    """Machine, device and number of processes: within these, speeds compare."""
+    return group.row.machine, group.row.device_target, group.row.world_size
+
+
+def _accuracy(groups: Sequence[Group], place: tuple[object, ...]) -> float | None:
+    """The best test accuracy after whole epochs in that place; None if none was trained."""
+    found = [
+        group.row.accuracy
+        for group in groups
+        if _place(group) == place and group.processes and group.row.epochs and group.row.accuracy is not None
+    ]
+    return max(found, default=None)
+
+
+def history(report: Report) -> Grid:
+    """The best of each mode by framework version, where a place has several versions; versions in ascending order."""
+    best: dict[tuple[object, ...], dict[str, Group]] = {}
+    for group in ranked(report.groups):
+        row = group.row
+        if row.framework_version is not None:
+            by_version = best.setdefault((*_place(group), row.framework, row.mode), {})
+            by_version.setdefault(row.framework_version, group)
+    lines = []
+    for by_version in best.values():
+        previous = None
+        for version in sorted(by_version, key=version_order) if len(by_version) > 1 else ():
+            row, speed = by_version[version].row, by_version[version].speed
+            lines.append(
+                [
+                    report.machine(row.machine),
+                    row.device_target,
+                    mode(row),
+                    f"{row.framework} {version}",
+                    f"batch {row.batch_size}, {row.profile}",
+                    number(speed),
+                    times(speed / previous) if previous and speed else DASH,
+                ]
+            )
+            previous = speed
+    titles = ("machine", "device", "mode", "version", "best at", "images/s", "over the one before")
+    return Grid(titles, lines, 2)
