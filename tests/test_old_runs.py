@@ -1,0 +1,77 @@
+"""The runs in results/, which earlier versions wrote: verified, tabulated and reported as before, stale for resume."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lenet.commands.run import look
+from lenet.commands.verify import verify
+from lenet.dataset import Dataset
+from lenet.report import render, rows
+from lenet.report.document.gather import gather
+from lenet.report.document.markdown import document
+from lenet.store.freshness import State, outstanding
+from lenet.store.run import Store, run_folders
+
+RESULTS = Path(__file__).parents[1] / "results"
+RECORDS = {"pytorch": 36, "reproduction": 1, "standard": 36, "tutorial-graph": 1, "versions": 36}
+
+
+def test_every_run_is_found():
+    assert [path.name for path in run_folders(RESULTS)] == list(RECORDS)
+
+
+@pytest.fixture(params=RECORDS)
+def folder(request):
+    (path,) = RESULTS.glob(f"*/{request.param}")
+    return path
+
+
+def test_it_is_verified(folder):
+    """Its tables too: each is made again from the records."""
+    found = verify(folder)
+    assert found.findings == []
+    assert found.cases == RECORDS[folder.name]
+
+
+def test_its_rows_hold_what_they_held(folder):
+    store = Store.open(folder)
+    new = json.loads(render(rows(store.records(), store.name), "json"))
+    old = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    assert len(new) == len(old) == RECORDS[folder.name]
+    for before, after in zip(old, new, strict=True):
+        for key, value in before.items():
+            if key.startswith("convergence"):  # against the references of its day
+                continue
+            same = pytest.approx(value, rel=1e-9) if isinstance(value, float) else value  # another SciPy's last bits
+            assert after[key] == same, key
+
+
+def test_resume_calls_it_stale_and_says_why(folder):
+    cards = Store.open(folder).manifest.datasets
+    run = look(folder, lambda name: Dataset(Path("/nowhere"), cards[name]))
+    states = run.states()
+    assert {each.state for each in states} == {State.STALE}
+    assert all(each.reason.startswith("the workload's source has changed") for each in states)
+    assert len(outstanding(states)) == RECORDS[folder.name]
+
+
+def figures(text):
+    """The numbers in the tables of a Markdown document."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return Counter(number for line in lines for number in re.findall(r"\d[\d,.]*", line))
+
+
+def test_they_are_reported_with_the_same_figures():
+    report = gather([RESULTS])
+    assert report.notes == []
+    assert len(report.entries) == sum(RECORDS.values())
+    text, _ = document(report, None, None)
+    before = (RESULTS / "README.md").read_text(encoding="utf-8")
+    assert figures(text) == figures(before)
+    assert text.splitlines()[0] == before.splitlines()[0]
