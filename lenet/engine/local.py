@@ -1,24 +1,29 @@
-"""The local engine: cases one after another on this machine, each in a worker process of its own."""
+"""The local engine: cases on this machine, each in a worker process of its own, alone or taking turns in a group."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import NoReturn
+
+import psutil
 
 from lenet.cases.case import Case
 from lenet.cases.frameworks import Framework
 from lenet.dataset import Dataset
-from lenet.engine.builder import RecordBuilder
 from lenet.engine.busy import Busy, devices, held, print_notice
 from lenet.engine.observer import Observer, SilentObserver
-from lenet.engine.process import OverdueError, TimeLimits, WorkerProcess, WorkerStartError, worker, worker_command
+from lenet.engine.process import TimeLimits, worker_command
+from lenet.engine.session import Session
+from lenet.engine.turns import TURN_SECONDS, Interleave, Schedule, groups
 from lenet.errors import UsageError
-from lenet.machine.load import LoadMeter
-from lenet.machine.redact import without_names
-from lenet.store import events
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
-from lenet.worker.work import Assignment
+from lenet.worker.turns import Turn
+
+MEMORY_MARGIN = 1.5
+"""Free memory that another worker of a group must find, in sizes of the largest that is alive."""
 
 Notify = Callable[[str], None]
 Interpreter = Callable[[Framework, str, Notify], str]
@@ -36,11 +41,14 @@ def no_interpreter(framework: Framework, version: str, notify: Notify) -> NoRetu
 
 
 class LocalEngine:
-    """Runs cases one at a time.
+    """Runs cases, one at a time or in groups whose workers take turns.
 
     `command` starts a worker, by default with this interpreter; a case that asks for a release of its framework gets
     the one that `interpreter` gives. The devices are locked for the whole run: where another run measures on one of
     them, this one waits or refuses, as `busy` says. `notify` gets what takes long: waiting, making environments.
+
+    With `interleave` `windows` the timed cases of a repetition are alive together and take turns, at most `alive` of
+    them and as many as memory holds; with `rounds` each runs alone (`lenet.engine.turns`).
     """
 
     def __init__(
@@ -51,6 +59,8 @@ class LocalEngine:
         interpreter: Interpreter = no_interpreter,
         busy: Busy = "wait",
         notify: Notify = print_notice,
+        interleave: Interleave = "rounds",
+        alive: int | None = None,
     ) -> None:
         self._limits = limits or TimeLimits()
         self._observer = observer or SilentObserver()
@@ -58,6 +68,8 @@ class LocalEngine:
         self._interpreter = interpreter
         self._busy = busy
         self._notify = notify
+        self._interleave = interleave
+        self._alive = alive
 
     def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
         """Run the cases in order; a failure becomes a record and does not end the run.
@@ -69,65 +81,67 @@ class LocalEngine:
             BusyError: another run measures on one of the devices, and `busy` is `refuse`.
             KeyboardInterrupt: on Ctrl-C, after the worker was ended; the case in progress leaves no record.
         """
-        records = []
+        records: list[Record] = []
         with held(devices(cases), self._busy, self._notify):
-            for index, case in enumerate(cases):
-                self._observer.case_started(case, index, len(cases))
-                record = self._run_case(case, datasets[case.dataset], store)
-                store.write_record(record)
-                self._observer.case_finished(case, record)
-                records.append(record)
+            for group in groups(cases, self._interleave, self._alive):
+                left = group
+                while left:
+                    measured = self._run_group(left, datasets, store, len(records), len(cases))
+                    records += measured
+                    left = left[len(measured) :]
         return records
 
-    def _run_case(self, case: Case, dataset: Dataset, store: Store) -> Record:
-        log = store.log_path(case)
+    def _run_group(
+        self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store, done: int, total: int
+    ) -> list[Record]:
+        """Run as many of the cases together as memory holds, from the first on; returns their records in order."""
+        turns = len(cases) > 1
+        group = uuid.uuid4().hex[:12] if turns else ""
+        sessions: list[Session] = []
+        with ExitStack() as opened:
+            for index, case in enumerate(cases):
+                if not _room_for_another(sessions):
+                    break
+                self._observer.case_started(case, done + index, total)
+                session = Session(case, datasets[case.dataset], store, self._observer, group)
+                opened.callback(session.close)
+                sessions.append(session)
+                self._start(session, datasets[case.dataset], TURN_SECONDS if turns else None)
+            _take_turns(sessions, group)
+            return [session.record for session in sessions if session.record is not None]
 
-        def builder() -> RecordBuilder:
-            return RecordBuilder(case, dataset, store.manifest.machine.id)
-
+    def _start(self, session: Session, dataset: Dataset, turn_seconds: float | None) -> None:
+        case = session.case
         smallest = min(dataset.card.training_images, dataset.card.test_images)
         if (batch := case.global_batch_size) > smallest:
-            reason = f"batch size {batch} is larger than the {smallest} images of a set"
-            return builder().build(None, log, Status.INVALID, reason)
+            session.end(Status.INVALID, f"batch size {batch} is larger than the {smallest} images of a set")
+            return
         try:
             command = self._command_for(case)
         except UsageError as error:
-            return builder().build(None, log, Status.UNAVAILABLE, str(error))
-        meter = LoadMeter()
-        record = self._measure(command, case, dataset, builder(), store)
-        return record.model_copy(update={"load": meter.finish()})
+            session.end(Status.UNAVAILABLE, str(error))
+            return
+        session.start(command, self._limits, turn_seconds)
 
     def _command_for(self, case: Case) -> Sequence[str]:
         if case.framework_version is None:
             return self._command
         return worker_command(self._interpreter(case.framework, case.framework_version, self._notify))
 
-    def _measure(
-        self, command: Sequence[str], case: Case, dataset: Dataset, builder: RecordBuilder, store: Store
-    ) -> Record:
-        log = store.log_path(case)
-        assignment = Assignment(case=case, dataset_folder=dataset.folder.resolve(), dataset=dataset.card)
-        try:
-            with worker(command, assignment.model_dump_json().encode(), log, self._limits) as process:
-                return self._follow(process, case, builder, store)
-        except WorkerStartError as error:
-            return builder.build(None, log, Status.CRASHED, str(error))
-        except OverdueError as error:
-            return builder.build(process.code, log, Status.TIMED_OUT, str(error))
 
-    def _follow(self, process: WorkerProcess, case: Case, builder: RecordBuilder, store: Store) -> Record:
-        """Store and report the worker's events until it has ended."""
-        log = store.log_path(case)
-        for line in process.lines():
-            try:
-                event = events.parse(line)
-            except ValueError:
-                shown = line[:80].decode(errors="replace")
-                reason = f"the worker wrote something that is not an event: {shown!r}"
-                return builder.build(process.kill(), log, Status.INVALID, reason)
-            if isinstance(event, events.Failed):
-                event = event.model_copy(update={"reason": without_names(event.reason)})
-            builder.add(event)
-            store.append_event(case, event, builder.attempt)
-            self._observer.event(case, event)
-        return builder.build(process.code, log)
+def _take_turns(sessions: Sequence[Session], seed: str) -> None:
+    """Give the workers turns until none of them wants any."""
+    schedule, cycle, number = Schedule(seed), 0, 0
+    while wanted := {index: each.turns_left for index, each in enumerate(sessions) if each.turns_left}:
+        for order in schedule.block(wanted):
+            for index in order:
+                if sessions[index].turns_left:
+                    sessions[index].take_turn(Turn(cycle=cycle, number=number))
+                    number += 1
+            cycle += 1
+
+
+def _room_for_another(sessions: Sequence[Session]) -> bool:
+    """Whether the free memory holds one more worker like the largest of those that are alive."""
+    sizes = [size for session in sessions if (size := session.resident_bytes)]
+    return not sizes or psutil.virtual_memory().available > MEMORY_MARGIN * max(sizes)

@@ -31,6 +31,9 @@ MARK = "LENET_BENCH_WORKER"
 TERMINATE_SECONDS = 2.0
 """Time between SIGTERM and SIGKILL."""
 
+PAUSED = b'{"event":"paused"'
+"""The beginning of the line that a worker writes before it waits for a turn."""
+
 STRAY_ROUNDS = 10
 """How often children that hold the event pipe after the worker has ended are looked for."""
 
@@ -57,7 +60,9 @@ def worker_command(python: str = sys.executable, module: str = "lenet.worker") -
 
 
 @contextlib.contextmanager
-def worker(command: Sequence[str], assignment: bytes, log: Path, limits: TimeLimits) -> Iterator[WorkerProcess]:
+def worker(
+    command: Sequence[str], assignment: bytes, log: Path, limits: TimeLimits, turns: bool = False
+) -> Iterator[WorkerProcess]:
     """A worker in a temporary folder of its own; it is killed when the block raises.
 
     A framework writes dumps into its working folder, which must not be the user's.
@@ -74,7 +79,7 @@ def worker(command: Sequence[str], assignment: bytes, log: Path, limits: TimeLim
         ) from error
     with temporary as folder:
         try:
-            process = WorkerProcess(command, assignment, log, Path(folder), limits)
+            process = WorkerProcess(command, assignment, log, Path(folder), limits, turns)
         except OSError as error:
             raise WorkerStartError(f"the worker cannot be started: {error}") from error
         try:
@@ -89,8 +94,13 @@ class WorkerProcess:
 
     code = 0
 
-    def __init__(self, command: Sequence[str], assignment: bytes, log: Path, folder: Path, limits: TimeLimits) -> None:
+    def __init__(
+        self, command: Sequence[str], assignment: bytes, log: Path, folder: Path, limits: TimeLimits, turns: bool
+    ) -> None:
         """Start `command FD` in `folder` with `assignment` on its standard input.
+
+        With `turns` it is `command FD TURNS`: the worker is stopped when it reports a pause, and `give_turn` continues
+        it.
 
         Raises:
             OSError: it cannot be started or the log cannot be written.
@@ -99,29 +109,37 @@ class WorkerProcess:
         self._mark = uuid.uuid4().hex
         self._messages: queue.Queue[bytes | int] = queue.Queue(maxsize=4096)
         self._started = self._last_event = time.monotonic()
+        self._stopped_at: float | None = None
         foreign = Path(command[0]).is_absolute() and command[0] != sys.executable
         if foreign:
             # Another environment's interpreter imports this package, and none of those installed beside it.
             (folder / "lenet").symlink_to(Path(lenet.__file__).resolve().parent, target_is_directory=True)
         read_end, write_end = os.pipe()
+        inherited = [write_end]
+        self._turns: int | None = None
+        if turns:
+            turns_end, self._turns = os.pipe()
+            inherited.append(turns_end)
         try:
             log.unlink(missing_ok=True)  # it may be a link that somebody planted
             with log.open("xb") as output:
                 self._process = subprocess.Popen(
-                    [*command, str(write_end)],
+                    [*command, *map(str, inherited)],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=folder,
                     env=self._environment(command[0], folder if foreign else Path(lenet.__file__).parents[1]),
-                    pass_fds=(write_end,),
+                    pass_fds=inherited,
                     start_new_session=True,
                 )
         except BaseException:
             os.close(read_end)
+            self._close_turns()
             raise
         finally:
-            os.close(write_end)
+            for descriptor in inherited:
+                os.close(descriptor)
         self._reader = threading.Thread(target=self._read, args=(os.fdopen(read_end, "rb"),), daemon=True)
         self._reader.start()
         threading.Thread(target=self._await_end, daemon=True).start()
@@ -148,6 +166,26 @@ class WorkerProcess:
             yield message.rstrip(b"\n")
         self.code = message
 
+    @property
+    def resident_bytes(self) -> int:
+        """Resident memory of the worker without its children; 0 where it has ended."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def give_turn(self, turn: bytes) -> None:
+        """Continue a worker that has paused with a line that gives it a turn. Its time limits stood still meanwhile."""
+        if self._stopped_at is None:
+            raise AssertionError("only a worker that has paused gets a turn")
+        now = time.monotonic()
+        self._started += now - self._stopped_at
+        self._last_event, self._stopped_at = now, None
+        if (pipe := self._turns) is not None:  # None: it was killed while it was stopped, which `lines` reports
+            with contextlib.suppress(OSError):
+                os.write(pipe, turn + b"\n")
+        self._signal_group(signal.SIGCONT)
+
     def kill(self) -> int:
         """End the worker and its descendants, with SIGTERM first; returns its exit code."""
         try:
@@ -155,6 +193,7 @@ class WorkerProcess:
         except psutil.Error:
             children = []
         self._signal_group(signal.SIGTERM)
+        self._signal_group(signal.SIGCONT)  # a process that is stopped handles no SIGTERM
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=TERMINATE_SECONDS)
         self._signal_group(signal.SIGKILL)
@@ -198,6 +237,10 @@ class WorkerProcess:
     def _read(self, pipe: IO[bytes]) -> None:
         with pipe:
             while line := pipe.readline(MAX_LINE_BYTES):
+                if self._turns is not None and line.startswith(PAUSED):
+                    # Here and not where the line is handled: the data pipeline's threads run on until then.
+                    self._stopped_at = time.monotonic()
+                    self._signal_group(signal.SIGSTOP)
                 self._messages.put(line)
 
     def _await_end(self) -> None:
@@ -209,7 +252,13 @@ class WorkerProcess:
             self._reader.join(timeout=5 / STRAY_ROUNDS)
             if not self._reader.is_alive():
                 break
+        self._close_turns()
         self._messages.put(code)
+
+    def _close_turns(self) -> None:
+        if self._turns is not None:
+            os.close(self._turns)
+            self._turns = None
 
     def _end_strays(self) -> None:
         """End processes that left the worker's group and lost their parent: they still have its mark."""

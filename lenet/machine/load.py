@@ -55,9 +55,14 @@ def _busy_seconds() -> float:
 
 
 def _own_seconds() -> float:
-    """Processor time of this process and of all its children that have ended."""
+    """Processor time of this process and of all its children, those that have ended and those that are alive."""
     used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    total = sum(each.ru_utime + each.ru_stime for each in used)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            times = child.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 class _Span:
@@ -74,7 +79,7 @@ class _Span:
 
 
 def measure(seconds: float = SAMPLE_SECONDS) -> Load:
-    """Measure the load of other processes for `seconds`. No child of this process may be running."""
+    """Measure the load of other processes for `seconds`. The time of this process's children is not counted."""
     span = _Span()
     time.sleep(seconds)
     foreign = span.foreign_cores()
@@ -94,7 +99,7 @@ class LoadMeter:
         self._case = _Span()
 
     def finish(self) -> CaseLoad:
-        """Return the load around the case, whose worker has ended."""
+        """Return the load around the case, whose worker has ended or is stopped."""
         during = self._case.foreign_cores()
         return CaseLoad(
             logical_cores=psutil.cpu_count() or 1, before=self._before, after=measure(), during_foreign_cores=during

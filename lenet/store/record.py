@@ -73,6 +73,10 @@ class Window(Frozen):
     seconds: float = Field(gt=0)
     warmup: bool
     """True when any of its steps is a warm-up step: reported apart, never in throughput."""
+    cycle: int | None = Field(default=None, ge=0)
+    """The cycle of turns that it belongs to; null where workers did not take turns."""
+    turn: int | None = Field(default=None, ge=0)
+    """Its number among all turns of the group, in the order in which they were given."""
 
     @property
     def images_per_second(self) -> float:
@@ -110,6 +114,8 @@ class Phases(Frozen):
     training_seconds: float = Field(ge=0)
     evaluation_seconds: float = Field(ge=0)
     resident_seconds: float = Field(ge=0)
+    waiting_seconds: float = Field(default=0.0, ge=0)
+    """Waiting for a turn while other workers of the group trained."""
     other_seconds: float = Field(ge=0)
     """Reporting events and closing."""
     wall_seconds: float = Field(ge=0)
@@ -150,6 +156,8 @@ class Record(Frozen):
     """Why the status is not ok, or what to know about an ok one; one sentence."""
     attempt: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
     """Which lines of the event log are this record's: a case may have been begun more than once."""
+    group: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
+    """The cases of one group were alive together and took turns. Empty where the case ran alone."""
     machine_id: str = ""
     node: str = Field(default="", pattern=rf"^[0-9a-z]{{0,{NODE_LENGTH}}}$")
     """Which of a cluster's nodes carried it out: machines that are alike have one id. Empty where the run was begun."""

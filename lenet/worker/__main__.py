@@ -1,7 +1,7 @@
-"""Entry of a worker process: `python -m lenet.worker FD`.
+"""Entry of a worker process: `python -m lenet.worker FD [TURNS]`.
 
-It reads an `Assignment` from standard input and reports events to the pipe FD. A case of several processes goes to
-their launcher, every other one is worked on here.
+It reads an `Assignment` from standard input and reports events to the pipe FD. A worker of a group takes its turns from
+the pipe TURNS. A case of several processes goes to their launcher, every other one is worked on here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import traceback  # noqa: E402
 
 from lenet.store.events import Event  # noqa: E402
 from lenet.worker.parent import end_with_parent  # noqa: E402
+from lenet.worker.turns import ParentGoneError, Paused, Turns  # noqa: E402
 from lenet.worker.work import Assignment, failure, work  # noqa: E402
 
 
@@ -27,7 +28,7 @@ def main() -> int:
     assignment = Assignment.model_validate_json(sys.stdin.buffer.read())
     with os.fdopen(channel_number, "wb", buffering=0) as channel:
 
-        def emit(event: Event) -> None:
+        def emit(event: Event | Paused) -> None:
             channel.write(event.model_dump_json().encode() + b"\n")
 
         try:
@@ -35,8 +36,9 @@ def main() -> int:
                 from lenet.worker.ranks.launch import launch
 
                 return launch(assignment, emit, _BORN)
-            work(assignment, emit, _BORN)
-        except BrokenPipeError:
+            turns = Turns(int(sys.argv[2]), emit) if assignment.turn_seconds is not None else None
+            work(assignment, emit, _BORN, turns=turns)
+        except (BrokenPipeError, ParentGoneError):
             return 1  # the parent is gone: nobody waits for this case
         except Exception as error:
             traceback.print_exc()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case, Frozen, RuntimeProfile
 from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps
 from lenet.store.record import DatasetCard, Phases, Status
+from lenet.worker.turns import Turn, Turns, steps_of_a_turn, turns_wanted
 
 if TYPE_CHECKING:
     from lenet.training import Trainer
@@ -36,6 +37,8 @@ class Assignment(Frozen):
     case: Case
     dataset_folder: Path
     dataset: DatasetCard
+    turn_seconds: float | None = None
+    """Length of a turn where the worker takes turns with others; None: it trains without a pause."""
 
 
 class PhaseClock:
@@ -71,7 +74,7 @@ class PhaseClock:
             **{f"{name}_seconds": self.spent.get(name, 0.0) for name in self.names},
         )
 
-    names = ("import_and_setup", "compile_and_first_step", "training", "evaluation", "resident", "other")
+    names = ("import_and_setup", "compile_and_first_step", "training", "evaluation", "resident", "waiting", "other")
 
 
 class DivergedError(RuntimeError):
@@ -97,6 +100,7 @@ class Training:
         clock: PhaseClock,
         emit: Callable[[Event], None],
         agree: Callable[[float], float] = alone,
+        turns: Turns | None = None,
     ) -> None:
         self._case = assignment.case
         self._plan = assignment.case.plan
@@ -106,6 +110,10 @@ class Training:
         self._agree = agree
         self._images_a_step = assignment.case.rank_batch_size
         self._steps_an_epoch = assignment.dataset.training_images // assignment.case.global_batch_size
+        self._turns = turns
+        self._turn_seconds = assignment.turn_seconds
+        self._turn: Turn | None = None
+        self._windows_wanted, self._resident_windows = self._plan.windows, self._plan.resident_windows
         self._pending: list[Any] = []
         self._step = 0
         self._steady = 0
@@ -159,6 +167,8 @@ class Training:
                 self._close_window(epoch)
                 if self._plan.epochs is None and self._enough():
                     return True
+                if self._turns is not None and self._step >= self._plan.warmup_steps:
+                    self._window_began = self._wait("training", self._windows_wanted - self._steady)
         if self._pending and self._plan.epochs is not None:
             self._close_window(epoch)
         return False
@@ -166,7 +176,7 @@ class Training:
     def _enough(self) -> bool:
         if self._plan.trace:
             return self._step >= self._plan.warmup_steps
-        if self._steady >= self._plan.windows:
+        if self._steady >= self._windows_wanted:
             return True
         if self._steady < STEADY_WINDOWS_AT_LEAST:
             return False
@@ -189,21 +199,40 @@ class Training:
                 images=len(losses) * self._images_a_step,
                 seconds=now - self._window_began,
                 warmup=warmup,
+                cycle=self._turn.cycle if self._turn else None,
+                turn=self._turn.number if self._turn else None,
                 losses=tuple(loss if math.isfinite(loss) else None for loss in losses),
             )
         )
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
         if self._step == self._plan.warmup_steps and first > 0:
-            pace = self._agree((now - self._window_began) / len(losses))
-            wanted = math.ceil(self._plan.window_seconds / pace)
-            self._window_steps = self._at_most_an_epoch(max(self._plan.window_steps, wanted))
+            self._set_windows(self._agree((now - self._window_began) / len(losses)))
         # Windows touch: what reporting costs counts in the next one, so that throughput hides nothing.
         self._window_began = now
         self._pending.clear()
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise DivergedError(f"the loss of step {first + offset + 1} is {loss}")
+
+    def _set_windows(self, pace: float) -> None:
+        """Length and number of the steady windows, from the seconds that a step took at the end of the warm-up."""
+        if self._turns is None or self._turn_seconds is None:
+            wanted = math.ceil(self._plan.window_seconds / pace)
+            self._window_steps = self._at_most_an_epoch(max(self._plan.window_steps, wanted))
+            return
+        self._window_steps = steps_of_a_turn(self._turn_seconds, pace)
+        self._windows_wanted = turns_wanted(self._plan, self._window_steps, pace)
+        share = self._plan.resident_windows / self._plan.windows
+        self._resident_windows = math.ceil(self._windows_wanted * share)
+
+    def _wait(self, phase: str, turns_left: int) -> float:
+        """Wait for the next turn, then enter `phase`; returns the time at which the turn began."""
+        if self._turns is None:
+            raise AssertionError("only a worker that takes turns waits for one")
+        self._clock.enter("waiting")
+        self._turn = self._turns.wait(turns_left)
+        return self._clock.enter(phase)
 
     def _evaluate(self, epoch: int) -> None:
         # Reporting the last window is no training: without it training is the windows, to the clock's rounding.
@@ -231,12 +260,14 @@ class Training:
         """Steps without the pipeline, after everything that the training's figures rest on is taken."""
         self._clock.enter("resident", ended="other")
         self._final_weights = self._trainer.weights_sha256()
-        if not self._plan.resident_windows:
+        if not self._resident_windows:
             return
         steps = self._trainer.train_resident()
         self._trainer.synchronize(next(steps))  # fetches the batch
         began = self._clock.enter("resident")
-        for index in range(self._plan.resident_windows):
+        for index in range(self._resident_windows):
+            if self._turns is not None:
+                began = self._wait("resident", self._resident_windows - index)
             for loss in islice(steps, self._window_steps):
                 last = loss
             self._trainer.synchronize(last)
@@ -249,6 +280,8 @@ class Training:
                     images=self._window_steps * self._images_a_step,
                     seconds=now - began,
                     warmup=False,
+                    cycle=self._turn.cycle if self._turn else None,
+                    turn=self._turn.number if self._turn else None,
                 )
             )
             began = now
@@ -293,7 +326,11 @@ def failure(error: BaseException) -> Failed:
 
 
 def work(
-    assignment: Assignment, emit: Callable[[Event], None], born: float, agree: Callable[[float], float] = alone
+    assignment: Assignment,
+    emit: Callable[[Event], None],
+    born: float,
+    agree: Callable[[float], float] = alone,
+    turns: Turns | None = None,
 ) -> None:
     """Carry one case out, or one process's part of it, reporting through `emit`. Errors are raised."""
     clock = PhaseClock(born)
@@ -303,7 +340,7 @@ def work(
 
     trainer = training.build(assignment.case, Dataset(folder=assignment.dataset_folder, card=assignment.dataset))
     emit(Started(software=trainer.software, initial_weights_sha256=trainer.weights_sha256()))
-    session = Training(assignment, trainer, clock, emit, agree)
+    session = Training(assignment, trainer, clock, emit, agree, turns)
     session.run()
     clock.enter("other")
     peak = trainer.peak_memory_bytes()

@@ -1,0 +1,147 @@
+"""The ratio of two cases whose workers were alive together and took turns.
+
+Workers that take turns see the same machine, so what the machine does cancels in their ratio. The unit is the group:
+one fresh process of each member. Within a group each block of turns gives a contrast of log throughput, and a trimmed
+mean of the contrasts is the group's estimate; over the groups it is Student's t. Turns are never pooled over groups,
+since turns of one process share its memory layout and its tuned kernels.
+
+Order within a block is a random order and its reverse (ABBA or BAAB for two members), so that a linear drift of the
+machine cancels within each block. Sources: A. Abedi and T. Brecht, Conducting Repeatable Experiments in Highly Variable
+Cloud Computing Environments, ICPE 2017; L. Bulej et al., Duet Benchmarking, ICPE 2020.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lenet.analysis.statistics import LEVEL, Interval
+
+TRIMMED = 0.2
+"""Share of the contrasts that the group's mean leaves out at each end. On recorded groups of two identical cases it
+scatters less than the mean, the median and the ratio of totals."""
+
+LEAST_GROUPS = 3
+"""Groups below which an interval says nothing of other processes, so that there is no verdict."""
+
+LOOKS = {4: 0.005, 8: 0.045}
+"""Groups at which a planned sampling may stop, and the significance that each look spends: 0.05 together."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one member trained in one turn."""
+
+    block: int
+    """The block of turns that it belongs to, counted from the start of the group."""
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PairedRatio:
+    """How many times the throughput of `a` that of `b` is."""
+
+    value: float
+    interval: Interval | None
+    """At the level asked for; None where not even the blocks of one group give one."""
+    groups: int
+    deviation: float | None
+    """Standard deviation of the logarithm of the ratio over the groups; None below two."""
+
+    @property
+    def these_processes_only(self) -> bool:
+        """Whether the interval is over the blocks of too few groups: it does not speak for other processes."""
+        return self.groups < LEAST_GROUPS
+
+
+def _rates(turns: Sequence[Turn]) -> dict[int, tuple[float, float]]:
+    """Images and seconds of each block."""
+    totals: dict[int, tuple[float, float]] = {}
+    for turn in turns:
+        images, seconds = totals.get(turn.block, (0.0, 0.0))
+        totals[turn.block] = (images + turn.images, seconds + turn.seconds)
+    return totals
+
+
+def _nearest(blocks: Sequence[int], block: int) -> int:
+    """The one of the sorted `blocks` that is nearest to `block`, the earlier of two."""
+    right = bisect.bisect_left(blocks, block)
+    return min(blocks[max(0, right - 1) : right + 1], key=lambda each: (abs(each - block), each))
+
+
+def contrasts(a: Sequence[Turn], b: Sequence[Turn]) -> list[float]:
+    """Log throughput of `b` less that of `a`, one value for each block of the member with fewer blocks.
+
+    A slow member takes part in every k-th block only. The other member's blocks count towards the slow member's
+    nearest one, so that none of them is wasted.
+    """
+    ours, theirs = _rates(a), _rates(b)
+    coarse, fine = (ours, theirs) if len(ours) <= len(theirs) else (theirs, ours)
+    anchors = sorted(coarse)
+    if not anchors or not fine:
+        return []
+    gathered: dict[int, tuple[float, float]] = {}
+    for block, (images, seconds) in fine.items():
+        anchor = _nearest(anchors, block)
+        before = gathered.get(anchor, (0.0, 0.0))
+        gathered[anchor] = (before[0] + images, before[1] + seconds)
+    sign = 1.0 if coarse is ours else -1.0
+    found = []
+    for anchor in anchors:
+        if anchor in gathered:
+            (images, seconds), (other_images, other_seconds) = coarse[anchor], gathered[anchor]
+            found.append(sign * (math.log(other_images / other_seconds) - math.log(images / seconds)))
+    return found
+
+
+def group_estimate(a: Sequence[Turn], b: Sequence[Turn]) -> float | None:
+    """The logarithm of one group's ratio of `b` to `a`: the trimmed mean of its contrasts; None where it has none."""
+    from scipy import stats
+
+    values = contrasts(a, b)
+    return float(stats.trim_mean(values, TRIMMED)) if values else None
+
+
+def _student(values: Sequence[float], level: float) -> Interval | None:
+    from scipy import special
+
+    if len(values) < 2:
+        return None
+    array = np.asarray(values, dtype=np.float64)
+    reach = special.stdtrit(len(array) - 1, (1 + level) / 2) * array.std(ddof=1) / math.sqrt(len(array))
+    return Interval(math.exp(array.mean() - reach), math.exp(array.mean() + reach))
+
+
+def paired_ratio(groups: Sequence[tuple[Sequence[Turn], Sequence[Turn]]], level: float = LEVEL) -> PairedRatio | None:
+    """The ratio of the second member to the first over groups, each given as the turns of the two; None without any.
+
+    From `LEAST_GROUPS` groups the interval is Student's t over the groups' estimates. Below, it is Student's t over
+    the blocks of all groups, and holds for these processes only.
+    """
+    estimates = [found for a, b in groups if (found := group_estimate(a, b)) is not None]
+    if not estimates:
+        return None
+    value = math.exp(sum(estimates) / len(estimates))
+    deviation = float(np.std(estimates, ddof=1)) if len(estimates) > 1 else None
+    if len(estimates) >= LEAST_GROUPS:
+        return PairedRatio(value, _student(estimates, level), len(estimates), deviation)
+    blocks = [contrast for a, b in groups for contrast in contrasts(a, b)]
+    return PairedRatio(value, _student(blocks, level), len(estimates), deviation)
+
+
+def groups_needed(deviation: float, precision: float, level: float = LEVEL) -> int | None:
+    """How many groups make the interval of a ratio as narrow as ±`precision` (0.03 is 3%); None when over 1,000.
+
+    `deviation` is the standard deviation of the logarithm of the ratio over the groups so far.
+    """
+    from scipy import special
+
+    counts = np.arange(LEAST_GROUPS, 1001)
+    reach = special.stdtrit(counts - 1, (1 + level) / 2) * deviation / np.sqrt(counts)
+    enough = np.flatnonzero(reach <= math.log1p(precision))
+    return int(counts[enough[0]]) if len(enough) else None

@@ -1,0 +1,129 @@
+"""One case's worker, from its start to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+from lenet.cases.case import Case
+from lenet.dataset import Dataset
+from lenet.engine.builder import RecordBuilder
+from lenet.engine.observer import Observer
+from lenet.engine.process import OverdueError, TimeLimits, WorkerProcess, WorkerStartError, worker
+from lenet.machine.load import LoadMeter
+from lenet.machine.redact import without_names
+from lenet.store.events import Event, Failed
+from lenet.store.record import Record, Status
+from lenet.store.run import Store
+from lenet.worker.turns import Paused, Turn, parse
+from lenet.worker.work import Assignment
+
+
+class Session:
+    """A case and its worker: started, followed until it pauses or ends, and recorded.
+
+    Whoever makes a session closes it.
+    """
+
+    def __init__(self, case: Case, dataset: Dataset, store: Store, observer: Observer, group: str = "") -> None:
+        self.case = case
+        self.record: Record | None = None
+        """The outcome, once the worker has ended."""
+        self.turns_left = 0
+        """How many turns the worker wants; 0 unless it has paused."""
+        self._dataset = dataset
+        self._store = store
+        self._observer = observer
+        self._group = group
+        self._log = store.log_path(case)
+        self._builder = RecordBuilder(case, dataset, store.manifest.machine.id)
+        self._meter: LoadMeter | None = None
+        self._process: WorkerProcess | None = None
+        self._lines: Iterator[bytes] = iter(())
+        self._opened = ExitStack()
+
+    @property
+    def resident_bytes(self) -> int:
+        """Resident memory of the worker; 0 where it has ended."""
+        return self._process.resident_bytes if self._process is not None and self.record is None else 0
+
+    def start(self, command: Sequence[str], limits: TimeLimits, turn_seconds: float | None) -> None:
+        """Start the worker and follow it until it pauses after its warm-up, or ends.
+
+        With `turn_seconds` None it never pauses.
+
+        Raises:
+            StoreError: the run or a temporary folder cannot be written.
+        """
+        self._meter = LoadMeter()
+        assignment = Assignment(
+            case=self.case,
+            dataset_folder=self._dataset.folder.resolve(),
+            dataset=self._dataset.card,
+            turn_seconds=turn_seconds,
+        ).model_dump_json()
+        try:
+            self._process = self._opened.enter_context(
+                worker(command, assignment.encode(), self._log, limits, turn_seconds is not None)
+            )
+        except WorkerStartError as error:
+            self.end(Status.CRASHED, str(error))
+            return
+        self._lines = self._process.lines()
+        self._follow(self._process)
+
+    def take_turn(self, turn: Turn) -> None:
+        """Let the worker train one window: follow it until it pauses again, or ends.
+
+        Raises:
+            StoreError: the run cannot be written.
+        """
+        if self._process is None:
+            raise AssertionError("a worker is started before it takes turns")
+        self._process.give_turn(turn.model_dump_json().encode())
+        self._follow(self._process)
+
+    def _follow(self, process: WorkerProcess) -> None:
+        """Store and report the worker's events until it pauses or has ended."""
+        try:
+            for line in self._lines:
+                try:
+                    event = parse(line)
+                except ValueError:
+                    shown = line[:80].decode(errors="replace")
+                    process.kill()
+                    self.end(Status.INVALID, f"the worker wrote something that is not an event: {shown!r}")
+                    return
+                if isinstance(event, Paused):
+                    self.turns_left = max(1, event.turns_left)
+                    return
+                self._keep(event)
+        except OverdueError as error:
+            process.kill()
+            self.end(Status.TIMED_OUT, str(error))
+            return
+        self.end()
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            event = event.model_copy(update={"reason": without_names(event.reason)})
+        self._builder.add(event)
+        self._store.append_event(self.case, event, self._builder.attempt)
+        self._observer.event(self.case, event)
+
+    def end(self, status: Status | None = None, reason: str = "") -> None:
+        """Write the record; `status` overrules what events and exit code say."""
+        self.turns_left = 0
+        code = self._process.code if self._process is not None else None
+        record = self._builder.build(code, self._log, status, reason)
+        load = self._meter.finish() if self._meter is not None else None
+        self.record = record.model_copy(update={"load": load, "group": self._group})
+        self._opened.close()
+        self._store.write_record(self.record)
+        self._observer.case_finished(self.case, self.record)
+
+    def close(self) -> None:
+        """End a worker that still runs, without a record, and remove its folder."""
+        if self._process is not None and self.record is None:
+            self._process.kill()
+        self._opened.close()

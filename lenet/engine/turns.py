@@ -1,0 +1,83 @@
+"""Which cases are alive together, and in which order their workers take turns. Nothing is run here."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Literal, TypeVar, get_args
+
+from lenet.cases.case import Case, DeviceTarget
+from lenet.errors import UsageError
+
+Interleave = Literal["windows", "rounds"]
+
+TURN_SECONDS = 0.1
+"""Recorded groups of two identical cases scatter least at this length: shorter turns pay for switching, longer ones no
+longer see the same machine (docs/statistics.md)."""
+
+Member = TypeVar("Member")
+
+
+def parse(text: str) -> Interleave:
+    """What `--interleave` says.
+
+    Raises:
+        UsageError: it is neither `windows` nor `rounds`.
+    """
+    for choice in get_args(Interleave):
+        if text == choice:
+            return choice  # type: ignore[no-any-return]
+    raise UsageError(f"--interleave {text!r}: choose windows or rounds")
+
+
+def takes_turns(case: Case) -> bool:
+    """Whether the case's worker can take turns.
+
+    Whole epochs are trained without a pause, and so are traced steps, which nobody times. Several processes of one case
+    hold sockets and timeouts of their own, and a GPU or NPU keeps the memory and the queue of a worker that is stopped.
+    """
+    timed = case.plan.epochs is None and not case.plan.trace
+    return timed and case.world_size == 1 and case.device_target is DeviceTarget.CPU
+
+
+def groups(cases: Sequence[Case], interleave: Interleave, alive: int | None = None) -> list[list[Case]]:
+    """The cases in their order, those that are alive together in one list: at most `alive` cases of one repetition."""
+    found: list[list[Case]] = []
+    for (together, _), members in groupby(
+        cases, lambda case: (interleave == "windows" and takes_turns(case), case.repetition)
+    ):
+        listed = list(members)
+        size = (alive or len(listed)) if together else 1
+        found += [listed[first : first + size] for first in range(0, len(listed), size)]
+    return found
+
+
+class Schedule:
+    """The order of turns in a group.
+
+    A block is two cycles: the members in a random order, then in the reverse. A linear drift of the machine therefore
+    cancels between any two members of a block. A member that wants fewer turns than another takes part in fewer
+    blocks, spread evenly, so that each of its turns has turns of the others around it.
+    """
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)  # noqa: S311 # an order, not a secret
+        self._credit: dict[object, float] = {}
+
+    def block(self, wanted: Mapping[Member, int]) -> tuple[list[Member], list[Member]]:
+        """The members of the next two cycles in their order; `wanted` is how many turns each still wants.
+
+        Every call gives at least one member a turn, as long as one wants any.
+        """
+        blocks = {member: math.ceil(turns / 2) for member, turns in wanted.items() if turns > 0}
+        most = max(blocks.values(), default=0)
+        chosen: list[Member] = []
+        for member, count in blocks.items():
+            credit = self._credit.get(member, 0.5) + count / most
+            if taken := credit >= 1 or count == most:
+                chosen.append(member)
+            self._credit[member] = credit - taken
+        self._random.shuffle(chosen)
+        return chosen, chosen[::-1]

@@ -1,0 +1,233 @@
+"""Workers that are alive together and take turns: real processes, really trained in NumPy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import textwrap
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lenet.cases.case import Case, Hyperparameters, Plan
+from lenet.cases.matrix import Matrix
+from lenet.engine import SilentObserver, TimeLimits
+from lenet.engine.local import LocalEngine
+from lenet.engine.process import MARK
+from lenet.machine.card import describe
+from lenet.store.events import Compiled, Steps
+from lenet.store.record import Status
+from lenet.store.run import Store
+
+PLAN = Plan(warmup_steps=6, window_steps=4, window_seconds=0.05, windows=10, resident_windows=2)
+TESTS = Path(__file__).parents[1]
+
+
+def case_of(batch_size, **fields):
+    fields = {"dataset": "digits", "plan": PLAN, **fields}
+    return Case(hyperparameters=Hyperparameters(batch_size=batch_size), **fields)
+
+
+CASES = [case_of(size) for size in (16, 32, 64)]
+
+
+def workers():
+    """The worker processes of this test."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if MARK in process.environ():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def run(tmp_path, digits):
+    """Run the cases as a group; `fault` is code that the worker of batch size 32 executes in its 20th step."""
+
+    def go(fault="", cases=CASES, observer=None, limits=None, interleave="windows", **options):
+        script = tmp_path / "worker.py"
+        script.write_text(
+            "import os, signal, sys, time\n"
+            f"sys.path.insert(0, {str(TESTS)!r})\n"
+            "import numpy_worker\n"
+            "honest, count = numpy_worker.Regression._step, 0\n"
+            "def step(self, *data):\n"
+            "    global count\n"
+            "    count += 1\n"
+            "    if count == 20 and self.batch == 32:\n" + textwrap.indent(fault or "pass", " " * 8) + "\n"
+            "    return honest(self, *data)\n"
+            "numpy_worker.Regression._step = step\n"
+            "numpy_worker.training.build = numpy_worker.Regression\n"
+            "sys.exit(numpy_worker.worker.main())\n",
+            encoding="utf-8",
+        )
+        folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        store = Store.create(folder, Matrix(), cases, {"digits": digits.card}, describe())
+        engine = LocalEngine(
+            limits or TimeLimits(60, 30), observer, (sys.executable, str(script)), interleave=interleave, **options
+        )
+        records = engine.run(cases, {"digits": digits}, store)
+        assert sorted(store.records(), key=lambda each: each.case_id) == sorted(records, key=lambda each: each.case_id)
+        assert not workers(), "a worker was left behind"
+        return records
+
+    return go
+
+
+def turns_of(records):
+    """Number, cycle and case of every turn with a window, in the order of the turns."""
+    return sorted(
+        (window.turn, window.cycle, record.case_id)
+        for record in records
+        for window in (*record.windows, *record.resident_windows)
+        if window.turn is not None
+    )
+
+
+class TestAnHonestGroup:
+    @pytest.fixture
+    def records(self, run):
+        records = run()
+        assert [record.status for record in records] == [Status.OK] * 3, records
+        return records
+
+    def test_the_members_share_a_group(self, records):
+        assert len({record.group for record in records}) == 1
+        assert records[0].group
+
+    def test_every_steady_window_is_a_turn_and_no_warm_up_is(self, records):
+        for record in records:
+            assert all((window.turn is None) == window.warmup for window in record.windows)
+            assert all(window.turn is not None for window in record.resident_windows)
+
+    def test_turns_are_given_one_at_a_time_cycle_by_cycle(self, records):
+        turns = turns_of(records)
+        assert [number for number, _, _ in turns] == list(range(len(turns)))
+        assert all(earlier[1] <= later[1] for earlier, later in pairwise(turns))
+        assert len({(cycle, case) for _, cycle, case in turns}) == len(turns)
+
+    def test_the_phases_add_up_and_waiting_is_in_none_of_them(self, records):
+        for record in records:
+            parts = record.phases.model_dump()
+            assert sum(parts.values()) - parts["wall_seconds"] == pytest.approx(parts["wall_seconds"], abs=1e-6)
+            in_windows = sum(window.seconds for window in record.windows)
+            assert in_windows <= parts["compile_and_first_step_seconds"] + parts["training_seconds"]
+            assert parts["waiting_seconds"] > parts["training_seconds"]  # two others trained meanwhile
+
+    def test_losses_and_weights_are_those_of_a_worker_that_is_alone(self, run):
+        plan = PLAN.model_copy(update={"window_seconds": 0.0})  # counts steps: the same on any machine
+        together, _ = run(cases=[case_of(size, plan=plan) for size in (16, 32)])
+        steps = sum(window.steps for window in together.windows)
+        # Turns have as many steps as the machine is fast: the worker that is alone is given the same number.
+        same = Plan(warmup_steps=6, window_steps=steps - 6, window_seconds=0.0, windows=1, resident_windows=0)
+        (alone,) = run(cases=[case_of(16, plan=same)])
+        assert sum(window.steps for window in alone.windows) == steps
+        assert together.losses_sha256 == alone.losses_sha256
+        assert together.weights_sha256 == alone.weights_sha256
+        assert (bool(together.group), alone.group) == (True, "")
+
+
+def test_whoever_is_not_on_turn_is_stopped(run):
+    states = []
+
+    class Looks(SilentObserver):
+        def event(self, case, event):
+            if isinstance(event, Steps) and event.turn is not None:
+                states.append(sorted(each.status() for each in workers()))
+
+    run(observer=Looks())
+    assert states
+    # The one on turn has just reported; it is stopped too as soon as its pause is read.
+    assert all(found.count(psutil.STATUS_STOPPED) >= len(found) - 1 for found in states)
+    assert any(len(found) == 3 for found in states)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", Status.CRASHED),
+        ("os._exit(3)", Status.CRASHED),
+        ("time.sleep(60)", Status.TIMED_OUT),
+        ("os.kill(os.getpid(), signal.SIGSTOP)", Status.TIMED_OUT),
+        ("os.write(int(sys.argv[1]), b'no event\\n'); time.sleep(60)", Status.INVALID),
+        ("return float('nan')", Status.DIVERGED),
+        ("raise MemoryError('out of memory')", Status.OUT_OF_MEMORY),
+    ],
+)
+def test_a_member_that_fails_is_a_record_and_the_others_go_on(run, fault, status):
+    first, failed, last = run(fault, limits=TimeLimits(60, 2))
+    assert failed.status is status, failed
+    assert (first.status, last.status) == (Status.OK, Status.OK), (first, last)
+    assert first.group == failed.group == last.group
+
+
+def test_one_that_is_killed_while_it_waits_is_a_crash(run):
+    class Kills(SilentObserver):
+        done = False
+
+        def event(self, case, event):
+            if isinstance(event, Steps) and event.cycle == 3 and not self.done:
+                stopped = [each for each in workers() if each.status() == psutil.STATUS_STOPPED]
+                stopped[0].kill()
+                self.done = True
+
+    statuses = sorted(record.status.value for record in run(observer=Kills()))
+    assert statuses == ["crashed", "ok", "ok"]
+
+
+def test_the_silence_limit_counts_a_workers_own_turns_only(run):
+    records = run(cases=[case_of(size) for size in (8, 16, 24, 32, 48, 64)], limits=TimeLimits(60, 1.5))
+    assert [record.status for record in records] == [Status.OK] * 6, records
+    assert max(record.phases.waiting_seconds for record in records) > 1.5
+
+
+def test_ctrl_c_leaves_no_worker_and_keeps_the_finished(digits, new_store, numpy_worker):
+    short = case_of(64, plan=PLAN.model_copy(update={"windows": 1, "resident_windows": 0}))
+    cases = [case_of(16), short]
+
+    class Impatient(SilentObserver):
+        def case_finished(self, case, record):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    store = new_store(cases, digits)
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(TimeLimits(60, 30), Impatient(), numpy_worker, interleave="windows").run(
+            cases, {"digits": digits}, store
+        )
+    assert not workers()
+    assert [record.case for record in store.records()] == [short]
+    assert store.missing() == cases[:1]
+
+
+def test_no_more_workers_are_alive_than_asked_for(run):
+    most = []
+
+    class Counts(SilentObserver):
+        def event(self, case, event):
+            if isinstance(event, Compiled):
+                most.append(len(workers()))
+
+    records = run(observer=Counts(), alive=2)
+    assert max(most) == 2
+    assert len({record.group for record in records}) == 2
+    assert records[2].group == ""
+
+
+def test_memory_bounds_how_many_are_alive(run, monkeypatch):
+    """Where there is no room for a second worker, every case still gets its record, one after another."""
+    monkeypatch.setattr("lenet.engine.local.MEMORY_MARGIN", 1e9)
+    most = []
+
+    class Counts(SilentObserver):
+        def event(self, case, event):
+            most.append(len(workers()))
+
+    records = run(observer=Counts())
+    assert [record.status for record in records] == [Status.OK] * 3
+    assert max(most) == 1
