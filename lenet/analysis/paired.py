@@ -33,7 +33,7 @@ LOOKS = {4: 0.005, 8: 0.045}
 
 
 @dataclass(frozen=True)
-class Turn:
+class TimedTurn:
     """What one member trained in one turn."""
 
     block: int
@@ -59,7 +59,7 @@ class PairedRatio:
         return self.groups < LEAST_GROUPS
 
 
-def _rates(turns: Sequence[Turn]) -> dict[int, tuple[float, float]]:
+def _rates(turns: Sequence[TimedTurn]) -> dict[int, tuple[float, float]]:
     """Images and seconds of each block."""
     totals: dict[int, tuple[float, float]] = {}
     for turn in turns:
@@ -74,7 +74,7 @@ def _nearest(blocks: Sequence[int], block: int) -> int:
     return min(blocks[max(0, right - 1) : right + 1], key=lambda each: (abs(each - block), each))
 
 
-def contrasts(a: Sequence[Turn], b: Sequence[Turn]) -> list[float]:
+def contrasts(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> list[float]:
     """Log throughput of `b` less that of `a`, one value for each block of the member with fewer blocks.
 
     A slow member takes part in every k-th block only. The other member's blocks count towards the slow member's
@@ -99,7 +99,7 @@ def contrasts(a: Sequence[Turn], b: Sequence[Turn]) -> list[float]:
     return found
 
 
-def group_estimate(a: Sequence[Turn], b: Sequence[Turn]) -> float | None:
+def group_estimate(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> float | None:
     """The logarithm of one group's ratio of `b` to `a`: the trimmed mean of its contrasts; None where it has none."""
     from scipy import stats
 
@@ -117,7 +117,9 @@ def _student(values: Sequence[float], level: float) -> Interval | None:
     return Interval(math.exp(array.mean() - reach), math.exp(array.mean() + reach))
 
 
-def paired_ratio(groups: Sequence[tuple[Sequence[Turn], Sequence[Turn]]], level: float = LEVEL) -> PairedRatio | None:
+def paired_ratio(
+    groups: Sequence[tuple[Sequence[TimedTurn], Sequence[TimedTurn]]], level: float = LEVEL
+) -> PairedRatio | None:
     """The ratio of the second member to the first over groups, each given as the turns of the two; None without any.
 
     From `LEAST_GROUPS` groups the interval is Student's t over the groups' estimates. Below, it is Student's t over
