@@ -28,7 +28,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from lenet.analysis.statistics import LEAST, intervals
+from lenet.analysis.statistics import MIN_PROCESSES, intervals
 from lenet.cases.case import Mode, Pipeline
 from lenet.dataset import resolve
 from lenet.machine.card import describe
@@ -116,7 +116,7 @@ def measure(setting: Setting, loops: list[str], processes: int) -> dict[str, Ove
     overheads = {}
     for bare, sample, interval in zip(loops, medians, intervals(medians), strict=True):
         if interval is None:
-            raise AssertionError(f"{processes} processes were asked for, and {LEAST} are the least")
+            raise AssertionError(f"{processes} processes were asked for, and {MIN_PROCESSES} are the least")
         harness = statistics.median(each.harness for each in found[bare])
         overheads[bare] = Overhead(statistics.median(sample), interval.low, interval.high, harness)
     return overheads
@@ -130,7 +130,7 @@ def main(
     batch_size: Annotated[int, typer.Option()] = 32,
     steps: Annotated[int, typer.Option(min=1, help="steps a window")] = 10,
     windows: Annotated[int, typer.Option(min=10, help="windows a process")] = 160,
-    processes: Annotated[int, typer.Option(min=LEAST)] = 8,
+    processes: Annotated[int, typer.Option(min=MIN_PROCESSES)] = 8,
     bare: Annotated[str, typer.Option(help="the bare loops, with commas: transcription, step")] = "transcription,step",
 ) -> None:
     """Measure how much the harness costs."""

@@ -13,7 +13,7 @@ from enum import Enum
 from pydantic import Field
 
 from lenet.analysis import traces
-from lenet.analysis.convergence import Reference, Verdict, judge
+from lenet.analysis.convergence import ConvergenceStatus, Reference, assess
 from lenet.cases.case import Case, Frozen
 from lenet.store.events import Layer, Traced
 from lenet.store.record import Record, Status
@@ -104,7 +104,7 @@ class RungResult(Frozen):
     holds: bool | None
     """Whether the rung holds; null if it was skipped."""
     comparison: TraceComparison | None = None
-    verdict: Verdict | None = None
+    verdict: ConvergenceStatus | None = None
     """The convergence verdict of the rung `learn`."""
     reason: str = ""
     """Why it was skipped or failed, or what the verdict is based on."""
@@ -140,12 +140,13 @@ def _evaluate(
             reason = f"{case.label} {record.status.value}: {record.reason}"
             return result(False, skipped(reason), reason)
     if pair.b is None:
-        convergence = judge(records[pair.a], references)
+        convergence = assess(records[pair.a], references)
+        status = convergence.status
         return RungResult(
             rung=pair.rung,
             compared=pair.compared,
-            holds=None if convergence.verdict is Verdict.NO_REFERENCE else convergence.verdict is Verdict.CONVERGED,
-            verdict=convergence.verdict,
+            holds=None if status is ConvergenceStatus.NO_REFERENCE else status is ConvergenceStatus.CONVERGED,
+            verdict=status,
             reason=convergence.reason,
         )
     comparison = compare(store, pair.a, pair.b, tolerance)

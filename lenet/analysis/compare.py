@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from lenet.analysis.stability import Sample, sample
 from lenet.analysis.statistics import Interval, blocks, holm, ratio
-from lenet.analysis.verdict import Sample, sample
 from lenet.cases.case import Frozen
 from lenet.errors import UsageError
 from lenet.store.record import Record, Status

@@ -1,11 +1,11 @@
-"""Did a training work? Every record is judged against the band of trainings that are known to have.
+"""Convergence check: compare every record with the band of trainings that are known to be correct.
 
 The band is made from at least 20 seeds of one batch size: per epoch a two-sided prediction interval for one further
 training, mean ± t(1 - a/2, n - 1) · s · sqrt(1 + 1/n), on the log odds of the accuracy and the logarithm of the mean
 training loss, where trainings spread more nearly as a normal distribution does than on the raw scales (G. J. Hahn and
 W. Q. Meeker, Statistical Intervals, 1991, chapter 4). Bonferroni divides `FALSE_ALARMS` over both figures of all
 epochs, so that at most that share of good trainings is flagged at any epoch. The band is never narrower than what the
-seeds themselves did, nor than what `LEAST_SPREAD` gives.
+seeds themselves did, nor than what `MIN_SPREAD` gives.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from lenet.store.record import DatasetCard, Evaluation, Record, Software, Status
 REFERENCE_VERSION = 1
 """Raised with every change that an older reader would misread."""
 
-SEEDS_AT_LEAST = 20
+MIN_SEEDS = 20
 FALSE_ALARMS = 0.01
 """Share of good trainings that the check may flag, over all epochs and both figures together."""
 
-LEAST_SPREAD = 0.01
+MIN_SPREAD = 0.01
 """Smallest standard deviation on the transformed scales: about one image of 10,000 at an accuracy of 0.988."""
 
 GUESSING_LOSS = math.log(10)
 """Cross entropy of ten equally likely answers."""
 
 
-class Verdict(str, Enum):
-    """What the check says of one record."""
+class ConvergenceStatus(str, Enum):
+    """Result of the convergence check of one record."""
 
     CONVERGED = "converged"
     TOO_SLOW = "too slow"
@@ -45,21 +45,23 @@ class Verdict(str, Enum):
     DIVERGED = "diverged"
     OTHER_TEST_SET = "wrong test set"
     NO_REFERENCE = "no reference"
-    NOT_JUDGED = "not judged"
+    NOT_ASSESSED = "not judged"
 
     @property
     def failed(self) -> bool:
-        """Whether the figures of such a case must not be quoted."""
-        return self in (Verdict.TOO_SLOW, Verdict.TOO_GOOD, Verdict.DIVERGED, Verdict.OTHER_TEST_SET)
+        """Whether the figures of the case must not be quoted."""
+        kind = type(self)
+        return self in (kind.TOO_SLOW, kind.TOO_GOOD, kind.DIVERGED, kind.OTHER_TEST_SET)
 
     @property
-    def held(self) -> bool:
-        """Whether the training was held against a reference."""
-        return self in (Verdict.CONVERGED, Verdict.TOO_SLOW, Verdict.TOO_GOOD, Verdict.OTHER_TEST_SET)
+    def compared(self) -> bool:
+        """Whether the training was compared with a reference."""
+        kind = type(self)
+        return self in (kind.CONVERGED, kind.TOO_SLOW, kind.TOO_GOOD, kind.OTHER_TEST_SET)
 
 
 class Band(Frozen):
-    """Where one figure of a further good training lies; `centre` is the middle on the transformed scale."""
+    """Interval of one figure of a further good training; `centre` is the middle on the transformed scale."""
 
     low: float
     centre: float
@@ -75,7 +77,7 @@ class EpochBand(Frozen):
 
 
 class SeedCurve(Frozen):
-    """One seed's raw figures, an item an epoch: what the band is made from."""
+    """Raw figures of one seed, one item per epoch; the band is computed from these."""
 
     seed: int
     case_id: str
@@ -84,7 +86,7 @@ class SeedCurve(Frozen):
 
 
 class Origin(Frozen):
-    """Where and when a run behind a reference was made."""
+    """Where and when a run that a reference is made from was measured."""
 
     lenet_bench_version: str
     created_at: datetime
@@ -95,7 +97,7 @@ class Origin(Frozen):
 
 
 class Reference(Frozen):
-    """The reference for one batch size: provenance, the seeds' raw figures, and the band that they give."""
+    """The reference for one batch size: provenance, the raw figures of the seeds, and the band computed from them."""
 
     schema_version: int = Field(default=REFERENCE_VERSION, ge=1, le=REFERENCE_VERSION)
     dataset: DatasetCard
@@ -110,28 +112,28 @@ class Reference(Frozen):
     origins: tuple[Origin, ...] = Field(min_length=1)
     epochs: int = Field(ge=1)
     test_images: int = Field(ge=1)
-    """Images judged after each epoch."""
+    """Images evaluated after each epoch."""
     false_alarms: float = Field(gt=0, lt=1)
     band: tuple[EpochBand, ...]
-    seeds: tuple[SeedCurve, ...] = Field(min_length=SEEDS_AT_LEAST)
+    seeds: tuple[SeedCurve, ...] = Field(min_length=MIN_SEEDS)
 
     @model_validator(mode="after")
     def _whole(self) -> Reference:
         lengths = {len(part) for curve in self.seeds for part in (curve.correct, curve.training_loss)}
         if lengths != {self.epochs} or [each.epoch for each in self.band] != list(range(1, self.epochs + 1)):
-            raise ValueError("seeds or band do not have an item an epoch")
+            raise ValueError("seeds or band do not have one item per epoch")
         if len({curve.seed for curve in self.seeds}) != len(self.seeds):
-            raise ValueError("a seed is there twice")
+            raise ValueError("a seed occurs twice")
         return self
 
 
 @dataclass(frozen=True)
 class Convergence:
-    """What was found of one record."""
+    """Whether the training of one record converged as it should."""
 
-    verdict: Verdict
+    status: ConvergenceStatus
     reason: str = ""
-    """Why it failed or could not be judged, or over which epochs it was judged; one sentence."""
+    """Why the check failed or was not made, or which epochs it covers; one sentence."""
 
 
 def odds(correct: float, images: int) -> float:
@@ -140,12 +142,12 @@ def odds(correct: float, images: int) -> float:
 
 
 def _accuracy(log_odds: float, images: int) -> float:
-    """The accuracy that these log odds stand for; the inverse of `odds`, within 0 and 1."""
+    """The inverse of `odds`, clipped to 0 and 1."""
     return min(max(((images + 1) / (1 + math.exp(-log_odds)) - 0.5) / images, 0.0), 1.0)
 
 
 def band(seeds: Sequence[SeedCurve], test_images: int, false_alarms: float = FALSE_ALARMS) -> tuple[EpochBand, ...]:
-    """The bands of every epoch that these seeds give.
+    """The band of every epoch, computed from these seeds.
 
     Raises:
         ValueError: fewer than two seeds, or curves of different lengths.
@@ -161,7 +163,7 @@ def band(seeds: Sequence[SeedCurve], test_images: int, false_alarms: float = FAL
     def limits(values: Sequence[float]) -> tuple[float, float, float]:
         centre = math.fsum(values) / count
         spread = math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (count - 1))
-        half = reach * max(spread, LEAST_SPREAD)
+        half = reach * max(spread, MIN_SPREAD)
         return min(centre - half, min(values)), centre, max(centre + half, max(values))
 
     bands = []
@@ -186,12 +188,12 @@ def _as_band(values: Sequence[float]) -> Band:
 def _between(below: Reference, above: Reference, batch_size: int) -> tuple[EpochBand, ...]:
     """The bands at a batch size between two references', over the epochs that both have.
 
-    Linear in the logarithm of the batch size and on the transformed scales, with room for a curve that bends: at a
-    weight w between the two, whatever lies within min(w, 1 - w) of it counts as possible. That is nothing at either
-    reference and everything between the two half-way.
+    Linear in the logarithm of the batch size, on the transformed scales, with a margin for a curve that bends: at a
+    weight w between the two, every weight within min(w, 1 - w) of it counts as possible. The margin is zero at either
+    reference and covers everything between them half-way.
     """
     weight = math.log(batch_size / below.batch_size) / math.log(above.batch_size / below.batch_size)
-    room = min(weight, 1 - weight)
+    margin = min(weight, 1 - weight)
     images = min(below.test_images, above.test_images)
 
     def accuracy(share: float) -> float:
@@ -201,7 +203,7 @@ def _between(below: Reference, above: Reference, batch_size: int) -> tuple[Epoch
         return one + at * (other - one)
 
     def limits(one: Sequence[float], other: Sequence[float]) -> list[float]:
-        near, far = weight - room, weight + room
+        near, far = weight - margin, weight + margin
         lows = [mixed(one[0], other[0], at) for at in (near, far)]
         highs = [mixed(one[2], other[2], at) for at in (near, far)]
         return [min(lows), mixed(one[1], other[1], weight), max(highs)]
@@ -225,7 +227,7 @@ def _between(below: Reference, above: Reference, batch_size: int) -> tuple[Epoch
 def expected(
     dataset_sha256: str, hyperparameters: Hyperparameters, references: Iterable[Reference]
 ) -> tuple[tuple[EpochBand, ...], str]:
-    """The bands for that training and where they come from; without bands, why there are none."""
+    """The bands for a training and their source; without bands, the reason why there are none."""
     data = [each for each in references if each.dataset.sha256 == dataset_sha256]
     if not data:
         return (), "there is no reference for this data"
@@ -247,51 +249,51 @@ def expected(
     return bands, f"between the references of batch {below[-1].batch_size} and {above[0].batch_size}"
 
 
-def judge(record: Record, references: Iterable[Reference]) -> Convergence:
-    """Whether the training behind a record worked, as far as the references can say."""
+def assess(record: Record, references: Iterable[Reference]) -> Convergence:
+    """Compare the training of a record with the references."""
     if record.status is Status.DIVERGED:
-        return Convergence(Verdict.DIVERGED, record.reason)
+        return Convergence(ConvergenceStatus.DIVERGED, record.reason)
     if not record.status.complete or record.dataset is None:
-        return Convergence(Verdict.NOT_JUDGED, f"the case is {record.status.value}")
+        return Convergence(ConvergenceStatus.NOT_ASSESSED, f"the case is {record.status.value}")
     whole = [each for each in record.evaluations if each.epoch >= 1]
     if record.case.plan.epochs is None or not whole:
-        return Convergence(Verdict.NOT_JUDGED, "not whole epochs")
+        return Convergence(ConvergenceStatus.NOT_ASSESSED, "not whole epochs")
     worst = max((each.training_loss for each in whole if each.training_loss is not None), default=0.0)
     if worst > 2 * GUESSING_LOSS:
-        return Convergence(Verdict.DIVERGED, f"training loss {worst:.4g}, more than twice that of guessing")
+        return Convergence(ConvergenceStatus.DIVERGED, f"training loss {worst:.4g}, more than twice that of guessing")
     bands, source = expected(record.dataset.sha256, record.case.hyperparameters, references)
     if not bands:
-        return Convergence(Verdict.NO_REFERENCE, source)
+        return Convergence(ConvergenceStatus.NO_REFERENCE, source)
     for evaluation in whole:
-        found = _judge_images(evaluation, record.dataset, record.case.hyperparameters.batch_size)
+        found = _check_images(evaluation, record.dataset, record.case.hyperparameters.batch_size)
         if found is None and evaluation.epoch <= len(bands):
-            found = _judge_epoch(evaluation, bands[evaluation.epoch - 1])
+            found = _check_epoch(evaluation, bands[evaluation.epoch - 1])
         if found is not None:
             return found
     both = min(len(bands), whole[-1].epoch)
-    return Convergence(Verdict.CONVERGED, f"over {both} epoch{'s' if both > 1 else ''}, by {source}")
+    return Convergence(ConvergenceStatus.CONVERGED, f"over {both} epoch{'s' if both > 1 else ''}, by {source}")
 
 
-def _judge_images(evaluation: Evaluation, dataset: DatasetCard, batch_size: int) -> Convergence | None:
+def _check_images(evaluation: Evaluation, dataset: DatasetCard, batch_size: int) -> Convergence | None:
     whole_batches = dataset.test_images // batch_size * batch_size
     if evaluation.images in (whole_batches, dataset.test_images):
         return None
-    reason = f"{evaluation.images:,} images were judged after epoch {evaluation.epoch}, and the test set gives "
-    return Convergence(Verdict.OTHER_TEST_SET, f"{reason}{whole_batches:,}")
+    reason = f"{evaluation.images:,} images were evaluated after epoch {evaluation.epoch}, and the test set gives "
+    return Convergence(ConvergenceStatus.OTHER_TEST_SET, f"{reason}{whole_batches:,}")
 
 
-def _judge_epoch(evaluation: Evaluation, expected: EpochBand) -> Convergence | None:
-    """What is wrong with that epoch, or None."""
+def _check_epoch(evaluation: Evaluation, expected: EpochBand) -> Convergence | None:
+    """The failed check of that epoch, or None."""
     loss = evaluation.training_loss
     accuracy_words = (
         f"accuracy {evaluation.accuracy:.4f} after epoch {evaluation.epoch}, where {expected.accuracy.low:.4f} to "
         f"{expected.accuracy.high:.4f} is expected"
     )
-    # A low accuracy is named first: with a low loss beside it, something else was learnt than is asked.
+    # A low accuracy comes first: together with a low loss, the training learnt another task.
     if evaluation.accuracy < expected.accuracy.low:
-        return Convergence(Verdict.TOO_SLOW, accuracy_words)
+        return Convergence(ConvergenceStatus.TOO_SLOW, accuracy_words)
     if evaluation.accuracy > expected.accuracy.high:
-        return Convergence(Verdict.TOO_GOOD, accuracy_words)
+        return Convergence(ConvergenceStatus.TOO_GOOD, accuracy_words)
     if loss is None:
         return None
     loss_words = (
@@ -299,7 +301,7 @@ def _judge_epoch(evaluation: Evaluation, expected: EpochBand) -> Convergence | N
         f"{expected.training_loss.high:.4f} is expected"
     )
     if loss > expected.training_loss.high:
-        return Convergence(Verdict.TOO_SLOW, loss_words)
+        return Convergence(ConvergenceStatus.TOO_SLOW, loss_words)
     if loss < expected.training_loss.low:
-        return Convergence(Verdict.TOO_GOOD, loss_words)
+        return Convergence(ConvergenceStatus.TOO_GOOD, loss_words)
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lenet.analysis.convergence import FALSE_ALARMS, SEEDS_AT_LEAST, Origin, Reference, SeedCurve, band
+from lenet.analysis.convergence import FALSE_ALARMS, MIN_SEEDS, Origin, Reference, SeedCurve, band
 from lenet.cases.case import Case
 from lenet.errors import UsageError, reason
 from lenet.files.plain import read_named
@@ -61,8 +61,8 @@ def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
     seeds = [record.case.hyperparameters.seed for record in records]
     if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         raise UsageError(f"{where}: seed {twice[0]} is there more than once; name each run once")
-    if len(seeds) < SEEDS_AT_LEAST:
-        raise UsageError(f"{where}: {len(seeds)} seeds, and a reference takes {SEEDS_AT_LEAST}; run more with --seed")
+    if len(seeds) < MIN_SEEDS:
+        raise UsageError(f"{where}: {len(seeds)} seeds, and a reference takes {MIN_SEEDS}; run more with --seed")
     for record in records[1:]:
         if (differing := _difference(first, record)) is not None:
             raise UsageError(

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from enum import Enum
 
+from lenet.analysis.stability import FOREIGN_SHARE
 from lenet.analysis.traces import compare
-from lenet.analysis.verdict import FOREIGN_SHARE
 from lenet.cases.case import Frozen
 from lenet.store.record import Evaluation, Record, Status, Throughput
 

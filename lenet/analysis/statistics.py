@@ -21,10 +21,10 @@ Array = NDArray[np.float64]
 LEVEL = 0.95
 """Confidence of every interval."""
 
-LEAST = 3
+MIN_PROCESSES = 3
 """Processes below which there is no interval over processes."""
 
-MANY = 6
+BOOTSTRAP_FROM = 6
 """Processes from which an interval supposes no distribution. It never leaves the range of the samples, and the range of
 five holds the median in 94% of all cases only."""
 
@@ -81,7 +81,7 @@ def _bootstrapped(samples: Array) -> tuple[Array, Array]:
 
 
 def intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
-    """A 95% interval of each sample's median; None where a sample has fewer than `LEAST` values. All above 0.
+    """A 95% interval of each sample's median; None where a sample has fewer than `MIN_PROCESSES` values. All above 0.
 
     3 to 5 values: Student's t over their logarithms. 6 and more: bootstrap of the median (`scipy.stats.bootstrap`).
     Samples of one size are worked out together, so that thousands take a moment.
@@ -91,10 +91,10 @@ def intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
     for index, sample in enumerate(samples):
         sizes.setdefault(len(sample), []).append(index)
     for size, indices in sizes.items():
-        if size < LEAST:
+        if size < MIN_PROCESSES:
             continue
         values = np.array([samples[index] for index in indices], dtype=np.float64)
-        lows, highs = _student(values) if size < MANY else _bootstrapped(values)
+        lows, highs = _student(values) if size < BOOTSTRAP_FROM else _bootstrapped(values)
         for index, low, high in zip(indices, lows, highs, strict=True):
             found[index] = Interval(float(low), float(high))
     return found
@@ -108,20 +108,20 @@ def _reaches() -> Array:
     counts = np.arange(2, 1001)
     reach = special.stdtrit(counts - 1, (1 + LEVEL) / 2) / np.sqrt(counts)
     # The median of many normal samples is less sure than their mean by sqrt(pi / 2).
-    return np.minimum.accumulate(np.where(counts < MANY, reach, reach * math.sqrt(math.pi / 2)))
+    return np.minimum.accumulate(np.where(counts < BOOTSTRAP_FROM, reach, reach * math.sqrt(math.pi / 2)))
 
 
 def processes_needed(samples: Sequence[float], precision: float) -> int | None:
     """How many processes make the interval as narrow as ±`precision` (0.03 is 3%), if they scatter as `samples` do.
 
     The textbook's sample size for a mean with Student's t, as pyperf's `required_nprocesses` has it with the normal.
-    At least `LEAST`, which is the answer too where there are fewer than 2 samples; None when over 1,000.
+    At least `MIN_PROCESSES`, which is the answer too where there are fewer than 2 samples; None when over 1,000.
     """
     if len(samples) < 2:
-        return LEAST
+        return MIN_PROCESSES
     deviation = statistics.stdev(math.log(value) for value in samples)
     enough = np.flatnonzero(_reaches() * deviation <= math.log1p(precision))
-    return max(LEAST, int(enough[0]) + 2) if len(enough) else None
+    return max(MIN_PROCESSES, int(enough[0]) + 2) if len(enough) else None
 
 
 def blocks(rates: Sequence[float]) -> list[float]:
@@ -168,7 +168,7 @@ def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array) -> Interval 
     size_a, size_b = len(logs_a), len(logs_b)
     if min(size_a, size_b) < 2:
         return None
-    if min(size_a, size_b) >= MANY:
+    if min(size_a, size_b) >= BOOTSTRAP_FROM:
         spread = math.sqrt(size_a * size_b * (size_a + size_b + 1) / 12)
         left_out = max(1, round(size_a * size_b / 2 - float(stats.norm.ppf((1 + LEVEL) / 2)) * spread))
         return Interval(math.exp(quotients[left_out - 1]), math.exp(quotients[-left_out]))

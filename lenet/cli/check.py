@@ -111,15 +111,15 @@ def _make(runs: list[Path], output: Path | None) -> int:
 
 
 def _judge(runs: list[Path], known: tuple[Reference, ...], form: str) -> int:
-    from lenet.analysis.convergence import judge
+    from lenet.analysis.convergence import assess
     from lenet.report.text.check import convergence_json, convergence_text
     from lenet.store.run import Store
 
-    judged = [(record, judge(record, known)) for folder in runs for record in Store.open(folder).records()]
+    judged = [(record, assess(record, known)) for folder in runs for record in Store.open(folder).records()]
     if not judged:
         raise UsageError("there is no record to judge: the runs have none yet")
     sys.stdout.write(convergence_json(judged) if form == "json" else convergence_text(judged))
-    return FAILED if any(found.verdict.failed for _, found in judged) else 0
+    return FAILED if any(found.status.failed for _, found in judged) else 0
 
 
 def _climb(

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lenet.analysis.statistics import LEAST, intervals
-from lenet.analysis.verdict import sample, width
+from lenet.analysis.stability import sample, width
+from lenet.analysis.statistics import MIN_PROCESSES, intervals
 from lenet.cases.case import Case
 from lenet.commands.run import Run
 from lenet.engine import Engine
@@ -103,5 +103,5 @@ def sample_until(run: Run, engine: Engine, goal: Goal, say: Callable[[str], None
 
 def _words(standing: CasePrecision) -> str:
     if standing.width is None:
-        return f"(fewer than {LEAST} processes)"
+        return f"(fewer than {MIN_PROCESSES} processes)"
     return f"(±{standing.width:.1%} of {standing.processes} processes)"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lenet.analysis.check import Match, Pair, Rung, TraceComparison, compare, evaluate, holds
-from lenet.analysis.convergence import Verdict
+from lenet.analysis.convergence import ConvergenceStatus
 from lenet.cases.case import Case, DeviceTarget, Mode
 from lenet.store.events import Steps, Traced
 from lenet.store.record import Status
@@ -189,4 +189,4 @@ def test_an_epoch_that_does_not_learn_does_not_hold(new_store, digits, plain_rec
     store = new_store([BASE], digits)
     store.write_record(plain_record(BASE, Status.DIVERGED, "the loss of step 3 is nan"))
     (result,) = evaluate(store, [Pair(rung=Rung.LEARN, compared="x", a=BASE)], 1e-3, ())
-    assert (result.holds, result.verdict) == (False, Verdict.DIVERGED)
+    assert (result.holds, result.verdict) == (False, ConvergenceStatus.DIVERGED)

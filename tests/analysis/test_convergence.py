@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from lenet.analysis.convergence import FALSE_ALARMS, Verdict, band, expected, judge, odds
+from lenet.analysis.convergence import FALSE_ALARMS, ConvergenceStatus, assess, band, expected, odds
 from lenet.cases.case import Hyperparameters, Mode
 from lenet.store.record import Status
 
@@ -18,38 +18,38 @@ CENTRE = [(round(9984 / (1 + math.exp(-(3.5 + 0.5 * e)))), 0.9 * math.exp(-e)) f
 
 
 def words(record, *references):
-    return judge(record, references).verdict
+    return assess(record, references).status
 
 
 def test_a_good_training_converged_and_the_reason_says_by_what(reference, trained):
-    found = judge(trained(CENTRE[:3]), [reference()])
-    assert found.verdict is Verdict.CONVERGED
+    found = assess(trained(CENTRE[:3]), [reference()])
+    assert found.status is ConvergenceStatus.CONVERGED
     assert found.reason == "over 3 epochs, by the reference of 20 seeds"
 
 
 @pytest.mark.parametrize(
     ("change", "verdict", "where"),
     [
-        (lambda c: [c[0], (int(c[1][0] * 0.97), c[1][1]), c[2]], Verdict.TOO_SLOW, "accuracy 0.95"),
-        (lambda c: [c[0], c[1], (9980, c[2][1])], Verdict.TOO_GOOD, "after epoch 3"),
-        (lambda c: [c[0], (c[1][0], c[1][1] * 3), c[2]], Verdict.TOO_SLOW, "training loss"),
-        (lambda c: [(c[0][0], c[0][1] / 3), *c[1:]], Verdict.TOO_GOOD, "in epoch 1"),
-        (lambda c: [(0, c[0][1] / 3), *c[1:]], Verdict.TOO_SLOW, "accuracy 0.0000"),
-        (lambda c: [c[0], (c[1][0], 9.0), c[2]], Verdict.DIVERGED, "guessing"),
+        (lambda c: [c[0], (int(c[1][0] * 0.97), c[1][1]), c[2]], ConvergenceStatus.TOO_SLOW, "accuracy 0.95"),
+        (lambda c: [c[0], c[1], (9980, c[2][1])], ConvergenceStatus.TOO_GOOD, "after epoch 3"),
+        (lambda c: [c[0], (c[1][0], c[1][1] * 3), c[2]], ConvergenceStatus.TOO_SLOW, "training loss"),
+        (lambda c: [(c[0][0], c[0][1] / 3), *c[1:]], ConvergenceStatus.TOO_GOOD, "in epoch 1"),
+        (lambda c: [(0, c[0][1] / 3), *c[1:]], ConvergenceStatus.TOO_SLOW, "accuracy 0.0000"),
+        (lambda c: [c[0], (c[1][0], 9.0), c[2]], ConvergenceStatus.DIVERGED, "guessing"),
     ],
 )
 def test_what_is_wrong_is_named_with_epoch_and_figures(reference, trained, change, verdict, where):
-    found = judge(trained(change(CENTRE[:3])), [reference()])
-    assert found.verdict is verdict
+    found = assess(trained(change(CENTRE[:3])), [reference()])
+    assert found.status is verdict
     assert verdict.failed
     assert where in found.reason
 
 
 def test_a_training_is_judged_at_the_epochs_that_both_have(reference, trained):
     wrong_later = [*CENTRE[:3], (100, 0.0001)]
-    assert judge(trained(wrong_later), [reference(epochs=3)]).reason.startswith("over 3 epochs")
-    assert words(trained(wrong_later), reference(epochs=4)) is Verdict.TOO_SLOW
-    assert judge(trained(CENTRE[:1]), [reference(epochs=4)]).reason.startswith("over 1 epoch,")
+    assert assess(trained(wrong_later), [reference(epochs=3)]).reason.startswith("over 3 epochs")
+    assert words(trained(wrong_later), reference(epochs=4)) is ConvergenceStatus.TOO_SLOW
+    assert assess(trained(CENTRE[:1]), [reference(epochs=4)]).reason.startswith("over 1 epoch,")
 
 
 def test_the_limits_are_a_prediction_interval_divided_over_epochs_and_figures(reference):
@@ -66,7 +66,7 @@ def test_false_alarms_are_as_rare_as_promised(reference, trained, draw):
     generator = np.random.default_rng(20260102)
     trials = 1500
     flagged = sum(
-        words(trained(draw(generator)), reference(seed=1000 + trial)) is not Verdict.CONVERGED
+        words(trained(draw(generator)), reference(seed=1000 + trial)) is not ConvergenceStatus.CONVERGED
         for trial in range(trials)
     )
     # Fewer than the promised share, by any luck but one in a thousand.
@@ -92,27 +92,27 @@ def test_seeds_that_all_agree_still_give_a_band_of_some_width(reference):
 
 class TestNoReference:
     def test_other_data(self, reference, trained):
-        found = judge(
+        found = assess(
             trained(CENTRE[:3]), [reference(dataset=reference().dataset.model_copy(update={"sha256": "0" * 64}))]
         )
-        assert (found.verdict, found.reason) == (Verdict.NO_REFERENCE, "there is no reference for this data")
+        assert (found.status, found.reason) == (ConvergenceStatus.NO_REFERENCE, "there is no reference for this data")
 
     @pytest.mark.parametrize("rates", [{"learning_rate": 0.02}, {"momentum": 0.5}])
     def test_other_hyperparameters(self, reference, trained, rates):
-        found = judge(trained(CENTRE[:3], **rates), [reference()])
-        assert found.verdict is Verdict.NO_REFERENCE
+        found = assess(trained(CENTRE[:3], **rates), [reference()])
+        assert found.status is ConvergenceStatus.NO_REFERENCE
         assert f"{next(iter(rates.values())):g}" in found.reason
-        assert not found.verdict.failed
+        assert not found.status.failed
 
     @pytest.mark.parametrize("batch_size", [16, 256])
     def test_a_batch_size_outside(self, reference, trained, batch_size):
         images = 10000 // batch_size * batch_size
-        found = judge(trained(CENTRE[:3], batch_size=batch_size, images=images), [reference(32), reference(128)])
-        assert found.verdict is Verdict.NO_REFERENCE
+        found = assess(trained(CENTRE[:3], batch_size=batch_size, images=images), [reference(32), reference(128)])
+        assert found.status is ConvergenceStatus.NO_REFERENCE
         assert "(32 to 128)" in found.reason
 
     def test_none_at_all(self, trained):
-        assert words(trained(CENTRE[:3])) is Verdict.NO_REFERENCE
+        assert words(trained(CENTRE[:3])) is ConvergenceStatus.NO_REFERENCE
 
 
 class TestBetween:
@@ -148,42 +148,42 @@ class TestBetween:
     def test_a_training_between_is_judged(self, reference, trained):
         references = [reference(32), reference(128, shift=0.1)]
         figures = [(int(correct * 0.95), loss) for correct, loss in CENTRE[:3]]
-        assert words(trained(figures, batch_size=64), *references) is Verdict.CONVERGED
-        assert words(trained([(1133, 2.3)] * 3, batch_size=64), *references) is Verdict.TOO_SLOW
+        assert words(trained(figures, batch_size=64), *references) is ConvergenceStatus.CONVERGED
+        assert words(trained([(1133, 2.3)] * 3, batch_size=64), *references) is ConvergenceStatus.TOO_SLOW
 
 
 def test_a_measurement_of_speed_is_not_judged(reference, trained):
-    found = judge(trained([]), [reference()])
-    assert (found.verdict, found.reason) == (Verdict.NOT_JUDGED, "not whole epochs")
+    found = assess(trained([]), [reference()])
+    assert (found.status, found.reason) == (ConvergenceStatus.NOT_ASSESSED, "not whole epochs")
 
 
 @pytest.mark.parametrize("status", [Status.CRASHED, Status.TIMED_OUT, Status.UNAVAILABLE, Status.INVALID])
 def test_a_case_that_failed_by_itself_is_not_judged(reference, trained, status):
-    found = judge(trained(CENTRE[:3], status=status), [reference()])
-    assert found.verdict is Verdict.NOT_JUDGED
+    found = assess(trained(CENTRE[:3], status=status), [reference()])
+    assert found.status is ConvergenceStatus.NOT_ASSESSED
     assert status.value in found.reason
 
 
 def test_a_diverged_case_needs_no_reference(trained):
-    found = judge(trained([], status=Status.DIVERGED, reason="the loss of step 3 is nan"), [])
-    assert (found.verdict, found.reason) == (Verdict.DIVERGED, "the loss of step 3 is nan")
+    found = assess(trained([], status=Status.DIVERGED, reason="the loss of step 3 is nan"), [])
+    assert (found.status, found.reason) == (ConvergenceStatus.DIVERGED, "the loss of step 3 is nan")
 
 
 def test_a_plateau_is_judged_as_a_training(reference, trained):
-    assert words(trained([(1133, 2.3)] * 3, status=Status.PLATEAU), reference()) is Verdict.TOO_SLOW
+    assert words(trained([(1133, 2.3)] * 3, status=Status.PLATEAU), reference()) is ConvergenceStatus.TOO_SLOW
 
 
 @pytest.mark.parametrize(("images", "good"), [(9984, True), (10000, True), (60000, False), (9952, False)])
 def test_a_judgement_over_other_images_than_the_test_sets(reference, trained, images, good):
     figures = [(round(correct / 9984 * images), loss) for correct, loss in CENTRE[:3]]
-    found = judge(trained(figures, images=images), [reference()])
-    assert found.verdict is (Verdict.CONVERGED if good else Verdict.OTHER_TEST_SET)
+    found = assess(trained(figures, images=images), [reference()])
+    assert found.status is (ConvergenceStatus.CONVERGED if good else ConvergenceStatus.OTHER_TEST_SET)
     assert good or f"{images:,}" in found.reason
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_every_mode_is_judged_by_the_one_reference(reference, trained, mode):
-    assert words(trained(CENTRE[:3], mode=mode), reference()) is Verdict.CONVERGED
+    assert words(trained(CENTRE[:3], mode=mode), reference()) is ConvergenceStatus.CONVERGED
 
 
 def test_too_few_seeds_are_no_reference(reference):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lenet.analysis.convergence import Verdict, judge
+from lenet.analysis.convergence import ConvergenceStatus, assess
 from lenet.analysis.references import read_given
 from lenet.cases.presets import load_file
 from lenet.engine.local import LocalEngine
@@ -38,7 +38,7 @@ def found(digits, new_store, references):
         command = (sys.executable, str(TESTS / "planted.py"), fault)
         store = new_store([case], digits)
         (record,) = LocalEngine(command=command).run([case], {"digits": digits}, store)
-        return record, judge(record, references)
+        return record, assess(record, references)
 
     return train
 
@@ -53,22 +53,22 @@ def test_the_reference_is_of_these_digits_and_this_training(digits, references):
 @pytest.mark.mindspore
 def test_a_training_without_a_fault_converged(found):
     record, finding = found("none", EPOCHS)
-    assert finding.verdict is Verdict.CONVERGED, (finding, record.evaluations)
+    assert finding.status is ConvergenceStatus.CONVERGED, (finding, record.evaluations)
 
 
 @pytest.mark.mindspore
 @pytest.mark.parametrize(
     ("fault", "epochs", "verdicts"),
     [
-        ("learning_rate", EPOCHS, {Verdict.TOO_SLOW}),
-        ("unshuffled", 1, {Verdict.TOO_SLOW}),
-        ("labels_off_by_one", EPOCHS, {Verdict.TOO_SLOW}),
-        ("missing_relu", 3, {Verdict.TOO_GOOD, Verdict.DIVERGED}),
-        ("evaluation_on_the_training_set", 1, {Verdict.OTHER_TEST_SET}),
+        ("learning_rate", EPOCHS, {ConvergenceStatus.TOO_SLOW}),
+        ("unshuffled", 1, {ConvergenceStatus.TOO_SLOW}),
+        ("labels_off_by_one", EPOCHS, {ConvergenceStatus.TOO_SLOW}),
+        ("missing_relu", 3, {ConvergenceStatus.TOO_GOOD, ConvergenceStatus.DIVERGED}),
+        ("evaluation_on_the_training_set", 1, {ConvergenceStatus.OTHER_TEST_SET}),
     ],
 )
 def test_a_planted_fault_is_flagged(found, fault, epochs, verdicts):
     record, finding = found(fault, epochs)
-    assert finding.verdict in verdicts, (finding, record.status, record.evaluations)
-    assert finding.verdict.failed
+    assert finding.status in verdicts, (finding, record.status, record.evaluations)
+    assert finding.status.failed
     assert finding.reason

@@ -117,7 +117,7 @@ def test_what_is_no_reference_is_refused_by_its_name(tmp_path, text):
 def test_a_reference_whose_parts_do_not_fit(reference, tmp_path):
     content = json.loads(reference().model_dump_json())
     content["seeds"][0]["correct"].append(1)
-    with pytest.raises(UsageError, match="an item an epoch"):
+    with pytest.raises(UsageError, match="one item per epoch"):
         references.read(json.dumps(content), "x")
 
 

@@ -22,7 +22,7 @@ from rich.console import Console
 import lenet.report.text
 from lenet.analysis.check import LayerDistance, Match, Rung, RungResult, TraceComparison
 from lenet.analysis.compare import compare
-from lenet.analysis.convergence import Convergence, Verdict
+from lenet.analysis.convergence import Convergence, ConvergenceStatus
 from lenet.analysis.explain import (
     Bounds,
     Explanation,
@@ -162,7 +162,7 @@ def checked(word, speed):
     )
     results = [
         RungResult(rung=Rung.MODES, compared="a / b", holds=False, comparison=parts),
-        RungResult(rung=Rung.LEARN, compared="a", holds=None, reason="no", verdict=Verdict.NO_REFERENCE),
+        RungResult(rung=Rung.LEARN, compared="a", holds=None, reason="no", verdict=ConvergenceStatus.NO_REFERENCE),
     ]
     sentence = settings_text({"cores": "128", "operator_threads": word, "framework": word})
     return results_text(renamed(results, word), sentence, 1e-3)
@@ -250,7 +250,7 @@ def test_tables_fit(records, names, speed):
     found = compare(given_records, named(records, names[::-1], speed))
     fits(comparison.render(found, "terminal", 0.01, (names[0], names[-1])))
     fits(versions.render(given_records, "terminal"))
-    fits(convergence_text([(each, Convergence(Verdict.TOO_SLOW, names[0])) for each in given_records]))
+    fits(convergence_text([(each, Convergence(ConvergenceStatus.TOO_SLOW, names[0])) for each in given_records]))
 
 
 @pytest.fixture(scope="module")

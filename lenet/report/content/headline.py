@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lenet.analysis.convergence import Verdict
+from lenet.analysis.convergence import ConvergenceStatus
 from lenet.report.content.gather import Report
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
@@ -126,9 +126,9 @@ def _learning(report: Report) -> str:
     low, high = min(final), max(final)
     figure = f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}"
     words = f"Test accuracy after {count(longest, 'epoch')}: {figure} ({count(len(final), 'training')})"
-    held = [Verdict(row.convergence) for row in learned if Verdict(row.convergence).held]
+    held = [ConvergenceStatus(row.convergence) for row in learned if ConvergenceStatus(row.convergence).compared]
     if held:
-        words += f"; {held.count(Verdict.CONVERGED)} of {len(held)} inside the reference band"
+        words += f"; {held.count(ConvergenceStatus.CONVERGED)} of {len(held)} inside the reference band"
     failed = len(whole) - len(learned)
     return f"{words}." if not failed else f"{words}; {count(failed, 'other')} did not learn."
 

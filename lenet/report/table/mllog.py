@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lenet import __version__
-from lenet.analysis.verdict import sample
+from lenet.analysis.stability import sample
 from lenet.errors import UsageError
 from lenet.store.record import Record, Status
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lenet.analysis.convergence import Verdict
+from lenet.analysis.convergence import ConvergenceStatus
 from lenet.errors import UsageError
 from lenet.report.table.baseline import DEFAULT, speed_ups
 from lenet.report.table.column import Line
@@ -127,8 +127,8 @@ def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> li
 
 def _held(table: Sequence[Row]) -> list[str]:
     """What came of the trainings that were held against a reference, and against which; nothing where none was."""
-    held = [row for row in table if Verdict(row.convergence).held]
+    held = [row for row in table if ConvergenceStatus(row.convergence).compared]
     found = [f"{number:,} {word}" for word, number in Counter(row.convergence for row in held).items()]
-    good = dict.fromkeys(row.convergence_reason for row in held if not Verdict(row.convergence).failed)
+    good = dict.fromkeys(row.convergence_reason for row in held if not ConvergenceStatus(row.convergence).failed)
     how = f" ({few(list(good), 2)})" if good else ""
     return [f"Trainings held against the references: {', '.join(found)}{how}."] if held else []

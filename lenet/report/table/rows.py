@@ -10,11 +10,11 @@ from typing import Any
 from lenet.analysis import convergence
 from lenet.analysis.convergence import Reference
 from lenet.analysis.references import shipped
-from lenet.analysis.verdict import Sample, judge, sample
+from lenet.analysis.stability import Sample, assess, sample
 from lenet.cases.case import Frozen, Mode
 from lenet.store.record import ACCURACY_TARGETS, Record, Status
 
-FAILED = frozenset(verdict.value for verdict in convergence.Verdict if verdict.failed)
+FAILED = frozenset(status.value for status in convergence.ConvergenceStatus if status.failed)
 """Words of the convergence check after which a throughput may not be quoted."""
 
 
@@ -61,7 +61,7 @@ class Row(Frozen):
     final_loss: float | None
     seconds_to_accuracy: dict[str, float | None]
     convergence: str
-    """What the convergence check says, a word of `lenet.analysis.convergence.Verdict`."""
+    """What the convergence check says, a word of `lenet.analysis.convergence.ConvergenceStatus`."""
     convergence_reason: str
     peak_memory_bytes: int | None
     machine: str
@@ -130,7 +130,7 @@ def row(record: Record, run: str) -> Row:
 def _row(record: Record, measured: Sample | None, run: str, references: Sequence[Reference]) -> Row:
     case, summary = record.case, record.summary
     low, median, high = _quartiles(measured.rates) if measured else (None, None, None)
-    found = convergence.judge(record, references)
+    found = convergence.assess(record, references)
     resident = summary.resident_throughput
     return Row(
         framework=case.framework.value,
@@ -162,7 +162,7 @@ def _row(record: Record, measured: Sample | None, run: str, references: Sequence
         seconds_to_accuracy={
             f"{target:.2f}": summary.seconds_to_accuracy.get(f"{target:.2f}") for target in ACCURACY_TARGETS
         },
-        convergence=found.verdict.value,
+        convergence=found.status.value,
         convergence_reason=found.reason,
         peak_memory_bytes=summary.peak_memory_bytes,
         machine=record.machine_id,
@@ -184,7 +184,7 @@ def _judged(records: Iterable[Record], run: str, references: Sequence[Reference]
     found = [(record, sample(record.windows)) for record in records]
     table = [_row(record, measured, run, references) for record, measured in found]
     members = repetitions(table)
-    verdicts = judge([[found[index] for index in indices] for indices in members])
+    verdicts = assess([[found[index] for index in indices] for indices in members])
     for indices, verdict in zip(members, verdicts, strict=True):
         for index in indices:
             if verdict is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lenet.analysis.statistics import LEAST
-from lenet.analysis.verdict import PRECISION, REASONS
+from lenet.analysis.stability import PRECISION, REASONS
+from lenet.analysis.statistics import MIN_PROCESSES
 from lenet.report.table.groups import Group
 
 LETTERS = {reason: letter for letter, reason in REASONS.items()}
@@ -28,7 +28,7 @@ def described(group: Group) -> str:
         return f"{row.verdict} (over 1,000 processes for ±{PRECISION:.0%})"
     if not row.more_processes:
         return row.verdict
-    if row.samples < LEAST - 1:
+    if row.samples < MIN_PROCESSES - 1:
         return f"{row.verdict} (run at least {row.more_processes} more processes)"
     return f"{row.verdict} (about {row.more_processes:,} more processes for ±{PRECISION:.0%})"
 
@@ -64,9 +64,9 @@ def samples_caption(groups: Sequence[Group]) -> str:
     kinds = []
     merged = [group for group in groups if group.of > 1]
     if any(group.row.interval_low is not None for group in merged):
-        kinds.append(f"the 95% interval over {_counts(merged, LEAST)} processes")
+        kinds.append(f"the 95% interval over {_counts(merged, MIN_PROCESSES)} processes")
     if any(group.row.interval_low is None for group in merged):
-        kinds.append(f"the range over fewer than {LEAST} processes")
+        kinds.append(f"the range over fewer than {MIN_PROCESSES} processes")
     if len(merged) < len(groups) or not groups:
         kinds.append(f"the quartiles of {_counts([g for g in groups if g.of == 1], 1)} windows of one process")
     return f"spread: {'; '.join(kinds)}."

@@ -138,12 +138,12 @@ def convergence_text(results: Sequence[tuple[Record, Convergence]]) -> str:
             record.case.label,
             str(record.case.plan.epochs or DASH),
             number(record.summary.accuracy, 4),
-            found.verdict.value,
+            found.status.value,
         ]
         for record, found in results
     ]
     body = grid(["case", "epochs", "accuracy", "convergence"], lines, "wffw")
-    reasons = dict.fromkeys(f"{found.verdict.value}: {found.reason}" for _, found in results if found.reason)
+    reasons = dict.fromkeys(f"{found.status.value}: {found.reason}" for _, found in results if found.reason)
     return f"{body}\n\n{paragraphs(reasons)}"
 
 
@@ -153,7 +153,7 @@ def convergence_json(results: Sequence[tuple[Record, Convergence]]) -> str:
         {
             "case_id": record.case_id,
             "status": record.status.value,
-            "verdict": found.verdict.value,
+            "verdict": found.status.value,
             "reason": found.reason,
         }
         for record, found in results

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lenet.analysis.check import LayerDistance, Match, Rung, RungResult, TraceComparison, skipped
-from lenet.analysis.convergence import Convergence, Verdict
+from lenet.analysis.convergence import Convergence, ConvergenceStatus
 from lenet.cases.case import Plan, RuntimeProfile
 from lenet.report.text import check
 
@@ -44,7 +44,9 @@ RESULTS = [
     ),
     result(Rung.MODES, False, comparison=DIFFERENT),
     result(Rung.DEVICE, None, compared="CPU / GPU", comparison=skipped("no GPU"), reason="no GPU"),
-    result(Rung.LEARN, True, compared="one epoch / reference", verdict=Verdict.CONVERGED, reason="over 1 epoch"),
+    result(
+        Rung.LEARN, True, compared="one epoch / reference", verdict=ConvergenceStatus.CONVERGED, reason="over 1 epoch"
+    ),
 ]
 
 
@@ -119,8 +121,8 @@ def test_json_has_every_figure():
 
 def test_the_convergence_of_records(measured):
     results = [
-        (measured(epochs=1), Convergence(Verdict.TOO_SLOW, "accuracy 0.5000 after epoch 1, where …")),
-        (measured(), Convergence(Verdict.NOT_JUDGED, "not whole epochs")),
+        (measured(epochs=1), Convergence(ConvergenceStatus.TOO_SLOW, "accuracy 0.5000 after epoch 1, where …")),
+        (measured(), Convergence(ConvergenceStatus.NOT_ASSESSED, "not whole epochs")),
     ]
     text = check.convergence_text(results)
     assert "too slow: accuracy 0.5000 after epoch 1" in text

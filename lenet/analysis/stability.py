@@ -1,4 +1,4 @@
-"""A verdict on a case's throughput: stable, or unstable with the reasons and how many more processes it needs."""
+"""Whether the throughput of a case is stable, the reasons if it is not, and how many more processes it needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lenet.analysis.steady import Steady, steady
 from lenet.store.record import Record, Status, Window
 
 PRECISION = 0.03
-"""A stable figure's interval reaches no further than this from it, to either side."""
+"""Largest distance of the interval's ends from a stable figure, relative to the figure."""
 
 FOREIGN_SHARE = 0.1
 FREQUENCY_CHANGE = 0.1
@@ -28,7 +28,7 @@ REASONS = {
     "l": "load from other processes",
     "f": "frequency",
 }
-"""The reasons that make a figure unstable, by the letter that stands for each in a narrow table."""
+"""What makes a figure unstable, by the letter that denotes it in a narrow table."""
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,38 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a case's throughput is worth."""
+class Stability:
+    """How stable the throughput of a case is."""
 
     reasons: tuple[str, ...]
     """Keys of `REASONS`; none when it is stable."""
     processes: int
-    """Processes that ended well and were measured."""
+    """Processes that ended well and have a throughput."""
     interval: Interval | None
-    """Of the median over the processes; None below three."""
+    """Of the median over the processes; None for fewer than three."""
     more: int | None
-    """Further processes for an interval of ±`PRECISION`, were they to scatter as those so far; None when over 1,000."""
+    """Further processes for an interval of ±`PRECISION` if they scatter as those so far; None for more than 1,000."""
 
     @property
     def stable(self) -> bool:
-        """True when there is nothing against the figure."""
+        """Whether no reason speaks against it."""
         return not self.reasons
 
     @property
     def text(self) -> str:
-        """The verdict in words."""
+        """In words."""
         return "stable" if self.stable else f"unstable: {', '.join(REASONS[letter] for letter in self.reasons)}"
 
 
 def full_windows(windows: Iterable[Window]) -> list[Window]:
-    """The windows past the warm-up, without the short ones that the end of an epoch leaves."""
+    """The windows after the warm-up, without the short one at the end of an epoch."""
     warm = [window for window in windows if not window.warmup]
     full = max((window.steps for window in warm), default=0)
     return [window for window in warm if window.steps == full]
 
 
 def sample(windows: Iterable[Window]) -> Sample | None:
-    """The steady rates of a process's windows; None where it has none past the warm-up."""
+    """The steady rates of a process's windows; None without a window after the warm-up."""
     rates = tuple(window.images_per_second for window in full_windows(windows))
     if not rates:
         return None
@@ -128,7 +128,7 @@ def is_bimodal(values: Sequence[float]) -> bool:
 
 
 def _of_process(record: Record, measured: Sample) -> set[str]:
-    """What speaks against one process's figure."""
+    """The reasons against the figure of one process, as keys of `REASONS`."""
     found = set()
     if measured.drifts:
         found.add("d")
@@ -144,20 +144,20 @@ def _of_process(record: Record, measured: Sample) -> set[str]:
     return found
 
 
-def judge(cases: Sequence[Sequence[tuple[Record, Sample | None]]]) -> list[Verdict | None]:
-    """A verdict for each case from its processes in the order in which they ran; None where nothing was measured.
+def assess(cases: Sequence[Sequence[tuple[Record, Sample | None]]]) -> list[Stability | None]:
+    """The stability of each case, from its processes in the order in which they ran; None if none was measured.
 
-    A reason counts when a quarter of the processes have it, or when it is in their medians.
+    A reason counts if a quarter of the processes have it, or their medians do.
     """
     measured = [
         [(record, found) for record, found in case if found is not None and record.status is Status.OK]
         for case in cases
     ]
     medians = [[found.median for _, found in case] for case in measured]
-    verdicts: list[Verdict | None] = []
+    found: list[Stability | None] = []
     for case, values, interval in zip(measured, medians, intervals(medians), strict=True):
         if not values:
-            verdicts.append(None)
+            found.append(None)
             continue
         held = [_of_process(record, found) for record, found in case]
         reasons = {each for each in REASONS if sum(each in one for one in held) * 4 >= len(held)}
@@ -174,8 +174,8 @@ def judge(cases: Sequence[Sequence[tuple[Record, Sample | None]]]) -> list[Verdi
             reasons.add("o")
         if is_bimodal(values):
             reasons.add("b")
-        verdicts.append(Verdict(tuple(each for each in REASONS if each in reasons), len(values), interval, more))
-    return verdicts
+        found.append(Stability(tuple(each for each in REASONS if each in reasons), len(values), interval, more))
+    return found
 
 
 def width(interval: Interval, values: Sequence[float]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lenet.analysis.verdict import PRECISION, REASONS, has_outliers, is_bimodal, judge, sample, width
+from lenet.analysis.stability import PRECISION, REASONS, assess, has_outliers, is_bimodal, sample, width
 from lenet.machine.load import CaseLoad, Load
 from lenet.store.record import Record, Status, Window
 from tests.analysis.test_compare import record
@@ -15,7 +15,7 @@ def verdict(processes, load=None):
     records = [record(rates, index) for index, rates in enumerate(processes)]
     if load is not None:
         records = [each.model_copy(update={"load": load}) for each in records]
-    (found,) = judge([[(each, sample(each.windows)) for each in records]])
+    (found,) = assess([[(each, sample(each.windows)) for each in records]])
     return found
 
 
@@ -74,7 +74,7 @@ def test_what_the_machine_did_is_named(letter, around):
 
 def test_processes_that_failed_do_not_count():
     bad = record([10.0] * 5, status=Status.DIVERGED)
-    (found,) = judge([[(bad, sample(bad.windows))]])
+    (found,) = assess([[(bad, sample(bad.windows))]])
     assert found is None
 
 
