@@ -1,0 +1,146 @@
+"""The paired ratio: against scipy, and on simulated groups of known truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lenet.analysis.paired import (
+    LEAST_GROUPS,
+    TRIMMED,
+    TimedTurn,
+    contrasts,
+    group_estimate,
+    groups_needed,
+    paired_ratio,
+)
+
+SECONDS = 0.1
+
+
+def group(random, ratio=1.0, blocks=20, every=1, turn_scatter=0.18, group_scatter=0.02, drift=0.1):
+    """Turns of two members in ABBA order on a machine that drifts; the second is `ratio` times as fast."""
+    offset = random.normal(0, group_scatter)
+    speeds = np.cumsum(random.normal(0, drift, blocks))
+    a, b = [], []
+    for block, speed in enumerate(speeds):
+        for member in "abba":
+            rate = 3000 * math.exp(speed + random.normal(0, turn_scatter))
+            if member == "a":
+                a.append(TimedTurn(block, round(1000 * rate * SECONDS), 1000 * SECONDS))
+            elif block % every == 0:
+                b.append(TimedTurn(block, round(1000 * rate * ratio * math.exp(offset) * SECONDS), 1000 * SECONDS))
+    return a, b
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(20261125)
+
+
+class TestContrasts:
+    def test_a_contrast_is_the_logarithm_of_the_ratio_of_the_blocks_totals(self):
+        a = [TimedTurn(0, 100, 1.0), TimedTurn(0, 300, 1.0)]
+        b = [TimedTurn(0, 800, 2.0)]
+        assert contrasts(a, b) == [pytest.approx(math.log(400 / 200))]
+
+    def test_the_other_way_round_it_has_the_other_sign(self, random):
+        a, b = group(random, 1.3, every=4)
+        assert contrasts(a, b) == pytest.approx([-value for value in contrasts(b, a)])
+
+    def test_a_machine_that_slows_down_linearly_cancels_in_a_balanced_block(self):
+        speeds = iter((1000, 900, 800, 700))
+        turns = {"a": [], "b": []}
+        for member in "abba":
+            turns[member].append(TimedTurn(0, 100, 100 / next(speeds)))
+        # Seconds an image are what adds up: 1/1000 + 1/700 against 1/900 + 1/800.
+        assert contrasts(turns["a"], turns["b"])[0] == pytest.approx(
+            math.log((100 / 1000 + 100 / 700) / (100 / 900 + 100 / 800))
+        )
+        assert abs(contrasts(turns["a"], turns["b"])[0]) < 0.04
+
+    def test_a_slow_member_is_held_against_all_turns_around_its_own(self):
+        slow = [TimedTurn(2, 10, 1.0), TimedTurn(8, 10, 1.0)]
+        fast = [TimedTurn(block, 100 if block < 5 else 400, 1.0) for block in range(11)]
+        fast[5] = TimedTurn(5, 100, 1.0)  # as near to block 2 as to block 8: it counts to the earlier one
+        assert contrasts(slow, fast) == [pytest.approx(math.log(10)), pytest.approx(math.log(40))]
+
+    def test_members_without_turns_have_none(self):
+        assert contrasts([], [TimedTurn(0, 1, 1.0)]) == []
+        assert group_estimate([], []) is None
+
+
+def test_a_groups_estimate_is_scipys_trimmed_mean(random):
+    a, b = group(random, 1.05)
+    assert group_estimate(a, b) == pytest.approx(stats.trim_mean(contrasts(a, b), TRIMMED))
+
+
+def test_one_disturbed_block_hardly_moves_a_group(random):
+    a, b = group(random, blocks=20)
+    before = group_estimate(a, b)
+    b = [TimedTurn(turn.block, turn.images, turn.seconds * (50 if turn.block == 7 else 1)) for turn in b]
+    assert abs(group_estimate(a, b) - before) < 0.05
+
+
+class TestPairedRatio:
+    def test_the_interval_is_students_over_the_groups(self, random):
+        groups = [group(random, 1.05) for _ in range(8)]
+        estimates = [group_estimate(a, b) for a, b in groups]
+        expected = stats.ttest_1samp(estimates, 0).confidence_interval(0.95)
+        found = paired_ratio(groups)
+        assert found.value == pytest.approx(math.exp(np.mean(estimates)))
+        assert (math.log(found.interval.low), math.log(found.interval.high)) == pytest.approx(tuple(expected))
+        assert found.deviation == pytest.approx(np.std(estimates, ddof=1))
+        assert not found.these_processes_only
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_one_or_two_groups_speak_for_their_processes_only(self, random, count):
+        found = paired_ratio([group(random) for _ in range(count)])
+        assert count < LEAST_GROUPS
+        assert found.these_processes_only
+        assert found.interval.low < found.value < found.interval.high
+
+    def test_groups_in_which_a_member_never_ran_count_for_nothing(self, random):
+        whole = [group(random) for _ in range(4)]
+        assert paired_ratio([*whole, ([], whole[0][1])]) == paired_ratio(whole)
+        assert paired_ratio([([], [])]) is None
+
+    @pytest.mark.parametrize("count", [3, 4, 8])
+    @pytest.mark.parametrize("ratio", [1.0, 0.95, 0.1])
+    def test_nineteen_of_twenty_intervals_hold_the_truth(self, random, count, ratio):
+        draws = 300
+        held = 0
+        for _ in range(draws):
+            interval = paired_ratio([group(random, ratio) for _ in range(count)]).interval
+            held += interval.low <= ratio <= interval.high
+        # 95% of 300 with a standard deviation of 3.8: five of them below would be one draw in millions.
+        assert held >= 0.95 * draws - 5 * 3.8
+
+    def test_five_percent_are_seen_in_eight_groups_of_this_scatter(self, random):
+        """A group's estimate scatters by 3.5% here: the power of Student's t is then 95%."""
+        draws = 100
+        seen = sum(
+            paired_ratio([group(random, 0.95, blocks=40) for _ in range(8)]).interval.high < 1 for _ in range(draws)
+        )
+        assert seen >= 0.85 * draws
+
+    def test_a_member_twenty_times_as_slow_is_as_sure_as_its_few_turns_allow(self, random):
+        """Its own turns alone set the scatter: those of the fast member, twenty times as many, add next to nothing."""
+        few = [group_estimate(*group(random, 0.05, blocks=40, every=20, group_scatter=0, drift=0)) for _ in range(400)]
+        own = 0.18 / math.sqrt(4)  # two blocks of two turns
+        assert np.std(few) == pytest.approx(own, rel=0.25)
+        assert np.mean(few) == pytest.approx(math.log(0.05), abs=0.03)
+
+
+class TestGroupsNeeded:
+    def test_it_is_the_least_number_whose_interval_is_narrow_enough(self):
+        needed = groups_needed(0.035, 0.03)
+        reach = {n: stats.t.ppf(0.975, n - 1) * 0.035 / math.sqrt(n) for n in (needed - 1, needed)}
+        assert reach[needed] <= math.log1p(0.03) < reach[needed - 1]
+
+    def test_there_is_a_least_and_a_most(self):
+        assert groups_needed(1e-6, 0.03) == LEAST_GROUPS
+        assert groups_needed(10.0, 0.001) is None
