@@ -15,7 +15,8 @@ from lenet.report import render, rows
 from lenet.report.content.gather import gather
 from lenet.report.document.markdown import document
 from lenet.store.freshness import State, outstanding
-from lenet.store.run import Store, run_folders
+from lenet.store.manifest import run_folders
+from lenet.store.run import Store
 
 RESULTS = Path(__file__).parents[1] / "results"
 RECORDS = {"pytorch": 36, "reproduction": 1, "standard": 36, "tutorial-graph": 1, "versions": 36}

@@ -23,7 +23,8 @@ def table(
     from lenet.cli.output import choose, put
     from lenet.report import render, rows
     from lenet.report.table import mllog, versions
-    from lenet.store.run import Store, run_folders
+    from lenet.store.manifest import run_folders
+    from lenet.store.run import Store
 
     wanted = None if form == mllog.FORMAT else choose(form, output, mllog.FORMAT)
     if by not in (None, "version"):

@@ -17,7 +17,7 @@ def verify(
     """Derive every figure of a run from its raw events again; exit 1 where one is refused."""
     from lenet.commands.verify import verify as judge
     from lenet.report.text.verify import verify_text
-    from lenet.store.run import run_folders
+    from lenet.store.manifest import run_folders
 
     refused = 0
     for folder in run_folders(run):

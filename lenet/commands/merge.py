@@ -26,13 +26,13 @@ from typing import NamedTuple
 from lenet.cases.case import Case
 from lenet.errors import StoreError, reason
 from lenet.files.folder import Folder, scan
-from lenet.files.text import MAX_FILE_BYTES, write_atomically
+from lenet.files.text import write_atomically
 from lenet.machine.card import MachineCard
 from lenet.store import machines
 from lenet.store.eventlog import decode
 from lenet.store.events import MAX_LINE_BYTES
+from lenet.store.manifest import EVENTS, MANIFEST, RUNS, Manifest, read_model, run_folders
 from lenet.store.record import Record
-from lenet.store.run import EVENTS, MANIFEST, RUNS, Manifest, run_folders
 
 CONFLICTS = "conflicts"
 
@@ -127,10 +127,7 @@ def read(root: Path) -> list[Merged]:
 
 def _read_run(root: Path) -> Merged:
     listing = scan(root)
-    try:
-        manifest = Manifest.model_validate_json(listing.read(MANIFEST, MAX_FILE_BYTES))
-    except (OSError, ValueError) as error:
-        raise _damaged(root / MANIFEST, error) from error
+    manifest = read_model(root / MANIFEST, Manifest)
     merged = Merged(manifest)
     for name in listing.files:
         if machines.CARD.fullmatch(name):
@@ -140,10 +137,7 @@ def _read_run(root: Path) -> Merged:
         room, _, rest = name.partition("/")
         # In conflicts/ a digest follows the case id; what the file is of, its content says.
         if room == "records" or (room == CONFLICTS and rest.endswith(".json")):
-            try:
-                record = Record.model_validate_json(listing.read(name, MAX_FILE_BYTES))
-            except (OSError, ValueError) as error:
-                raise _damaged(root / name, error) from error
+            record = read_model(root / name, Record)
             _belongs(root / name, record, cases, {manifest.machine.id, *merged.cards})
             merged.records.setdefault(record.case.id, set()).add(record.model_dump_json(indent=1) + "\n")
         elif name == EVENTS or (room == CONFLICTS and rest.endswith(".jsonl")):
@@ -153,10 +147,7 @@ def _read_run(root: Path) -> Merged:
 
 
 def _card(listing: Folder, name: str) -> dict[str, str]:
-    try:
-        card = MachineCard.model_validate_json(listing.read(name, MAX_FILE_BYTES))
-    except (OSError, ValueError) as error:
-        raise _damaged(listing.root / name, error) from error
+    card = read_model(listing.root / name, MachineCard)
     if name != machines.file_name(card.id):
         raise StoreError(f"{listing.root / name} is the card of another machine: see lenet-bench verify")
     return {card.id: card.model_dump_json(indent=1) + "\n"}
@@ -181,14 +172,8 @@ def _streams(listing: Folder, name: str, cases: dict[str, Case]) -> dict[str, St
                 raise StoreError(f"{listing.root / name}, line {number} is of no case that its run lists")
             found.setdefault(logged.case_id, []).append(logged.encode())
     except OSError as error:
-        raise _damaged(listing.root / name, error) from error
+        raise StoreError(f"cannot read {listing.root / name}: {reason(error)}") from error
     return {case_id: tuple(lines) for case_id, lines in found.items()}
-
-
-def _damaged(path: Path, error: Exception) -> StoreError:
-    if isinstance(error, OSError):
-        return StoreError(f"cannot read {path}: {reason(error)}")
-    return StoreError(f"{path} is damaged: {reason(error)}; see lenet-bench verify")
 
 
 def write(target: Path, runs: Iterable[Merged]) -> None:

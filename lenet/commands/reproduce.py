@@ -21,8 +21,9 @@ from lenet.files.http import Client, DownloadError
 from lenet.files.plain import read_named
 from lenet.files.text import MAX_FILE_BYTES
 from lenet.machine.card import MachineCard
+from lenet.store.manifest import MANIFEST, run_folders
 from lenet.store.record import SCHEMA_VERSION, Record, Status
-from lenet.store.run import MANIFEST, Store, run_folders
+from lenet.store.run import Store
 
 MADE = (Status.OK, Status.PLATEAU)
 """Records that claim something."""

@@ -31,8 +31,8 @@ from lenet.report.table.layout import Format
 from lenet.store import machines
 from lenet.store.eventlog import LogLine
 from lenet.store.events import MAX_LINE_BYTES, Started
+from lenet.store.manifest import EVENTS, MANIFEST, Manifest
 from lenet.store.record import SCHEMA_VERSION, DatasetCard, Record
-from lenet.store.run import EVENTS, MANIFEST, Manifest
 
 BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
 """The baseline that a shown table names below it."""

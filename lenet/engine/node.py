@@ -21,8 +21,9 @@ from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.machine.card import describe
 from lenet.store.events import Event, Failed, Finished
+from lenet.store.manifest import EVENTS
 from lenet.store.record import DatasetCard
-from lenet.store.run import EVENTS, Store
+from lenet.store.run import Store
 
 TELL_SECONDS = 1.0
 """How often a node says what its worker said, or that it is there: seldom, for it takes time from the training."""

@@ -1,7 +1,7 @@
-"""The event log: a line an event, append-only, of all cases of a run.
+"""The event log: one line per event, append-only, for all cases of a run.
 
-Each line names its case and its attempt. A case that was begun twice (its first worker's parent was killed, or it was
-measured again) has lines of two attempts, and they are never read as one trace.
+Each line names its case and its attempt. A case that was started twice (because the parent was killed, or to measure it
+again) has lines of two attempts, which are never read as one trace.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def _split(content: object) -> tuple[str, str, dict[str, Any]]:
 
 
 class EventLog:
-    """The log at `path`. One process writes it (the store's lock sees to that), any number read.
+    """The log at `path`. One process writes it, ensured by the store's lock; any number read it.
 
-    Who begins to write mends it first: what it appended to half a line would be lost with that.
+    Before the first write `truncate_torn_line` must be called: an event appended to half a line would be lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,10 +96,10 @@ class EventLog:
             while rest:
                 rest = rest[file.write(rest) :]
 
-    def mend(self) -> None:
-        """Take away what stands behind the last whole line: the half of a line whose writer was killed.
+    def truncate_torn_line(self) -> None:
+        """Remove what follows the last complete line: half a line of a writer that was killed.
 
-        A log that needs none is not opened for writing: a whole run may lie where nothing can be written.
+        A complete log is not opened for writing, because it may be on a read-only file system.
 
         Raises:
             StoreError: it cannot be written.
@@ -108,14 +108,14 @@ class EventLog:
             return
         with self._writing():
             with self._open(os.O_RDONLY) as file:
-                whole = _whole_bytes(file)
-                torn = whole < file.seek(0, os.SEEK_END)
+                complete = _complete_bytes(file)
+                torn = complete < file.seek(0, os.SEEK_END)
             if torn:
                 with self._open(os.O_RDWR) as file:
-                    file.truncate(whole)
+                    file.truncate(complete)
 
     def sync(self) -> None:
-        """Bring what was appended to the disk: a record that stands there must not outlive its events.
+        """Flush the log to disk: a record must not be durable before its events.
 
         Raises:
             StoreError: it cannot be written.
@@ -126,14 +126,13 @@ class EventLog:
             os.fsync(file.fileno())
 
     def read(self, case_id: str, attempt: str | None) -> Iterator[Event]:
-        """The events of one attempt in the order in which they were reported, read as they are asked for.
+        """The events of one attempt, in order, read lazily.
 
-        `attempt` None is the one that was begun last. Where `attempt` has no line, lines that name no attempt are
-        its (logs of older versions, and of one attempt a case). A last line without its end is the half of a line
-        that somebody was writing: it is left out.
+        `attempt` None is the last one. If `attempt` has no line, the lines without an attempt are its: older versions
+        wrote none. An incomplete last line is being written, or its writer was killed: it is skipped.
 
         Raises:
-            StoreError: the log cannot be read, or a line of it is no event.
+            StoreError: the log cannot be read, or a line of it is not an event.
         """
         if not self._path.exists():
             return
@@ -152,12 +151,12 @@ class EventLog:
             yield event
 
     def _lines(self, case_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Place, attempt and content of each line of the case."""
+        """Location, attempt and content of each line of the case."""
         try:
             with self._open(os.O_RDONLY) as raw, io.BufferedReader(raw) as file:
                 for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
                     if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
-                        return  # torn: it is being written, or its writer was killed
+                        return  # incomplete
                     if case_id.encode() not in line:
                         continue
                     place = f"{self._path}, line {number}"
@@ -172,7 +171,7 @@ class EventLog:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """What fails meanwhile is one sentence."""
+        """Turn an operating system's error into one sentence."""
         try:
             yield
         except OSError as error:
@@ -183,8 +182,8 @@ class EventLog:
         return io.FileIO(open_plain(self._path, flags), "rb+" if flags & os.O_RDWR else "rb")
 
 
-def _whole_bytes(file: io.FileIO) -> int:
-    """Bytes up to the end of the last whole line."""
+def _complete_bytes(file: io.FileIO) -> int:
+    """Bytes up to the end of the last complete line."""
     place = file.seek(0, os.SEEK_END)
     while place > 0:
         begin = max(0, place - BLOCK_BYTES)

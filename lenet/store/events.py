@@ -1,6 +1,6 @@
-"""Events: the lines that a worker reports while it runs, one JSON object a line.
+"""Events: what a worker reports while it runs, one JSON object per line.
 
-The parent trusts none of them: a line that is not one of these ends the case as `invalid`.
+The parent trusts no line: one that is not an event ends the case as `invalid`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from lenet.cases.case import Frozen
 from lenet.store.record import Evaluation, Phases, Software, Status, Window
 
 MAX_LINE_BYTES = 8 * 2**20
-"""Longest line that the parent reads; the longest honest one is a window with its losses."""
+"""Longest line that the parent reads; the longest event is a window with its losses."""
 
 STEPS_BEGIN, STEPS_END = "lenet-bench: instrumented steps begin", "lenet-bench: instrumented steps end"
 """Lines that an instrumented worker prints around its steps; the rest of its log is of no step."""
 
 
 class Started(Frozen):
-    """The framework is imported, the device chosen, network and pipelines built; nothing has been trained."""
+    """The framework is imported, the device chosen, network and pipelines built; nothing is trained yet."""
 
     event: Literal["started"] = "started"
     software: Software
@@ -47,13 +47,13 @@ class Steps(Window):
 
 
 class Evaluated(Evaluation):
-    """The test set was judged."""
+    """The test set was evaluated."""
 
     event: Literal["evaluated"] = "evaluated"
 
     @property
     def evaluation(self) -> Evaluation:
-        """The same without the event's name."""
+        """The same without the name of the event."""
         return Evaluation(**self.model_dump(exclude={"event"}))
 
 
@@ -64,12 +64,12 @@ class Resident(Window):
 
     @property
     def window(self) -> Window:
-        """The same without the event's name."""
+        """The same without the name of the event."""
         return Window(**self.model_dump(exclude={"event"}))
 
 
 class Layer(Frozen):
-    """One parameter of the network at one moment."""
+    """One parameter of the network after one step."""
 
     name: str = Field(max_length=200)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -81,7 +81,7 @@ class Layer(Frozen):
 
 
 class Traced(Frozen):
-    """A traced case after `step` steps, 0 being before the first: the batch of that step, and the weights after it."""
+    """A traced case after `step` steps (0: before the first): the batch of that step and the weights after it."""
 
     event: Literal["traced"] = "traced"
     step: int = Field(ge=0)
@@ -93,7 +93,7 @@ class Traced(Frozen):
 
 
 class Failed(Frozen):
-    """The case cannot go on; the last event of its worker."""
+    """The case cannot continue; the last event of its worker."""
 
     event: Literal["failed"] = "failed"
     status: Status
@@ -101,7 +101,7 @@ class Failed(Frozen):
 
 
 class Finished(Frozen):
-    """The last event of a case that was carried out whole."""
+    """The last event of a case that ran to its end."""
 
     event: Literal["finished"] = "finished"
     phases: Phases

@@ -1,30 +1,28 @@
-"""The cards of the machines that a run's records are of: the manifest's own, and `machine-ID.json` for each other one.
+"""The cards of the machines of a run: one in the manifest, and `machine-ID.json` for each other machine.
 
-A run is of several machines when its cases were spread over nodes, or when it was gone on with elsewhere.
+A run has several machines if its cases ran on the nodes of a cluster, or if it was resumed on another machine.
 """
 
 from __future__ import annotations
 
 import re
 
-from pydantic import ValidationError
-
 from lenet.errors import StoreError, reason
-from lenet.files.text import read_text
 from lenet.machine.card import MachineCard
+from lenet.store.manifest import read_model
 from lenet.store.run import Store
 
 CARD = re.compile(r"machine-([a-z0-9-]{1,80})\.json")
-"""The name of a card's file, with the machine's id."""
+"""Name of the file of a card, with the id of the machine."""
 
 
 def file_name(machine_id: str) -> str:
-    """Where the card of that machine is, in the run's folder."""
+    """Name of the file with the card of that machine."""
     return f"machine-{machine_id}.json"
 
 
 def keep(store: Store, card: MachineCard) -> None:
-    """Put the card beside the manifest, unless that machine's is there.
+    """Write the card beside the manifest, unless the machine has one.
 
     Raises:
         StoreError: it cannot be written.
@@ -34,7 +32,7 @@ def keep(store: Store, card: MachineCard) -> None:
 
 
 def cards(store: Store) -> dict[str, MachineCard]:
-    """The run's cards, by machine id. A file that does not hold the card of its name is no card.
+    """The cards of the run, by machine id. A file that does not hold the card of its name is ignored.
 
     Raises:
         StoreError: the folder cannot be read.
@@ -46,8 +44,8 @@ def cards(store: Store) -> dict[str, MachineCard]:
         raise StoreError(f"cannot read {store.path}: {reason(error)}") from error
     for path in paths:
         try:
-            card = MachineCard.model_validate_json(read_text(path))
-        except (StoreError, ValidationError):
+            card = read_model(path, MachineCard)
+        except StoreError:
             continue
         if path.name == file_name(card.id):
             found.setdefault(card.id, card)

@@ -1,4 +1,4 @@
-"""The record: the whole outcome of one case, and its schema.
+"""The record: the outcome of one case, and its schema.
 
 Raw samples first (windows, epochs, phases), then the summary, which is a function of the raw samples and nothing else.
 Units are in the names: `_seconds`, `_bytes`; throughput is images a second.
@@ -16,17 +16,17 @@ from lenet.cases.case import Case, Frozen
 from lenet.machine.load import CaseLoad
 
 SCHEMA_VERSION = 1
-"""Raised with every change that an older reader would misread. 1: the first."""
+"""Increased with every change that an older reader would misread."""
 
 NODE_LENGTH = 12
-"""Characters of a cluster's name of a node that tell its nodes apart."""
+"""Leading characters of a node's id in a cluster, enough to tell its nodes apart."""
 
 ACCURACY_TARGETS = (0.95, 0.97, 0.98)
 """Test accuracies whose first epoch gives the time to accuracy."""
 
 
 class Status(str, Enum):
-    """How a case ended. Never mixed with a figure: a case without a figure has null there."""
+    """How a case ended."""
 
     OK = "ok"
     UNAVAILABLE = "unavailable"
@@ -44,7 +44,7 @@ class Status(str, Enum):
 
 
 class DatasetCard(Frozen):
-    """Which data it was: a name, a digest over the four unpacked IDX files, and the number of images."""
+    """Which data was used: a name, a digest over the four unpacked IDX files, and the number of images."""
 
     name: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -53,13 +53,13 @@ class DatasetCard(Frozen):
 
 
 class Software(Frozen):
-    """What the worker ran on, as it saw it itself after the import."""
+    """The software that the worker ran, as reported by the worker after the import."""
 
     framework_version: str
     python_version: str
     numpy_version: str
     details: dict[str, str] = Field(default_factory=dict)
-    """Device name, settings in force, variables of the environment that bear on speed."""
+    """Device name, settings in force, environment variables that affect speed."""
 
 
 class Window(Frozen):
@@ -67,12 +67,12 @@ class Window(Frozen):
 
     epoch: int = Field(ge=1)
     first_step: int = Field(ge=0)
-    """Index of the first step since the start of training, the first of all being 0."""
+    """Index of the first step of the window, counted from the start of training."""
     steps: int = Field(ge=1)
     images: int = Field(ge=1)
     seconds: float = Field(gt=0)
     warmup: bool
-    """True when any of its steps is a warm-up step: reported apart, never in throughput."""
+    """True if any of its steps is a warm-up step: never part of the throughput."""
     cycle: int | None = Field(default=None, ge=0)
     """The cycle of turns that it belongs to; null where workers did not take turns."""
     turn: int | None = Field(default=None, ge=0)
@@ -85,10 +85,10 @@ class Window(Frozen):
 
 
 class Evaluation(Frozen):
-    """The test set judged once, after `steps` training steps."""
+    """One evaluation of the test set, after `steps` training steps."""
 
     epoch: int = Field(ge=0)
-    """Whole epochs trained so far; 0 when the plan ended inside the first."""
+    """Whole epochs trained so far; 0 if the plan ended within the first."""
     steps: int = Field(ge=0)
     training_seconds: float = Field(ge=0)
     """Training clock at this moment: compilation, first step and training; no evaluation, no set-up."""
@@ -96,18 +96,18 @@ class Evaluation(Frozen):
     images: int = Field(ge=1)
     correct: int = Field(ge=0)
     distinct_answers: int = Field(ge=1)
-    """How many classes were answered at all: 1 is a constant answer."""
+    """Number of distinct classes among the answers; 1 is a constant answer."""
     training_loss: float | None = None
-    """Mean training loss over the epoch (or over what was trained of it); null when not finite."""
+    """Mean training loss over the epoch, or the trained part of it; null if not finite."""
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers, 0 to 1."""
+        """Share of correct answers, 0 to 1."""
         return self.correct / self.images
 
 
 class Phases(Frozen):
-    """Where the worker's wall time went; the parts add up to `wall_seconds`."""
+    """The wall time of the worker by phase; the parts add up to `wall_seconds`."""
 
     import_and_setup_seconds: float = Field(ge=0)
     compile_and_first_step_seconds: float = Field(ge=0)
@@ -122,7 +122,7 @@ class Phases(Frozen):
 
 
 class Throughput(Frozen):
-    """Median images a second over steady windows, and the quartiles as its spread."""
+    """Median images/s over the steady windows, with quartiles."""
 
     median: float = Field(gt=0)
     low: float = Field(gt=0)
@@ -141,31 +141,31 @@ class Summary(Frozen):
     final_loss: float | None = None
     compile_seconds: float | None = None
     seconds_to_accuracy: dict[str, float | None] = Field(default_factory=dict)
-    """Training clock at the end of the first epoch that reached the target, by target; null when none did."""
+    """Training clock at the end of the first epoch that reached the target, by target; null if none did."""
     peak_memory_bytes: int | None = None
 
 
 class Record(Frozen):
-    """One case's whole outcome."""
+    """The outcome of one case."""
 
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     case_id: str
     case: Case
     status: Status
     reason: str = ""
-    """Why the status is not ok, or what to know about an ok one; one sentence."""
+    """Why the status is not ok, or a remark on an ok one; one sentence."""
     attempt: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
-    """Which lines of the event log are this record's: a case may have been begun more than once."""
+    """Names the lines of the event log that belong to this record: a case may have been started more than once."""
     group: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
     """The cases of one group were alive together and took turns. Empty where the case ran alone."""
     machine_id: str = ""
     node: str = Field(default="", pattern=rf"^[0-9a-z]{{0,{NODE_LENGTH}}}$")
-    """Which of a cluster's nodes carried it out: machines that are alike have one id. Empty where the run was begun."""
+    """The node of a cluster that ran the case: identical machines share an id. Empty for the machine of the run."""
     workload_sha256: str | None = None
-    """Digest over the source of what trains and measures, as `freshness.workload_sha256` gives it."""
+    """Digest over the source of the workload, from `lenet.store.freshness.workload_sha256`."""
     started_at: datetime
     finished_at: datetime
-    """`started_at` and what the steady clock ran since: a wall clock that is set meanwhile changes no duration."""
+    """`started_at` plus the time by the monotonic clock: setting the wall clock changes no duration."""
     dataset: DatasetCard | None = None
     software: Software | None = None
     phases: Phases | None = None
@@ -173,21 +173,21 @@ class Record(Frozen):
     resident_windows: tuple[Window, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     losses_sha256: str | None = None
-    """Digest over every step's loss as little-endian float32; the losses are in the event log."""
+    """Digest over the loss of every step as little-endian float32; the losses are in the event log."""
     weights_sha256: dict[str, str] = Field(default_factory=dict)
     """Digests of the weights, `initial` and `final`."""
     stderr_tail: str = ""
     exit_code: int | None = None
     load: CaseLoad | None = None
-    """What else the machine did meanwhile; null in records from before it was measured."""
+    """Load of the machine in the meantime; null in records of older versions."""
     summary: Summary = Summary()
 
 
 def throughput(windows: tuple[Window, ...]) -> Throughput | None:
-    """Median and quartiles over the steady windows, in images a second; None when there is no steady window.
+    """Median and quartiles over the steady windows, in images/s; None without a steady window.
 
-    A window shorter than the usual one (the rest of an epoch) is left out as soon as a full one exists: its rate
-    weighs a start-up over few steps.
+    A shorter window (the rest of an epoch) is not used if there is a full one: its rate contains a start-up over few
+    steps.
     """
     steady = [window for window in windows if not window.warmup]
     if not steady:
@@ -206,11 +206,11 @@ def summarise(
     final_loss: float | None,
     peak_memory_bytes: int | None,
 ) -> Summary:
-    """The summary that these raw samples give. `final_loss` is the last finite training loss."""
+    """Summarise raw samples. `final_loss` is the last finite training loss."""
     last = evaluations[-1] if evaluations else None
     reached: dict[str, float | None] = {}
     for target in ACCURACY_TARGETS:
-        at = (judged.training_seconds for judged in evaluations if judged.accuracy >= target)
+        at = (each.training_seconds for each in evaluations if each.accuracy >= target)
         reached[f"{target:.2f}"] = next(at, None)
     return Summary(
         throughput=throughput(windows),

@@ -15,7 +15,8 @@ from lenet.commands.verify import verify
 from lenet.errors import StoreError
 from lenet.machine.card import MachineCard, describe
 from lenet.report import rows
-from lenet.store.run import Manifest, Store, run_folders
+from lenet.store.manifest import Manifest, run_folders
+from lenet.store.run import Store
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_torn_at_any_byte_it_reads_and_goes_on(tmp_path, data):
     whole = content[:cut].count(b"\n")
     assert seconds(EventLog(path)) == list(range(whole))
     log = EventLog(path)
-    log.mend()
+    log.truncate_torn_line()
     assert path.read_bytes() == content[: content[:cut].rfind(b"\n") + 1]
     log.append("a", "2", event(8))
     log.append("a", "2", event(9))
@@ -83,13 +83,13 @@ def test_torn_at_any_byte_it_reads_and_goes_on(tmp_path, data):
 def test_a_torn_line_longer_than_a_block_is_cut(path):
     path.write_bytes(b'{"case_id":"a","event":"compiled","seconds":1.0}\n' + b"x" * 200_000)
     log = EventLog(path)
-    log.mend()
+    log.truncate_torn_line()
     log.append("a", "", event(2))
     assert seconds(log) == [1, 2]
 
 
-def test_a_log_that_is_not_there_needs_no_mending(path):
-    EventLog(path).mend()
+def test_a_log_that_does_not_exist_is_not_made(path):
+    EventLog(path).truncate_torn_line()
     assert not path.exists()
 
 

@@ -11,8 +11,9 @@ from lenet.cases.case import Case
 from lenet.errors import StoreError
 from lenet.files.text import write_atomically
 from lenet.store.events import Compiled
+from lenet.store.manifest import run_folders
 from lenet.store.record import Status
-from lenet.store.run import Store, run_folders
+from lenet.store.run import Store
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from lenet.analysis.verify.evidence import Attempt, Evidence, Finding, Place
 from lenet.cases.case import Case, DeviceTarget
 from lenet.dataset.known import KNOWN
 from lenet.store.events import Finished
-from lenet.store.run import MANIFEST, Manifest
+from lenet.store.manifest import MANIFEST, Manifest
 
 Table = Callable[[str], str]
 """The text of a table, from the run's name in it."""

@@ -16,8 +16,9 @@ from lenet.report.content.traces import Trace, read_traces
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.rows import Row, rows
 from lenet.store.machines import cards as cards_of
+from lenet.store.manifest import EVENTS, run_folders
 from lenet.store.record import Record
-from lenet.store.run import EVENTS, Store, run_folders
+from lenet.store.run import Store
 
 
 @dataclass(frozen=True)

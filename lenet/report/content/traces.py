@@ -11,7 +11,8 @@ from lenet.analysis.traces import losses
 from lenet.cases.axes import AXES, Kind
 from lenet.cases.case import Case, Mode
 from lenet.errors import StoreError
-from lenet.store.run import EVENTS, Store
+from lenet.store.manifest import EVENTS
+from lenet.store.run import Store
 
 MAX_TRACES = 24
 """More lines cannot be told apart."""
