@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
@@ -46,6 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = [Requirement(line).name for line in project["optional-dependencies"]["test"]]
     if missing := [name for name in wanted if not _installed(name)]:
         raise pytest.UsageError(f"the tests need {', '.join(missing)}: pip install '.[test]', or run `tox -e test`")
+    from hypothesis import settings
+
+    # A failure prints the decorator that repeats it; under CI hypothesis would otherwise try the same examples always.
+    settings.register_profile("tests", print_blob=True, deadline=None, derandomize=False)
+    settings.load_profile("tests")
     config.addinivalue_line("filterwarnings", "error")
     config.addinivalue_line("filterwarnings", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning")
     if getattr(config.option, "timeout", 0) is None and "PYTEST_TIMEOUT" not in os.environ:
@@ -109,6 +115,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     # Nor do tests wait for whoever measures on this machine.
     os.environ["LENET_BENCH_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
     os.environ["LENET_BENCH_PROFILES"] = str(tmp_path_factory.mktemp("profiles"))
+
+
+@pytest.fixture
+def seed() -> int:
+    """A new number for each run of a test, the same again with the printed `--randomly-seed` of pytest-randomly."""
+    number = random.getrandbits(32)
+    print(f"seed {number}")
+    return number
 
 
 @pytest.fixture(scope="session")

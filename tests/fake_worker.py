@@ -1,7 +1,7 @@
 """A worker that trains nothing and is done in a blink: `fake_worker.py FD`, an assignment on standard input.
 
-Its losses are all one number that no other process draws, so that a trace joined from two attempts shows. What goes
-wrong is chosen by `FAKE_FAULTS`, names with commas, one drawn for each process; `FAKE_SECONDS` lies between events.
+All its losses are one number that no other process draws, so that a trace joined from two attempts shows. Its fault is
+drawn from `FAKE_FAULTS`, names separated by commas, by `FAKE_SEED` and the case; `FAKE_SECONDS` lies between events.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ MEGABYTE = 2**20
 def main():
     channel = int(sys.argv[1])
     pause = float(os.environ.get("FAKE_SECONDS", "0.002"))
-    fault = random.choice(os.environ.get("FAKE_FAULTS", "none").split(","))
-    at = random.randrange(STEPS)
-    json.loads(sys.stdin.read())
+    chance = random.Random(os.environ.get("FAKE_SEED", "0") + sys.stdin.read())
+    fault = chance.choice(os.environ.get("FAKE_FAULTS", "none").split(","))
+    at = chance.randrange(STEPS)
     loss = struct.unpack("<f", struct.pack("<f", 1 + random.SystemRandom().random()))[0]
 
     def emit(event, **fields):

@@ -1,9 +1,10 @@
 """The real worker, with a fault that strikes at a random moment: `saboteur.py FD`, an assignment on standard input.
 
-`FAKE_FAULTS` as for `fake_worker.py`, one drawn for each process; it strikes within `SABOTEUR_SECONDS` of the start:
+`FAKE_FAULTS` and `FAKE_SEED` as for `fake_worker.py`; the fault strikes within `SABOTEUR_SECONDS` of the start:
 during the import, the compilation, the training, or not at all because the worker was done before.
 """
 
+import io
 import os
 import random
 import signal
@@ -29,7 +30,10 @@ def strike(fault, channel, after):
 
 
 if __name__ == "__main__":
-    drawn = random.choice(os.environ["FAKE_FAULTS"].split(","))
-    moment = random.uniform(0, float(os.environ.get("SABOTEUR_SECONDS", "8")))
+    assignment = sys.stdin.read()
+    sys.stdin = io.TextIOWrapper(io.BytesIO(assignment.encode()))  # the worker reads it again
+    chance = random.Random(os.environ.get("FAKE_SEED", "0") + assignment)
+    drawn = chance.choice(os.environ["FAKE_FAULTS"].split(","))
+    moment = chance.uniform(0, float(os.environ.get("SABOTEUR_SECONDS", "8")))
     threading.Thread(target=strike, args=(drawn, int(sys.argv[1]), moment), daemon=True).start()
     raise SystemExit(worker.main())

@@ -170,6 +170,7 @@ def main() -> int:
             kind = kinds[0] if number % 2 == 0 else chance.choice(kinds[1:])
             run, tally = Path(folder) / f"run-{number}", tallies[kind]
             tally.rounds += 1
+            os.environ["FAKE_SEED"] = f"{options.seed}-{number}"
             try:
                 tally.planted += getattr(soak, kind)(run)
                 records = checks.whole(run)

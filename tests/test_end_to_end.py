@@ -196,13 +196,19 @@ class TestPytestBenchmark:
         assert "test_training_step" in done.stdout
 
     @pytest.mark.parametrize(
-        "arguments", [["--device", "tpu"], ["--batch-size", "0"], ["--preset", "fast"], ["--data-dir", "nowhere"]]
+        ("arguments", "named"),
+        [
+            (["--device", "tpu"], "--device"),
+            (["--batch-size", "0"], "--batch-size"),
+            (["--preset", "fast"], "fast"),
+            (["--data-dir", "nowhere"], "nowhere"),
+        ],
     )
-    def test_bad_options_are_one_sentence(self, arguments):
+    def test_bad_options_are_one_sentence(self, arguments, named):
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "bench/", "--benchmark-only", "-p", "no:cacheprovider", *arguments],
             cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 4
         assert "Traceback" not in done.stderr
-        assert arguments[0] in done.stderr or "fast" in done.stderr or "nowhere" in done.stderr
+        assert named in done.stderr

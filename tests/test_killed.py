@@ -53,8 +53,8 @@ def await_records(folder, count, process):
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_at_random_moments_nothing_is_lost_doubled_or_torn(tmp_path, seed):
+@pytest.mark.parametrize("_", range(2))
+def test_killed_at_random_moments_nothing_is_lost_doubled_or_torn(tmp_path, seed, _):
     chance, folder, kills = random.Random(seed), tmp_path / "run", 0
     before = {}
     while len(before) < CASES:
@@ -151,11 +151,11 @@ def test_two_runs_on_one_store_the_second_is_refused_in_one_sentence(tmp_path):
     checks.whole(folder, Status.OK)
 
 
-def test_faults_of_workers_between_good_ones(tmp_path):
+def test_faults_of_workers_between_good_ones(tmp_path, seed):
     """Crashes, hangs, noise, half lines and left children by turns: a record each, none of them another's."""
     folder = tmp_path / "run"
     faults = "none,SIGKILL,SIGSEGV,SIGABRT,exit,silent,garbage,torn,children,noise"
-    finish(start(folder, count=14, FAKE_FAULTS=faults, DRIVE_SILENCE="2"))
+    finish(start(folder, count=14, FAKE_FAULTS=faults, FAKE_SEED=str(seed), DRIVE_SILENCE="2"))
     records = checks.whole(folder)
     assert {record.status for record in records} >= {Status.CRASHED}
     for record in records:
