@@ -11,6 +11,7 @@ import pytest
 from lenet.store.run import Store
 
 ROOT = Path(__file__).parents[2]
+WITH_NUMPY = ROOT / "tests/with_numpy.py"
 EXTRA = ("timeout", "randomly", "xdist", "hypothesispytest")
 """Plugins of the extra `test`, which `pip install .` does not bring."""
 
@@ -22,7 +23,7 @@ def bench(tmp_path):
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
         return subprocess.run(
             [
-                *(sys.executable, str(Path(__file__).with_name("numpy_pytest.py")), "bench/", "-p", "no:cacheprovider"),
+                *(sys.executable, str(WITH_NUMPY), "pytest", "bench/", "-p", "no:cacheprovider"),
                 *(*without, "--mode", "graph", "--batch-size", "32", "--dataset", "digits"),
                 *("--output", str(tmp_path / output), f"--benchmark-storage=file://{tmp_path / 'stored'}", *arguments),
             ],

@@ -1,0 +1,244 @@
+"""Run every shell command of README.md and docs/*.md as it is printed: `tox -e docs-commands`.
+
+A command is a line of a fenced `sh` block, a line after `$ ` in a `console` block, or a `lenet-bench` command in a
+table of README.md. Each page runs in its own copy of the checkout and its own home, where ~/mnist holds data (the
+digits). RUN, BEFORE, AFTER, A and B are finished runs in that copy. docs/tour.md tells its reader to make an
+environment, and all pages use it. The presets of the copies have a short plan, so that commands train for seconds.
+
+An HTML comment before a block changes how it runs:
+
+    <!-- commands: numpy -->    workers train in NumPy (tests/with_numpy.py): the command is tested, not MindSpore
+    <!-- commands: exit 1 -->   the last command of the block ends with this exit code
+    <!-- commands: install -->  the block makes the environment of all pages
+
+docs/commands-not-run.toml lists the commands that cannot run here, each with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOT_RUN = tomllib.loads((ROOT / "docs/commands-not-run.toml").read_text(encoding="utf-8"))["command"]
+BLOCK_SECONDS = 600
+
+MARKER = re.compile(r"<!-- commands: (?P<what>[a-z0-9 ]+) -->")
+TABLE_COMMAND = re.compile(r"`(lenet-bench [^`]+)`")
+PLAN = """
+[plan]
+window_steps = 5
+window_seconds = 0.05
+windows = 3
+resident_windows = 1
+budget_seconds = 5
+evaluation_images = 64
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Commands that one shell runs, in order."""
+
+    line: int
+    commands: tuple[str, ...]
+    marker: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that the page promises."""
+        return int(self.marker.removeprefix("exit ")) if self.marker.startswith("exit ") else 0
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The commands of a page, block by block."""
+    text = page.read_text(encoding="utf-8").splitlines()
+    marker, number = "", 0
+    while number < len(text):
+        line = text[number]
+        number += 1
+        if found := MARKER.fullmatch(line):
+            marker = found["what"]
+        elif fence := re.fullmatch(r"```(sh|console)", line):
+            end = text.index("```", number)
+            yield Block(number + 1, tuple(_commands(text[number:end], fence[1])), marker)
+            number, marker = end + 1, ""
+        elif page.name == "README.md" and line.startswith("|") and (found := TABLE_COMMAND.search(line)):
+            yield Block(number, (found[1],), marker)
+        elif line.strip() and not line.startswith("|"):
+            marker = ""
+
+
+def _commands(lines: list[str], kind: str) -> Iterator[str]:
+    if kind == "console":
+        lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+        if command := re.sub(r"(^|\s+)#.*$", "", line).strip():
+            yield command
+
+
+def is_run(page: Path, command: str) -> bool:
+    """Whether no entry of the list excludes the command."""
+    return not any(entry["page"] == page.name and entry["command"] == command for entry in NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A copy of the checkout with its own home, where a page's commands run."""
+
+    folder: Path
+    environment: Path
+    """The virtual environment that docs/tour.md makes."""
+    shared: Path
+    """Holds what pages may share: the cache of data."""
+
+    def run(self, commands: tuple[str, ...], *, numpy: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run the commands in one shell, which stops at the first that fails and prints each."""
+        home = self.folder.parent / "home"
+        path = [str(self.environment / "bin"), os.environ["PATH"]]
+        if numpy:
+            path.insert(0, str(self._numpy_commands()))
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TOX_", "VIRTUAL_ENV"))
+        }
+        process = subprocess.Popen(
+            ["bash", "-e", "-o", "pipefail", "-x", "-c", "\n".join(commands)],
+            cwd=self.folder,
+            env={
+                **inherited,
+                "HOME": str(home),
+                "PATH": os.pathsep.join(path),
+                "LENET_BENCH_CACHE": str(self.shared / "cache"),
+                "LENET_BENCH_LOCKS": str(self.shared / "locks"),
+                "COLUMNS": "100",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=BLOCK_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            output += f"\nstopped after {BLOCK_SECONDS} s"
+        return subprocess.CompletedProcess(commands, process.returncode, output)
+
+    def _numpy_commands(self) -> Path:
+        """A folder with `lenet-bench` and `pytest` whose workers train in NumPy."""
+        folder = self.folder.parent / "numpy"
+        folder.mkdir(exist_ok=True)
+        for name in ("lenet-bench", "pytest"):
+            script = folder / name
+            script.write_text(
+                f'#!/bin/sh\nexec "{self.environment}/bin/python" "{ROOT}/tests/with_numpy.py" {name} "$@"\n'
+            )
+            script.chmod(0o755)
+        return folder
+
+
+def copy_checkout(target: Path) -> None:
+    """What git has of the checkout, as it is now, with short plans in the presets."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+    for preset in (target / "lenet/cases/presets").glob("*.toml"):
+        plan = PLAN + ("epochs = 1\n" if preset.stem == "full" else "")
+        text = preset.read_text(encoding="utf-8").partition("[plan]")[0]
+        text = re.sub(r"^repeat = \d+$", "repeat = 1", text, flags=re.MULTILINE)
+        text = re.sub(r"^batch_sizes = .*$", "batch_sizes = [32]", text, flags=re.MULTILINE)
+        preset.write_text(text + plan, encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The environment of all pages, made by the commands of docs/tour.md."""
+    folder = tmp_path_factory.mktemp("environment") / "checkout"
+    folder.mkdir()
+    (folder.parent / "home").mkdir()
+    copy_checkout(folder)
+    place = Place(folder, folder / ".venv", folder.parent)
+    (install,) = (block for block in blocks(ROOT / "docs/tour.md") if block.marker == "install")
+    done = place.run(install.commands)
+    assert done.returncode == 0, done.stdout
+    done = place.run(("python -c 'import lenet.dataset; print(lenet.dataset.resolve(\"digits\").folder)'",))
+    assert done.returncode == 0, done.stdout
+    (folder.parent / "digits").symlink_to(done.stdout.splitlines()[-1])
+    return place
+
+
+@pytest.fixture(scope="session")
+def runs(environment: Place) -> dict[str, Path]:
+    """Finished runs for the names that pages use."""
+    options = "--mode pynative,graph --batch-size 32 --repeat 4 --dataset digits --quiet"
+    for name in ("first", "second"):
+        done = environment.run((f"lenet-bench run {options} --output {name}",), numpy=True)
+        assert done.returncode == 0, done.stdout
+    first, second = environment.folder / "first", environment.folder / "second"
+    return {"RUN": first, "BEFORE": first, "AFTER": second, "A": first, "B": second}
+
+
+@pytest.fixture
+def place(environment: Place, runs: dict[str, Path], tmp_path: Path) -> Place:
+    """A fresh copy and a fresh home for a page."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    copy_checkout(folder)
+    for name, run in runs.items():
+        shutil.copytree(run, folder / name)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mnist").symlink_to(environment.shared / "digits")
+    return Place(folder, environment.environment, environment.shared)
+
+
+def pages() -> list[Path]:
+    return [
+        page for page in PAGES if any(is_run(page, command) for block in blocks(page) for command in block.commands)
+    ]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_command_works_as_printed(page, place):
+    for block in blocks(page):
+        commands = tuple(command for command in block.commands if is_run(page, command))
+        if not commands or block.marker == "install":
+            continue
+        done = place.run(commands, numpy=block.marker == "numpy")
+        where = f"{page.relative_to(ROOT)}:{block.line}"
+        print(f"\n{where}\n{done.stdout[-6000:]}")
+        assert done.returncode == block.exit_code, where
+        assert "Traceback (most recent call last)" not in done.stdout, where
+
+
+@pytest.mark.parametrize("entry", NOT_RUN, ids=lambda entry: entry["command"])
+def test_a_command_that_is_not_run_is_on_its_page_and_has_a_reason(entry):
+    (page,) = (page for page in PAGES if page.name == entry["page"])
+    assert entry["why"]
+    assert entry["command"] in [command for block in blocks(page) for command in block.commands]
+
+
+def test_every_block_says_what_it_is():
+    """A fenced block without a language would hide commands from this test."""
+    for page in PAGES:
+        fences = re.findall(r"^```(\S*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert set(fences[::2]) <= {"sh", "console", "text", "python", "toml", "json"}, page
+        assert set(fences[1::2]) <= {""}, page
