@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from lenet.cases.case import Case, DeviceTarget
-from lenet.errors import UsageError
+from lenet.errors import UsageError, reason
 from lenet.files.locks import Lock, holder, take
 
 Busy = Literal["wait", "refuse"]
@@ -104,7 +104,7 @@ def _hold(name: str, busy: Busy, notify: Callable[[str], None]) -> Lock | None:
             lock = take(path, SHARED_BY_ALL)
         except OSError as error:
             # Measuring without a lock is better than not at all: the load around each case is in the record anyway.
-            notify(f"WARNING: no lock on {name} ({path}: {error.strerror or error}); other runs will not wait for this")
+            notify(f"WARNING: no lock on {name} ({path}: {reason(error)}); other runs will not wait for this")
             return None
         now = time.monotonic()
         if lock is not None:

@@ -21,7 +21,7 @@ from typing import IO
 import psutil
 
 import lenet
-from lenet.errors import StoreError
+from lenet.errors import StoreError, reason
 from lenet.store.events import MAX_LINE_BYTES
 from lenet.worker.parent import PARENT
 
@@ -75,7 +75,7 @@ def worker(
         temporary = tempfile.TemporaryDirectory(prefix="lenet-bench-", ignore_cleanup_errors=True)
     except OSError as error:
         raise StoreError(
-            f"no temporary folder can be made ({error.strerror or error}): free space or set TMPDIR, then --resume"
+            f"no temporary folder can be made ({reason(error)}): free space or set TMPDIR, then --resume"
         ) from error
     with temporary as folder:
         try:

@@ -52,7 +52,7 @@ def _read(descriptor: int, path: Path, max_bytes: int) -> bytes:
     return data
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file whole or not at all, and durably: a temporary file beside it, flushed to disk, then renamed.
 
     Raises:
@@ -64,7 +64,7 @@ def replace(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-            os.fchmod(descriptor, 0o644)
+            os.fchmod(descriptor, mode)
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

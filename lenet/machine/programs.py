@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from lenet.errors import reason
+
 
 class ProgramError(Exception):
     """A program gave no answer; the message says why in one line."""
@@ -39,7 +41,7 @@ def output(*command: str, seconds: float, environment: Mapping[str, str] | None 
     except subprocess.TimeoutExpired as error:
         raise ProgramError(f"{name} did not answer within {seconds:g} s") from error
     except OSError as error:
-        raise ProgramError(f"{name} cannot be run: {error.strerror or error}") from error
+        raise ProgramError(f"{name} cannot be run: {reason(error)}") from error
     if done.returncode != 0:
         printed = " ".join((done.stderr or done.stdout).split())[:200]
         message = f"{name} ended with exit code {done.returncode}" + (f": {printed}" if printed else "")

@@ -112,7 +112,7 @@ def _library(program, monkeypatch, tmp_path):
 
 
 def _pip(program):
-    with pytest.raises(venv.CannotMakeError) as raised:
+    with pytest.raises(venv.InstallError) as raised:
         venv.execute([program("pip", r"printf 'ERROR: no \377\n' >&2; exit 1")])
     return str(raised.value)
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import re
 from collections.abc import Mapping, MutableMapping
 from importlib.metadata import distribution
 from pathlib import Path
 
+from lenet.files.plain import replace
 from lenet.machine.devices.libraries import read
 from lenet.machine.installed import package_version
 from lenet.machine.programs import ProgramError, output
@@ -122,10 +122,7 @@ def stand_in(cache: Path) -> Path:
     text = STAND_IN.format(version=version, release=release)
     if not nvcc.is_file() or nvcc.read_text(encoding="utf-8") != text:
         nvcc.parent.mkdir(parents=True, exist_ok=True)
-        partial = nvcc.with_name(f"nvcc.{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.chmod(0o755)
-        partial.replace(nvcc)
+        replace(nvcc, text.encode(), 0o755)
     return home
 
 
