@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lenet.report.charts.chart import MOST_BARS, Spec
 from lenet.report.charts.points import Points
@@ -12,6 +12,16 @@ SERIES_COLOURS = 8
 LEGEND: Spec = {"title": None, "orient": "top"}
 WIDE_RATIO = 40
 """Speeds that lie further apart than this are drawn on a logarithmic axis."""
+
+
+def nominal(field: str, **options: Any) -> Spec:
+    """The channel of a field that holds words."""
+    return {"field": field, "type": "nominal", **options}
+
+
+def quantitative(field: str, title: str | None = None, **options: Any) -> Spec:
+    """The channel of a field that holds figures; `title` is its axis's."""
+    return {"field": field, "type": "quantitative", "title": title, **options}
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,8 @@ class Palette:
     def colour(self) -> Spec:
         """The channel that colours by series."""
         colours = [f"var(--series-{1 + i % SERIES_COLOURS})" for i in range(len(self.series))]
-        return {
-            "field": "series",
-            "type": "nominal",
-            "scale": {"domain": list(self.series), "range": colours},
-            "legend": {**LEGEND, "labelLimit": 240},
-        }
+        scale = {"domain": list(self.series), "range": colours}
+        return nominal("series", scale=scale, legend={**LEGEND, "labelLimit": 240})
 
     def among(self, points: Points, rows: Points) -> Spec:
         """The same, with only those series in the legend which these points are of."""
@@ -51,7 +57,7 @@ class Palette:
     @property
     def beside(self) -> Spec:
         """The channel that keeps the series' intervals apart."""
-        return {"field": "series", "type": "nominal", "scale": {"domain": list(self.series), "paddingOuter": 0.9}}
+        return nominal("series", scale={"domain": list(self.series), "paddingOuter": 0.9})
 
     def speed(self, field: str, title: str = "images/s", shared: bool = False) -> Spec:
         """The channel of a speed. `shared`: the axis ends where `SHARED` says, so that panels compare."""
@@ -61,7 +67,7 @@ class Palette:
             if self.logarithmic:
                 scale["domainMin"] = {"expr": "bottom"}
         axis = {"format": "~s", "tickCount": 5} if self.logarithmic else {"format": ",.0f", "tickCount": 5}
-        return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
+        return quantitative(field, title, scale=scale, axis=axis)
 
 
 SHARED = [{"name": "top", "value": 1.0}, {"name": "bottom", "value": 0.0}]
@@ -103,9 +109,9 @@ def largest(field: str, line: str, op: Literal["rank", "dense_rank"] = "rank") -
 
 
 def tip(*fields: tuple[str, str, str]) -> list[Spec]:
-    """What a pointer is told: a field, its title and a number's format, which is empty for words."""
+    """A tooltip: fields with their titles and formats; a format is empty for words."""
     return [
-        {"field": field, "title": title, **({"type": "quantitative", "format": form} if form else {"type": "nominal"})}
+        quantitative(field, title, format=form) if form else nominal(field, title=title)
         for field, title, form in fields
     ]
 
@@ -121,9 +127,4 @@ SPEED_TIP = (
 def line_each(field: str, by: str = "key") -> Spec:
     """The channel of one line a value of `field`, the one with the largest `by` on top."""
     axis = {"title": None, "ticks": False, "domain": False}
-    return {
-        "field": field,
-        "type": "nominal",
-        "axis": axis,
-        "sort": {"op": "max", "field": by, "order": "descending"},
-    }
+    return nominal(field, axis=axis, sort={"op": "max", "field": by, "order": "descending"})

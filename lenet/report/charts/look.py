@@ -34,21 +34,21 @@ def config(font: str) -> dict[str, Any]:
         "font": font,
         "view": {"stroke": None},
         "axis": {
-            **{"labelColor": "var(--soft)", "titleColor": "var(--soft)", "gridColor": "var(--grid)"},
-            **{"domainColor": "var(--grid)", "tickColor": "var(--grid)", "titleFontWeight": "normal"},
-            **{"labelFontSize": 12, "titleFontSize": 12, "labelPadding": 6, "titlePadding": 10},
+            "labelColor": "var(--soft)", "titleColor": "var(--soft)", "gridColor": "var(--grid)",
+            "domainColor": "var(--grid)", "tickColor": "var(--grid)", "titleFontWeight": "normal",
+            "labelFontSize": 12, "titleFontSize": 12, "labelPadding": 6, "titlePadding": 10,
         },
         "axisX": {"grid": False},
         "axisY": {"labelLimit": 280},
         "axisQuantitative": {"grid": True, "domain": False, "ticks": False},
         "legend": {
-            **{"labelColor": "var(--ink)", "titleColor": "var(--soft)", "labelFontSize": 12, "titleFontSize": 12},
-            **{"titleFontWeight": "normal", "symbolStrokeWidth": 2, "rowPadding": 4, "columnPadding": 16, "offset": 12},
-            **{"symbolOpacity": 1, "symbolType": "circle"},
+            "labelColor": "var(--ink)", "titleColor": "var(--soft)", "labelFontSize": 12, "titleFontSize": 12,
+            "titleFontWeight": "normal", "symbolStrokeWidth": 2, "rowPadding": 4, "columnPadding": 16, "offset": 12,
+            "symbolOpacity": 1, "symbolType": "circle",
         },
         "point": {"strokeWidth": 0},
         "aria": True,
-    }
+    }  # fmt: skip
 
 
 def variables(ground: Literal["light", "dark"]) -> str:

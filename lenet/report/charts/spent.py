@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from lenet.report.charts.axes import FIELD, LEGEND, Palette, largest, line_each, tip
+from lenet.report.charts.axes import FIELD, LEGEND, Palette, largest, line_each, nominal, quantitative, tip
 from lenet.report.charts.chart import Chart, Data
 from lenet.report.charts.points import PHASES
+
+RESIDENT = "resident_images_per_second"
 
 
 def step(_: Palette, _data: Data) -> Chart:
     """Milliseconds of a step: training, and waiting for data; a line a case."""
-    resident = "resident_images_per_second"
+    medians = [
+        {"op": "median", "field": FIELD, "as": "speed"},
+        {"op": "median", "field": RESIDENT, "as": "resident"},
+    ]
     pieces = {"domain": ["training", "waiting for data"], "range": ["var(--piece-1)", "var(--piece-4)"]}
+    waiting = "max(0, datum.whole - 1000 * datum.batch_size / datum.resident)"
     return Chart(
         "step",
         "Where a step’s time goes",
@@ -19,21 +25,12 @@ def step(_: Palette, _data: Data) -> Chart:
         "rows",
         {
             "transform": [
-                {"filter": f"datum.ok && isValid(datum.{FIELD}) && isValid(datum.{resident})"},
-                {
-                    "aggregate": [
-                        {"op": "median", "field": FIELD, "as": "speed"},
-                        {"op": "median", "field": resident, "as": "resident"},
-                    ],
-                    "groupby": ["label", "batch_size"],
-                },
+                {"filter": f"datum.ok && isValid(datum.{FIELD}) && isValid(datum.{RESIDENT})"},
+                {"aggregate": medians, "groupby": ["label", "batch_size"]},
                 {"calculate": "-1000 * datum.batch_size / datum.speed", "as": "key"},
                 *largest("key", "label"),
                 {"calculate": "-datum.key", "as": "whole"},
-                {
-                    "calculate": "max(0, datum.whole - 1000 * datum.batch_size / datum.resident)",
-                    "as": "waiting for data",
-                },
+                {"calculate": waiting, "as": "waiting for data"},
                 {"calculate": "datum.whole - datum['waiting for data']", "as": "training"},
                 {"calculate": "max(0, 1 - datum.speed / datum.resident)", "as": "share"},
                 {"fold": ["training", "waiting for data"], "as": ["piece", "ms"]},
@@ -41,29 +38,28 @@ def step(_: Palette, _data: Data) -> Chart:
             "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
             "encoding": {
                 "y": line_each("label"),
-                "x": {"field": "ms", "type": "quantitative", "title": "milliseconds a step", "stack": "zero"},
-                "color": {
-                    "field": "piece",
-                    "type": "nominal",
-                    "scale": pieces,
-                    "legend": LEGEND,
-                },
+                "x": quantitative("ms", "milliseconds a step", stack="zero"),
+                "color": nominal("piece", scale=pieces, legend=LEGEND),
                 "order": {"field": "piece", "sort": "ascending"},
                 "tooltip": tip(
-                    *(("label", "case", ""), ("piece", "", ""), ("ms", "ms", ",.2f"), ("whole", "ms a step", ",.2f")),
+                    ("label", "case", ""),
+                    ("piece", "", ""),
+                    ("ms", "ms", ",.2f"),
+                    ("whole", "ms a step", ",.2f"),
                     ("share", "share spent waiting", ".0%"),
                 ),
             },
         },
         lines="label",
-        needs="resident_images_per_second",
+        needs=RESIDENT,
     )
 
 
 def phases(_: Palette, _data: Data) -> Chart:
     """Shares of a worker's wall time by phase, a line a case."""
-    names = [words for _, words in PHASES]
+    mean = [{"op": "mean", "field": "seconds", "as": "spent"}]
     colours = [f"var(--piece-{number})" for number in (3, 5, 1, 2, 4, 6)]
+    scale = {"domain": [words for _, words in PHASES], "range": colours}
     return Chart(
         "phases",
         "Where a process’s time goes",
@@ -71,10 +67,7 @@ def phases(_: Palette, _data: Data) -> Chart:
         "phases",
         {
             "transform": [
-                {
-                    "aggregate": [{"op": "mean", "field": "seconds", "as": "spent"}],
-                    "groupby": ["label", "phase", "order"],
-                },
+                {"aggregate": mean, "groupby": ["label", "phase", "order"]},
                 {"joinaggregate": [{"op": "sum", "field": "spent", "as": "key"}], "groupby": ["label"]},
                 *largest("key", "label", op="dense_rank"),
                 {"calculate": "datum.spent / datum.key", "as": "share"},
@@ -82,18 +75,15 @@ def phases(_: Palette, _data: Data) -> Chart:
             "mark": {"type": "bar", "height": {"band": 0.62}},
             "encoding": {
                 "y": line_each("label"),
-                "x": {
-                    **{"field": "spent", "type": "quantitative", "title": "share of wall time"},
-                    **{"stack": "normalize", "axis": {"format": ".0%"}},
-                },
-                "color": {
-                    **{"field": "phase", "type": "nominal", "scale": {"domain": names, "range": colours}},
-                    "legend": {**LEGEND, "labelLimit": 240},
-                },
+                "x": quantitative("spent", "share of wall time", stack="normalize", axis={"format": ".0%"}),
+                "color": nominal("phase", scale=scale, legend={**LEGEND, "labelLimit": 240}),
                 "order": {"field": "order"},
                 "tooltip": tip(
-                    *(("label", "case", ""), ("phase", "phase", ""), ("spent", "seconds", ",.2f")),
-                    *(("share", "share", ".1%"), ("key", "wall seconds", ",.1f")),
+                    ("label", "case", ""),
+                    ("phase", "phase", ""),
+                    ("spent", "seconds", ",.2f"),
+                    ("share", "share", ".1%"),
+                    ("key", "wall seconds", ",.1f"),
                 ),
             },
         },

@@ -6,7 +6,7 @@ from lenet.machine.card import MachineCard
 
 
 def machine_facts(card: MachineCard) -> list[tuple[str, str]]:
-    """What a reader needs to know of a machine, as names and values; what the system does not tell is left out."""
+    """What a reader needs to know of a machine, as names and values; without what is unknown."""
     cores = f"{card.usable_cores} usable of {card.logical_cores} logical"
     if card.physical_cores:
         cores += f", {card.physical_cores} physical"
@@ -35,7 +35,7 @@ def machine_facts(card: MachineCard) -> list[tuple[str, str]]:
 
 
 def _size(size: int) -> str:
-    """Bytes with a unit.
+    """Bytes in binary units.
 
     >>> _size(2**30 * 24), _size(512 * 1024)
     ('24 GiB', '512 KiB')

@@ -1,4 +1,4 @@
-"""What it takes to judge a report's figures, as names and values; the same in every form."""
+"""The context of a report's figures, as names and values; the same in every form."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def facts(report: Report) -> list[tuple[str, str]]:
 
 
 def notes(report: Report) -> list[str]:
-    """What to know before a figure is quoted, a sentence each."""
+    """What to know before quoting a figure, one sentence each."""
     found = list(report.notes)
     other = sorted({row.dataset for row in report.rows if row.dataset != "mnist"})
     if other:
         found.append(f"NOT MNIST: {few(other)}. Accuracies do not compare with those published for MNIST.")
     if report.traces and report.traces_left_out:
         left = count(report.traces_left_out, "record")
-        found.append(f"Loss curves show one training of each kind; {left} without a curve here.")
+        found.append(f"Loss curves show one training of each kind; {left} have none here.")
     return found

@@ -1,4 +1,4 @@
-"""Runs found on disk, as one thing to report on. Reads folders; never runs anything."""
+"""The content of a report, gathered from runs on disk. Reads folders; never runs anything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lenet.store.run import Store
 
 @dataclass(frozen=True)
 class RunCard:
-    """What one run was."""
+    """A run in the list of runs."""
 
     name: str
     created_at: datetime
@@ -31,7 +31,7 @@ class RunCard:
     description: str
     machine: str
     cases: int
-    """How many cases it set out to do."""
+    """Cases that it was asked for."""
     records: int
 
 
@@ -45,7 +45,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report shows, whatever form it takes: the page, the Markdown and the terminal read this."""
+    """Everything that a report shows in any form: page, Markdown and terminal read this."""
 
     entries: Sequence[Entry]
     groups: Sequence[Group]
@@ -53,27 +53,27 @@ class Report:
     machines: Mapping[str, MachineCard]
     traces: Sequence[Trace]
     traces_left_out: int
-    """Cases with a loss trace that is not shown."""
+    """Cases whose loss trace is not shown."""
     references: Sequence[Reference]
-    """What the trainings were held against."""
+    """What the trainings are compared with."""
     notes: Sequence[str] = ()
     """What could not be read, one sentence each."""
 
     @property
     def rows(self) -> list[Row]:
-        """A row a record, in a table's order."""
+        """One row per record, in a table's order."""
         return [entry.row for entry in self.entries]
 
     def machine(self, name: str) -> str:
-        """A machine in one line, or its name where its card is not known."""
+        """A machine in one line, or its name if its card is unknown."""
         card = self.machines.get(name)
         return card.summary if card else name or "unknown machine"
 
 
 def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Every run in or below the folders, with the name that the report gives it, in the order of the names.
+    """Every run in or below the folders with its name in the report, in the order of the names.
 
-    A folder that is a run itself is named by its own name; one that stands deeper by its path from the folder given.
+    A folder that is a run has its own name, a run below it the path from there.
 
     Raises:
         StoreError: a folder does not exist or holds no run.
@@ -87,13 +87,13 @@ def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
 
 
 def gather(folders: Sequence[Path], references: Sequence[Reference] | None = None) -> Report:
-    """The runs in or below the folders. One that cannot be read is named in the notes, unless it was asked for itself.
+    """The content of a report on the runs in or below the folders. A run below that cannot be read becomes a note.
 
-    Trainings are held against `references`, by default those that the program is shipped with.
+    Trainings are compared with `references`, by default those in the package.
 
     Raises:
         UsageError: no run holds a record.
-        StoreError: a folder holds no run, or a run that was named itself is damaged or newer than this program.
+        StoreError: a folder holds no run, or a run named in `folders` is damaged or newer than this program.
     """
     known = shipped() if references is None else references
     named = {folder.resolve() for folder in folders}
@@ -131,7 +131,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
         if (path / EVENTS).is_file():
             stores.append((name, store))
     if not entries:
-        raise UsageError("there is no record to report; `lenet-bench run --resume RUN` goes on with a run")
+        raise UsageError("there is no record to report: `lenet-bench run --resume RUN` measures what is missing")
     traces, left_out = read_traces(stores, notes)
     order = [target.value for target in DeviceTarget]
     entries.sort(key=lambda entry: order.index(entry.row.device_target))
@@ -148,7 +148,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """`name`, or with a number where another run has it."""
+    """`name`, with a number if another run has it."""
     number, free = 1, name
     while free in taken:
         number += 1

@@ -27,8 +27,8 @@ def document(report: Report, baseline: str | None, pictures: str | None) -> tupl
     Raises:
         UsageError: no row is the baseline.
     """
-    said = headline(report)
-    parts = [f"# {_text(said.fastest.rstrip('.'))}", *(_text(each) for each in said.sentences[1:])]
+    first, *others = headline(report)
+    parts = [f"# {_text(first.rstrip('.'))}", *map(_text, others)]
     parts.append(_table(["", ""], facts(report)))
     parts += [f"> {_text(note)}" for note in notes(report)]
     parts += _grid("Leaderboard", leaderboard(report), "The fastest case of each machine and device.")

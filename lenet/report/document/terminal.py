@@ -77,7 +77,7 @@ def report_text(report: Report, baseline: str | None = None) -> str:
         *(f"Note: {note}" for note in notes(report)),
     ]
     parts = [
-        "\n".join(map(wrapped, headline(report).sentences)),
+        "\n".join(map(wrapped, headline(report))),
         "\n".join(wrapped(each, rest="  ") for each in context),
     ]
     parts += [_speeds(report), _epochs(report), _grid("Leaderboard", leaderboard(report))]

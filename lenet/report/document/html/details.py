@@ -1,4 +1,4 @@
-"""Each record's raw figures, small enough to stand in the page."""
+"""Each record's raw figures, small enough for the page."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ TAIL = 1200
 
 
 def details(report: Report) -> list[dict[str, Any]]:
-    """What a record's own view shows beyond its row: every window's speed, every evaluation, phases, software.
+    """What the view of a record shows beyond its row: every window's speed, every evaluation, phases, software.
 
-    Where a page would grow too large, every n-th window stands for n; `step` says n and `windows` the whole number.
+    If the page would become too large, only every n-th window is in it: `step` is n, `windows` the number of all.
     """
     most = max(FEWEST_A_RECORD, MOST_FIGURES // max(1, len(report.entries)))
     found = []
@@ -31,7 +31,7 @@ def details(report: Report) -> list[dict[str, Any]]:
             "speeds": [_figure(window.images_per_second) for window in record.windows[::step]],
             "warmup": sum(window.warmup for window in record.windows[::step]),
             "resident": [_figure(window.images_per_second) for window in record.resident_windows[:most]],
-            "judged": [
+            "evaluations": [
                 [each.epoch, each.steps, _figure(each.training_seconds), each.correct, each.images]
                 for each in record.evaluations[:most]
             ],

@@ -102,12 +102,12 @@ function themes() {
 }
 
 function copying() {
-  const said = document.getElementById("copied");
+  const status = document.getElementById("copied");
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.addEventListener("click", async () => {
       const now = chosen();
       const done = await copy(button.dataset.copy === "csv" ? asCsv(now) : asMarkdown(now));
-      said.textContent = done ? `${whole.format(now.length)} records copied.` : "The browser does not let this page copy.";
+      status.textContent = done ? `${whole.format(now.length)} records copied.` : "The browser does not let this page copy.";
     });
   }
 }

@@ -25,9 +25,9 @@ function openRecord(row) {
   const body = document.getElementById("record-body");
   const parts = [list(content.fields.map((name) => [name.replaceAll("_", " "), row[name]])
     .concat([["started at (UTC)", detail.at]], Object.entries(detail.sha256).map(([name, text]) => [`sha256 of ${name}`, `${text}…`])))];
-  if (detail.judged.length) {
+  if (detail.evaluations.length) {
     parts.push(small("Evaluations", ["epoch", "steps", "training seconds", "right", "of", "accuracy"],
-      detail.judged.map(([epoch, steps, seconds, right, of]) => [whole.format(epoch), whole.format(steps), two.format(seconds), whole.format(right), whole.format(of), four.format(right / of)])));
+      detail.evaluations.map(([epoch, steps, seconds, right, of]) => [whole.format(epoch), whole.format(steps), two.format(seconds), whole.format(right), whole.format(of), four.format(right / of)])));
   }
   if (detail.phases) parts.push(small("Phases", ["phase", "seconds"], detail.phases.map((seconds, k) => [content.phases[k], three.format(seconds)])));
   if (detail.speeds.length) {
