@@ -1,4 +1,4 @@
-"""Reads records, shows tables. Never runs anything."""
+"""Tables, charts, pages and texts from records. Never runs anything."""
 
 from lenet.report.table.layout import FORMATS
 from lenet.report.table.render import render

@@ -1,7 +1,7 @@
-"""The charts, as Vega-Lite specifications: the page draws them with hover and filters, the Markdown as pictures.
+"""The charts, as Vega-Lite specifications: the page draws them with tooltips and filters, the Markdown as pictures.
 
-A specification names its data (see `lenet.report.charts.points`) and holds all that is computed from it, so that page
-and picture cannot differ. Colours are CSS variables: one drawing serves light, dark and paper.
+A specification names its data (`lenet.report.charts.points`) and holds everything that is computed from it, so that
+page and picture cannot differ. Colours are CSS variables: one drawing serves light, dark and print.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["LINE_HEIGHT", "MOST_BARS", "MOST_PANELS", "Chart", "charts"]
 
 
 def charts(data: Data) -> list[Chart]:
-    """The charts for which there are points, in the order in which they are read."""
+    """The charts for which there is data, in reading order."""
     rows = data["rows"]
     valid = [row for row in rows if row["ok"] and row[FIELD] is not None]
 

@@ -1,4 +1,4 @@
-"""How every chart looks: the colours on light and on dark, the quiet axes, no frame."""
+"""The theme of all charts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "piece-5": ("#b02a66", "#f08fb8"),
     "piece-6": ("#c9ced4", "#4a525b"),
 }
-"""Every colour of a report, on light and on dark: at least 3:1 against the ground for what carries meaning."""
+"""Every colour of a report on light and on dark, with a contrast of at least 3:1 for what carries meaning."""
 
 
 def config(font: str) -> dict[str, Any]:
-    """How all charts look: quiet axes, no frame, colours by variable."""
+    """The Vega-Lite configuration: quiet axes, no frame, colours by CSS variable."""
     return {
         "background": "transparent",
         "font": font,
@@ -52,5 +52,5 @@ def config(font: str) -> dict[str, Any]:
 
 
 def variables(ground: Literal["light", "dark"]) -> str:
-    """The colours on that ground as CSS variables."""
+    """The colours on that background as CSS variables."""
     return "".join(f"--{name}:{dark if ground == 'dark' else light};" for name, (light, dark) in COLOURS.items())

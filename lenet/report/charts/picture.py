@@ -1,4 +1,4 @@
-"""Charts as SVG files, without a browser: what a forge shows beside the text."""
+"""Charts as SVG files, made without a browser."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str
 
 
 def count_lines(chart: Chart, points: Points) -> int:
-    """How many lines the chart has for these points."""
+    """The number of lines that the chart has for these points."""
     held: dict[str, set[object]] = {}
     for point in points:
         held.setdefault(point[chart.lines or ""], set()).add(point[chart.contrast] if chart.contrast else None)
@@ -65,14 +65,14 @@ def _ends(points: Points) -> dict[str, dict[str, float]]:
 
 
 def svg(spec: dict[str, Any]) -> str:
-    """A specification with data as an SVG picture that is readable on a light and on a dark page.
+    """A specification with data as an SVG picture for light and dark pages.
 
     Source: Vega-Lite's compiler and Vega's SVG renderer, as the package vl-convert-python carries them.
     """
     import vl_convert
 
     whole = {"width": WIDTH, "height": HEIGHT, **spec, "config": {**config(FONT), "aria": False}, "padding": 8}
-    if "layer" in whole:  # marks that only a pointer finds are for the page
+    if "layer" in whole:  # invisible marks carry tooltips: they are for the page
         whole["layer"] = [each for each in whole["layer"] if each["mark"].get("opacity") != 0]
     return adaptive(vl_convert.vegalite_to_svg(whole))
 
@@ -82,7 +82,7 @@ _TAG = re.compile(r"<[a-z][^>]*>")
 
 
 def adaptive(picture: str) -> str:
-    """The picture with its colours following the page's, and plain colours where a viewer knows no variables.
+    """The picture with colours that follow the page, and plain colours for a viewer without CSS variables.
 
     >>> adaptive('<svg><path fill="var(--ink)"/></svg>')[-60:]
     '</style><path fill="#24292f" style="fill:var(--ink)"/></svg>'

@@ -1,1 +1,1 @@
-"""A report on runs: gathered, then written as a page, as Markdown, or for a terminal."""
+"""A report as a page, as Markdown, or for a terminal."""

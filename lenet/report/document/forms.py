@@ -1,4 +1,4 @@
-"""The forms a report takes, and which one is meant."""
+"""The forms of a report."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SUFFIXES: dict[str, Form] = {".html": "html", ".htm": "html", ".md": "markdown",
 
 
 def choose(output: Path | None, form: str | None) -> Form:
-    """The form that the options ask for: `form` where given, else by the suffix of `output`, else the terminal.
+    """The form that the options ask for: `form` if given, else by the suffix of `output`, else the terminal.
 
     Raises:
-        UsageError: an unknown form, or a suffix that names none.
+        UsageError: an unknown form or suffix.
     """
     if form is not None:
         wanted = next((known for known in FORMS if known == form), None)
@@ -29,18 +29,18 @@ def choose(output: Path | None, form: str | None) -> Form:
     if output is None:
         return "terminal"
     if output.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--output {output}: end it with .html or .md, or say --format html or markdown")
+        raise UsageError(f"--output {output}: use the suffix .html or .md, or --format html or markdown")
     return SUFFIXES[output.suffix.lower()]
 
 
 def write(report: Report, form: Form, output: Path | None, baseline: str | None) -> None:
-    """Write a page or a Markdown text, to standard output where there is no `output`.
+    """Write a page or Markdown, to standard output without `output`.
 
-    Pictures of a Markdown text stand in the folder `NAME-pictures` beside it; without `output` there are none.
+    Pictures of Markdown go into the folder `NAME-pictures` beside it; without `output` there are none.
 
     Raises:
         UsageError: no row is the baseline.
-        StoreError: it cannot be written.
+        StoreError: a file cannot be written.
     """
     pictures: dict[str, str] = {}
     if form == "html":

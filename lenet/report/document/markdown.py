@@ -1,4 +1,4 @@
-"""A report as Markdown: what a forge shows of a results folder. The same model, tables and charts as the page."""
+"""A report as Markdown, with the same content, tables and charts as the page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lenet.report.table.layout import clean, markdown
 from lenet.report.table.render import render
 
 MOST_LINES = 200
-"""Cases in the table; a forge does not show a file of many thousand lines."""
+"""Cases in the table; GitHub does not show a file of many thousand lines."""
 
 
 def document(report: Report, baseline: str | None, pictures: str | None) -> tuple[str, dict[str, str]]:
-    """The text, and the pictures beside it: SVG by relative path in the folder `pictures`; none without a folder.
+    """The text, and its SVG pictures by relative path in the folder `pictures`; none without a folder.
 
     Raises:
         UsageError: no row is the baseline.
@@ -80,4 +80,4 @@ def _runs(report: Report) -> list[str]:
         [run.name, f"{run.created_at:%Y-%m-%d %H:%M}", run.machine, f"{run.records} of {run.cases}", run.description]
         for run in report.runs[:MOST_LINES]
     ]
-    return ["## Runs", _table(["run", "begun", "machine", "records", "what it asked for"], lines)]
+    return ["## Runs", _table(["run", "started", "machine", "records", "matrix"], lines)]

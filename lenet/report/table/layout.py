@@ -1,4 +1,4 @@
-"""The forms of every table: for a terminal, Markdown, HTML, CSV, JSON.
+"""The forms of every table: terminal, Markdown, HTML, CSV, JSON.
 
 Every text may come from a record: it is made one line of visible characters, then escaped for where it goes. A cell is
 text already, so all forms show a figure with the same digits.
@@ -23,19 +23,19 @@ from lenet.report.layout import number as number
 
 Format = Literal["terminal", "github", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-"""What every table can be written as."""
+"""The forms of every table."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Titles, cells, what is said below. A cell that begins with `STRUCK` is a figure that must not be quoted."""
+    """A table with its notes. A cell that begins with `STRUCK` is a figure that must not be quoted."""
 
     titles: Sequence[str]
     cells: Sequence[Sequence[str]]
     right: Sequence[bool]
     """Per column: aligned to the right, as figures are."""
     notes: Sequence[str]
-    """What the numbers in brackets stand for, from 1."""
+    """The numbered notes below the table, from 1."""
     captions: Sequence[str]
 
     def escaped(self, escape: Callable[[str], str], strike: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Rows as a table: for a terminal, a forge, a spreadsheet, a program, a browser."""
+"""Rows as a table in every form."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lenet.report.table.sureness import legend_of, samples_caption
 from lenet.report.table.words import few
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""What long names of profiles are called in a terminal."""
+"""Names in a terminal for profiles with long names."""
 LONGEST_PROFILE = 8
-"""Characters of a profile's name that a terminal's table bears."""
+"""Characters of a profile's name in a terminal's table."""
 
 
 def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> str:
-    """The rows in `form`. CSV and JSON have a row a record; the others merge repetitions and compare with a baseline.
+    """The rows in `form`. CSV and JSON have one row per record; the others merge repetitions and show speed-ups.
 
     Raises:
-        UsageError: there is no row, or none is the baseline.
+        UsageError: there is no row, or no row is the baseline.
     """
     if not table:
         raise UsageError(
@@ -57,7 +57,7 @@ def _cell(speed: bool, line: Line, text: str) -> str:
 
 
 def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:
-    """The lines, and the notes that their statuses point to."""
+    """The lines, and the notes that their statuses refer to."""
     notes: dict[str, int] = {}
     lines = []
     for group, ratio in zip(groups, ratios, strict=True):
@@ -68,7 +68,7 @@ def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[lis
 
 
 def _narrow(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> Layout:
-    """The layout for a terminal: fewer columns, and long names of profiles as letters with a legend."""
+    """The layout for a terminal: fewer columns, and letters with a legend for profiles with long names."""
     groups = [line.group for line in lines]
     columns = for_table(groups, "terminal")
     letters = _letters([line.row.profile for line in lines])
@@ -94,7 +94,7 @@ def _narrow(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]
 
 
 def _letters(profiles: Sequence[str]) -> dict[str, str]:
-    """A letter for each profile, where there are several and a name of them is long; else none."""
+    """A letter per profile if there are several and one has a long name, else none."""
     names = list(dict.fromkeys(profiles))
     if not 1 < len(names) <= len(LETTERS) or max(map(len, names)) <= LONGEST_PROFILE:
         return {}
@@ -102,7 +102,7 @@ def _letters(profiles: Sequence[str]) -> dict[str, str]:
 
 
 def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> list[str]:
-    """What it takes to judge the figures: data, version, machine, samples, what the trainings were held against."""
+    """The context of the figures: data, version, machine, samples, what the trainings are compared with."""
     rows = [group.row for group in groups]
     datasets = dict.fromkeys((row.dataset, row.dataset_sha256) for row in rows)
     versions = dict.fromkeys(f"{row.framework} {row.framework_version}" for row in rows if row.framework_version)
@@ -126,7 +126,7 @@ def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> li
 
 
 def _held(table: Sequence[Row]) -> list[str]:
-    """What came of the trainings that were held against a reference, and against which; nothing where none was."""
+    """The results of the trainings that were compared with a reference, and with which; nothing if none was."""
     held = [row for row in table if ConvergenceStatus(row.convergence).compared]
     found = [f"{number:,} {word}" for word, number in Counter(row.convergence for row in held).items()]
     good = dict.fromkeys(row.convergence_reason for row in held if not ConvergenceStatus(row.convergence).failed)

@@ -1,4 +1,4 @@
-"""How sure a table's figures are: the verdict in words, its mark in a narrow table, and what the spread is."""
+"""How certain a table's figures are: the verdict in words, its mark in a narrow table, and what the spread is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LETTERS = {reason: letter for letter, reason in REASONS.items()}
 
 
 def _reasons(verdict: str) -> list[str]:
-    """The reasons in a row's verdict. Unknown ones, as of a newer version, stay as they are."""
+    """The reasons in a row's verdict, also those that this version does not know."""
     _, _, reasons = verdict.partition(": ")
     return [reason for reason in reasons.split(", ") if reason]
 
 
 def described(group: Group) -> str:
-    """The verdict in words, with the processes that are still to run; empty where there is none."""
+    """The verdict in words, with the number of processes that are still needed; empty if there is none."""
     row = group.row
     if row.verdict is None or not group.processes:
         return ""
@@ -34,14 +34,14 @@ def described(group: Group) -> str:
 
 
 def marked(group: Group) -> str:
-    """`?` and a letter a reason where the figure is unstable, else nothing."""
+    """`?` and a letter per reason if the figure is unstable, else nothing."""
     if group.row.verdict is None or group.row.verdict == "stable" or not group.processes:
         return ""
     return "?" + "".join(LETTERS.get(reason, "") for reason in _reasons(group.row.verdict))
 
 
 def legend_of(groups: Sequence[Group]) -> list[str]:
-    """What the marks that are used mean, as captions."""
+    """The meaning of the marks in use, as captions."""
     used = dict.fromkeys(
         reason for group in groups if marked(group) and group.row.verdict for reason in _reasons(group.row.verdict)
     )
@@ -60,7 +60,7 @@ def legend_of(groups: Sequence[Group]) -> list[str]:
 
 
 def samples_caption(groups: Sequence[Group]) -> str:
-    """What the column `spread` holds, a sentence."""
+    """What the column `spread` holds, in a sentence."""
     kinds = []
     merged = [group for group in groups if group.of > 1]
     if any(group.row.interval_low is not None for group in merged):

@@ -1,4 +1,4 @@
-"""How figures and cases are put into words, the same in every form of a report."""
+"""Figures and cases in words, the same in every form of a report."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What single commands print: a check, an explanation, a tuning, a diagnosis."""
+"""What single commands print."""

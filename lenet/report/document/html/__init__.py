@@ -1,4 +1,4 @@
-"""The page: one file that opens from disk and asks for nothing."""
+"""The page: one file that opens from disk and makes no request."""
 
 from lenet.report.document.html.page import page
 

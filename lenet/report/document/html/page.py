@@ -1,7 +1,7 @@
-"""A report as one HTML file: style, script, drawing library and data are inside it, and no request leaves it.
+"""A report as one HTML file that contains style, script, drawing library and data, and makes no request.
 
-The page's policy (Content-Security-Policy) allows the scripts that it was made with, by their digests, and nothing
-else: no text of a record can become a script, and no script a request. Data goes in as JSON that no HTML parser reads.
+The page's Content-Security-Policy allows its own scripts, by their digests, and nothing else: no text of a record can
+become a script, and no script can make a request. The data is JSON in an element that no HTML parser interprets.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def drawing_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from the package vl-convert-python (BSD licence)."""
     import vl_convert
 
-    package: Any = vl_convert  # its stub asks for an argument that it does not need
+    package: Any = vl_convert  # its stub requires an argument that the function does not have
     return str(package.javascript_bundle())
 
 
 def embedded(data: object) -> str:
-    """Data as JSON that can stand inside a `<script>`: no character of it can end the element.
+    """Data as JSON for the inside of a `<script>`: no character of it can end the element.
 
     >>> embedded({"a": "</script>"})
     '{"a":"\\\\u003c/script>"}'
@@ -77,7 +77,7 @@ def packed(points: Points) -> dict[str, Any]:
 
 
 def _rounded(value: Any) -> Any:
-    """Six significant digits: more than any clock here gives."""
+    """Six significant digits: more than any clock here resolves."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
@@ -119,7 +119,7 @@ def page(report: Report, baseline: str | None = None) -> str:
 
 
 def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart], against: str) -> dict[str, Any]:
-    """What the page's script reads: points, charts, columns, each record's raw figures."""
+    """The data of the page's script: points, charts, columns, each record's raw figures."""
     rows = data["rows"]
     return {
         "sets": {name: packed(points) for name, points in data.items()},
@@ -136,7 +136,7 @@ def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart],
 
 
 def _program() -> str:
-    """The page's own scripts as one, out of reach of any other."""
+    """The page's own scripts as one, in a scope of their own."""
     parts = [(HOME / name).read_text(encoding="utf-8") for name in SCRIPTS]
     return "(() => {\n'use strict';\n" + "\n".join(parts) + "})();"
 
@@ -152,7 +152,7 @@ def _template() -> Template:
 
 
 def policy(scripts: Sequence[str]) -> str:
-    """The Content-Security-Policy that allows these scripts, the page's own styles, and nothing else."""
+    """The Content-Security-Policy that allows these scripts, inline styles, and nothing else."""
     digests = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )
@@ -163,7 +163,7 @@ def policy(scripts: Sequence[str]) -> str:
 
 
 def colours() -> str:
-    """The report's colours as CSS variables, light unless the reader's system or choice is dark."""
+    """The report's colours as CSS variables, light unless the system or the reader chooses dark."""
     light, dark = variables("light"), variables("dark")
     return (
         f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
