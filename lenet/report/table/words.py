@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.cases.case import Mode
+from lenet.cases.case import Case, Mode
 from lenet.report.layout import number
 from lenet.report.table.rows import Row
 
@@ -21,6 +21,16 @@ def axis_title(axis: str) -> str:
     ('version', 'seed')
     """
     return {"device_target": "device", "batch_size": "batch", "framework_version": "version"}.get(axis, axis)
+
+
+def with_dataset(case: Case) -> str:
+    """A case in words, with its dataset also where that is the usual one.
+
+    >>> with_dataset(Case()), with_dataset(Case(dataset="digits"))
+    ('CPU · graph · batch 32 · mnist', 'CPU · graph · batch 32 · digits')
+    """
+    label = case.label
+    return label if case.dataset in label.split(SERIES_SEPARATOR) else f"{label}{SERIES_SEPARATOR}{case.dataset}"
 
 
 def times(ratio: float) -> str:

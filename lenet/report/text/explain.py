@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenet.analysis.explain import Explanation, Observed, SpeedFinding
 from lenet.report.layout import grid, number, wrapped
-from lenet.report.table.words import times
+from lenet.report.table.words import times, with_dataset
 
 MOST_LINES = 8
 """Lines of a table; the rest is one line."""
@@ -23,7 +23,7 @@ def explanation_text(explanation: Explanation, version: str) -> str:
 
 def _head(seen: Observed, version: str) -> str:
     library = seen.library
-    words = [seen.case.label, seen.case.dataset, f"{seen.case.framework.value} {version}"]
+    words = [with_dataset(seen.case), f"{seen.case.framework.value} {version}"]
     if library.version:
         words.append(f"oneDNN {library.version} for {library.instruction_set or 'an unnamed CPU'}")
     return wrapped(", ".join(words))

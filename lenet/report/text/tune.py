@@ -5,7 +5,7 @@ from __future__ import annotations
 from lenet.analysis.tune import CONFIRMING_PROCESSES, Candidate, Measured, SearchResult
 from lenet.cases.case import Case
 from lenet.report.layout import DASH, grid, number, paragraphs, wrapped
-from lenet.report.table.words import times
+from lenet.report.table.words import times, with_dataset
 
 
 def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float) -> str:
@@ -30,7 +30,7 @@ def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float)
         "confirmed figures alone: they were measured afterwards, in turn. "
         f"Losses agree with the default's within {tolerance:g} over the first {steps} steps that both have."
     )
-    return f"{wrapped(f'{case.label}, {case.dataset}')}\n\n{body}\n\n{paragraphs(notes)}"
+    return f"{wrapped(with_dataset(case))}\n\n{body}\n\n{paragraphs(notes)}"
 
 
 def _verdict(outcome: SearchResult) -> str:
