@@ -1,4 +1,4 @@
-"""Two sets of records, case by case: faster, slower, the same, or not to be told.
+"""Two sets of records, case by case: faster, slower, the same, or undecided.
 
 A difference is claimed only where three things agree: the Mann-Whitney test over the processes, corrected by Holm for
 the number of cases, the 95% interval of the ratio, and a smallest effect that matters. "The same" is claimed only where
@@ -7,16 +7,18 @@ the whole interval lies within that effect. Everything else is "cannot tell", a 
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from pydantic import Field
+
 from lenet.analysis.stability import Sample, sample
 from lenet.analysis.statistics import Interval, blocks, holm, ratio
-from lenet.cases.case import Frozen
+from lenet.cases.axes import IDENTIFYING, Axis, Kind
+from lenet.cases.base import Frozen
 from lenet.errors import UsageError
 from lenet.store.record import Record, Status
 
@@ -43,7 +45,10 @@ class Comparison(Frozen):
     """One case in A and in B. Images a second, the medians over the processes of each side."""
 
     case: dict[str, str]
-    """The axes that both share."""
+    """The values that both share, by axis."""
+    values_a: dict[str, str] = Field(default_factory=dict)
+    """A's values on the axes in which the two may differ, as its machine and version; several joined by commas."""
+    values_b: dict[str, str] = Field(default_factory=dict)
     mark: Mark
     note: str = ""
     """Why, where the mark alone does not say it."""
@@ -64,67 +69,104 @@ class Comparison(Frozen):
     accuracy_b: float | None = None
 
 
-def axes(record: Record) -> dict[str, str]:
-    """What tells the record's case from others, the repetition left out."""
-    case = record.case
-    version = record.software.framework_version if record.software else case.framework_version
-    return {
-        "framework": case.framework.value,
-        "framework_version": version or "",
-        "device_target": case.device_target.value,
-        "mode": case.mode.value,
-        "batch_size": str(case.hyperparameters.batch_size),
-        "dataset": case.dataset,
-        "profile": case.profile.name,
-        "world_size": str(case.world_size),
-        "seed": str(case.hyperparameters.seed),
-        "epochs": str(case.plan.epochs or ""),
-        "machine": record.machine_id,
-    }
-
-
-AXES = (
-    *("framework", "framework_version", "device_target", "mode", "batch_size", "dataset", "profile"),
-    *("world_size", "seed", "epochs", "machine"),
-)
-
-COMPARED = ("framework_version", "machine")
+COMPARED = tuple(axis.name for axis in IDENTIFYING if axis.kind is Kind.PLACE)
 """Axes in which A and B may differ unless others are asked for: the same matrix, run again or elsewhere."""
 
 
-def parse_over(text: str | None) -> tuple[str | None, tuple[str, str] | None]:
+Key = tuple[str, ...]
+"""What a record is on several axes, by meaning."""
+
+
+def shown(record: Record, axes: Iterable[Axis]) -> dict[str, str]:
+    """The record's values as tables write them, empty where there is none."""
+    plains = {axis.name: axis.as_plain(axis.of_record(record)) for axis in axes}
+    return {name: "" if plain is None else str(plain) for name, plain in plains.items()}
+
+
+@dataclass(frozen=True)
+class Over:
+    """What `--over` asks for: an axis, and its values in A and in B where they are given."""
+
+    axis: Axis
+    values: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The records that are compared."""
+
+    a: list[Record]
+    b: list[Record]
+    over: list[str]
+    """Names of the axes in which a case of A and its counterpart in B may differ."""
+
+
+def parse_over(text: str) -> Over:
     """`mode` or `mode=graph,jit` as an axis and its values in A and B.
 
     Raises:
         UsageError: not of that form, or an unknown axis.
     """
-    if text is None:
-        return None, None
-    axis, separator, values = text.partition("=")
-    axis = {"version": "framework_version", "device": "device_target"}.get(axis.strip(), axis.strip())
+    name, separator, values = text.partition("=")
     parts = [part.strip() for part in values.split(",")]
-    if axis not in AXES or (separator and len(parts) != 2):
-        raise UsageError(f"--over {text!r}: write AXIS or AXIS=VALUE-IN-A,VALUE-IN-B with an axis of {', '.join(AXES)}")
-    return axis, (parts[0], parts[1]) if separator else None
+    known = {each: axis for axis in IDENTIFYING for each in (axis.name, *axis.aliases)}
+    if name.strip() not in known or (separator and len(parts) != 2):
+        raise UsageError(
+            f"--over {text!r}: write AXIS or AXIS=VALUE-IN-A,VALUE-IN-B with an axis of "
+            f"{', '.join(axis.name for axis in IDENTIFYING)}"
+        )
+    return Over(known[name.strip()], (parts[0], parts[1]) if separator else None)
 
 
-def choose(records: Sequence[Record], axis: str, value: str) -> list[Record]:
-    """The records that have that value.
+def select(a: Sequence[Record], b: Sequence[Record], over: Over | None = None) -> Selection:
+    """The records of each side that `over` names, and the axes in which they may differ.
+
+    These are `over` and `COMPARED`, but for an axis of which one case of a side has several values: it tells the cases
+    of that side apart.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no record of a side has the value that `over` names, or it names none and a side has several.
     """
-    found = [record for record in records if axes(record)[axis] == value]
+    sides = [list(a), list(b)]
+    if over is not None and over.values is not None:
+        sides = [_with_value(side, over.axis, value) for side, value in zip(sides, over.values, strict=True)]
+    names = list(COMPARED) if over is None else [*COMPARED, *({over.axis.name} - set(COMPARED))]
+    several = [
+        axis for axis in IDENTIFYING if axis.name in names and any(_has_several(side, axis, names) for side in sides)
+    ]
+    if over is not None and over.axis in several:
+        raise UsageError(
+            f"--over {over.axis.name}: a side has several values of it; write "
+            f"--over {over.axis.name}=VALUE-IN-A,VALUE-IN-B"
+        )
+    return Selection(sides[0], sides[1], [name for name in names if name not in {axis.name for axis in several}])
+
+
+def _has_several(records: Sequence[Record], axis: Axis, over: Sequence[str]) -> bool:
+    """Whether records that agree on all axes but `over` have several known values of `axis`."""
+    known: dict[Key, str] = {}
+    for record in records:
+        value = axis.record_identity(record)
+        if value and known.setdefault(_key(record, over), value) != value:
+            return True
+    return False
+
+
+def _key(record: Record, over: Sequence[str]) -> Key:
+    return tuple(axis.record_identity(record) for axis in IDENTIFYING if axis.name not in over)
+
+
+def _with_value(records: Sequence[Record], axis: Axis, value: str) -> list[Record]:
+    plains = [axis.as_plain(axis.of_record(record)) for record in records]
+    found = [
+        record
+        for record, plain in zip(records, plains, strict=True)
+        if axis.is_named(value, plain, axis.record_identity(record))
+    ]
     if not found:
-        held = ", ".join(sorted({axes(record)[axis] for record in records})) or "none"
-        raise UsageError(f"--over: no record has {axis}={value}; there are {held}")
+        held = ", ".join(sorted({axis.as_text(plain) for plain in plains})) or "none"
+        raise UsageError(f"--over: no record has {axis.name}={value}; there are {held}")
     return found
-
-
-def ignored_for(a: Sequence[Record], b: Sequence[Record], ignored: Sequence[str]) -> list[str]:
-    """`ignored` without the version where a side has several: there it tells cases apart."""
-    several = any(len({axes(record)["framework_version"] for record in side} - {""}) > 1 for side in (a, b))
-    return [axis for axis in ignored if not (several and axis == "framework_version")]
 
 
 @dataclass
@@ -135,30 +177,49 @@ class _Side:
     bad: list[Record]
 
     @property
-    def any(self) -> Record:
-        return self.good[0][0] if self.good else self.bad[0]
+    def records(self) -> list[Record]:
+        return [*(record for record, _ in self.good), *self.bad]
 
     @property
     def medians(self) -> list[float]:
-        return [found.median for _, found in self.good]
+        return [measured.median for _, measured in self.good]
 
     @property
     def accuracy(self) -> float | None:
         known = [record.summary.accuracy for record, _ in self.good if record.summary.accuracy is not None]
         return statistics.median(known) if known else None
 
+    def case(self, over: Sequence[str]) -> dict[str, str]:
+        """Its values on the axes that both sides agree on."""
+        return shown(self.records[0], [axis for axis in IDENTIFYING if axis.name not in over])
 
-def _sides(records: Sequence[Record], ignored: Sequence[str]) -> dict[str, _Side]:
-    sides: dict[str, _Side] = {}
+    def values(self, over: Sequence[str]) -> dict[str, str]:
+        """Its values on the other axes; several where its processes are of several machines, say."""
+        axes = [axis for axis in IDENTIFYING if axis.name in over]
+        each = [shown(record, axes) for record in self.records]
+        return {axis.name: ", ".join(dict.fromkeys(values[axis.name] for values in each)) for axis in axes}
+
+
+def _sides(records: Sequence[Record], over: Sequence[str]) -> dict[Key, _Side]:
+    sides: dict[Key, _Side] = {}
     for record in records:
-        key = json.dumps({name: value for name, value in axes(record).items() if name not in ignored})
-        side = sides.setdefault(key, _Side([], []))
-        found = sample(record.windows) if record.status is Status.OK else None
-        if found is None:
+        side = sides.setdefault(_key(record, over), _Side([], []))
+        measured = sample(record.windows) if record.status is Status.OK else None
+        if measured is None:
             side.bad.append(record)
         else:
-            side.good.append((record, found))
+            side.good.append((record, measured))
     return sides
+
+
+def _counterparts(a: Mapping[Key, _Side], b: Mapping[Key, _Side], over: Sequence[str]) -> dict[Key, Key]:
+    """The case of B that is each case of A: the same by meaning, else the one that is called the same."""
+    pairs = {key: key for key in a if key in b}
+    names = {tuple(side.case(over).values()): key for key, side in b.items() if key not in pairs}
+    for key, side in a.items():
+        if key not in pairs and (other := names.get(tuple(side.case(over).values()))) is not None:
+            pairs[key] = other
+    return pairs
 
 
 def compare(
@@ -181,33 +242,46 @@ def compare_all(
     tested: list[tuple[int, float]] = []
     for a, b in pairs:
         ours, theirs = _sides(a, over), _sides(b, over)
+        counterparts = _counterparts(ours, theirs, over)
         for key, side in ours.items():
-            case = json.loads(key)
-            if key not in theirs:
-                found.append(Comparison(case=case, mark=Mark.ONLY_A, a=_median(side), samples_a=len(side.good)))
+            if key not in counterparts:
+                found.append(_only(Mark.ONLY_A, side, over))
                 continue
-            entry, p = _compared(case, side, theirs[key])
+            entry, p = _compared(side, theirs[counterparts[key]], over)
             if p is not None:
                 tested.append((len(found), p))
             found.append(entry)
-        found += [_only_b(json.loads(key), side) for key, side in theirs.items() if key not in ours]
+        paired = set(counterparts.values())
+        found += [_only(Mark.ONLY_B, side, over) for key, side in theirs.items() if key not in paired]
     for (index, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
         found[index] = _marked(found[index], p, minimum_effect, len(tested))
     return found
 
 
-def _only_b(case: dict[str, str], side: _Side) -> Comparison:
-    return Comparison(case=case, mark=Mark.ONLY_B, b=_median(side), samples_b=len(side.good), accuracy_b=side.accuracy)
+def _only(mark: Mark, side: _Side, over: Sequence[str]) -> Comparison:
+    here = "a" if mark is Mark.ONLY_A else "b"
+    return Comparison.model_validate(
+        {
+            "case": side.case(over),
+            "mark": mark,
+            here: _median(side),
+            f"values_{here}": side.values(over),
+            f"samples_{here}": len(side.good),
+            f"accuracy_{here}": side.accuracy,
+        }
+    )
 
 
 def _median(side: _Side) -> float | None:
     return statistics.median(side.medians) if side.good else None
 
 
-def _compared(case: Mapping[str, str], a: _Side, b: _Side) -> tuple[Comparison, float | None]:
+def _compared(a: _Side, b: _Side, over: Sequence[str]) -> tuple[Comparison, float | None]:
     """The comparison before its mark, and the test's p; without p the mark is final."""
     entry = Comparison(
-        case=dict(case),
+        case=a.case(over),
+        values_a=a.values(over),
+        values_b=b.values(over),
         mark=Mark.CANNOT_TELL,
         a=_median(a),
         b=_median(b),
@@ -216,7 +290,7 @@ def _compared(case: Mapping[str, str], a: _Side, b: _Side) -> tuple[Comparison, 
         accuracy_a=a.accuracy,
         accuracy_b=b.accuracy,
     )
-    if reason := _incomparable(a.any, b.any):
+    if reason := _incomparable(a.records[0], b.records[0], over):
         return entry.model_copy(update={"mark": Mark.NOT_COMPARABLE, "note": reason}), None
     if not a.good or not b.good:
         if not a.good and not b.good:
@@ -273,18 +347,18 @@ def least_processes(tests: int) -> int:
     return next(n for n in range(2, 1000) if 2 / math.comb(2 * n, n) * tests < SIGNIFICANT)
 
 
-def _incomparable(a: Record, b: Record) -> str:
+def _incomparable(a: Record, b: Record, over: Sequence[str]) -> str:
     """What makes two records of one case two different measurements; empty when nothing does."""
-    if a.dataset and b.dataset and a.dataset.sha256 != b.dataset.sha256:
+    if "dataset" not in over and a.dataset and b.dataset and a.dataset.sha256 != b.dataset.sha256:
         return f"different data: {a.dataset.sha256[:12]} and {b.dataset.sha256[:12]}"
-    readings: tuple[tuple[str, Callable[[Record], object]], ...] = (
-        ("learning rate", lambda record: record.case.hyperparameters.learning_rate),
-        ("momentum", lambda record: record.case.hyperparameters.momentum),
-        ("batch size", lambda record: record.case.hyperparameters.batch_size),
-    )
-    for name, read in readings:
-        if read(a) != read(b):
-            return f"different {name}: {read(a)} and {read(b)}"
+    for axis in IDENTIFYING:
+        one, other = (axis.record_identity(each) for each in (a, b))
+        if axis.name not in over and one != other:
+            return f"different {axis.column_title} under one name: {one} and {other}; compare them with --over"
+    for name in ("learning_rate", "momentum"):
+        ours, theirs = (getattr(each.case.hyperparameters, name) for each in (a, b))
+        if ours != theirs:
+            return f"different {name.replace('_', ' ')}: {ours} and {theirs}"
     for name in PRECISION_DETAILS:
         ours, theirs = ((each.software.details.get(name) if each.software else None) for each in (a, b))
         if ours is not None and theirs is not None and ours != theirs:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lenet.analysis.compare import Comparison, axes, compare_all
+from lenet.analysis.compare import Comparison, compare_all
+from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.values import version_order
 from lenet.store.record import Record
 
@@ -26,17 +26,17 @@ def steps(records: Sequence[Record], minimum_effect: float = 0.01) -> list[Step]
 
     Holm's correction is over all steps of all cases.
     """
-    named = [record for record in records if axes(record)["framework_version"]]
-    cases: dict[str, dict[str, list[Record]]] = {}
-    for record in named:
-        values = axes(record)
-        version = values.pop("framework_version")
-        cases.setdefault(json.dumps(values), {}).setdefault(version, []).append(record)
+    version = axis("framework_version")
+    cases: dict[tuple[str, ...], dict[str, list[Record]]] = {}
+    for record in records:
+        if release := version.record_identity(record):
+            case = tuple(each.record_identity(record) for each in IDENTIFYING if each is not version)
+            cases.setdefault(case, {}).setdefault(release, []).append(record)
     pairs: list[tuple[str, str | None, list[Record], list[Record]]] = []
-    for versions in cases.values():
+    for releases in cases.values():
         before: str | None = None
-        for version in sorted(versions, key=version_order):
-            pairs.append((version, before, versions[before] if before else [], versions[version]))
-            before = version
-    found = compare_all([(a, b) for _, _, a, b in pairs], minimum_effect)
+        for release in sorted(releases, key=version_order):
+            pairs.append((release, before, releases[before] if before else [], releases[release]))
+            before = release
+    found = compare_all([(a, b) for _, _, a, b in pairs], minimum_effect, [version.name])
     return [Step(pair[0], pair[1], each) for pair, each in zip(pairs, found, strict=True)]

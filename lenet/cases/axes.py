@@ -107,6 +107,11 @@ class Axis:
         return self.option.lstrip("-").replace("-", "_")
 
     @property
+    def is_number(self) -> bool:
+        """Whether its values are whole numbers."""
+        return self.parse_value is _whole
+
+    @property
     def column_title(self) -> str:
         """Head of a column, and the word for the axis in a sentence."""
         return self.title or self.name
@@ -157,6 +162,19 @@ class Axis:
         """`identity` of a record's value."""
         known = self.record_meaning(record) if self.record_meaning is not None else None
         return known if known is not None else self.identity(self.of_record(record))
+
+    def as_text(self, plain: Any) -> str:
+        """A plain value as `--over` and `--baseline` name it."""
+        return "none" if plain is None else str(plain)
+
+    def is_named(self, text: str, plain: Any, identity: str) -> bool:
+        """Whether `text` names the value of this plain form and identity."""
+        if text == self.as_text(plain):
+            return True
+        try:
+            return self.identity(self.parse(text)) == identity
+        except ValueError:
+            return False
 
     def words(self, plain: Any) -> str:
         """A plain value in words, for labels and sentences."""
@@ -217,7 +235,8 @@ AXES: tuple[Axis, ...] = (
     Axis(
         "framework_version", 40, "framework_version", read=_version, kind=Kind.PLACE, title="version",
         aliases=("version",), field="versions", spans=(), option="--versions", examples=("2.7.0", "2.10.0"),
-        order=version_order, help="Releases such as 2.7.0,2.10.0, each in its own environment.", phrase="version {}",
+        order=version_order, help="Releases such as 2.7.0,2.10.0, each in its own environment.",
+        text=lambda version: version or "unknown version",
     ),
     Axis(
         "dataset", 20, "dataset", record_meaning=_digest, field="datasets", spans=("auto",), option="--dataset",
@@ -271,6 +290,9 @@ AXES: tuple[Axis, ...] = (
     Axis("machine", 5, read=attrgetter("machine_id"), kind=Kind.PLACE),
 )  # fmt: skip
 """All axes in the order of a table's columns."""
+
+IDENTIFYING = tuple(each for each in AXES if each.kind is not Kind.REPETITION)
+"""The axes that records must agree on to be processes of one case."""
 
 
 def axis(name: str) -> Axis:

@@ -31,7 +31,7 @@ SPANNED = _spanned()
 
 if TYPE_CHECKING:
 
-    class _Axes(Frozen):
+    class _MatrixAxes(Frozen):
         """One field for each axis of `SPANNED` with several values."""
 
         def __getattr__(self, name: str) -> tuple[Any, ...]: ...
@@ -47,12 +47,12 @@ else:
         value = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
         return Annotated[tuple[value, ...], Field(min_length=1 if spans else 0)], spans
 
-    _Axes = create_model(
-        "_Axes", __base__=Frozen, **{axis.field: _field(axis) for axis in AXES if axis.field and axis.several}
+    _MatrixAxes = create_model(
+        "_MatrixAxes", __base__=Frozen, **{axis.field: _field(axis) for axis in AXES if axis.field and axis.several}
     )
 
 
-class Matrix(_Axes):
+class Matrix(_MatrixAxes):
     """The set of cases that a preset, a TOML file or the command line spans.
 
     Each axis of the axis table that can have several values has a field here, as `modes` or `batch_sizes`.

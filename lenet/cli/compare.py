@@ -34,21 +34,13 @@ def compare(
     wanted = choose(form, output)
     limit = share("--fail-on", fail_on) if fail_on is not None else None
     effect = share("--min-effect", min_effect)
-    axis, values = comparison.parse_over(over)
-    if b is None and values is None:
+    chosen = comparison.parse_over(over) if over is not None else None
+    if b is None and (chosen is None or chosen.values is None):
         raise UsageError("compare needs two runs, or one and --over AXIS=VALUE-IN-A,VALUE-IN-B")
     first, second = Store.open(a), Store.open(b or a)
-    ours, theirs = first.records(), second.records()
+    pair = comparison.select(first.records(), second.records(), chosen)
     names = [store.path.resolve().name for store in (first, second)]
-    if axis and values:
-        ours, theirs = (
-            comparison.choose(each, axis, value) for each, value in zip((ours, theirs), values, strict=True)
-        )
-        names = [f"{name} with {axis}={value}" for name, value in zip(names, values, strict=True)]
-    ignored = [*comparison.COMPARED, *filter(None, [axis])]
-    if axis != "framework_version":
-        ignored = comparison.ignored_for(ours, theirs, ignored)
-    found = comparison.compare(ours, theirs, effect, ignored)
+    found = comparison.compare(pair.a, pair.b, effect, pair.over)
     text = render(found, wanted, effect, (names[0], names[1]))
     put(text, output)
     if limit is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis import compare as comparison
-from lenet.analysis.compare import Mark, choose, compare, least_processes, parse_over
+from lenet.analysis.compare import Mark, compare, least_processes, parse_over, select
 from lenet.analysis.statistics import processes_needed
-from lenet.cases.case import Case, Hyperparameters, Mode
+from lenet.cases.case import Case, Hyperparameters, Mode, RuntimeProfile
 from lenet.errors import UsageError
 from lenet.store.record import DatasetCard, Record, Software, Status, Window
 
@@ -21,12 +21,15 @@ NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 DATA = Path(__file__).parent / "data"
 
 
-def record(rates, repetition=0, status=Status.OK, sha="ab", version="2.10.0", details=None, mode=Mode.GRAPH, **hyper):
-    case = Case(mode=mode, repetition=repetition, hyperparameters=Hyperparameters(**hyper))
+def record(
+    rates, repetition=0, status=Status.OK, sha="ab", version="2.10.0", details=None, mode=Mode.GRAPH, machine="m",
+    case=None, **hyper,
+):  # fmt: skip
+    case = Case(mode=mode, repetition=repetition, hyperparameters=Hyperparameters(**hyper), **(case or {}))
     return Record(
-        case_id=case.id, case=case, status=status, reason="" if status is Status.OK else "why", machine_id="m",
+        case_id=case.id, case=case, status=status, reason="" if status is Status.OK else "why", machine_id=machine,
         started_at=NOW, finished_at=NOW,
-        dataset=DatasetCard(name="mnist", sha256=sha * 32, training_images=60000, test_images=10000),
+        dataset=DatasetCard(name=case.dataset, sha256=sha * 32, training_images=60000, test_images=10000),
         software=Software(framework_version=version, python_version="3", numpy_version="1", details=details or {}),
         windows=tuple(
             Window(epoch=1, first_step=60 + i, steps=1, images=100, seconds=100 / rate, warmup=False)
@@ -125,22 +128,93 @@ def test_a_test_that_fails_is_never_a_difference(monkeypatch, answer):
     assert "the test" in found.note
 
 
-def test_another_version_is_compared_unless_a_side_has_several():
-    a, b = processes(STEADY, version="2.7.0"), processes([2 * each for each in STEADY], version="2.10.0")
-    assert only(a, b).mark is Mark.BETTER
-    assert comparison.ignored_for([*a, *b], a, comparison.COMPARED) == ["machine"]
+class TestCasesThatDiffer:
+    """Each kind of difference and of likeness that was merged or separated wrongly."""
+
+    def test_pipelines_are_two_cases(self):
+        tutorial = record([1000.0] * 3, case={"pipeline": "tutorial"})
+        cached = record([2000.0] * 3, case={"pipeline": "cached"})
+        found = {each.mark: each for each in compare([tutorial, cached], [tutorial])}
+        assert {mark: (each.a, each.samples_a) for mark, each in found.items()} == {
+            Mark.SAME: (pytest.approx(1000), 1),
+            Mark.ONLY_A: (pytest.approx(2000), 1),
+        }
+
+    def test_strong_and_weak_scaling_are_two_cases(self):
+        strong, weak = (record([1000.0] * 3, case={"world_size": 2, "scaling": each}) for each in ("strong", "weak"))
+        assert [each.samples_a for each in compare([strong, weak], [strong, weak])] == [1, 1]
+
+    def test_settings_in_another_order_are_the_same_profile(self):
+        ours, theirs = (
+            record([1000.0] * 3, case={"profile": RuntimeProfile.parse(text)})
+            for text in ("launch_blocking+operator_threads=1", "operator_threads=1+launch_blocking")
+        )
+        found = only([ours], [theirs])
+        assert (found.samples_a, found.samples_b) == (1, 1)
+        assert only([ours, theirs], [ours]).samples_a == 2
+
+    def test_a_tuned_profile_is_its_settings(self):
+        typed = RuntimeProfile.parse("operator_threads=1")
+        tuned = RuntimeProfile(name="tuned", operator_threads=1, tuned_by="run-1")
+        other = tuned.model_copy(update={"operator_threads": 2})
+        ours, theirs, others = (record([1000.0] * 3, case={"profile": each}) for each in (typed, tuned, other))
+        assert only([ours], [theirs]).samples_b == 1
+        found = only([theirs], [others])
+        assert found.mark is Mark.NOT_COMPARABLE
+        assert "operator_threads=1 and operator_threads=2" in found.note
+        pair = select([theirs], [others], parse_over("profile=tuned,tuned"))
+        assert only(pair.a, pair.b, over=pair.over).ratio == pytest.approx(1)
+
+    def test_one_data_set_in_two_folders_is_the_same(self):
+        ours, theirs = (record([1000.0] * 3, case={"dataset": f"{each}@{'ab' * 6}"}) for each in ("here", "there"))
+        found = only([ours], [theirs])
+        assert (found.samples_a, found.samples_b, found.case["dataset"]) == (1, 1, f"here@{'ab' * 6}")
+
+    def test_other_data_under_one_name_is_not_comparable(self):
+        assert only([record([1000.0] * 3)], [record([1000.0] * 3, sha="cd")]).mark is Mark.NOT_COMPARABLE
 
 
-def test_one_axis_over_another():
-    axis, values = parse_over("mode=graph,jit")
-    both = [*processes(STEADY), *processes([2 * each for each in STEADY], mode=Mode.JIT)]
-    found = only(choose(both, axis, values[0]), choose(both, axis, values[1]), over=(*comparison.COMPARED, axis))
-    assert found.ratio == pytest.approx(2)
-    with pytest.raises(UsageError, match="graph, jit"):
-        choose(both, axis, "pynative")
-    for text in ("speed", "mode=graph", "mode=a,b,c"):
+class TestPlaces:
+    def test_another_version_is_compared_unless_a_side_has_several(self):
+        a, b = processes(STEADY, version="2.7.0"), processes([2 * each for each in STEADY], version="2.10.0")
+        found = only(a, b)
+        assert found.mark is Mark.BETTER
+        assert (found.values_a["framework_version"], found.values_b["framework_version"]) == ("2.7.0", "2.10.0")
+        assert select([*a, *b], a).over == ["machine"]
+
+    def test_another_machine_is_compared_and_named_unless_a_side_has_several(self):
+        a, b = processes(STEADY, machine="m1"), processes(STEADY, machine="m2")
+        found = only(a, b)
+        assert (found.values_a["machine"], found.values_b["machine"]) == ("m1", "m2")
+        assert select([*a, *b], a).over == ["framework_version"]
+
+    def test_machines_that_took_turns_over_the_cases_are_no_several(self):
+        ours = [record([1.0] * 3, machine="m1"), record([1.0] * 3, machine="m2", batch_size=64)]
+        assert select(ours, ours).over == list(comparison.COMPARED)
+
+
+class TestOver:
+    def test_one_axis_over_another(self):
+        both = [*processes(STEADY), *processes([2 * each for each in STEADY], mode=Mode.JIT)]
+        pair = select(both, both, parse_over("mode=graph,JIT"))
+        assert only(pair.a, pair.b, over=pair.over).ratio == pytest.approx(2)
+
+    def test_a_value_that_no_record_has(self):
+        with pytest.raises(UsageError, match="no record has mode=pynative; there are graph"):
+            select(processes(STEADY), processes(STEADY), parse_over("mode=graph,pynative"))
+
+    def test_an_axis_of_which_a_side_has_several_needs_its_values(self):
+        both = [*processes(STEADY), *processes(STEADY, mode=Mode.JIT)]
+        with pytest.raises(UsageError, match="write --over mode=VALUE-IN-A,VALUE-IN-B"):
+            select(both, processes(STEADY), parse_over("mode"))
+
+    @pytest.mark.parametrize("text", ["speed", "mode=graph", "mode=a,b,c", "repetition=0,1", ""])
+    def test_nonsense_is_refused(self, text):
         with pytest.raises(UsageError, match="--over"):
             parse_over(text)
+
+    def test_aliases_are_understood(self):
+        assert [parse_over(each).axis.name for each in ("version", "device")] == ["framework_version", "device_target"]
 
 
 def samples(name):

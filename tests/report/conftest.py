@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def measured():
             mode=mode,
             dataset=dataset,
             hyperparameters=Hyperparameters(batch_size=batch_size, seed=seed),
-            profile=RuntimeProfile.parse(profile) if profile == "default" else RuntimeProfile(name=profile),
+            profile=RuntimeProfile.parse(profile)
+            if profile == "default"
+            else RuntimeProfile(name=profile, operator_threads=1 + zlib.crc32(profile.encode()) % 1024),
             plan=Plan(epochs=epochs),
             **case_fields,
         )

@@ -19,8 +19,16 @@ LINE_HEIGHT = 24
 """Pixels of a line of a bar chart."""
 MOST_PANELS = 6
 DRAWN = (
-    *("i", "ok", "series", "home", "place", "way", "label", "training", "setting", "batch_size", "profile"),
-    *("framework_version", "world_size", "images_per_second", "images_per_second_low", "images_per_second_high"),
+    *("i", "ok", "series", "home", "place", "way", "label", "training", "release", "parallel"),
+    *(
+        "batch_size",
+        "profile",
+        "framework_version",
+        "world_size",
+        "images_per_second",
+        "images_per_second_low",
+        "images_per_second_high",
+    ),
     "resident_images_per_second",
 )
 """Fields of a row that charts may read."""

@@ -6,15 +6,15 @@ everything.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lenet.analysis.convergence import expected
+from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.case import Hyperparameters
 from lenet.report.content.gather import Report
 from lenet.report.table.layout import clean
-from lenet.report.table.rows import AXES, Row, several
+from lenet.report.table.rows import Row, several
 from lenet.report.table.words import SERIES_SEPARATOR, mode
 from lenet.store.record import Status
 
@@ -22,8 +22,11 @@ Points = list[dict[str, Any]]
 LONGEST_PART = 44
 """Characters of a name in a label; the record's own page has the whole."""
 
-GROUPED_BY = ("series", "home", "place", "setting", "way", "label", "training")
+GROUPED_BY = ("series", "home", "place", "release", "parallel", "way", "label", "training")
 """Names of a row by which charts group, methods of `Labels`."""
+FIRST = ("framework", "mode", "batch_size", "device_target", "machine", "profile")
+OTHERS = [each.name for each in IDENTIFYING if each.name not in FIRST]
+"""Axes without a place of their own in a label: they stand between the others and the profile."""
 NAMES = frozenset({"i", "ok", "standing", "why", *GROUPED_BY})
 """What a point of `rows` has beyond the fields of its row."""
 
@@ -37,61 +40,97 @@ PHASES = (
 )
 
 
-@functools.lru_cache(maxsize=4096)
 def _short(text: str) -> str:
-    text = clean(text)
     return text if len(text) <= LONGEST_PART else f"{text[: LONGEST_PART - 1]}…"
 
 
+def _unique(names: Mapping[str, str]) -> dict[str, str]:
+    """The names by what they stand for, with a number after one that stands for something else already.
+
+    >>> _unique({"a": "tuned", "b": "default", "c": "tuned"})
+    {'a': 'tuned', 'b': 'default', 'c': 'tuned (2)'}
+    """
+    unique: dict[str, str] = {}
+    for meaning, name in names.items():
+        number, free = 1, name
+        while free in unique.values():
+            number += 1
+            free = f"{name} ({number})"
+        unique[meaning] = free
+    return unique
+
+
 class Labels:
-    """Names for rows, with only those parts in which the report's rows differ."""
+    """Names for rows, with only those parts in which the report's rows differ.
+
+    Rows have one name if and only if they are the same by meaning: repetitions are, and two spellings of a profile.
+    """
 
     def __init__(self, report: Report) -> None:
-        self._several = {axis for axis in AXES if several((getattr(row, axis) for row in report.rows), axis)}
+        self._names: dict[str, dict[str, str]] = {}
+        self._short: dict[str, dict[str, str]] = {}
+        self._differing: set[str] = set()
+        for each in IDENTIFYING:
+            names: dict[str, str] = {}
+            for row in report.rows:
+                names.setdefault(row.identities[each.name], clean(each.words(getattr(row, each.name))))
+            self._names[each.name] = _unique(names)
+            self._short[each.name] = _unique({meaning: _short(name) for meaning, name in names.items()})
+            if several(((meaning or None) for meaning in names), each.name):
+                self._differing.add(each.name)
 
-    def _joined(self, row: Row, *parts: tuple[str, Callable[[Row], str]]) -> list[str]:
-        return [_short(word(row)) for axis, word in parts if axis in self._several and word(row)]
+    def _line(self, row: Row, *names: str) -> list[str]:
+        """Parts of a line's name, which is short."""
+        return self._parts(row, self._short, names)
+
+    def _panel(self, row: Row, *names: str) -> list[str]:
+        """Parts of a panel's title."""
+        return self._parts(row, self._names, names)
+
+    def _parts(self, row: Row, held: Mapping[str, Mapping[str, str]], names: Collection[str]) -> list[str]:
+        parts = [held[name][row.identities[name]] for name in names if name in self._differing]
+        return [part for part in parts if part]
 
     def series(self, row: Row) -> str:
         """The way of training: framework and mode. Its colour is the same in every chart."""
-        return SERIES_SEPARATOR.join([*self._joined(row, ("framework", lambda r: r.framework)), mode(row)])
-
-    def _settings(self, row: Row) -> list[str]:
-        return self._joined(
-            row,
-            ("dataset", lambda r: r.dataset),
-            ("framework_version", lambda r: r.framework_version or "unknown version"),
-            ("world_size", lambda r: f"{r.world_size} process{'es' if r.world_size > 1 else ''}"),
-        )
+        return SERIES_SEPARATOR.join([*self._line(row, "framework"), mode(row)])
 
     def home(self, row: Row) -> str:
         """Device and machine."""
-        return SERIES_SEPARATOR.join([row.device_target, *self._joined(row, ("machine", lambda r: r.machine))])
+        return SERIES_SEPARATOR.join([row.device_target, *self._line(row, "machine")])
 
     def place(self, row: Row) -> str:
-        """Everything that tells rows apart, except framework, mode, batch size and repetition."""
-        profile = self._joined(row, ("profile", lambda r: r.profile))
-        return SERIES_SEPARATOR.join([self.home(row), *self._settings(row), *profile])
+        """A panel by batch size: everything but framework, mode and batch size."""
+        return SERIES_SEPARATOR.join([self.home(row), *self._panel(row, *OTHERS, "profile")])
 
-    def setting(self, row: Row) -> str:
-        """The panel in which versions and numbers of processes compare: device, machine, batch size and profile."""
-        return SERIES_SEPARATOR.join([self.home(row), f"batch {row.batch_size:,}", row.profile])
+    def release(self, row: Row) -> str:
+        """A panel by version: everything but framework, mode and version."""
+        return self._setting(row, "framework_version")
+
+    def parallel(self, row: Row) -> str:
+        """A panel by number of processes: everything but framework, mode and number of processes."""
+        return self._setting(row, "world_size")
+
+    def _setting(self, row: Row, along: str) -> str:
+        batch = axis("batch_size").words(row.batch_size)
+        others = self._panel(row, *(name for name in OTHERS if name != along))
+        return SERIES_SEPARATOR.join(
+            [self.home(row), batch, *others, self._names["profile"][row.identities["profile"]]]
+        )
 
     def way(self, row: Row) -> str:
-        """Everything that tells rows apart, except profile and repetition."""
-        batch = self._joined(row, ("batch_size", lambda r: f"batch {r.batch_size:,}"))
-        device = [self.home(row)] if self._several & {"device_target", "machine"} else []
-        framework = self._joined(row, ("framework", lambda r: r.framework))
-        return SERIES_SEPARATOR.join([*framework, row.mode, *batch, *device, *self._settings(row)])
+        """A line by profile: everything but the profile."""
+        home = [self.home(row)] if self._differing & {"device_target", "machine"} else []
+        first = [*self._line(row, "framework"), row.mode, *self._line(row, "batch_size"), *home]
+        return SERIES_SEPARATOR.join([*first, *self._line(row, *OTHERS)])
 
     def label(self, row: Row) -> str:
-        """Everything that tells rows apart, except repetition."""
-        return SERIES_SEPARATOR.join([self.way(row), *self._joined(row, ("profile", lambda r: r.profile))])
+        """Everything that tells rows apart."""
+        return SERIES_SEPARATOR.join([self.way(row), *self._line(row, "profile")])
 
     def training(self, row: Row) -> str:
         """The panel in which accuracies and losses compare: batch size and data."""
-        dataset = self._joined(row, ("dataset", lambda r: r.dataset))
-        return SERIES_SEPARATOR.join([f"batch {row.batch_size:,}", *dataset])
+        return SERIES_SEPARATOR.join([axis("batch_size").words(row.batch_size), *self._panel(row, "dataset")])
 
 
 def rows(report: Report) -> Points:

@@ -97,7 +97,7 @@ def profiles(palette: Palette, _: Data) -> Chart:
 
 
 def versions(palette: Palette, data: Data) -> Chart:
-    """Images/s by version of the framework; a panel a device, machine, batch size and profile."""
+    """Images/s by version of the framework; a panel for everything else."""
     rows = data["rows"]
     names = sorted({row["framework_version"] for row in rows if row["framework_version"]}, key=version_order)
     return Chart(
@@ -109,12 +109,12 @@ def versions(palette: Palette, data: Data) -> Chart:
             "transform": speeds("series", "framework_version"),
             **_along("framework_version", "version", palette, sort=names),
         },
-        panel="setting",
+        panel="release",
     )
 
 
 def scaling(palette: Palette, _: Data) -> Chart:
-    """Images/s by number of processes, beside the ideal; a panel a device, machine, batch size and profile."""
+    """Images/s by number of processes, beside the ideal; a panel for everything else."""
     first = [
         {"op": "first_value", "field": "mid", "as": "base"},
         {"op": "first_value", "field": "world_size", "as": "from"},
@@ -137,7 +137,7 @@ def scaling(palette: Palette, _: Data) -> Chart:
             ],
             **_along("world_size", "processes", palette, extra=[ideal]),
         },
-        panel="setting",
+        panel="parallel",
     )
 
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 from rich.table import Table
 from rich.text import Text
 
+from lenet.cases.axes import IDENTIFYING
+from lenet.cases.axes import axis as named
 from lenet.cases.case import Case
 from lenet.report.layout import shortened
 from lenet.store.record import Record, Status
@@ -27,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass
 class Cell:
-    """The cases of one line and one batch size: repetitions and seeds."""
+    """The repetitions of one case."""
 
     of: int = 0
     done: int = 0
@@ -49,7 +51,7 @@ class Cell:
 
 
 class Scoreboard:
-    """Cases by line (all that tells them apart but batch size, seed and repetition) and by batch size."""
+    """Cases by line (all that tells them apart but the batch size) and by batch size."""
 
     def __init__(self, cases: Sequence[Case], records: Iterable[Record] = ()) -> None:
         self._name = _names(cases)
@@ -96,7 +98,7 @@ class Scoreboard:
         for _ in lines[0] if lines else ():
             table.add_column(max_width=WORD, no_wrap=True, overflow="ellipsis")
         for batch in batches:
-            table.add_column(f"batch {batch}", justify="right", no_wrap=True)
+            table.add_column(named("batch_size").words(batch), justify="right", no_wrap=True)
         for line in shown:
             cells = []
             for batch in batches:
@@ -121,13 +123,7 @@ def _around(items: list[T], one: T | None, most: int) -> list[T]:
 
 
 def _names(cases: Sequence[Case]) -> Callable[[Case], tuple[str, ...]]:
-    """How lines are named: the mode, and those other axes in which the cases differ."""
-    axes: list[Callable[[Case], str]] = [
-        lambda case: case.framework.value,
-        lambda case: case.device_target.value,
-        lambda case: case.dataset,
-        lambda case: case.profile.name,
-        lambda case: f"{case.world_size} processes",
-    ]
-    telling = [axis for axis in axes if len({axis(case) for case in cases}) > 1]
-    return lambda case: (*(axis(case) for axis in telling), case.mode.value)
+    """How lines are named: the mode, and before it those other axes in which the cases differ."""
+    axes = [axis for axis in IDENTIFYING if axis.path and axis.name not in ("mode", "batch_size")]
+    telling = [axis for axis in axes if len({axis.identity(axis.of_case(case)) for case in cases}) > 1]
+    return lambda case: tuple(axis.words(axis.as_plain(axis.of_case(case))) for axis in (*telling, named("mode")))

@@ -5,26 +5,38 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from lenet.cases.axes import IDENTIFYING, axis
 from lenet.errors import UsageError
 from lenet.report.table.groups import Group
-from lenet.report.table.rows import AXES, Row
+from lenet.report.table.rows import Row, key, repetitions
 
 DEFAULT = "mode=pynative"
 
 
 def parse(selector: str) -> dict[str, str]:
-    """`mode=graph,batch_size=32` as a mapping.
+    """`mode=graph,batch_size=32` as a mapping from the fields of a row.
 
     Raises:
         UsageError: not of that form, or an unknown field.
     """
+    known = {each: axis.name for axis in IDENTIFYING for each in (axis.name, *axis.aliases)} | {"run": "run"}
     wanted = {}
     for part in selector.split(","):
         name, separator, value = part.partition("=")
-        if not separator or name.strip() not in AXES:
-            raise UsageError(f"--baseline {selector!r}: write FIELD=VALUE,… with fields of {', '.join(AXES)}")
-        wanted[name.strip()] = value.strip()
+        if not separator or name.strip() not in known:
+            fields = ", ".join(dict.fromkeys(known.values()))
+            raise UsageError(f"--baseline {selector!r}: write FIELD=VALUE,… with fields of {fields}")
+        wanted[known[name.strip()]] = value.strip()
     return wanted
+
+
+def _has(row: Row, name: str, value: str) -> bool:
+    plain = getattr(row, name)
+    return plain == value if name == "run" else axis(name).is_named(value, plain, row.identities[name])
+
+
+def _held(row: Row, name: str) -> str:
+    return row.run if name == "run" else axis(name).as_text(getattr(row, name))
 
 
 def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | None]:
@@ -36,46 +48,36 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
         UsageError: no group at all has the selector's values.
     """
     wanted = parse(selector or DEFAULT)
-    others = [axis for axis in AXES if axis not in wanted]
-
-    def key(group: Group) -> tuple[str, ...]:
-        return tuple(str(getattr(group.row, axis)) for axis in others)
-
+    keys = [key(group.row, without=wanted) for group in groups]
     found = {
-        key(group): group.speed
-        for group in groups
-        if all(str(getattr(group.row, name)) == value for name, value in wanted.items())
+        each: group.speed
+        for each, group in zip(keys, groups, strict=True)
+        if all(_has(group.row, name, value) for name, value in wanted.items())
     }
     if not found and selector is not None:
-        held = {name: sorted({str(getattr(group.row, name)) for group in groups}) for name in wanted}
+        held = {name: sorted({_held(group.row, name) for group in groups}) for name in wanted}
         choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in held.items())
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
     ratios = []
-    for group in groups:
-        base, own = found.get(key(group)), group.speed
+    for each, group in zip(keys, groups, strict=True):
+        base, own = found.get(each), group.speed
         ratios.append(own / base if base and own else None)
     return ratios
 
 
 def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str | None) -> list[float | None]:
-    """Each record's images/s over its baseline's, which is that of the group it belongs to.
+    """Each record's images/s over its baseline's, which is that of its group; `groups` are those of `rows`.
 
     None where the group has no baseline or the record is not sound.
 
     Raises:
         UsageError: no group at all has the selector's values.
     """
-    base = {}
-    for group, ratio in zip(groups, speed_ups(groups, selector), strict=True):
+    ratios: list[float | None] = [None] * len(rows)
+    for indices, group, ratio in zip(repetitions(rows), groups, speed_ups(groups, selector), strict=True):
         own = group.row.images_per_second
-        base[_case(group.row)] = own / ratio if own and ratio else None
-    ratios = []
-    for row in rows:
-        of, own = base.get(_case(row)), row.images_per_second
-        ratios.append(own / of if of and own and row.sound else None)
+        for index in indices:
+            speed = rows[index].images_per_second
+            if own and ratio and speed and rows[index].sound:
+                ratios[index] = speed * ratio / own
     return ratios
-
-
-def _case(row: Row) -> tuple[object, ...]:
-    """What the repetitions of a case agree on; a version is unknown where the worker never started."""
-    return tuple(getattr(row, axis) for axis in AXES if axis != "framework_version")

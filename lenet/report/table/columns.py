@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from lenet.cases.case import Mode
+from lenet.cases.axes import AXES, IDENTIFYING, Axis, Kind
+from lenet.cases.values import Mode
 from lenet.report.table.column import Column, Figure, Line, as_it_is
 from lenet.report.table.groups import Group
 from lenet.report.table.layout import DASH, number
@@ -20,14 +21,19 @@ from lenet.store.record import ACCURACY_TARGETS
 WHOLE, SECONDS, RATIO, SHARE, MIB = Figure(), Figure(2), Figure(2, suffix="×"), Figure(4), Figure(divisor=2**20)
 
 
-def _axis(name: str, title: str, **fields: Any) -> Column:
-    """A column that tells cases apart."""
-    return Column(name, title, axis=name, **{"short": title, "filter": True, **fields})
-
-
-def _counted(name: str, title: str, **fields: Any) -> Column:
-    """The same of whole numbers, which only the page marks the thousands of."""
-    return _axis(name, title, kind="figure", figure=WHOLE, write=_plain(name), **fields)
+def _of_axis(axis: Axis) -> Column:
+    """The column of an axis, left out where all rows agree. Only the page marks the thousands of a whole number."""
+    number = axis.is_number
+    return Column(
+        axis.name,
+        axis.column_title,
+        kind="figure" if number else "text",
+        figure=WHOLE if number else None,
+        write=_plain(axis.name) if number else None,
+        short=axis.column_title,
+        axis=axis.name,
+        filter=axis.kind is not Kind.REPETITION,
+    )
 
 
 def _plain(name: str) -> Callable[[Line], str]:
@@ -75,26 +81,21 @@ def _status(line: Line) -> str:
     return line.row.status + (f" ({line.note})" if line.note is not None else "")
 
 
-RUN = _axis("run", "run")
-MACHINE = _axis("machine", "machine")
-FRAMEWORK = _axis("framework", "framework")
-VERSION = _axis("framework_version", "version")
-DATASET = _axis("dataset", "dataset")
-SEED = _counted("seed", "seed")
-EPOCHS = _counted("epochs", "epochs")
-REPETITION = _counted("repetition", "repetition", filter=False)
-DEVICE = _axis("device_target", "device", always=("document", "page"))
-MODE = Column(
-    "mode", "mode", write=lambda line: Mode(line.row.mode).label, brief=lambda line: line.row.mode, short="mode"
-)
+RUN = Column("run", "run", axis="run", short="run", filter=True)
+AXIS_COLUMNS = {each.name: _of_axis(each) for each in AXES}
+PROFILE = replace(AXIS_COLUMNS["profile"], always=("document",))
+AXIS_COLUMNS |= {
+    "device_target": replace(AXIS_COLUMNS["device_target"], always=("document", "page")),
+    "mode": replace(
+        AXIS_COLUMNS["mode"], write=lambda line: Mode(line.row.mode).label, brief=lambda line: line.row.mode, axis=None
+    ),
+    "batch_size": replace(AXIS_COLUMNS["batch_size"], title="batch size", heading="batch", right=True, axis=None),
+    "world_size": replace(AXIS_COLUMNS["world_size"], short="procs", right=True),
+    "profile": PROFILE,
+}
+"""By the axis's name. Some are always shown, or written otherwise than by the axis's title and value."""
 SERIES = Column("series", "mode", filter=True)
-BATCH_SIZE = _figure(
-    "batch_size", "batch size", WHOLE, write=_plain("batch_size"), short="batch", heading="batch", filter=True
-)
-PROCESSES = _counted("world_size", "processes", short="procs", right=True)
-SCALING = _axis("scaling", "scaling")
-PIPELINE = _axis("pipeline", "pipeline", filter=False)
-PROFILE = _axis("profile", "profile", always=("document",))
+"""What the page has in the place of the mode: framework and mode, as charts colour them."""
 SPEED = _figure("images_per_second", "images/s", WHOLE, kind="speed", short="images/s")
 """The one column whose cell is struck through where the speed must not be quoted."""
 SPREAD = Column("spread", "spread", "spread", write=_spread, right=True, short="spread")
@@ -121,14 +122,15 @@ STANDING = Column("standing", "status", "status", filter=True)
 CASE = Column("case_id", "record", "link")
 
 TABLE: tuple[Column, ...] = (
-    *(RUN, MACHINE, FRAMEWORK, VERSION, DATASET, SEED, EPOCHS, DEVICE, MODE, BATCH_SIZE, PROCESSES, SCALING, PIPELINE),
-    *(PROFILE, SPEED, SPREAD, SPEED_UP, EFFICIENCY, RESIDENT, ACCURACY, TIMES_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK),
+    *(RUN, AXIS_COLUMNS["machine"]),
+    *(AXIS_COLUMNS[each.name] for each in IDENTIFYING if each.name != "machine"),
+    *(SPEED, SPREAD, SPEED_UP, EFFICIENCY, RESIDENT, ACCURACY, TIMES_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK),
     *(VERDICT, STATUS),
 )
 PAGE: tuple[Column, ...] = (
-    *(MACHINE, FRAMEWORK, VERSION, DATASET, PROCESSES, DEVICE, SERIES, BATCH_SIZE, PROFILE, EPOCHS, SEED, REPETITION),
+    *(SERIES if each.name == "mode" else AXIS_COLUMNS[each.name] for each in AXES),
     *(RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT),
-    *(CONVERGENCE, SAMPLES, PIPELINE, STANDING, CASE),
+    *(CONVERGENCE, SAMPLES, STANDING, CASE),
 )
 
 

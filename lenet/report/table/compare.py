@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lenet.analysis.compare import Comparison, Mark
+from lenet.cases.axes import axis
 from lenet.errors import UsageError
 from lenet.report.table.layout import DASH, Format, Layout, as_csv, as_json, number, shown
-from lenet.report.table.words import axis_title
+from lenet.report.table.words import listed
 
 
 def failures(found: Sequence[Comparison], fail_on: float) -> list[Comparison]:
@@ -31,10 +32,15 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
     if form == "json":
         return as_json([each.model_dump(mode="json") for each in found])
     if form == "csv":
-        return as_csv({**each.case, **each.model_dump(mode="json", exclude={"case"})} for each in found)
-    differing = [axis for axis in found[0].case if len({each.case.get(axis) for each in found}) > 1]
-    axes = differing or ["mode", "batch_size"]
-    headers = [*(axis_title(axis) for axis in axes), "A", "B", "B / A", "95% interval", "p", "verdict"]
+        return as_csv(_flat(each) for each in found)
+    differing = [name for name in found[0].case if len({each.case.get(name) for each in found}) > 1]
+    shared = differing or [name for name in ("mode", "batch_size") if name in found[0].case]
+    sides = [name for name in _sides(found) if _one_pair(found, name) is None]
+    headers = [
+        *(axis(name).column_title for name in shared),
+        *(f"{side} {axis(name).column_title}" for name in sides for side in "AB"),
+        *("A", "B", "B / A", "95% interval", "p", "verdict"),
+    ]
     notes: dict[str, int] = {}
     cells = []
     for each in found:
@@ -43,29 +49,63 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
             mark += f" ({notes.setdefault(each.note, len(notes) + 1)})"
         cells.append(
             [
-                *(each.case.get(axis) or DASH for axis in axes),
+                *(each.case.get(name) or DASH for name in shared),
+                *(values.get(name) or DASH for name in sides for values in (each.values_a, each.values_b)),
                 *(number(each.a), number(each.b), number(each.ratio, 3)),
                 DASH if each.low is None or each.high is None else f"{each.low:.3f}–{each.high:.3f}",
                 DASH if each.p is None else f"{each.p:.2g}",
                 mark,
             ]
         )
-    right = [False] * len(axes) + [True] * 5 + [False]
+    right = [False] * (len(shared) + 2 * len(sides)) + [True] * 5 + [False]
     layout = Layout(headers, cells, right, list(notes), _captions(found, minimum_effect, names))
     return shown(layout, form, "lenet-bench compare")
 
 
+def _flat(entry: Comparison) -> dict[str, object]:
+    data = entry.model_dump(mode="json")
+    case, *values = (data.pop(name) for name in ("case", "values_a", "values_b"))
+    sides = {f"{name}_{side}": value for side, each in zip("ab", values, strict=True) for name, value in each.items()}
+    return {**case, **dict.fromkeys(f"{name}_{side}" for name in _sides([entry]) for side in "ab"), **sides, **data}
+
+
+def _sides(found: Sequence[Comparison]) -> list[str]:
+    """The axes in which A and B may differ."""
+    return list(dict.fromkeys(name for each in found for name in (*each.values_a, *each.values_b)))
+
+
+def _one_pair(found: Sequence[Comparison], name: str) -> tuple[str, str] | None:
+    """What A and B are on that axis, where that is the same of all cases."""
+    sides = [[values[name] for values in side if name in values] for side in _values(found)]
+    return (sides[0][0], sides[1][0]) if all(len(set(side)) == 1 for side in sides) else None
+
+
+def _values(found: Sequence[Comparison]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    return [each.values_a for each in found], [each.values_b for each in found]
+
+
+def _identification(found: Sequence[Comparison], names: tuple[str, str]) -> str:
+    """What A and B are, in what they differ, and what all cases share."""
+    pairs = {axis(name).column_title: pair for name in _sides(found) if (pair := _one_pair(found, name)) is not None}
+    apart = {title: pair for title, pair in pairs.items() if pair[0] != pair[1]}
+    words = []
+    for index, (letter, name) in enumerate(zip("AB", names, strict=True)):
+        held = ", ".join(f"{title} {pair[index] or 'unknown'}" for title, pair in apart.items())
+        words.append(f"{letter}: {name} ({held})." if held else f"{letter}: {name}.")
+    if apart:
+        words.append(f"They differ in {listed(list(apart))}.")
+    common = {axis(name).column_title: {each.case.get(name) for each in found} for name in found[0].case}
+    common |= {title: {pair[0]} for title, pair in pairs.items() if title not in apart}
+    shared = [f"{title} {next(iter(values))}" for title, values in common.items() if len(values) == 1 and any(values)]
+    return " ".join([*words, *([f"All: {', '.join(shared)}."] if shared else [])])
+
+
 def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[str, str]) -> list[str]:
-    common = [
-        f"{axis_title(axis)} {value}"
-        for axis, value in found[0].case.items()
-        if value and axis != "machine" and len({each.case.get(axis) for each in found}) == 1
-    ]
     counts = Counter(each.mark.value for each in found)
     processes = sorted({n for each in found for n in (each.samples_a, each.samples_b) if n})
     span = "–".join(str(each) for each in dict.fromkeys((processes[0], processes[-1]))) if processes else "no"
     captions = [
-        f"A: {names[0]}. B: {names[1]}. All: {', '.join(common)}." if common else f"A: {names[0]}. B: {names[1]}.",
+        _identification(found, names),
         f"A and B: images/s, the median of {span} process{'es' if span != '1' else ''} each. "
         "B / A: the median of all quotients of a process of B and one of A. Verdicts: "
         f"{', '.join(f'{count} {mark}' for mark, count in counts.items())}. better or worse: Mann-Whitney p below 5% "
@@ -74,7 +114,7 @@ def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[s
     ]
     if any(each.unit == "windows" for each in found):
         captions.append(
-            "WEAK: a case with a single process on a side was judged by blocks of its windows. That tells two "
+            "WEAK: a case with a single process on a side is compared by blocks of its windows. That tells two "
             "processes apart, not two settings: repeat it with --repeat 6."
         )
     return captions

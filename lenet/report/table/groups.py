@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from lenet.report.table.rows import AXES, Row, repetitions
+from lenet.report.table.rows import Row, key, repetitions
 
 REASONS_SHOWN = 3
 """Different reasons of merged rows that are told; the records have all."""
@@ -78,15 +77,11 @@ def with_efficiency(groups: Sequence[Group]) -> list[Group]:
     """Groups with their scaling efficiency: against one process of the same batch, which under weak scaling is each
     process's own.
     """
-    others = [axis for axis in AXES if axis not in ("world_size", "scaling")]
-
-    def key(group: Group) -> str:
-        return json.dumps([getattr(group.row, axis) for axis in others])
-
-    alone = {key(group): group.speed for group in groups if group.row.world_size == 1}
+    keys = [key(group.row, without=("world_size", "scaling")) for group in groups]
+    alone = {each: group.speed for each, group in zip(keys, groups, strict=True) if group.row.world_size == 1}
     efficient = []
-    for group in groups:
-        base, own = alone.get(key(group)), group.speed
+    for each, group in zip(keys, groups, strict=True):
+        base, own = alone.get(each), group.speed
         ratio = own / base / group.row.world_size if base and own and group.row.world_size > 1 else None
         efficient.append(replace(group, efficiency=ratio))
     return efficient

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, create_model
 
 from lenet.analysis import convergence
 from lenet.analysis.convergence import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.stability import Sample, assess, sample
-from lenet.cases.case import Frozen, Mode
+from lenet.cases.axes import AXES, IDENTIFYING, Kind
+from lenet.cases.base import Frozen
 from lenet.store.record import ACCURACY_TARGETS, Record, Status
 
 FAILED = frozenset(status.value for status in convergence.ConvergenceStatus if status.failed)
 """Words of the convergence check after which a throughput may not be quoted."""
 
+PLACES = frozenset(axis.name for axis in AXES if axis.kind is Kind.PLACE)
+SORTED = sorted((axis for axis in AXES if axis.name not in PLACES), key=lambda axis: axis.level)
+"""The axes by which a table is sorted, outermost first."""
+FIELDS = (*(axis.name for axis in IDENTIFYING), "run")
+"""Fields that tell one measurement from another; rows that agree on all are repetitions."""
 
-class Row(Frozen):
-    """A record as one row. Images a second, seconds, bytes; accuracy 0 to 1; null where there is no figure."""
 
-    framework: str
-    framework_version: str | None
-    device_target: str
-    mode: str
-    batch_size: int
-    dataset: str
-    pipeline: str
-    profile: str
-    world_size: int
-    scaling: str
-    seed: int
-    repetition: int
+if TYPE_CHECKING:
+
+    class _RowAxes(Frozen):
+        """One field for each axis, under its name."""
+
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    _RowAxes = create_model("_RowAxes", __base__=Frozen, **{axis.name: (Any, ...) for axis in AXES})
+
+
+class Row(_RowAxes):
+    """A record as one row, with a field for each axis of the axis table.
+
+    Images a second, seconds, bytes; accuracy 0 to 1; null where there is no figure.
+    """
+
+    identities: dict[str, str] = Field(exclude=True, repr=False)
+    """What the record is on each axis by meaning: equal texts mean the same. Not shown."""
     status: str
     reason: str
     images_per_second: float | None
@@ -56,15 +68,12 @@ class Row(Frozen):
     accuracy: float | None
     evaluated_images: int | None
     trained_images: int
-    epochs: int | None
-    """Whole epochs that the plan asks for; null for a measurement of speed."""
     final_loss: float | None
     seconds_to_accuracy: dict[str, float | None]
     convergence: str
     """What the convergence check says, a word of `lenet.analysis.convergence.ConvergenceStatus`."""
     convergence_reason: str
     peak_memory_bytes: int | None
-    machine: str
     run: str
     case_id: str
     dataset_sha256: str | None
@@ -89,25 +98,6 @@ class Row(Frozen):
         return self.convergence, "; ".join(filter(None, [reason, self.reason]))
 
 
-AXES = (
-    "framework",
-    "framework_version",
-    "device_target",
-    "mode",
-    "batch_size",
-    "dataset",
-    "pipeline",
-    "profile",
-    "world_size",
-    "scaling",
-    "seed",
-    "epochs",
-    "machine",
-    "run",
-)
-"""Fields that tell one measurement from another; rows that agree on all are repetitions."""
-
-
 def target_field(target: float) -> str:
     """The name in a flat row of the seconds to an accuracy, 0 to 1.
 
@@ -117,9 +107,16 @@ def target_field(target: float) -> str:
     return f"seconds_to_accuracy_{target:.2f}"
 
 
-def several(values: Iterable[object], axis: str) -> bool:
-    """Whether there is more than one value of that field. A version that no worker told is none."""
-    return len(set(values) - ({None} if axis == "framework_version" else set())) > 1
+def several(values: Iterable[object], name: str) -> bool:
+    """Whether there is more than one value of that field. Where a case ran may be unknown, which is no value."""
+    unknown = {None} if name in PLACES else set()
+    return len(set(values) - unknown) > 1
+
+
+def key(row: Row, without: Collection[str] = ()) -> tuple[str, ...]:
+    """What the repetitions of a case agree on: its identity on each axis, and its run, but those `without`."""
+    identities = {**row.identities, "run": row.run}
+    return tuple(identities[name] for name in FIELDS if name not in without)
 
 
 def row(record: Record, run: str) -> Row:
@@ -128,23 +125,13 @@ def row(record: Record, run: str) -> Row:
 
 
 def _row(record: Record, measured: Sample | None, run: str, references: Sequence[Reference]) -> Row:
-    case, summary = record.case, record.summary
+    summary = record.summary
     low, median, high = _quartiles(measured.rates) if measured else (None, None, None)
     found = convergence.assess(record, references)
     resident = summary.resident_throughput
     return Row(
-        framework=case.framework.value,
-        framework_version=record.software.framework_version if record.software else case.framework_version,
-        device_target=case.device_target.value,
-        mode=case.mode.value,
-        batch_size=case.hyperparameters.batch_size,
-        dataset=case.dataset,
-        pipeline=case.pipeline.value,
-        profile=case.profile.name,
-        world_size=case.world_size,
-        scaling=case.scaling.value,
-        seed=case.hyperparameters.seed,
-        repetition=case.repetition,
+        **{axis.name: axis.as_plain(axis.of_record(record)) for axis in AXES},
+        identities={axis.name: axis.record_identity(record) for axis in AXES},
         status=record.status.value,
         reason=record.reason,
         images_per_second=median,
@@ -157,7 +144,6 @@ def _row(record: Record, measured: Sample | None, run: str, references: Sequence
         accuracy=summary.accuracy,
         evaluated_images=summary.evaluated_images,
         trained_images=summary.trained_images,
-        epochs=case.plan.epochs,
         final_loss=summary.final_loss,
         seconds_to_accuracy={
             f"{target:.2f}": summary.seconds_to_accuracy.get(f"{target:.2f}") for target in ACCURACY_TARGETS
@@ -165,7 +151,6 @@ def _row(record: Record, measured: Sample | None, run: str, references: Sequence
         convergence=found.status.value,
         convergence_reason=found.reason,
         peak_memory_bytes=summary.peak_memory_bytes,
-        machine=record.machine_id,
         run=run,
         case_id=record.case_id,
         dataset_sha256=record.dataset.sha256 if record.dataset else None,
@@ -203,18 +188,13 @@ def _judged(records: Iterable[Record], run: str, references: Sequence[Reference]
 
 
 def rows(records: Iterable[Record], run: str, references: Sequence[Reference] | None = None) -> list[Row]:
-    """A row a record, in a table's order: device, dataset, framework, pipeline, profile, batch size, mode, the rest.
+    """A row a record, in a table's order: by the axes' levels. Where a case ran does not change its place.
 
     Trainings are held against `references`, by default those that the program is shipped with.
     """
-    order = [mode.value for mode in Mode]
     return sorted(
         _judged(records, run, shipped() if references is None else references),
-        key=lambda r: (
-            *(r.run, r.device_target, r.dataset, r.framework, r.pipeline != "tutorial"),
-            *(r.profile != "default", r.profile, r.batch_size, r.scaling, order.index(r.mode)),
-            *(r.world_size, r.seed, r.repetition),
-        ),
+        key=lambda each: (each.run, *(axis.rank(getattr(each, axis.name)) for axis in SORTED)),
     )
 
 
@@ -223,11 +203,12 @@ def repetitions(table: Sequence[Row]) -> list[list[int]]:
 
     A version is unknown where the worker never started: such a row belongs to the version that its case has elsewhere.
     """
-    keys = [json.dumps([getattr(each, axis) for axis in AXES if axis != "framework_version"]) for each in table]
-    versions: dict[str, str | None] = {}
-    for key, each in zip(keys, table, strict=True):
-        versions[key] = versions.get(key) or each.framework_version
-    groups: dict[tuple[str, str | None], list[int]] = {}
-    for index, (key, each) in enumerate(zip(keys, table, strict=True)):
-        groups.setdefault((key, each.framework_version or versions[key]), []).append(index)
+    version = "framework_version"
+    keys = [key(each, without=[version]) for each in table]
+    known: dict[tuple[str, ...], str] = {}
+    for case, each in zip(keys, table, strict=True):
+        known[case] = known.get(case) or each.identities[version]
+    groups: dict[tuple[tuple[str, ...], str], list[int]] = {}
+    for index, (case, each) in enumerate(zip(keys, table, strict=True)):
+        groups.setdefault((case, each.identities[version] or known[case]), []).append(index)
     return list(groups.values())

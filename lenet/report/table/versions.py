@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lenet.analysis.compare import AXES, Comparison, Mark
+from lenet.analysis.compare import Comparison, Mark
 from lenet.analysis.versions import Step, steps
+from lenet.cases.axes import axis
 from lenet.errors import UsageError
 from lenet.report.table.layout import DASH, Format, Layout, as_csv, as_json, number, shown
-from lenet.report.table.words import axis_title
 from lenet.store.record import Record
 
 SIGNS = {
@@ -34,13 +34,10 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
         raise UsageError("there is no record with a known version to show by version")
     if form == "json" or form == "csv":
         return (as_json if form == "json" else as_csv)([_flat(each) for each in found])
-    axes = [
-        axis
-        for axis in AXES
-        if axis != "framework_version" and len({each.comparison.case.get(axis) for each in found}) > 1
-    ]
+    case = found[0].comparison.case
+    axes = [name for name in case if len({each.comparison.case[name] for each in found}) > 1]
     headers = [
-        *(axis_title(axis) for axis in axes),
+        *(axis(name).column_title for name in axes),
         *("version", "images/s", "n", "step", "size", "95% interval", "accuracy"),
     ]
     cells, notes = [], dict[str, int]()
@@ -51,7 +48,7 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
             sign += f" ({notes.setdefault(entry.note, len(notes) + 1)})"
         cells.append(
             [
-                *(entry.case.get(axis) or DASH for axis in axes),
+                *(entry.case[name] or DASH for name in axes),
                 *(each.version, number(entry.b), str(entry.samples_b), sign, _size(entry.ratio), _interval(entry)),
                 _accuracy(each),
             ]
@@ -100,9 +97,9 @@ def _accuracy(step: Step) -> str:
 def _captions(found: Sequence[Step], minimum_effect: float) -> list[str]:
     case = found[0].comparison.case
     common = [
-        f"{axis_title(axis)} {case[axis]}"
-        for axis in AXES
-        if case.get(axis) and len({each.comparison.case.get(axis) for each in found}) == 1
+        f"{axis(name).column_title} {value}"
+        for name, value in case.items()
+        if value and len({each.comparison.case[name] for each in found}) == 1
     ]
     captions = [
         f"All: {', '.join(common)}." if common else "",

@@ -14,15 +14,6 @@ def mode(row: Row) -> str:
     return Mode(row.mode).label
 
 
-def axis_title(axis: str) -> str:
-    """What a table calls a field that tells cases apart.
-
-    >>> axis_title("framework_version"), axis_title("seed")
-    ('version', 'seed')
-    """
-    return {"device_target": "device", "batch_size": "batch", "framework_version": "version"}.get(axis, axis)
-
-
 def with_dataset(case: Case) -> str:
     """A case in words, with its dataset also where that is the usual one.
 

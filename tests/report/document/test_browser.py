@@ -217,7 +217,7 @@ def test_copies_as_markdown_and_csv(tab):
     tab.evaluate("() => { window.taken = ''; document.getElementById('copied').textContent = ''; }")
     tab.get_by_role("button", name="Copy as CSV").click()
     tab.wait_for_selector("#copied:not(:empty)")
-    assert tab.evaluate("window.taken").splitlines()[0].startswith("framework,framework_version,device_target")
+    assert tab.evaluate("window.taken").splitlines()[0].startswith("framework,framework_version,dataset")
     assert "11 records copied" in tab.locator("#copied").text_content()
 
 
