@@ -50,7 +50,6 @@ PENDING_MODULE_CIRCLES = {
 PENDING_PACKAGE_CIRCLES: set[str] = set()
 PENDING_CLASSES = {
     "LeNet",
-    "Verdict",
 }
 
 

@@ -34,9 +34,9 @@ def folder(request):
 
 def test_it_is_verified(folder):
     """Its tables too: each is made again from the records."""
-    found = verify(folder)
-    assert found.findings == []
-    assert found.cases == RECORDS[folder.name]
+    result = verify(folder)
+    assert [str(each) for each in result.violations] == []
+    assert result.records == RECORDS[folder.name]
 
 
 def test_its_rows_hold_what_they_held(folder):

@@ -12,19 +12,19 @@ from lenet.errors import FAILED
 
 
 def verify(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that somebody's `run` or `merge` wrote.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `run` or `merge` wrote.")],
 ) -> None:
-    """Derive every figure of a run from its raw events again; exit 1 where one is refused."""
-    from lenet.commands.verify import verify as judge
+    """Derive every figure of a run from its raw events again; exit 1 if one is refused."""
+    from lenet.commands import verify as command
     from lenet.report.text.verify import verify_text
     from lenet.store.manifest import run_folders
 
-    refused = 0
+    refused = False
     for folder in run_folders(run):
-        verdict = judge(folder)
-        refused += len(verdict.findings)
+        result = command.verify(folder)
+        refused |= bool(result.violations)
         prefix = "" if folder == run else f"{folder.relative_to(run)}/"
-        findings = [f"{prefix}{finding}" for finding in verdict.findings]
-        unread = verdict.unjudged
-        sys.stdout.write(verify_text(str(folder), findings, verdict.remarks, unread, verdict.cases, verdict.events))
+        violations = [f"{prefix}{each}" for each in result.violations]
+        text = verify_text(str(folder), violations, result.remarks, result.unread, result.records, result.events)
+        sys.stdout.write(text)
     raise typer.Exit(FAILED if refused else 0)

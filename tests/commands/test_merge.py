@@ -120,7 +120,7 @@ def test_machines_stay_apart_and_what_is_merged_is_verified(honest_run, elsewher
     assert [folder.name for folder in folders] == sorted(found)
     assert len(folders) == 2
     for folder in folders:
-        assert verify(folder).findings == []
+        assert verify(folder).violations == []
     table = [row for folder in folders for row in rows(Store.open(folder).records(), folder.name)]
     assert len({row.machine for row in table}) == 2
     assert len(table) == 8
@@ -142,7 +142,7 @@ def test_a_run_over_several_machines_keeps_their_cards(spread_run, tmp_path):
     (folder,) = run_folders(tmp_path / "a")
     assert (folder / card.name).read_text() == min(text, MachineCard.model_validate_json(card.read_text())
                                                    .model_dump_json(indent=1) + "\n")  # fmt: skip
-    assert verify(folder).findings == []
+    assert verify(folder).violations == []
     assert len(Store.open(folder).records()) == 4
     machines = {row.machine for row in rows(Store.open(folder).records(), "run")}
     assert len(machines) == 2

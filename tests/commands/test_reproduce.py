@@ -49,7 +49,7 @@ def test_an_honest_run_is_reproduced(again):
 def test_the_reproduction_is_itself_a_run(again):
     store = again[2].store
     assert [record.case_id for record in store.records()] == [again[1][0].case_id]
-    assert verify(store.path).findings == []
+    assert verify(store.path).violations == []
 
 
 def test_a_false_claim_is_a_no(again, tmp_path):
@@ -218,7 +218,7 @@ class TestForReal:
         assert "identical to the last bit (80 steps)" in claims["loss trace"]["figures"]
         assert "[1/1]" in done.stderr
         assert max(map(len, done.stdout.splitlines()[:4])) <= 80
-        assert verify(execute.folder / "again").findings == []
+        assert verify(execute.folder / "again").violations == []
 
     def test_a_doctored_copy_is_refused(self, execute, made):
         shutil.copytree(made, execute.folder / "doctored")

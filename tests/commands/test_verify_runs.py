@@ -72,5 +72,5 @@ RUNS = {
 @pytest.mark.parametrize("name", RUNS)
 def test_the_run_is_verified(cli, name):
     done = cli(*RUNS[name], "--output", name)
-    findings = verify(cli.folder / name).findings
-    assert [str(each) for each in findings] == [], done.stdout
+    violations = verify(cli.folder / name).violations
+    assert [str(each) for each in violations] == [], done.stdout

@@ -134,7 +134,7 @@ def the_rest_went_on(folder, process, interrupted):
     assert process.returncode == 0, (said, told)
     records = checks.whole(folder, Status.OK)
     assert len(records) == CASES
-    assert [str(finding) for finding in verify(folder).findings] == []
+    assert [str(each) for each in verify(folder).violations] == []
     by_case = {record.case_id: record for record in records}
     (again,) = [case for case, attempt in interrupted.items() if by_case[case].attempt != attempt]
     (stayed,) = [case for case in interrupted if case != again]
@@ -198,7 +198,7 @@ def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(bench, tmp_path,
     assert "2 cases, 1 done before" in told
     checks.nothing_lost(before, folder)
     assert len(checks.whole(folder, Status.OK)) == 3
-    assert [str(finding) for finding in verify(folder).findings] == []
+    assert [str(each) for each in verify(folder).violations] == []
 
 
 def workers():

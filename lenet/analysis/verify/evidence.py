@@ -1,30 +1,30 @@
-"""What the rules look at: a case's record and events, and where each of them stands."""
+"""What the rules read: a case's record and events, and where each of them is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from lenet.analysis.verify.document import Document, Path
-from lenet.cases.case import Case
+from lenet.analysis.verify.document import Document
+from lenet.cases.case import Case, Frozen
 from lenet.machine.card import MachineCard
-from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps
+from lenet.store.events import Event, Failed, Finished, Started
 from lenet.store.record import DatasetCard, Record
 
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file of the run; `line` is None where the file as a whole is meant."""
+    """A line of a file of the run; `line` is None for the file as a whole."""
 
     file: str
     line: int | None = None
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One violation."""
+class Violation:
+    """One rule that the run breaks, and where."""
 
     rule: str
     place: Place
@@ -37,75 +37,56 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Numbered:
-    """An event and the line of the log that it stands on."""
+class LoggedEvent:
+    """An event and its line in the log."""
 
     line: int
     event: Event
     attempt: str = ""
-    """The attempt that the line names, if it does."""
+    """The attempt that the line names; empty in logs of older versions."""
 
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=Frozen)
 
 
 @dataclass(frozen=True)
 class Attempt:
     """The events of one worker, in order."""
 
-    numbered: tuple[Numbered, ...] = ()
+    events: tuple[LoggedEvent, ...] = ()
 
     @property
     def name(self) -> str:
         """What its lines call it; empty in logs of older versions."""
-        return self.numbered[0].attempt if self.numbered else ""
+        return self.events[0].attempt if self.events else ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether its last event reports the whole case."""
+        return bool(self.events) and isinstance(self.events[-1].event, Finished)
+
+    @cached_property
+    def _by_type(self) -> dict[type[Frozen], list[tuple[int, Frozen]]]:
+        found: dict[type[Frozen], list[tuple[int, Frozen]]] = {}
+        for each in self.events:
+            found.setdefault(type(each.event), []).append((each.line, each.event))
+        return found
 
     def of(self, kind: type[E]) -> list[tuple[int, E]]:
-        """The events of one kind, with their lines."""
-        return [(each.line, each.event) for each in self.numbered if isinstance(each.event, kind)]
+        """The events of one type, with their lines."""
+        return cast("list[tuple[int, E]]", self._by_type.get(kind, []))
 
-    @cached_property
-    def started(self) -> tuple[int, Started] | None:
-        """The first `started`."""
-        return next(iter(self.of(Started)), None)
-
-    @cached_property
-    def compiled(self) -> tuple[int, Compiled] | None:
-        """The first `compiled`."""
-        return next(iter(self.of(Compiled)), None)
-
-    @cached_property
-    def steps(self) -> list[tuple[int, Steps]]:
-        """The windows of training."""
-        return self.of(Steps)
-
-    @cached_property
-    def resident(self) -> list[tuple[int, Resident]]:
-        """The windows on the resident batch."""
-        return self.of(Resident)
-
-    @cached_property
-    def evaluated(self) -> list[tuple[int, Evaluated]]:
-        """The evaluations."""
-        return self.of(Evaluated)
-
-    @cached_property
-    def failed(self) -> tuple[int, Failed] | None:
-        """The worker's own word that it failed."""
-        return next(iter(self.of(Failed)), None)
-
-    @cached_property
-    def finished(self) -> tuple[int, Finished] | None:
-        """The worker's word that it carried the case out whole."""
-        return next(iter(self.of(Finished)), None)
+    def first(self, kind: type[E]) -> tuple[int, E] | None:
+        """The first event of one type, with its line."""
+        return next(iter(self.of(kind)), None)
 
 
-def attempts(events: Sequence[Numbered]) -> list[Attempt]:
-    """A case's events by the worker that reported them: an interrupted worker's stay in the log when a run goes on.
+def attempts(events: Sequence[LoggedEvent]) -> list[Attempt]:
+    """A case's events by worker: those of an interrupted worker stay in the log when the run is resumed.
 
-    A worker's first event is `started`, its last one `finished` or `failed` if it could still speak.
+    A worker's first event is `started`, its last one `finished` or `failed` if it could report its end.
     """
-    parts: list[list[Numbered]] = []
+    parts: list[list[LoggedEvent]] = []
     ended = True
     for each in events:
         if ended or isinstance(each.event, Started) or parts[-1][-1].attempt != each.attempt:
@@ -116,7 +97,7 @@ def attempts(events: Sequence[Numbered]) -> list[Attempt]:
 
 
 def own_attempt(logged: Sequence[Attempt], record: Record) -> Attempt:
-    """The attempt that the record is of: the one it names, else the last."""
+    """The attempt that the record is of: the last one of the name that the record gives."""
     named = [each for each in logged if each.name == record.attempt]
     return named[-1] if named else Attempt()
 
@@ -127,7 +108,7 @@ class Evidence:
 
     case: Case
     machine: MachineCard
-    """The card of the machine that the record names; the manifest's where the run has none of it."""
+    """The card of the machine that the record names; the manifest's if the run has none of it."""
     card: DatasetCard
     """Of the data that the manifest names for this case."""
     record: Record
@@ -141,7 +122,7 @@ class Evidence:
     """The worker that the record is of."""
 
     def at(self, *path: str | int) -> Place:
-        """The line of the record that `path` stands on."""
+        """The line of the record that has `path`."""
         return Place(self.file, self.document.line(*path))
 
     def on(self, line: int) -> Place:
@@ -149,24 +130,12 @@ class Evidence:
         return Place(self.log, line)
 
     @property
-    def steps_an_epoch(self) -> int:
-        """Whole batches of all processes in the training set."""
-        return self.card.training_images // self.case.global_batch_size
+    def steps_per_epoch(self) -> int:
+        """Whole batches of all processes in the training set, at least 1."""
+        return max(self.card.training_images // self.case.global_batch_size, 1)
 
 
-Violations = Iterator[tuple[Place, str]]
-Rule = Callable[[Evidence], Violations]
+Messages = Iterator[tuple[Place, str]]
+"""What breaks one rule, and where."""
 
-__all__ = [
-    "Attempt",
-    "Document",
-    "Evidence",
-    "Finding",
-    "Numbered",
-    "Path",
-    "Place",
-    "Rule",
-    "Violations",
-    "attempts",
-    "own_attempt",
-]
+Rule = Callable[[Evidence], Messages]

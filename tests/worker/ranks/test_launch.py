@@ -53,7 +53,7 @@ def test_two_ranks_train_what_one_process_trains(digits, new_store):
     assert two.software.details["ranks"] == "2"
     assert two.summary.resident_throughput.median > 0
     assert two.summary.peak_memory_bytes > one.summary.peak_memory_bytes
-    assert [str(finding) for finding in verify(store.path).findings] == []
+    assert [str(each) for each in verify(store.path).violations] == []
 
 
 def test_a_rank_that_is_killed_is_a_record_and_no_hang(digits, new_store):
@@ -90,5 +90,5 @@ def test_weak_scaling_trains_a_batch_a_rank_until_the_budget_ends(digits, new_st
     (record,) = LocalEngine(TimeLimits(240, 200)).run([case], {"digits": digits}, store)
     assert record.status is Status.OK, record
     assert record.windows[0].images == 64
-    assert [str(finding) for finding in verify(store.path).findings] == []
+    assert [str(each) for each in verify(store.path).violations] == []
     assert 3 <= sum(window.seconds for window in record.windows) < 60
