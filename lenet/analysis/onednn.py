@@ -1,11 +1,11 @@
-"""oneDNN's verbose log: which implementation of which primitive ran, on what shapes, for how long.
+"""Parse oneDNN's verbose log: which implementation of which primitive ran, on what shapes, for how long.
 
-Read are the lines of an executed primitive as oneDNN 2.x and 3.x write them (oneDNN developer guide, "Verbose Mode"):
+The lines of executed primitives are read, as oneDNN 2.x and 3.x write them (oneDNN developer guide, "Verbose Mode"):
 
     onednn_verbose,v1,primitive,exec,cpu,convolution,x64:gemm:jit,forward_training,MEMORY,ATTR,AUX,mb32_ic1oc6_…,0.41
     dnnl_verbose,exec,cpu,convolution,gemm:jit,forward_training,MEMORY,ATTR,AUX,mb32_ic1oc6_…,0.41
 
-The last field is the time in milliseconds. Lines of other kinds, of other programs and damaged ones are passed over.
+The last field is the time in milliseconds. Other lines and damaged ones are skipped.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _INNER = re.compile(r"mb(?P<mb>\d{1,9})ic(?P<ic>\d{1,9})(?:ih(?P<ih>\d{1,9})iw(?
 
 @dataclass(frozen=True)
 class Execution:
-    """One primitive that was executed."""
+    """One execution of a primitive."""
 
     operator: str
     """`convolution`, `matmul`, `pooling`, …"""
     direction: str
-    """`forward_training`, `backward_data`, `backward_weights`, …; `undef` where a primitive has none."""
+    """`forward_training`, `backward_data`, `backward_weights`, …; `undef` for a primitive without one."""
     implementation: str
     problem: str
     """The shapes, in oneDNN's notation."""
@@ -40,29 +40,29 @@ class Execution:
 
     @property
     def is_reference(self) -> bool:
-        """Whether it is oneDNN's plain reference loop, which is there to be right and not to be fast."""
+        """Whether it is oneDNN's reference implementation, which is not optimised."""
         return re.search(r"(^|[:+])ref(:|\+|$)", self.implementation) is not None
 
     @property
     def flops(self) -> int | None:
-        """Multiplications and additions of this execution; None for a primitive that is not counted in them."""
+        """Multiplications and additions of this execution; None if they are not known for the primitive."""
         return flops(self.operator, self.problem)
 
 
 @dataclass(frozen=True)
 class Log:
-    """What a verbose log says."""
+    """The content of a verbose log."""
 
     version: str | None
     instruction_set: str | None
-    """As oneDNN words it: `Intel AVX2`, `Intel AVX-512 with …`."""
+    """In oneDNN's words: `Intel AVX2`, `Intel AVX-512 with …`."""
     threads: int | None
     executions: tuple[Execution, ...]
-    """In order; those between the marks where the log has them."""
+    """In order; if the log has the marks of instrumented steps, those between them."""
 
 
 def parse(lines: Iterable[str]) -> Log:
-    """Read a log. Never raises for what a line holds."""
+    """Parse a log. No content of a line raises an error."""
     version = instruction_set = None
     threads = None
     executions: list[Execution] = []
@@ -104,7 +104,7 @@ def _execution(line: str) -> Execution | None:
 
 
 def flops(operator: str, problem: str) -> int | None:
-    """Multiplications and additions that a primitive of that shape takes, or None where they are not known."""
+    """Multiplications and additions of a primitive of that shape; None if not known."""
     if operator == "convolution" and (found := _CONVOLUTION.search(problem)):
         size = {name: int(value) for name, value in found.groupdict(default="1").items()}
         # oneDNN writes ic and oc of all groups together.
@@ -118,7 +118,7 @@ def flops(operator: str, problem: str) -> int | None:
 
 @dataclass(frozen=True)
 class Kernel:
-    """All executions of one primitive by one implementation, a step."""
+    """All executions of one primitive by one implementation, per step."""
 
     operator: str
     direction: str
@@ -126,12 +126,12 @@ class Kernel:
     calls: float
     milliseconds: float
     gflops: float | None
-    """Achieved 10⁹ operations a second; None where operations are not counted."""
+    """Achieved 10⁹ operations/s; None if the operations are not known."""
     is_reference: bool
 
 
 def kernels(log: Log, steps: int) -> tuple[Kernel, ...]:
-    """The log's executions gathered by primitive, direction and implementation, the most time first.
+    """The executions by primitive, direction and implementation, longest time first.
 
     `steps` is the number of training steps that the log covers.
     """

@@ -1,4 +1,4 @@
-"""References of convergence as files: made from runs, read back, and found where the program keeps its own."""
+"""Convergence references as files: made from runs, read, and shipped with the program."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lenet.analysis.convergence import FALSE_ALARMS, MIN_SEEDS, Origin, Reference, SeedCurve, band
-from lenet.cases.case import Case
+from lenet.cases.axes import AXES
 from lenet.errors import UsageError, reason
 from lenet.files.plain import read_named
 from lenet.files.text import make_folder, write_atomically
-from lenet.store.record import Record, Software, Status
+from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
 FOLDER = files("lenet") / "analysis" / "reference"
-"""The references that the program is shipped with; `results/reference` in a checkout is the same folder."""
+"""The shipped references; `results/reference` in a checkout is the same folder."""
 
 MAX_FILE_BYTES = 2**22
 
+VARIED = ("seed", "repetition", "machine")
+"""The axes in which the trainings of one reference may differ."""
+
 
 def make(stores: Sequence[Store]) -> list[Reference]:
-    """A reference for each batch size (and data and learning rate) that the runs hold whole epochs of.
+    """A reference for each batch size, data and learning rate for which the runs have whole epochs.
 
-    Cases that did not end by themselves (crashed, timed out, …) tell nothing and are left out; a plateau is a
-    training as any other.
+    Cases that did not run to their end (crashed, timed out, …) are skipped; a plateau counts as any other training.
 
     Raises:
-        UsageError: too few seeds, a seed twice, a training that diverged, or cases that are not of one kind.
+        UsageError: too few seeds, a repeated seed, a training that diverged, or trainings that differ otherwise.
         StoreError: a run is damaged.
     """
     kinds: dict[tuple[object, ...], list[tuple[Record, Store]]] = {}
@@ -40,7 +42,7 @@ def make(stores: Sequence[Store]) -> list[Reference]:
                 continue
             if record.status is Status.DIVERGED:
                 raise UsageError(
-                    f"{record.case_id} in {store.path} diverged: a reference is made from trainings that work"
+                    f"{record.case_id} in {store.path} diverged: make the reference of trainings that converge"
                 )
             if record.status.complete:
                 hyper = record.case.hyperparameters
@@ -48,9 +50,9 @@ def make(stores: Sequence[Store]) -> list[Reference]:
                 kinds.setdefault(kind, []).append((record, store))
     if not kinds:
         raise UsageError(
-            "the runs hold no case of whole epochs: make some with `lenet-bench run --epochs N --seed 1,2,…`"
+            "the runs have no case of whole epochs: run some with `lenet-bench run --epochs N --seed 1,2,…`"
         )
-    return [_reference(found) for _, found in sorted(kinds.items(), key=lambda item: str(item[0]))]
+    return [_reference(members) for _, members in sorted(kinds.items(), key=lambda item: str(item[0]))]
 
 
 def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
@@ -60,16 +62,16 @@ def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
     where = f"batch {hyper.batch_size} of {first.case.dataset}"
     seeds = [record.case.hyperparameters.seed for record in records]
     if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        raise UsageError(f"{where}: seed {twice[0]} is there more than once; name each run once")
+        raise UsageError(f"{where}: seed {twice[0]} occurs more than once; name each run once")
     if len(seeds) < MIN_SEEDS:
-        raise UsageError(f"{where}: {len(seeds)} seeds, and a reference takes {MIN_SEEDS}; run more with --seed")
+        raise UsageError(f"{where}: {len(seeds)} seeds, and a reference needs {MIN_SEEDS}; run more with --seed")
     for record in records[1:]:
         if (differing := _difference(first, record)) is not None:
             raise UsageError(
-                f"{where}: the seeds differ in {differing} as well; a reference is of one kind of training"
+                f"{where}: the trainings differ in {differing}; those of a reference differ in the seed alone"
             )
     if first.dataset is None or first.software is None:
-        raise UsageError(f"{where}: {first.case_id} does not say on which software it ran")
+        raise UsageError(f"{where}: {first.case_id} does not name the software that it ran on")
     images = first.evaluations[-1].images
     curves = [
         SeedCurve(
@@ -100,26 +102,14 @@ def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
 
 
 def _difference(a: Record, b: Record) -> str | None:
-    """In what two records differ that one reference may not mix, or None."""
-
-    def kind(case: Case) -> dict[str, object]:
-        return {
-            "framework": case.framework,
-            "device target": case.device_target,
-            "mode": case.mode,
-            "profile": case.profile,
-            "epochs": case.plan.epochs,
-        }
-
-    def version(software: Software | None) -> str | None:
-        return software.framework_version if software else None
-
-    ours, theirs = kind(a.case), kind(b.case)
-    differing = [name for name in ours if ours[name] != theirs[name]]
-    if version(a.software) != version(b.software):
-        differing.append("framework version")
+    """The axes in which two records of a reference must agree and do not, or None."""
+    differing = [
+        each.column_title
+        for each in AXES
+        if each.name not in VARIED and each.record_identity(a) != each.record_identity(b)
+    ]
     if {each.images for each in (*a.evaluations, *b.evaluations)} != {a.evaluations[-1].images}:
-        differing.append("images judged")
+        differing.append("images evaluated")
     return " and ".join(differing) or None
 
 
@@ -139,7 +129,7 @@ def _origins(stores: Iterable[Store]) -> tuple[Origin, ...]:
 
 
 def name(reference: Reference) -> str:
-    """The reference's file name."""
+    """The name of the reference's file."""
     word = reference.dataset.name.replace("@", "-")
     rates = "" if (reference.learning_rate, reference.momentum) == (1e-2, 0.9) else (
         f"-lr{reference.learning_rate:g}-m{reference.momentum:g}"
@@ -148,10 +138,10 @@ def name(reference: Reference) -> str:
 
 
 def write(reference: Reference, folder: Path) -> Path:
-    """Write the reference into `folder`, which is made; returns the file.
+    """Write the reference into `folder`, which is made if absent; return the file.
 
     Raises:
-        UsageError: the folder cannot be made or written.
+        StoreError: the folder cannot be made or written.
     """
     make_folder(folder)
     path = folder / name(reference)
@@ -172,10 +162,10 @@ def read(text: str, where: str) -> Reference:
 
 
 def read_given(path: Path) -> tuple[Reference, ...]:
-    """The references of the user's: in a folder, or the one of a file.
+    """References that the user names: a file, or the files in a folder.
 
     Raises:
-        UsageError: it cannot be read, holds none, or a file is no reference.
+        UsageError: it cannot be read, has none, or a file is not a reference.
     """
     try:
         paths = [path] if path.is_file() else sorted(path.glob("*.json"))
@@ -183,16 +173,16 @@ def read_given(path: Path) -> tuple[Reference, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the references in {path}: {reason(error)}") from error
     if not texts:
-        raise UsageError(f"{path} holds no reference: name the folder that --make-reference wrote")
+        raise UsageError(f"{path} has no reference: name the folder that --make-reference wrote")
     return tuple(read(text, str(each)) for text, each in zip(texts, paths, strict=True))
 
 
 @functools.cache
 def shipped() -> tuple[Reference, ...]:
-    """The references that the program is shipped with.
+    """The shipped references.
 
     Raises:
-        UsageError: one is damaged: the installation is.
+        UsageError: one is damaged.
     """
     if not FOLDER.is_dir():
         return ()
@@ -200,8 +190,8 @@ def shipped() -> tuple[Reference, ...]:
     return tuple(read(entry.read_text(encoding="utf-8"), entry.name) for entry in found if entry.name.endswith(".json"))
 
 
-def left_out(reference: Reference) -> list[int]:
-    """The seeds that the band of all the others would flag: what the false-alarm rate is on these seeds."""
+def flagged_seeds(reference: Reference) -> list[int]:
+    """Seeds that the band of all the others would flag: an estimate of the false-alarm rate."""
     flagged = []
     for curve in reference.seeds:
         others = [other for other in reference.seeds if other is not curve]

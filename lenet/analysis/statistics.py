@@ -1,8 +1,8 @@
-"""Intervals, the number of samples that an interval needs, and the correction for many tests.
+"""Confidence intervals, the number of samples that an interval needs, and the correction for multiple tests.
 
-The unit is the process. Windows inside one process share its memory layout, its tuned kernels and its moment, so that
-they tell little of what the next process will do; resampling processes alone carries the spread of their windows with
-it (Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
+The unit is the process. Windows of one process share its memory layout, its tuned kernels and its moment in time, and
+so say little about the next process; resampling processes alone includes the spread of their windows (Davison &
+Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ LEVEL = 0.95
 """Confidence of every interval."""
 
 MIN_PROCESSES = 3
-"""Processes below which there is no interval over processes."""
+"""Fewest processes for an interval."""
 
 BOOTSTRAP_FROM = 6
-"""Processes from which an interval supposes no distribution. It never leaves the range of the samples, and the range of
-five holds the median in 94% of all cases only."""
+"""Fewest processes for an interval without a distributional assumption: it lies within the range of the samples, and
+the range of five covers the median with only 94%."""
 
 RESAMPLES = 999
 CHUNK_VALUES = 4_000_000
-"""Resampled values held at once."""
+"""Resampled values in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Interval:
 
 
 def expanded_level(count: int, level: float = LEVEL) -> float:
-    """The level that a percentile interval over `count` samples must be asked for to hold `level`.
+    """The nominal level at which a percentile interval over `count` samples covers `level`.
 
-    A resample has too little spread by sqrt((n-1)/n) and knows nothing of Student's t (Hesterberg, What Teachers
-    Should Know About the Bootstrap, The American Statistician 69, 2015, section 4.1).
+    A resample is too narrow by sqrt((n-1)/n) and ignores Student's t (Hesterberg, What Teachers Should Know About the
+    Bootstrap, The American Statistician 69, 2015, section 4.1).
     """
     from scipy import stats
 
@@ -81,10 +81,10 @@ def _bootstrapped(samples: Array) -> tuple[Array, Array]:
 
 
 def intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
-    """A 95% interval of each sample's median; None where a sample has fewer than `MIN_PROCESSES` values. All above 0.
+    """A 95% interval of the median of each sample of values above 0; None for fewer than `MIN_PROCESSES` values.
 
     3 to 5 values: Student's t over their logarithms. 6 and more: bootstrap of the median (`scipy.stats.bootstrap`).
-    Samples of one size are worked out together, so that thousands take a moment.
+    Samples of one size are computed together, which makes thousands of them fast.
     """
     found: list[Interval | None] = [None] * len(samples)
     sizes: dict[int, list[int]] = {}
@@ -102,20 +102,20 @@ def intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
 
 @functools.cache
 def _reaches() -> Array:
-    """Half an interval over N samples in standard deviations of one, for N = 2, 3, ... 1000, as float64 (999,)."""
+    """Half-width of an interval over N samples in standard deviations, for N = 2, 3, ... 1000, as float64 (999,)."""
     from scipy import special
 
     counts = np.arange(2, 1001)
     reach = special.stdtrit(counts - 1, (1 + LEVEL) / 2) / np.sqrt(counts)
-    # The median of many normal samples is less sure than their mean by sqrt(pi / 2).
+    # The standard error of the median of many normal samples is that of the mean times sqrt(pi / 2).
     return np.minimum.accumulate(np.where(counts < BOOTSTRAP_FROM, reach, reach * math.sqrt(math.pi / 2)))
 
 
 def processes_needed(samples: Sequence[float], precision: float) -> int | None:
-    """How many processes make the interval as narrow as ±`precision` (0.03 is 3%), if they scatter as `samples` do.
+    """Number of processes for an interval of ±`precision` (0.03 is 3%), if they scatter as `samples` do.
 
-    The textbook's sample size for a mean with Student's t, as pyperf's `required_nprocesses` has it with the normal.
-    At least `MIN_PROCESSES`, which is the answer too where there are fewer than 2 samples; None when over 1,000.
+    The sample size for a mean with Student's t, where pyperf's `required_nprocesses` uses the normal distribution.
+    At least `MIN_PROCESSES`, also for fewer than 2 samples; None if more than 1,000 are needed.
     """
     if len(samples) < 2:
         return MIN_PROCESSES
@@ -125,9 +125,9 @@ def processes_needed(samples: Sequence[float], precision: float) -> int | None:
 
 
 def blocks(rates: Sequence[float]) -> list[float]:
-    """Medians of consecutive blocks of about the cube root of their number of windows; the rest is left out.
+    """Medians of consecutive blocks, each of about the cube root of the number of windows; the remainder is dropped.
 
-    Windows of one process hang together; blocks of them do less (Carlstein, The Annals of Statistics 14, 1986).
+    Windows of one process are correlated; blocks of them are less so (Carlstein, The Annals of Statistics 14, 1986).
     """
     size = max(1, round(len(rates) ** (1 / 3)))
     return [statistics.median(rates[first : first + size]) for first in range(0, len(rates) - size + 1, size)]
@@ -135,21 +135,21 @@ def blocks(rates: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times one sample is the other, and the 95% interval of that."""
+    """The ratio of two samples and its 95% interval."""
 
     value: float
     interval: Interval | None
-    """None below 2 values on a side."""
+    """None for fewer than 2 values on a side."""
 
 
 def ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
-    """How many times `a` is `b`: the median of all quotients of a value of `b` and one of `a`, all values above 0.
+    """The ratio of `b` to `a`: the median of all quotients of a value of `b` and one of `a`, all above 0.
 
-    It is the estimate that belongs to the Mann-Whitney test (Hodges & Lehmann, The Annals of Mathematical Statistics
-    34, 1963), here over logarithms. Processes on a shared machine often come in two speeds; the medians of two such
-    samples jump between them, while the quotients move with every value. From 6 values on each side the interval is
-    the test turned round: the quotients that it would not refuse (Hollander & Wolfe, Nonparametric Statistical
-    Methods, 1999, section 4.3). With fewer it is Welch's t over the logarithms.
+    This is the Hodges-Lehmann estimate of the Mann-Whitney test (The Annals of Mathematical Statistics 34, 1963), over
+    logarithms. Processes on a shared machine often have two speeds: the medians of two such samples jump between
+    them, while the quotients change with every value. From 6 values on each side the interval inverts the test
+    (Hollander & Wolfe, Nonparametric Statistical Methods, 1999, section 4.3); with fewer it is Welch's t over the
+    logarithms.
 
     Raises:
         ValueError: a side is empty.
@@ -162,7 +162,7 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
 
 
 def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array) -> Interval | None:
-    """The interval from logarithms (M,) and (N,) and their sorted differences (M * N,)."""
+    """The interval, from logarithms (M,) and (N,) and their sorted differences (M * N,)."""
     from scipy import stats
 
     size_a, size_b = len(logs_a), len(logs_b)
@@ -182,8 +182,8 @@ def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array) -> Interval 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order given (Holm, Scandinavian Journal of Statistics 6, 1979).
 
-    Of m tests the smallest p is multiplied by m, the next by m - 1, and so on, never below the one before nor above 1:
-    calling those below 5% significant is wrong anywhere in the family in 5% of all families at most.
+    Of m tests the smallest p is multiplied by m, the next by m - 1, and so on, never below the one before nor above 1.
+    Below 5% they keep the family-wise error rate at 5%.
     """
     adjusted = [1.0] * len(p_values)
     largest = 0.0

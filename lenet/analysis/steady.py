@@ -1,9 +1,9 @@
-"""Where in a process its throughput becomes steady, found by a test and not by leaving the first window out.
+"""Where the throughput of a process becomes steady, by a test instead of a fixed number of windows.
 
-A Mann-Kendall test (Mann, Econometrica 13, 1945; Kendall, Rank Correlation Methods, 1975) says whether the windows
-have a trend. Where they have none, all of them count: a slow window or two move no median. Where they have one,
-MSER (White, Simulation 69, 1997) cuts the start whose removal makes the mean of the rest surest, and the test is
-asked again: a trend that is left is a drift, and no steady state was found.
+A Mann-Kendall test (Mann, Econometrica 13, 1945; Kendall, Rank Correlation Methods, 1975) tells whether the windows
+have a trend. Without a trend all of them count: one or two slow windows do not move the median. With a trend, MSER
+(White, Simulation 69, 1997) removes the start that minimises the standard error of the rest, and the test is repeated:
+a trend that remains is a drift, and there is no steady state.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from itertools import combinations
 
 ALPHA = 0.01
-"""Share of trendless processes that the test calls drifting."""
+"""Significance level: share of processes without a trend that the test reports as drifting."""
 
 MATERIAL = 0.02
-"""A trend that moves the second half less than this against the first changes no conclusion."""
+"""Smallest relative change from the first half to the second that counts as a trend."""
 
 BATCHES = 60
-"""Longer series are averaged to about this many batches first, as MSER-5 does: the test is quadratic."""
+"""Longer series are first averaged to about this many batches, as in MSER-5: the test is quadratic."""
 
 
 @dataclass(frozen=True)
 class Steady:
-    """The steady part of one process's windows."""
+    """The steady part of the windows of one process."""
 
     start: int
     """Index of its first window."""
     drifts: bool
-    """A trend is left in it."""
+    """Whether it still has a trend."""
 
 
 def trend(values: Sequence[float]) -> float:
@@ -45,12 +45,12 @@ def trend(values: Sequence[float]) -> float:
 
 
 def truncation(values: Sequence[float]) -> int:
-    """How many values MSER leaves out at the start, at most half: the least squared standard error of the rest."""
+    """Number of values at the start, at most half, whose removal minimises the squared standard error of the rest."""
     count, total, squares = 0, 0.0, 0.0
     best, start = math.inf, 0
     centre = statistics.fmean(values)
-    rounding = 1e-14 * centre * centre  # equal values leave errors of this size
-    # Around the centre the squares stay small: no digit is lost in their difference.
+    rounding = 1e-14 * centre * centre  # rounding error of equal values
+    # Centred, the squares stay small: no digits cancel in their difference.
     for index in range(len(values) - 1, -1, -1):
         value = values[index] - centre
         count, total, squares = count + 1, total + value, squares + value * value
@@ -71,7 +71,7 @@ def _drifts(values: Sequence[float]) -> bool:
 
 
 def steady(rates: Sequence[float]) -> Steady:
-    """The steady part of consecutive rates (all above 0). Below 6 the test can find nothing and all count."""
+    """The steady part of consecutive rates, all above 0. Fewer than 6 are too few for the test: all count."""
     size = math.ceil(len(rates) / BATCHES)
     batches = (
         [statistics.fmean(rates[first : first + size]) for first in range(0, len(rates), size)] if size > 1 else rates

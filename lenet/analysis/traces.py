@@ -1,4 +1,4 @@
-"""Loss traces: every training step's loss of a case, and where two of them part."""
+"""Loss traces: the loss of every training step of a case, and how far two traces agree."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lenet.store.run import Store
 
 
 def losses(store: Store, case: Case) -> list[float]:
-    """The loss of every training step of the case, in order; NaN where a step's was not finite.
+    """The loss of every training step of the case, in order; NaN where it was not finite.
 
     Raises:
-        StoreError: the event log cannot be read or holds a line that is no event.
+        StoreError: the event log cannot be read, or a line of it is not an event.
     """
     return joined(event for event in store.events(case) if isinstance(event, Steps))
 
@@ -27,31 +27,31 @@ def joined(windows: Iterable[Steps]) -> list[float]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two traces over the steps that both have."""
+    """Comparison of two traces over their common steps."""
 
     steps: int
-    """How many steps were compared."""
+    """Number of steps compared."""
     identical: bool
-    """Equal to the last bit at every step."""
+    """Bitwise equal at every step."""
     within: bool
     """Within the tolerance at every step."""
     first_difference: int | None
-    """Index of the first step that is not equal to the last bit; None when there is none."""
+    """Index of the first step that is not bitwise equal; None if all are."""
     first_beyond: int | None
-    """Index of the first step beyond the tolerance; None when there is none."""
+    """Index of the first step outside the tolerance; None if all are within."""
     largest: float
-    """Largest difference relative to the larger of the two losses' magnitudes; infinite where one is not finite."""
+    """Largest difference relative to the larger magnitude of the two losses; infinite if one is not finite."""
 
 
 def compare(a: Sequence[float], b: Sequence[float], tolerance: float) -> Agreement:
-    """How far two traces agree over their common beginning; `tolerance` is relative, 0 allows no difference.
+    """Compare two traces over their common steps; `tolerance` is relative, 0 allows no difference.
 
     Raises:
-        ValueError: a trace is empty: nothing can be said.
+        ValueError: a trace is empty.
     """
     steps = min(len(a), len(b))
     if steps == 0:
-        raise ValueError("a trace without a step cannot be compared")
+        raise ValueError("an empty trace cannot be compared")
     differences = [_relative(x, y) for x, y in zip(a, b, strict=False)]
     first_difference = next((index for index, value in enumerate(differences) if value > 0), None)
     first_beyond = next((index for index, value in enumerate(differences) if value > tolerance), None)

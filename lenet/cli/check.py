@@ -102,7 +102,7 @@ def _make(runs: list[Path], output: Path | None) -> int:
         raise UsageError("--make-reference takes the RUNs to make references of, and --output for the folder")
     for reference in references.make([Store.open(folder) for folder in runs]):
         path = references.write(reference, output)
-        flagged = references.left_out(reference)
+        flagged = references.flagged_seeds(reference)
         print(
             f"{path}: {len(reference.seeds)} seeds, {reference.epochs} epochs; judged by the band of the others, "
             f"{len(flagged)} of them are flagged{': seed ' if flagged else ''}{', '.join(map(str, flagged))}"

@@ -9,7 +9,7 @@ import pytest
 
 from lenet.analysis import references
 from lenet.analysis.convergence import band
-from lenet.cases.case import Case, Mode
+from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
 from lenet.cases.matrix import Matrix
 from lenet.errors import UsageError
 from lenet.machine.card import describe
@@ -73,15 +73,30 @@ class TestRefused:
         return str(caught.value)
 
     def test_too_few_seeds(self, runs):
-        assert "19 seeds, and a reference takes 20" in self.complaint(runs(range(19)))
+        assert "19 seeds, and a reference needs 20" in self.complaint(runs(range(19)))
 
     def test_a_seed_twice(self, runs):
         store = runs(range(20))
-        assert "seed 0 is there more than once" in self.complaint(store, store)
+        assert "seed 0 occurs more than once" in self.complaint(store, store)
 
     def test_two_modes(self, runs):
         complaint = self.complaint(runs(range(10), "a"), runs(range(10, 20), "b", mode=Mode.JIT))
         assert "differ in mode" in complaint
+
+    @pytest.mark.parametrize(
+        ("axis", "values"),
+        [
+            ("pipeline", (Pipeline.TUTORIAL, Pipeline.CACHED)),
+            ("profile", (RuntimeProfile(), RuntimeProfile.parse("launch_blocking"))),
+            ("processes", (1, 2)),
+        ],
+    )
+    def test_trainings_that_differ_in_another_axis(self, runs, axis, values):
+        field = "world_size" if axis == "processes" else axis
+        one, other = (
+            runs(range(10 * index, 10 * index + 10), str(index), **{field: value}) for index, value in enumerate(values)
+        )
+        assert f"differ in {axis}" in self.complaint(one, other)
 
     def test_other_epochs(self, runs):
         assert "differ in epochs" in self.complaint(runs(range(10), "a"), runs(range(10, 20), "b", epochs=3))
@@ -96,10 +111,10 @@ class TestRefused:
 
 def test_each_seed_is_judged_by_the_others(reference):
     made = reference()
-    assert len(references.left_out(made)) <= 1
+    assert len(references.flagged_seeds(made)) <= 1
     odd = made.seeds[5].model_copy(update={"training_loss": (9.0, *made.seeds[5].training_loss[1:])})
     seeds = tuple(odd if curve.seed == 5 else curve for curve in made.seeds)
-    assert 5 in references.left_out(made.model_copy(update={"seeds": seeds}))
+    assert 5 in references.flagged_seeds(made.model_copy(update={"seeds": seeds}))
 
 
 @pytest.mark.parametrize(("learning_rate", "word"), [(1e-2, "mnist-b32.json"), (0.05, "mnist-b32-lr0.05-m0.9.json")])
@@ -122,7 +137,7 @@ def test_a_reference_whose_parts_do_not_fit(reference, tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(UsageError, match="holds no reference"):
+    with pytest.raises(UsageError, match="has no reference"):
         references.read_given(tmp_path)
 
 
@@ -137,4 +152,4 @@ def test_the_shipped_references_are_whole_and_their_bands_are_those_of_their_see
             assert ours.accuracy.high == pytest.approx(theirs.accuracy.high)
             assert ours.training_loss.low == pytest.approx(theirs.training_loss.low)
             assert ours.training_loss.high == pytest.approx(theirs.training_loss.high)
-        assert len(references.left_out(made)) <= 1, "more of its own seeds flagged than chance explains"
+        assert len(references.flagged_seeds(made)) <= 1, "more of its own seeds flagged than chance explains"

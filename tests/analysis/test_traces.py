@@ -75,5 +75,5 @@ def test_a_loss_that_is_not_finite_differs_from_one_that_is():
 
 
 def test_nothing_to_compare():
-    with pytest.raises(ValueError, match="without a step"):
+    with pytest.raises(ValueError, match="empty trace"):
         compare([], [1.0], 0)
