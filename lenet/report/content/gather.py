@@ -13,6 +13,7 @@ from lenet.cases.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
 from lenet.machine.card import MachineCard
 from lenet.report.content.traces import Trace, read_traces
+from lenet.report.layout import clean
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.rows import Row, rows
 from lenet.store.machines import cards as cards_of
@@ -82,7 +83,7 @@ def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
     for folder in folders:
         for path in run_folders(folder):
             name = path.relative_to(folder).as_posix()
-            found.setdefault(path.resolve(), folder.resolve().name if name == "." else name)
+            found.setdefault(path.resolve(), clean(folder.resolve().name if name == "." else name))
     return list(found.items())
 
 
@@ -143,7 +144,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
         traces=traces,
         traces_left_out=left_out,
         references=known,
-        notes=notes,
+        notes=[clean(note) for note in notes],
     )
 
 

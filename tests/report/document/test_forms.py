@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from lenet.cases.case import Mode
 from lenet.errors import UsageError
 from lenet.report.content.gather import gather
 from lenet.report.document.forms import choose, write
-from lenet.report.document.terminal import show
+from lenet.report.document.terminal import report_text, show
 from lenet.store.record import Status
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(1)) | \u202egpj.exe \x1b[31mred " + "x" * 10_000
@@ -82,6 +83,20 @@ def test_the_terminal_fits_80_columns_and_reads_without_colour(report):
     assert "\u202e" not in text
     head = text.split("device    mode")[0]
     assert max(len(line) for line in head.splitlines()) <= 80
+
+
+def test_a_run_whose_path_is_no_text_is_reported_in_every_form(tmp_path, measured, write_run):
+    folder = tmp_path / os.fsdecode(b"\xff\xfe")
+    write_run(folder / os.fsdecode(b"a \x1b[31m\xff"), [measured(), measured(mode=Mode.JIT)], losses=[2.3, 1.5])
+    write_run(folder / "b", [measured()])
+    (folder / os.fsdecode(b"damaged \xff")).mkdir()
+    (folder / os.fsdecode(b"damaged \xff") / "manifest.json").write_text("{}", encoding="utf-8")
+    found = gather([folder])
+    assert {run.name for run in found.runs} == {"a  [31m\N{REPLACEMENT CHARACTER}", "b"}
+    for name in ("report.html", "report.md"):
+        write(found, choose(tmp_path / name, None), tmp_path / name, None)
+        assert "[31m" in (tmp_path / name).read_text(encoding="utf-8")
+    report_text(found).encode()
 
 
 def test_a_baseline_that_no_row_has_is_a_sentence(report, tmp_path):
