@@ -1,6 +1,6 @@
-"""A worker that really trains, a softmax regression in NumPy, through the harness's own loop and clock.
+"""A worker that trains a softmax regression in NumPy, with the harness's own loop and clock.
 
-Started as the engine starts `lenet.worker`. It is there where a test needs a whole, honest run and no MindSpore.
+Started as the engine starts `lenet.worker`, for tests that need a complete run without MindSpore.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from lenet import training
 from lenet.dataset.files import TEST_IMAGES, TEST_LABELS, TRAINING_IMAGES, TRAINING_LABELS
 from lenet.dataset.idx import read_images, read_labels
 from lenet.store.record import Software
-from lenet.training import Judgement
 from lenet.worker import __main__ as worker
+from lenet.workload.evaluation import EvaluationResult
 
 STEP_SECONDS = float(os.environ.get("NUMPY_WORKER_STEP_SECONDS", "0.002"))
 """Sleep of a step: slower than LeNet's arithmetic would allow, because this is far less arithmetic."""
@@ -52,13 +52,13 @@ class Regression:
         self.matrix -= self.rate * images.T @ chances / len(labels)
         return np.float32(loss)
 
-    def train_epoch(self, look=None):
+    def train_epoch(self, observe=None):
         images, labels = self.training
         order = self.random.permutation(len(labels))
         for first in range(0, len(order) - self.batch + 1, self.batch):
             chosen = order[first : first + self.batch]
-            if look is not None:
-                look(images[chosen], labels[chosen])
+            if observe is not None:
+                observe(images[chosen], labels[chosen])
             yield self._step(images[chosen], labels[chosen])
 
     def train_resident(self):
@@ -79,7 +79,7 @@ class Regression:
             whole = min(whole, -(-images // self.test_batch) * self.test_batch)
         time.sleep(STEP_SECONDS)
         answers = (data[:whole] @ self.matrix).argmax(1)
-        return Judgement(whole, int((answers == labels[:whole]).sum()), len(set(answers.tolist())))
+        return EvaluationResult(whole, int((answers == labels[:whole]).sum()), len(set(answers.tolist())))
 
     def weights(self):
         yield "weights", self.matrix.astype("<f4")

@@ -48,9 +48,7 @@ PENDING_MODULE_CIRCLES = {
     "lenet.engine.ray",
 }
 PENDING_PACKAGE_CIRCLES: set[str] = set()
-PENDING_CLASSES = {
-    "LeNet",
-}
+PENDING_CLASSES: set[str] = set()
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,9 @@
-"""The trainer interface: what carries the workload out in one framework."""
+"""The trainer interface: how the worker runs the workload in one framework."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,60 +15,52 @@ from lenet.cases.case import Case
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.dataset import Dataset
 from lenet.store.record import Software
+from lenet.workload.evaluation import EvaluationResult
 
 
 class DeviceUnavailableError(RuntimeError):
     """The framework cannot use the device target here; the message says what is missing."""
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What an evaluation counted."""
-
-    images: int
-    correct: int
-    distinct_answers: int
-
-
-Look = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int32]], None]
-"""Is shown a batch before its step: images (N, 1, 32, 32) and labels (N,)."""
+BatchObserver = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int32]], None]
+"""Called before a step with its batch: images (N, 1, 32, 32) and labels (N,)."""
 
 
 class Trainer(Protocol):
-    """One framework's way through the workload. A loss handle may still be in flight on the device."""
+    """The workload in one framework, for one case. A loss handle may still be in flight on the device."""
 
     software: Software
 
-    def train_epoch(self, look: Look | None = None) -> Iterator[Any]:
-        """Train one pass over the training set, one step an item; the item is the step's loss handle."""
+    def train_epoch(self, observe: BatchObserver | None = None) -> Iterator[Any]:
+        """Train one pass over the training set; an item is the loss handle of the step that was just made."""
 
     def train_resident(self) -> Iterator[Any]:
-        """Train on one batch that stays on the device, for ever; the item is the step's loss handle."""
+        """Train without end on one batch that stays on the device; an item is the step's loss handle."""
 
     def read(self, losses: Sequence[Any]) -> list[float]:
-        """The values of loss handles; returns only when the device has computed them."""
+        """Return the values of loss handles, once the device has computed them."""
 
     def synchronize(self, loss: Any) -> None:
-        """Return only when the device has done everything up to the step that gave `loss`."""
+        """Wait until the device has finished everything up to the step of `loss`."""
 
-    def evaluate(self, images: int | None) -> Judgement:
-        """Judge the test set, or as many whole batches as hold at least `images` test images."""
+    def evaluate(self, images: int | None) -> EvaluationResult:
+        """Evaluate on the test set, or on as many whole batches as hold at least `images` images."""
 
     def weights(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Every parameter's name and little-endian float32 values, in the network's order."""
+        """Iterate over the parameters' names and little-endian float32 values, in the network's order."""
 
     def weights_sha256(self) -> str:
-        """Digest over every parameter's name, shape and little-endian float32 bytes, in the network's order."""
+        """Return the digest of `weights`, as `lenet.workload.initial.weights_sha256` computes it."""
 
     def peak_memory_bytes(self) -> int | None:
-        """Peak resident memory of this process on CPU, peak device memory elsewhere."""
+        """Return the peak resident memory of this process on CPU, the peak device memory elsewhere."""
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
 
 
 def build(case: Case, dataset: Dataset) -> Trainer:
-    """The trainer of the case's framework, built and ready; the framework is imported here and not before.
+    """Import the case's framework and build its trainer.
 
     Raises:
         DeviceUnavailableError: the device target cannot be used on this machine.
@@ -86,10 +77,10 @@ def build(case: Case, dataset: Dataset) -> Trainer:
 
 
 def resident_peak_bytes() -> int | None:
-    """Peak resident memory of this process (VmHWM); None where the system does not tell."""
+    """Return the peak resident memory of this process (VmHWM); None on a system that does not report it."""
     if sys.platform != "linux":
         return None
-    # ru_maxrss would be inherited over exec from a parent that was larger.
+    # Not ru_maxrss, which an exec inherits from a larger parent.
     for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

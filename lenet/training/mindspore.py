@@ -1,8 +1,7 @@
-"""The workload in MindSpore's functional style, one definition for every mode.
+"""The workload in MindSpore's functional style: LeNet on MNIST as MindSpore's beginner tutorial trains it.
 
-LeNet on MNIST as MindSpore's beginner tutorial trains it. What the mode changes is how the step is executed and
-nothing else: the functional step operator by operator (PyNative), the functional step under GRAPH_MODE, or the whole
-step, optimiser included, as one `@ms.jit` function.
+One definition for all modes. The mode only changes how the step is executed: the functional step operator by operator
+(PyNative), the functional step under GRAPH_MODE, or the whole step with the optimiser as one `@ms.jit` function.
 """
 
 from __future__ import annotations
@@ -25,13 +24,14 @@ from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.dataset import Dataset
 from lenet.machine.cores import usable_cores
 from lenet.store.record import Software
-from lenet.training import Judgement, Look, resident_peak_bytes, targets
+from lenet.training import BatchObserver, resident_peak_bytes, targets
 from lenet.training.pipeline import Batches
+from lenet.workload.evaluation import EvaluationResult, evaluate
 from lenet.workload.initial import weights_sha256
 
 
 class LeNet(nn.Cell):  # type: ignore[misc]
-    """LeNet: float32 images (N, 1, 32, 32) to logits (N, 10)."""
+    """Maps float32 images (N, 1, 32, 32) to logits (N, 10)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,20 +53,20 @@ class LeNet(nn.Cell):  # type: ignore[misc]
         )
 
     def construct(self, images: Any) -> Any:
-        """The forward pass."""
+        """Run the forward pass."""
         for layer in self.layers:
             images = layer(images)
         return images
 
 
 def pipeline(folder: Path, batch_size: int, shard: tuple[int, int] | None = None) -> Any:
-    """The tutorial's pipeline over one of `train/` and `test/`: float32 (N, 1, 32, 32) in [0, 1] and int32 (N,).
+    """Return the tutorial's pipeline over `train/` or `test/`: float32 (N, 1, 32, 32) in [0, 1] and int32 (N,).
 
-    MnistDataset shuffles, the test set too. The rest of an epoch that fills no batch is dropped.
+    MnistDataset shuffles, the test set too. The remainder that fills no batch is dropped.
 
-    `shard` is a rank and the number of ranks. The ranks deal the one shuffled order out among them, image by image:
-    their batches of one step hold together what the whole batch of one process holds at that step. (MnistDataset's
-    own `num_shards` would shuffle in another order.)
+    `shard` is a rank and the number of ranks. The ranks share the one shuffled order image by image, so that their
+    batches of a step are together the batch of one process at that step. (MnistDataset's own `num_shards` would shuffle
+    in another order.)
     """
     if shard is None:
         data = ds.MnistDataset(str(folder))
@@ -76,18 +76,18 @@ def pipeline(folder: Path, batch_size: int, shard: tuple[int, int] | None = None
         share.add_child(ds.RandomSampler())
         data = ds.MnistDataset(str(folder), sampler=share)
     data = data.map([vision.Resize(32), vision.Rescale(1.0 / 255.0, 0.0), vision.HWC2CHW()], "image")
-    # MnistDataset gives uint32 labels; the loss takes int32.
+    # MnistDataset yields uint32 labels; the loss takes int32.
     data = data.map(transforms.TypeCast(ms.int32), "label")
     data = data.batch(batch_size, drop_remainder=True)
     if shard is not None:
-        # The sampler fills the last share up with images that were there before; they make no further step.
+        # The sampler pads the last share with images that were used before; no step is made of them.
         images = ds.MnistDataset(str(folder)).get_dataset_size()
         data = data.take(images // (batch_size * shard[1]))
     return data
 
 
 def apply_profile(profile: RuntimeProfile) -> None:
-    """Settings that MindSpore takes by call. Those it reads from the environment are set before the import."""
+    """Apply the settings that MindSpore takes by function calls. Environment variables are set before the import."""
     if profile.operator_threads is not None:
         ms.device_context.cpu.op_tuning.threads_num(profile.operator_threads)
     if profile.dispatch_threads is not None:
@@ -101,10 +101,10 @@ def apply_profile(profile: RuntimeProfile) -> None:
 
 
 class MindSporeTrainer:
-    """The workload on one device in one mode.
+    """The trainer for one device and one mode.
 
-    Weights are drawn after `ms.set_seed`, network first, then the pipelines, so that a plain script which does the
-    same gives the same training to the last bit on one machine.
+    After `ms.set_seed` the network is built first, then the pipelines, so that a plain script which does the same gives
+    the same training to the last bit on one machine.
     """
 
     def __init__(self, case: Case, dataset: Dataset) -> None:
@@ -118,7 +118,6 @@ class MindSporeTrainer:
 
         self._target = case.device_target
         self._precision = targets.precision(case.device_target, case.plan.trace)
-        self._batch_size = hyper.batch_size
         self._network = LeNet()
         loss_function = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
         optimizer = nn.Momentum(self._network.trainable_params(), hyper.learning_rate, hyper.momentum)
@@ -137,17 +136,16 @@ class MindSporeTrainer:
         if case.world_size > 1:
             step = self._parallel_step(gradient, optimizer, case.world_size)
         self._step = self._compiled(step, case)
-        # Like the tutorial's loop, a pass makes a new iterator. With the seed set, MindSpore then gives the same order
-        # in every pass; the workload keeps that.
+        # As in the tutorial, every pass makes a new iterator. With the seed set, all passes then have the same order.
         training = pipeline(dataset.folder / "train", case.rank_batch_size, shard)
         test = pipeline(dataset.folder / "test", hyper.batch_size)
         self._training = Batches(lambda: training.create_tuple_iterator(num_epochs=1), case.pipeline)
         self._test = Batches(lambda: test.create_tuple_iterator(num_epochs=1), case.pipeline)
-        self.software = self._software()
+        self.software = self._software(case.profile)
 
     @staticmethod
     def _parallel_step(gradient: Any, optimizer: Any, world_size: int) -> Any:
-        """The step with the ranks' gradients averaged; its loss is that of this rank's share."""
+        """The step with the mean of the ranks' gradients; it returns the loss of this rank's share."""
         mean = targets.mean_over_ranks(world_size)
 
         def step(images: Any, labels: Any) -> Any:
@@ -166,13 +164,14 @@ class MindSporeTrainer:
             ms.set_context(jit_config={"jit_level": level})
         return step
 
-    def _software(self) -> Software:
+    def _software(self, profile: RuntimeProfile) -> Software:
         details = {
             "device": "/".join(str(part) for part in ms.get_current_device()),
             "dataset_workers": str(ds.config.get_num_parallel_workers()),
             "dataset_prefetch": str(ds.config.get_prefetch_size()),
             "cores": str(len(usable_cores())),
-            "operator_threads": str(ms.get_context("runtime_num_threads")),
+            # MindSpore has no getter for what `threads_num` sets.
+            "operator_threads": str(profile.operator_threads or ms.get_context("runtime_num_threads")),
             "precision": self._precision,
         }
         for name in ("CUDA_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES"):
@@ -185,59 +184,51 @@ class MindSporeTrainer:
             details=details,
         )
 
-    def train_epoch(self, look: Look | None = None) -> Iterator[Any]:
-        """One pass over the training set."""
+    def train_epoch(self, observe: BatchObserver | None = None) -> Iterator[Any]:
+        """Train one pass over the training set."""
         self._network.set_train(True)
         for images, labels in self._training:
-            if look is not None:
-                look(images.asnumpy(), labels.asnumpy())
+            if observe is not None:
+                observe(images.asnumpy(), labels.asnumpy())
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:
-        """Steps on the first batch, again and again."""
+        """Train without end on the first batch."""
         self._network.set_train(True)
         images, labels = next(iter(self._training))
         while True:
             yield self._step(images, labels)
 
     def read(self, losses: Sequence[Any]) -> list[float]:
-        """Loss values; copying a value to the host waits for the device."""
+        """Return loss values; copying a value to the host waits for the device."""
         return [float(loss.asnumpy()) for loss in losses]
 
     def synchronize(self, loss: Any) -> None:
-        """Wait for the device. MindSpore's CPU target has no synchronise of its own: reading the loss is it."""
+        """Wait for the device. MindSpore's CPU target has no function for it: reading the loss waits."""
         loss.asnumpy()
         if self._target is not DeviceTarget.CPU:
             ms.runtime.synchronize()
 
-    def evaluate(self, images: int | None) -> Judgement:
-        """Judge the test set batch by batch, like the tutorial's test loop."""
+    def evaluate(self, images: int | None) -> EvaluationResult:
+        """Evaluate on the test set, or on as many whole batches as hold at least `images` images."""
         self._network.set_train(False)
-        seen = correct = 0
-        answers: set[int] = set()
-        for batch, labels in self._test:
-            answer = self._network(batch).argmax(1).asnumpy()
-            correct += int((answer == labels.asnumpy()).sum())
-            answers.update(int(value) for value in np.unique(answer))
-            seen += len(answer)
-            if images is not None and seen >= images:
-                break
-        return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
+        answers = ((self._network(batch).argmax(1), labels) for batch, labels in self._test)
+        return evaluate(((answer.asnumpy(), labels.asnumpy()) for answer, labels in answers), images)
 
     def weights(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Names and values of all parameters."""
+        """Iterate over the parameters' names and values."""
         for parameter in self._network.get_parameters():
             yield parameter.name, parameter.asnumpy().astype("<f4")
 
     def weights_sha256(self) -> str:
-        """Digest over names, shapes and values of all parameters."""
+        """Return the digest of all parameters."""
         return weights_sha256(self.weights())
 
     def peak_memory_bytes(self) -> int | None:
-        """VmHWM on CPU, where MindSpore's own counter is always 0; MindSpore's counter elsewhere."""
+        """Return VmHWM on CPU, where MindSpore's own counter is always 0; that counter elsewhere."""
         if self._target is not DeviceTarget.CPU:
             return int(ms.runtime.max_memory_allocated())
         return resident_peak_bytes()
 
     def close(self) -> None:
-        """Nothing to do: MindSpore gives the device back when the process ends."""
+        """Do nothing: MindSpore releases the device when the process ends."""

@@ -1,7 +1,7 @@
-"""Where the project meets MindSpore's device API: one device target chosen, joined to others, made to repeat itself.
+"""MindSpore's device API: choosing a device target, joining ranks, deterministic kernels, precision.
 
-The CPU's part runs here. What is for GPU and Ascend is written from MindSpore's documentation and sources, and tested
-against a fake of these few functions; it has not been run on such a device.
+The parts for GPU and Ascend follow MindSpore's documentation and sources and are tested against a fake of these few
+functions; they have not run on such a device.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BACKENDS = {DeviceTarget.CPU: "mccl", DeviceTarget.GPU: "nccl", DeviceTarget.ASC
 
 
 def full_precision(target: DeviceTarget) -> None:
-    """Float32 multiplied as float32: off with TF32 and HF32, which are on by default in convolutions."""
+    """Turn off TF32 and HF32, which are on by default in convolutions."""
     if target is DeviceTarget.GPU:
         ms.device_context.gpu.op_precision.conv_allow_tf32(False)
         ms.device_context.gpu.op_precision.matmul_allow_tf32(False)
@@ -32,7 +32,7 @@ def full_precision(target: DeviceTarget) -> None:
 
 
 def precision(target: DeviceTarget, full: bool) -> str:
-    """How float32 is multiplied, in words. MindSpore's defaults, where `full_precision` was not called."""
+    """Return how float32 is multiplied, in words; `full` is whether `full_precision` was called."""
     if full or target is DeviceTarget.CPU:
         return "float32"
     short = "TF32" if target is DeviceTarget.GPU else "HF32"
@@ -40,12 +40,11 @@ def precision(target: DeviceTarget, full: bool) -> str:
 
 
 def choose_device(target: DeviceTarget, world_size: int = 1, *, full: bool = False) -> None:
-    """Make `target` this process's device, and meet the other ranks where there are several.
+    """Open `target` for this process, and join the other ranks if there are several.
 
-    `full` asks for full float32 precision, before anything is multiplied.
-
-    It is the first of the devices that are visible, or for a rank the one that msrun gives it. CUDA_VISIBLE_DEVICES
-    and ASCEND_RT_VISIBLE_DEVICES choose which are visible.
+    `full` turns full float32 precision on, before anything is multiplied. The device is the first of those that are
+    visible, or for a rank the one that msrun assigns to it. CUDA_VISIBLE_DEVICES and ASCEND_RT_VISIBLE_DEVICES choose
+    which are visible.
 
     Raises:
         DeviceUnavailableError: MindSpore cannot use it here.
@@ -62,16 +61,16 @@ def choose_device(target: DeviceTarget, world_size: int = 1, *, full: bool = Fal
         if target is not DeviceTarget.CPU:
             ms.Tensor(np.zeros(1, np.float32)).__add__(1).asnumpy()  # the device opens at its first operator
     except (RuntimeError, ValueError) as error:
-        # MindSpore's own words speak of Ascend whatever was asked; the log keeps them whole.
+        # MindSpore's message is about Ascend for every target; the log has all of it.
         lacking = "; ".join(missing(target)) or " ".join(str(error).split())[:300]
         raise DeviceUnavailableError(f"MindSpore {ms.__version__} cannot use {target.value} here: {lacking}") from error
 
 
 def make_deterministic(profile: RuntimeProfile, target: DeviceTarget) -> None:
-    """The profile's switches for repeatable sums, before any device is opened.
+    """Turn on deterministic kernels if the profile asks for them, before any device is opened.
 
-    `set_deterministic` reaches Ascend's kernels and HCCL. MindSpore's GPU target has no reader of it: there the
-    convolutions' algorithms are fixed to those that are documented as deterministic. On CPU there is nothing to set.
+    `set_deterministic` affects Ascend's kernels and HCCL. MindSpore's GPU target ignores it: there the convolutions'
+    algorithms are set to those that are documented as deterministic. On CPU there is nothing to set.
     """
     if not profile.deterministic:
         return
@@ -85,10 +84,10 @@ def make_deterministic(profile: RuntimeProfile, target: DeviceTarget) -> None:
 
 
 def join(target: DeviceTarget) -> None:
-    """Meet the other ranks that msrun started; in msrun's scheduler, serve them until they end.
+    """Join the other ranks that msrun started; in msrun's scheduler, serve them until they end.
 
     Raises:
-        RuntimeError: they were not found in time.
+        RuntimeError: they are not found in time.
     """
     from mindspore.communication import init
 
@@ -96,17 +95,17 @@ def join(target: DeviceTarget) -> None:
 
 
 def rank() -> int:
-    """This process's rank, 0 to `world_size` - 1."""
+    """Return this process's rank, 0 to `world_size` - 1."""
     from mindspore.communication import get_rank
 
     return int(get_rank())
 
 
 def mean_over_ranks(world_size: int) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """A function that makes gradients the mean of all ranks' gradients.
+    """Return a function from this rank's gradients to the mean of all ranks' gradients.
 
-    By hand over AllReduce's sum: MindSpore's CPU target knows no other operation, and its DistributedGradReducer
-    documents GPU and Ascend alone. Equal shares of a batch make the mean of their means the batch's own.
+    It divides AllReduce's sum: MindSpore's CPU target has no other operation, and its DistributedGradReducer documents
+    GPU and Ascend only. For equal shares of a batch this mean is the gradient of the whole batch.
     """
     reduce = ms.ops.AllReduce()
 

@@ -1,7 +1,7 @@
-"""The twin: the same workload in PyTorch, eager, from the same initial weights and on the same batches.
+"""The same workload in eager PyTorch, from the same initial weights and on the same batches as in MindSpore.
 
-It shares no line of mathematics with MindSpore, so where the two loss traces agree, both trainings are right. PyTorch's
-SGD with momentum and no dampening is MindSpore's Momentum: v = momentum v + g, then w = w - rate v.
+The two share no arithmetic, so that equal loss traces show that both trainings are correct. PyTorch's SGD with momentum
+and without dampening is MindSpore's Momentum: v = momentum v + g, then w = w - learning_rate v.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from torch import nn
 from lenet.cases.case import Case, DeviceTarget, RuntimeProfile
 from lenet.dataset import Dataset
 from lenet.store.record import Software
-from lenet.training import DeviceUnavailableError, Judgement, Look, resident_peak_bytes
-from lenet.training.pipeline import Arrays, Batches, evaluation_pass, training_pass
+from lenet.training import BatchObserver, DeviceUnavailableError, resident_peak_bytes
+from lenet.training.pipeline import Batches
+from lenet.workload.batches import Batch, evaluation_pass, training_pass
+from lenet.workload.evaluation import EvaluationResult, evaluate
 from lenet.workload.initial import initial_weights, weights_sha256
 
 
-class LeNet(nn.Module):  # type: ignore[misc]
-    """LeNet: float32 images (N, 1, 32, 32) to logits (N, 10); its parameters have MindSpore's names."""
+class TorchLeNet(nn.Module):  # type: ignore[misc]
+    """Maps float32 images (N, 1, 32, 32) to logits (N, 10). The parameters have MindSpore's names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,22 +47,22 @@ class LeNet(nn.Module):  # type: ignore[misc]
         )
 
     def forward(self, images: Any) -> Any:
-        """The forward pass."""
+        """Run the forward pass."""
         return self.layers(images)
 
 
 def apply_profile(profile: RuntimeProfile) -> None:
-    """The settings that PyTorch takes by call. On CPU its eager operators always block."""
+    """Apply the settings that PyTorch takes by function calls. On CPU its eager operators always block."""
     if profile.operator_threads is not None:
         torch.set_num_threads(profile.operator_threads)
     if profile.dispatch_threads is not None:
         torch.set_num_interop_threads(profile.dispatch_threads)
     if profile.launch_blocking:
-        os.environ["CUDA_LAUNCH_BLOCKING"] = "1"  # read when CUDA starts, which nothing has done yet
+        os.environ["CUDA_LAUNCH_BLOCKING"] = "1"  # CUDA reads it when it is first used
 
 
 def choose_device(target: DeviceTarget) -> Any:
-    """PyTorch's device for `target`, opened.
+    """Open PyTorch's device for `target` and return it.
 
     Raises:
         DeviceUnavailableError: PyTorch cannot use it here.
@@ -78,20 +80,20 @@ def choose_device(target: DeviceTarget) -> Any:
             lacking = " ".join(str(error).split())[:300]
     if lacking is not None:
         raise DeviceUnavailableError(f"PyTorch {torch.__version__} cannot use {target.value} here: {lacking}")
-    # float32 is float32 on every target.
+    # TF32 off: float32 is float32 on every device target.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     return device
 
 
 class TorchTrainer:
-    """The workload on CPU or CUDA, operator by operator."""
+    """The trainer for CPU and CUDA."""
 
     def __init__(self, case: Case, dataset: Dataset) -> None:
         hyper = case.hyperparameters
         apply_profile(case.profile)
         self._device = choose_device(case.device_target)
-        self._network = LeNet()
+        self._network = TorchLeNet()
         start = {name: torch.from_numpy(value) for name, value in initial_weights(hyper.seed).items()}
         self._network.load_state_dict(start)
         self._network.to(self._device)
@@ -122,8 +124,8 @@ class TorchTrainer:
     def _on_gpu(self) -> bool:
         return bool(self._device.type == "cuda")
 
-    def _placed(self, batch: Arrays) -> tuple[Any, Any]:
-        """The batch on the device; on CPU it is the same memory."""
+    def _placed(self, batch: Batch) -> tuple[Any, Any]:
+        """The batch as tensors on the device; on CPU they share the arrays' memory."""
         images, labels = batch
         return torch.from_numpy(images).to(self._device), torch.from_numpy(labels).to(self._device)
 
@@ -134,57 +136,49 @@ class TorchTrainer:
         self._optimizer.step()
         return loss.detach()
 
-    def train_epoch(self, look: Look | None = None) -> Iterator[Any]:
-        """One pass over the training set."""
+    def train_epoch(self, observe: BatchObserver | None = None) -> Iterator[Any]:
+        """Train one pass over the training set."""
         self._network.train()
         for images, labels in self._training:
-            if look is not None:
-                look(images.cpu().numpy(), labels.cpu().numpy().astype(np.int32))
+            if observe is not None:
+                observe(images.cpu().numpy(), labels.cpu().numpy().astype(np.int32))
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:
-        """Steps on the first batch, again and again."""
+        """Train without end on the first batch."""
         self._network.train()
         images, labels = next(iter(self._training))
         while True:
             yield self._step(images, labels)
 
     def read(self, losses: Sequence[Any]) -> list[float]:
-        """Loss values, in one copy from the device."""
+        """Return loss values, in one copy from the device."""
         return [float(value) for value in torch.stack(list(losses)).tolist()]
 
     def synchronize(self, loss: Any) -> None:
-        """Wait for CUDA; on CPU an operator that returned is done."""
+        """Wait for CUDA. On CPU every operator has finished when it returns."""
         if self._on_gpu:
             torch.cuda.synchronize(loss.device)
 
-    def evaluate(self, images: int | None) -> Judgement:
-        """Judge the test set batch by batch."""
+    def evaluate(self, images: int | None) -> EvaluationResult:
+        """Evaluate on the test set, or on as many whole batches as hold at least `images` images."""
         self._network.eval()
-        seen = correct = 0
-        answers: set[int] = set()
         with torch.no_grad():
-            for batch, labels in self._test:
-                answer = self._network(batch).argmax(1)
-                correct += int((answer == labels).sum())
-                answers.update(answer.unique().tolist())
-                seen += len(answer)
-                if images is not None and seen >= images:
-                    break
-        return Judgement(images=seen, correct=correct, distinct_answers=len(answers))
+            answers = ((self._network(batch).argmax(1), labels) for batch, labels in self._test)
+            return evaluate(((answer.cpu().numpy(), labels.cpu().numpy()) for answer, labels in answers), images)
 
     def weights(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Names and values of all parameters."""
+        """Iterate over the parameters' names and values."""
         for name, value in self._network.named_parameters():
             yield name, value.detach().cpu().numpy()
 
     def weights_sha256(self) -> str:
-        """Digest over names, shapes and values of all parameters."""
+        """Return the digest of all parameters."""
         return weights_sha256(self.weights())
 
     def peak_memory_bytes(self) -> int | None:
-        """VmHWM on CPU, PyTorch's peak of allocated device memory on CUDA."""
+        """Return VmHWM on CPU, PyTorch's peak of allocated device memory on CUDA."""
         return int(torch.cuda.max_memory_allocated(self._device)) if self._on_gpu else resident_peak_bytes()
 
     def close(self) -> None:
-        """Nothing to do: PyTorch gives the device back when the process ends."""
+        """Do nothing: PyTorch releases the device when the process ends."""

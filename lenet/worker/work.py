@@ -135,7 +135,7 @@ class Training:
         """Train and evaluate as planned."""
         epoch = 0
         if self._tracer is not None:
-            self._tracer.take(0)
+            self._tracer.record(0)
         self._agree(0.0)  # wait for the slowest set-up, which is no part of the first step
         self._window_began = self._clock.enter("compile_and_first_step")
         while True:
@@ -155,13 +155,13 @@ class Training:
 
     def _train_epoch(self, epoch: int) -> bool:
         """One epoch or what the plan wants of it; True when the plan (without whole epochs) is fulfilled."""
-        steps = self._trainer.train_epoch(self._tracer.look) if self._tracer else self._trainer.train_epoch()
+        steps = self._trainer.train_epoch(self._tracer.note_batch) if self._tracer else self._trainer.train_epoch()
         for loss in steps:
             self._pending.append(loss)
             self._step += 1
             if self._tracer is not None:
                 self._trainer.synchronize(loss)
-                self._tracer.take(self._step)
+                self._tracer.record(self._step)
             boundary = self._step in (1, self._plan.warmup_steps)
             if boundary or len(self._pending) >= self._window_steps:
                 self._close_window(epoch)
@@ -238,7 +238,7 @@ class Training:
         # Reporting the last window is no training: without it training is the windows, to the clock's rounding.
         began = self._clock.enter("evaluation", ended="other")
         training_seconds = self._clock.training
-        judgement = self._trainer.evaluate(None if self._plan.epochs else self._plan.evaluation_images)
+        result = self._trainer.evaluate(None if self._plan.epochs else self._plan.evaluation_images)
         self._agree(0.0)  # wait for the slowest evaluation, which is no part of the next window
         mean = sum(self._epoch_losses) / len(self._epoch_losses) if self._epoch_losses else None
         self._epoch_losses = []
@@ -249,9 +249,9 @@ class Training:
                 steps=self._step,
                 training_seconds=training_seconds,
                 seconds=now - began,
-                images=judgement.images,
-                correct=judgement.correct,
-                distinct_answers=judgement.distinct_answers,
+                images=result.images,
+                correct=result.correct,
+                distinct_answers=result.distinct_answers,
                 training_loss=mean,
             )
         )

@@ -1,11 +1,12 @@
-"""The child process of the trainer tests: what must not happen in the process of the tests, because it imports a
-framework. Run as a script: `child.py JOB ARGUMENT...`; it writes what it found to the file of its last argument.
+"""The child process of the trainer tests, because the process of the tests imports no framework.
+
+Run as a script: `child.py JOB ARGUMENT...`; the job writes its results to the file that is its last argument.
 """
 
 import importlib
 import json
 import sys
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from lenet.store.record import DatasetCard
 
 
 def contract(trainer, case, folder, steps, out):
-    """Drive the trainer `module:class` (or the framework's own, `-`) through its whole interface."""
+    """Use all of the interface of the trainer `module:class`, or of the case's framework if it is `-`."""
     case = Case.model_validate_json(case)
     dataset = Dataset(
         Path(folder), DatasetCard(name=case.dataset, sha256="0" * 64, training_images=1285, test_images=512)
@@ -49,14 +50,15 @@ def contract(trainer, case, folder, steps, out):
 
 
 def reproduction(folder, out):
-    """MindSpore's own initial weights, orders, pixels and cached batches, beside ours."""
+    """Compare initial weights, orders, pixels and batches with MindSpore's."""
     import mindspore as ms
     import mindspore.dataset as ds
     from mindspore.dataset import vision
 
     from lenet.cases.case import Pipeline
     from lenet.training.mindspore import LeNet, pipeline
-    from lenet.training.pipeline import Batches, evaluation_pass, training_pass
+    from lenet.training.pipeline import Batches
+    from lenet.workload.batches import evaluation_pass, training_pass
     from lenet.workload.initial import initial_weights
     from lenet.workload.order import order
     from lenet.workload.pixels import network_input
@@ -70,10 +72,10 @@ def reproduction(folder, out):
         found["weights"][str(seed)] = list(theirs) == list(ours) and all(
             theirs[name].tobytes() == ours[name].tobytes() and theirs[name].shape == ours[name].shape for name in ours
         )
-        for count in (1, 2, 3, 10, 97, 1285, 60000, 65535, 65536, 70001):
-            data = ds.NumpySlicesDataset(np.arange(count), shuffle=True).batch(4096)
+        for images in (1, 2, 3, 10, 97, 1285, 60000, 65535, 65536, 70001):
+            data = ds.NumpySlicesDataset(np.arange(images), shuffle=True).batch(4096)
             given = [rows for (rows,) in data.create_tuple_iterator(num_epochs=1, output_numpy=True)]
-            found["orders"][f"{seed}/{count}"] = np.concatenate(given).tolist() == order(count, seed).tolist()
+            found["orders"][f"{seed}/{images}"] = np.concatenate(given).tolist() == order(images, seed).tolist()
     noise = np.random.default_rng(3).integers(0, 256, (300, 28, 28), np.uint8)
     steps = np.zeros((4, 28, 28), np.uint8)
     steps[0, ::2], steps[1, :, ::2], steps[2], steps[3, 14:, 14:] = 255, 255, 255, 255
@@ -105,20 +107,20 @@ def reproduction(folder, out):
     Path(out).write_text(json.dumps(found), encoding="utf-8")
 
 
-def epoch(framework, mode, pipeline, data_dir, steps, out):
-    """The losses of the first `steps` steps on the data in `data_dir`, and the seconds each took on the whole."""
-    import time
-
+def train(case, data_dir, steps, out):
+    """Losses, weights and evaluation of the first `steps` steps of a case, over as many passes as they need."""
     from lenet.training import build
 
     dataset = resolve("auto", Path(data_dir))
-    case = Case(framework=framework, mode=mode, pipeline=pipeline, dataset=dataset.card.name)
+    case = Case.model_validate_json(case).model_copy(update={"dataset": dataset.card.name})
     trainer = build(case, dataset)
-    began = time.perf_counter()
-    losses = trainer.read(list(islice(trainer.train_epoch(), int(steps))))
-    seconds = time.perf_counter() - began
-    Path(out).write_text(json.dumps({"losses": losses, "seconds": seconds}), encoding="utf-8")
+    found = {"initial_weights_sha256": trainer.weights_sha256()}
+    passes = (trainer.train_epoch() for _ in count())
+    found["losses"] = trainer.read(list(islice(chain.from_iterable(passes), int(steps))))
+    found["weights"] = {name: value.ravel().tolist() for name, value in trainer.weights()}
+    found["evaluation"] = vars(trainer.evaluate(None))
+    Path(out).write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    {"contract": contract, "reproduction": reproduction, "epoch": epoch}[sys.argv[1]](*sys.argv[2:])
+    {"contract": contract, "reproduction": reproduction, "train": train}[sys.argv[1]](*sys.argv[2:])

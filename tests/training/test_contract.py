@@ -1,27 +1,30 @@
-"""Every trainer keeps the contract, and a third one, written by hand, shows that the contract is enough."""
+"""Every trainer keeps the contract. The reference trainer shows that the interface is all that a framework needs."""
 
 from __future__ import annotations
 
 import importlib.util
 
 import pytest
-from contract import TrainerContract, by_hand, found
+from contract import TrainerContract, found, reference
 
 from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
 
-__all__ = ["by_hand", "found"]  # fixtures
+__all__ = ["found", "reference"]  # fixtures
 
 FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
 
 
-class TestByHand(TrainerContract):
+class TestReference(TrainerContract):
     case = Case(pipeline=Pipeline.CACHED)
-    trainer = "hand:HandTrainer"
+    trainer = "numpy_trainer:NumpyTrainer"
 
 
 @pytest.mark.mindspore
 class TestMindSporePyNative(TrainerContract):
-    case = Case(mode=Mode.PYNATIVE, profile=FAST)
+    case = Case(mode=Mode.PYNATIVE, profile=RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=1"))
+
+    def test_the_profile_is_in_force(self, found):
+        assert found["software"]["details"]["operator_threads"] == "1"
 
 
 @pytest.mark.mindspore

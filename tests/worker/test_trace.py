@@ -17,10 +17,10 @@ def test_a_tracer_reports_each_step_with_the_batch_before_it():
     reported = []
     weights = {"a": values(1, (3, 2)), "b": values(2, (4,))}
     tracer = Tracer(weights.items, reported.append)
-    tracer.take(0)
+    tracer.record(0)
     images, labels = values(3, (2, 1, 32, 32)), np.array([7, 1], np.int32)
-    tracer.look(images, labels)
-    tracer.take(1)
+    tracer.note_batch(images, labels)
+    tracer.record(1)
     first, second = reported
     assert (first.step, first.images_sha256, first.labels_sha256) == (0, None, None)
     assert second.step == 1

@@ -1,4 +1,4 @@
-"""MindSpore's weights, order and pixels, made again in numpy: equal to the last bit. And the twin on real MNIST."""
+"""Initial weights, order and pixels are MindSpore's to the last bit; losses of real trainings are recomputed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from contract import child
 
-from lenet.analysis.traces import compare
+from lenet.cases.case import Case, Mode, RuntimeProfile
 from lenet.workload.initial import initial_weights
 from lenet.workload.layers import PARAMETERS
 from lenet.workload.order import order
 from lenet.workload.pixels import network_input, resize
+from lenet.workload.reference import recompute
 
-MNIST_STEPS = 200
-MNIST_TOLERANCE = 1e-3
+FAST = RuntimeProfile.parse("onednn_isa=AVX2")
+STEPS = 300
+TOLERANCE = 2e-6
+"""Until a network leaves the plateau of its first losses, three times the difference that rounding makes."""
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +49,32 @@ class TestAgainstMindSpore:
             assert each["arrays"], name
 
 
+def train(case, folder, steps, out):
+    return child("train", case.model_dump_json(), folder, steps, out, environment=case.profile.environment)
+
+
 @pytest.mark.mindspore
-def test_the_twin_agrees_with_mindspore_step_by_step_on_real_mnist(mnist, tmp_path):
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("PyTorch is not installed (lenet-bench[torch])")
-    # Capped to AVX2, where MindSpore 2.10's convolutions are fast on every machine.
-    fast = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
-    theirs = child(
-        "epoch", "mindspore", "graph", "tutorial", mnist.folder, MNIST_STEPS, tmp_path / "a", environment=fast
-    )
-    twin = child("epoch", "pytorch", "pynative", "tutorial", mnist.folder, MNIST_STEPS, tmp_path / "b")
-    agreement = compare(theirs["losses"], twin["losses"], MNIST_TOLERANCE)
-    assert agreement.steps == MNIST_STEPS
-    assert agreement.within, agreement
+@pytest.mark.parametrize("name", ["mnist", "digits"])
+def test_the_reference_recomputes_a_training_of_mindspore(name, request, tmp_path):
+    dataset = request.getfixturevalue(name)
+    case = Case(mode=Mode.GRAPH, dataset=name, profile=FAST)
+    theirs = train(case, dataset.folder, STEPS, tmp_path / "out.json")
+    ours = recompute(case, dataset, STEPS)
+    assert theirs["initial_weights_sha256"] == ours.initial_weights_sha256
+    assert len(ours.losses) == STEPS
+    assert np.abs(np.subtract(theirs["losses"], ours.losses)).max() < TOLERANCE
+    for layer, values in theirs["weights"].items():
+        assert ours.final_weights[layer].ravel() == pytest.approx(values, abs=TOLERANCE), layer
+    assert theirs["evaluation"] == vars(ours.evaluation)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])")
+def test_the_reference_recomputes_a_training_of_pytorch(mnist, tmp_path):
+    case = Case(framework="pytorch", mode=Mode.PYNATIVE)
+    theirs = train(case, mnist.folder, 100, tmp_path / "out.json")
+    ours = recompute(case, mnist, 100, evaluation=False)
+    assert theirs["initial_weights_sha256"] == ours.initial_weights_sha256
+    assert np.abs(np.subtract(theirs["losses"], ours.losses)).max() < TOLERANCE
 
 
 def test_an_order_is_a_permutation_that_the_seed_decides():

@@ -1,0 +1,249 @@
+"""The reference trainer: LeNet's forward pass, backward pass and Momentum in numpy, a function for each layer.
+
+It needs no framework and no device, so that anyone who has the data can recompute what a record claims.
+
+Notation: `x` is a layer's input and `y` its output, `w` a weight and `b` a bias, `L` the loss. `dy` is the gradient
+of L with respect to y, an array of y's shape; `dx`, `dw` and `db` likewise. A layer function returns y and the function
+of its backward pass, which takes dy and returns dx, then the gradients of the layer's parameters. The backward pass is
+the chain rule, applied from the last layer to the first. Arrays have the dtype of the parameters, float32 or float64.
+
+Sources: the network is LeNet-5 (LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document
+recognition, Proceedings of the IEEE 86, 1998) as in MindSpore's beginner tutorial, with ReLU and max pooling. The
+formulas are those of Goodfellow, Bengio, Courville, Deep Learning, MIT Press, 2016: each function names the section,
+and the chain rule is section 6.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lenet.cases.case import Case
+from lenet.dataset.files import Dataset
+from lenet.workload.batches import evaluation_pass, training_pass
+from lenet.workload.evaluation import EvaluationResult, evaluate
+from lenet.workload.initial import initial_weights, weights_sha256
+from lenet.workload.layers import PARAMETERS
+
+Array = npt.NDArray[Any]
+Backward = Callable[[Array], tuple[Array, ...]]
+"""dy to dx and the gradients of the layer's parameters."""
+DType = type[np.float32] | type[np.float64]
+
+
+def convolution(x: Array, w: Array) -> tuple[Array, Backward]:
+    """Convolve x (N, C, H, W) with w (F, C, K, K), without padding and bias; y is (N, F, H-K+1, W-K+1).
+
+        y[n,f,i,j]  = sum over c,r,s of w[f,c,r,s] x[n,c,i+r,j+s]
+        dw[f,c,r,s] = sum over n,i,j of dy[n,f,i,j] x[n,c,i+r,j+s]
+        dx[n,c,p,q] = sum over f,r,s of dy[n,f,p-r,q-s] w[f,c,r,s]
+
+    Section 9.5. The sums are matrix products: each position (i, j) of each image is a row, with the C K K values of x
+    that the kernel covers there (Chellapilla, Puri, Simard, High performance convolutional neural networks for document
+    processing, 2006).
+    """
+    filters, channels, kernel = w.shape[:3]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))  # type: ignore[call-overload]
+    images, _, height, width = windows.shape[:4]
+    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, channels * kernel * kernel)
+    matrix = w.reshape(filters, -1)
+    y = (rows @ matrix.T).reshape(images, height, width, filters).transpose(0, 3, 1, 2)
+
+    def backward(dy: Array) -> tuple[Array, ...]:
+        dy_rows = dy.transpose(0, 2, 3, 1).reshape(-1, filters)
+        dw = (dy_rows.T @ rows).reshape(w.shape)
+        dx_rows = (dy_rows @ matrix).reshape(images, height, width, channels, kernel, kernel)
+        dx = np.zeros_like(x)
+        for r in range(kernel):
+            for s in range(kernel):
+                dx[:, :, r : r + height, s : s + width] += dx_rows[..., r, s].transpose(0, 3, 1, 2)
+        return dx, dw
+
+    return y, backward
+
+
+def relu(x: Array) -> tuple[Array, Backward]:
+    """Rectify x of any shape.
+
+        y  = max(x, 0)
+        dx = dy where x > 0, else 0
+
+    Section 6.3.1.
+    """
+    return np.maximum(x, 0), lambda dy: (dy * (x > 0),)
+
+
+def max_pooling(x: Array) -> tuple[Array, Backward]:
+    """Take the maximum of each 2x2 block of x (N, C, H, W); y is (N, C, H/2, W/2).
+
+        y  = max of the block
+        dx = dy at the maximum, the first one if there are several, else 0
+
+    Section 9.3.
+    """
+    images, channels, height, width = x.shape
+    split = (images, channels, height // 2, 2, width // 2, 2)
+    blocks = x.reshape(split).transpose(0, 1, 2, 4, 3, 5).reshape(images, channels, height // 2, width // 2, 4)
+    position = blocks.argmax(-1)[..., None]
+
+    def backward(dy: Array) -> tuple[Array, ...]:
+        dblocks = dy[..., None] * (np.arange(4) == position)
+        return (dblocks.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(x.shape),)
+
+    return blocks.max(-1), backward
+
+
+def flatten(x: Array) -> tuple[Array, Backward]:
+    """Make x (N, C, H, W) a matrix y (N, C H W)."""
+    return x.reshape(len(x), -1), lambda dy: (dy.reshape(x.shape),)
+
+
+def dense(x: Array, w: Array, b: Array) -> tuple[Array, Backward]:
+    """Map x (N, I) with w (O, I) and b (O,); y is (N, O).
+
+        y  = x wᵀ + b
+        dx = dy w,  dw = dyᵀ x,  db = sum over n of dy[n]
+
+    Section 6.5.4.
+    """
+    return x @ w.T + b, lambda dy: (dy @ w, dy.T @ x, dy.sum(0))
+
+
+def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Any, Array]:
+    """Return the mean cross entropy of logits x (N, classes) and integer labels (N,), a scalar, and dx.
+
+        p  = exp(x) / sum over classes of exp(x)
+        L  = mean over n of -log p[n,labels[n]]
+        dx = (p - one_hot(labels)) / N
+
+    Section 6.2.2.3. The largest logit is subtracted first: that does not change p, and exp does not overflow.
+    """
+    images = np.arange(len(labels))
+    shifted = x - x.max(1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    dx = np.exp(log_p)
+    dx[images, labels] -= 1
+    dx /= len(labels)
+    return -log_p[images, labels].mean(), dx
+
+
+CELLS: tuple[Callable[..., tuple[Array, Backward]], ...] = (
+    *(convolution, relu, max_pooling),
+    *(convolution, relu, max_pooling),
+    flatten,
+    *(dense, relu),
+    *(dense, relu),
+    dense,
+)
+"""The network. The parameters of cell i are called `layers.i.weight` and `layers.i.bias`."""
+
+NAMES = tuple([name for name in PARAMETERS if name.startswith(f"layers.{i}.")] for i in range(len(CELLS)))
+"""Names of each cell's parameters."""
+
+
+def forward(weights: Mapping[str, Array], images: Array) -> tuple[Array, list[Backward]]:
+    """Return the logits (N, 10) of images (N, 1, 32, 32), and the cells' functions for the backward pass."""
+    x, tape = images, []
+    for cell, names in zip(CELLS, NAMES, strict=True):
+        x, backward = cell(x, *(weights[name] for name in names))
+        tape.append(backward)
+    return x, tape
+
+
+def loss_and_gradients(weights: Mapping[str, Array], images: Array, labels: Array) -> tuple[Any, dict[str, Array]]:
+    """Return the loss of a batch, and its gradient with respect to each parameter by name."""
+    logits, tape = forward(weights, images)
+    loss, dy = softmax_cross_entropy(logits, labels)
+    gradients: dict[str, Array] = {}
+    for backward, names in zip(reversed(tape), reversed(NAMES), strict=True):
+        dy, *parameter_gradients = backward(dy)
+        gradients |= zip(names, parameter_gradients, strict=True)
+    return loss, gradients
+
+
+class ReferenceTraining:
+    """The training of one case, step by step, with the initial weights and the batches that MindSpore uses."""
+
+    def __init__(self, case: Case, dataset: Dataset, dtype: DType = np.float32) -> None:
+        """Draw the initial weights and read the data. `dtype` is float32, as in the frameworks, or float64.
+
+        Raises:
+            DatasetError: the dataset's folder does not contain IDX files of MNIST's shape.
+        """
+        hyper = case.hyperparameters
+        self._dtype, self._ranks = dtype, case.world_size
+        self._learning_rate, self._momentum = dtype(hyper.learning_rate), dtype(hyper.momentum)
+        self._training_pass = training_pass(dataset.folder, case.global_batch_size, hyper.seed)
+        self._evaluation_pass = evaluation_pass(dataset.folder, hyper.batch_size, hyper.seed)
+        self.weights: dict[str, Array] = {
+            name: value.astype(dtype) for name, value in initial_weights(hyper.seed).items()
+        }
+        self._velocity = {name: np.zeros_like(value) for name, value in self.weights.items()}
+
+    def losses(self) -> Iterator[float]:
+        """Train without end, epoch after epoch; an item is the loss of the step that was just made."""
+        while True:
+            for images, labels in self._training_pass():
+                yield self.step(images, labels)
+
+    def step(self, images: Array, labels: Array) -> float:
+        """Train on images (N, 1, 32, 32) and labels (N,), and return the loss before the weights change.
+
+            v = momentum v + dL/dw
+            w = w - learning_rate v
+
+        Section 8.3.2, in the form of MindSpore's `nn.Momentum`; v is 0 at the start. If R processes train together,
+        rank r has the images r, r + R, r + 2R ... of the batch. The gradient is the mean of the ranks' gradients, which
+        is that of the whole batch; the loss is the mean of their losses.
+        """
+        images = images.astype(self._dtype, copy=False)
+        shares = [slice(rank, None, self._ranks) for rank in range(self._ranks)]
+        results = [loss_and_gradients(self.weights, images[share], labels[share]) for share in shares]
+        for name, velocity in self._velocity.items():
+            gradient = sum(gradients[name] for _, gradients in results) / self._ranks
+            self._velocity[name] = self._momentum * velocity + gradient
+            self.weights[name] = self.weights[name] - self._learning_rate * self._velocity[name]
+        return sum(float(loss) for loss, _ in results) / self._ranks
+
+    def evaluate(self, images: int | None = None) -> EvaluationResult:
+        """Evaluate on the test set, or on as many whole batches as hold at least `images` images."""
+        return evaluate(((self.predict(batch), labels) for batch, labels in self._evaluation_pass()), images)
+
+    def predict(self, images: Array) -> npt.NDArray[np.int64]:
+        """Return the network's answers (N,) for images (N, 1, 32, 32)."""
+        logits, _ = forward(self.weights, images.astype(self._dtype, copy=False))
+        answers: npt.NDArray[np.int64] = logits.argmax(1)
+        return answers
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """The first steps of a case, computed without a framework."""
+
+    initial_weights_sha256: str
+    losses: tuple[float, ...]
+    """Of every step; if several processes train together, the mean over them."""
+    final_weights: dict[str, Array]
+    """By parameter name, after the last step."""
+    evaluation: EvaluationResult | None
+    """After the last step, on as many test images as the case's plan says; None if it was not wanted."""
+
+
+def recompute(
+    case: Case, dataset: Dataset, steps: int, *, evaluation: bool = True, dtype: DType = np.float32
+) -> Recomputation:
+    """Train the first `steps` steps of `case` on `dataset`.
+
+    Raises:
+        DatasetError: the dataset's folder does not contain IDX files of MNIST's shape.
+    """
+    training = ReferenceTraining(case, dataset, dtype)
+    initial = weights_sha256(training.weights.items())
+    losses = tuple(islice(training.losses(), steps))
+    images = None if case.plan.epochs else case.plan.evaluation_images
+    return Recomputation(initial, losses, training.weights, training.evaluate(images) if evaluation else None)
