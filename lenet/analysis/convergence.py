@@ -18,7 +18,7 @@ from enum import Enum
 
 from pydantic import Field, model_validator
 
-from lenet.cases.case import DeviceTarget, Frozen, Hyperparameters, Mode, RuntimeProfile
+from lenet.cases.case import Case, DeviceTarget, Frozen, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
 from lenet.store.record import DatasetCard, Evaluation, Record, Software, Status
 
@@ -224,20 +224,18 @@ def _between(below: Reference, above: Reference, batch_size: int) -> tuple[Epoch
     return tuple(bands)
 
 
-def expected(
-    dataset_sha256: str, hyperparameters: Hyperparameters, references: Iterable[Reference]
-) -> tuple[tuple[EpochBand, ...], str]:
+def expected(dataset_sha256: str, case: Case, references: Iterable[Reference]) -> tuple[tuple[EpochBand, ...], str]:
     """The bands for a training and their source; without bands, the reason why there are none."""
     data = [each for each in references if each.dataset.sha256 == dataset_sha256]
     if not data:
         return (), "there is no reference for this data"
-    rates = (hyperparameters.learning_rate, hyperparameters.momentum)
+    rates = (case.hyperparameters.learning_rate, case.hyperparameters.momentum)
     known = sorted(
         (each for each in data if (each.learning_rate, each.momentum) == rates), key=lambda each: each.batch_size
     )
     if not known:
         return (), f"there is no reference for learning rate {rates[0]:g} and momentum {rates[1]:g}"
-    size = hyperparameters.batch_size
+    size = case.global_batch_size
     below = [each for each in known if each.batch_size <= size]
     above = [each for each in known if each.batch_size >= size]
     if not below or not above:
@@ -261,7 +259,7 @@ def assess(record: Record, references: Iterable[Reference]) -> Convergence:
     worst = max((each.training_loss for each in whole if each.training_loss is not None), default=0.0)
     if worst > 2 * GUESSING_LOSS:
         return Convergence(ConvergenceStatus.DIVERGED, f"training loss {worst:.4g}, more than twice that of guessing")
-    bands, source = expected(record.dataset.sha256, record.case.hyperparameters, references)
+    bands, source = expected(record.dataset.sha256, record.case, references)
     if not bands:
         return Convergence(ConvergenceStatus.NO_REFERENCE, source)
     for evaluation in whole:

@@ -45,9 +45,7 @@ def make(stores: Sequence[Store]) -> list[Reference]:
                     f"{record.case_id} in {store.path} diverged: make the reference of trainings that converge"
                 )
             if record.status.complete:
-                hyper = record.case.hyperparameters
-                kind = (record.dataset.sha256, hyper.learning_rate, hyper.momentum, hyper.batch_size)
-                kinds.setdefault(kind, []).append((record, store))
+                kinds.setdefault(kind(record), []).append((record, store))
     if not kinds:
         raise UsageError(
             "the runs have no case of whole epochs: run some with `lenet-bench run --epochs N --seed 1,2,…`"
@@ -55,11 +53,18 @@ def make(stores: Sequence[Store]) -> list[Reference]:
     return [_reference(members) for _, members in sorted(kinds.items(), key=lambda item: str(item[0]))]
 
 
+def kind(record: Record) -> tuple[str, float, float, int]:
+    """What the trainings of one reference share: data, learning rate, momentum and the images of a step."""
+    hyper = record.case.hyperparameters
+    sha256 = record.dataset.sha256 if record.dataset else ""
+    return sha256, hyper.learning_rate, hyper.momentum, record.case.global_batch_size
+
+
 def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
     records = sorted((record for record, _ in found), key=lambda record: record.case.hyperparameters.seed)
     first = records[0]
     hyper = first.case.hyperparameters
-    where = f"batch {hyper.batch_size} of {first.case.dataset}"
+    where = f"batch {first.case.global_batch_size} of {first.case.dataset}"
     seeds = [record.case.hyperparameters.seed for record in records]
     if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         raise UsageError(f"{where}: seed {twice[0]} occurs more than once; name each run once")
@@ -84,7 +89,7 @@ def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
     ]
     return Reference(
         dataset=first.dataset,
-        batch_size=hyper.batch_size,
+        batch_size=first.case.global_batch_size,
         learning_rate=hyper.learning_rate,
         momentum=hyper.momentum,
         framework=first.case.framework,

@@ -158,7 +158,7 @@ def _devices(base: Case, devices: Sequence[DeviceTarget]) -> list[Pair]:
 
 
 def _learn(base: Case, profile: RuntimeProfile | None, dataset: DatasetCard, references: Sequence[Reference]) -> Pair:
-    bands, why = expected(dataset.sha256, base.hyperparameters, references)
+    bands, why = expected(dataset.sha256, base, references)
     compared = "one epoch / reference"
     if not bands:
         return Pair(rung=Rung.LEARN, compared=compared, skipped=why)

@@ -182,7 +182,7 @@ def observe(
     speed, resident = summary.throughput, summary.resident_throughput
     if speed is None:
         raise ValueError("a record without throughput explains nothing")
-    batch = case.hyperparameters.batch_size
+    batch = case.global_batch_size
     operators: tuple[Operator, ...] = ()
     in_operators = sum(kernel.milliseconds for kernel in kernels) if kernels else None
     if watched is not None and watched.operators:

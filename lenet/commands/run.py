@@ -104,9 +104,12 @@ def begin(
     if len(datasets) != len(found):
         raise UsageError(f"--dataset {','.join(found)}: two of them are the same data here; name it once")
     for case in cases:
-        card, batch = found[case.dataset].card, case.hyperparameters.batch_size
+        card, batch = found[case.dataset].card, case.global_batch_size
         if batch > (smallest := min(card.training_images, card.test_images)):
-            raise UsageError(f"--batch-size {batch}: {card.name} has a set of {smallest} images; choose less")
+            raise UsageError(
+                f"--batch-size {case.hyperparameters.batch_size}: a step trains on {batch} images, and {card.name} has "
+                f"a set of {smallest}; choose less"
+            )
     machine = machine or describe()
     planned = resolve((_named(case, found[case.dataset].card.name) for case in cases), machine.id)
     matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})

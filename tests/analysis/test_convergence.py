@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from lenet.analysis.convergence import FALSE_ALARMS, ConvergenceStatus, assess, band, expected, odds
-from lenet.cases.case import Hyperparameters, Mode
+from lenet.cases.case import Case, Hyperparameters, Mode
 from lenet.store.record import Status
 
 CENTRE = [(round(9984 / (1 + math.exp(-(3.5 + 0.5 * e)))), 0.9 * math.exp(-e)) for e in range(4)]
@@ -117,7 +117,7 @@ class TestNoReference:
 
 class TestBetween:
     def limits(self, batch_size, references):
-        bands, source = expected("cd" * 32, Hyperparameters(batch_size=batch_size), references)
+        bands, source = expected("cd" * 32, Case(hyperparameters=Hyperparameters(batch_size=batch_size)), references)
         return bands[-1], source
 
     def test_at_a_reference_it_is_that_reference(self, reference):
@@ -142,7 +142,9 @@ class TestBetween:
         assert near.low == pytest.approx(small.band[-1].accuracy.low, abs=0.01)
 
     def test_only_epochs_that_both_have(self, reference):
-        bands, _ = expected("cd" * 32, Hyperparameters(batch_size=64), [reference(32, epochs=2), reference(128)])
+        bands, _ = expected(
+            "cd" * 32, Case(hyperparameters=Hyperparameters(batch_size=64)), [reference(32, epochs=2), reference(128)]
+        )
         assert [each.epoch for each in bands] == [1, 2]
 
     def test_a_training_between_is_judged(self, reference, trained):

@@ -22,6 +22,7 @@ DRAWN = (
     *("i", "ok", "series", "home", "place", "way", "label", "training", "release", "parallel"),
     *(
         "batch_size",
+        "global_batch_size",
         "profile",
         "framework_version",
         "world_size",

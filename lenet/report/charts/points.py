@@ -11,7 +11,7 @@ from typing import Any
 
 from lenet.analysis.convergence import expected
 from lenet.cases.axes import IDENTIFYING, axis
-from lenet.cases.case import Hyperparameters
+from lenet.cases.case import Case
 from lenet.report.content.gather import Report
 from lenet.report.table.layout import clean
 from lenet.report.table.rows import Row, several
@@ -129,8 +129,8 @@ class Labels:
         return SERIES_SEPARATOR.join([self.way(row), *self._line(row, "profile")])
 
     def training(self, row: Row) -> str:
-        """The panel in which accuracies and losses compare: batch size and data."""
-        return SERIES_SEPARATOR.join([axis("batch_size").words(row.batch_size), *self._panel(row, "dataset")])
+        """The panel in which accuracies and losses compare: the images of a step, over all processes, and the data."""
+        return SERIES_SEPARATOR.join([axis("batch_size").words(row.global_batch_size), *self._panel(row, "dataset")])
 
 
 def rows(report: Report) -> Points:
@@ -197,19 +197,19 @@ def band(report: Report) -> Points:
     A panel that mixes data or learning rates has none: it would be the band of some of its lines.
     """
     labels = Labels(report)
-    panels: dict[str, dict[tuple[str, float, float], Hyperparameters]] = {}
+    panels: dict[str, dict[tuple[str, float, float], Case]] = {}
     for entry in report.entries:
         if entry.row.epochs is not None and entry.record.dataset is not None:
-            hyper = entry.record.case.hyperparameters
+            case, hyper = entry.record.case, entry.record.case.hyperparameters
             kind = (entry.record.dataset.sha256, hyper.learning_rate, hyper.momentum)
-            panels.setdefault(labels.training(entry.row), {})[kind] = hyper
+            panels.setdefault(labels.training(entry.row), {})[kind] = case
     longest = max((row.epochs or 0 for row in report.rows), default=0)
     return [
         {"training": panel, "epoch": each.epoch, "low": accuracy.low, "centre": accuracy.centre, "high": accuracy.high}
         for panel, kinds in panels.items()
         if len(kinds) == 1
-        for (sha256, *_), hyper in kinds.items()
-        for each in expected(sha256, hyper, report.references)[0]
+        for (sha256, *_), case in kinds.items()
+        for each in expected(sha256, case, report.references)[0]
         for accuracy in [each.accuracy]
         if each.epoch <= longest
     ]

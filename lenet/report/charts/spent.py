@@ -16,7 +16,7 @@ def step(_: Palette, _data: Data) -> Chart:
         {"op": "median", "field": RESIDENT, "as": "resident"},
     ]
     pieces = {"domain": ["training", "waiting for data"], "range": ["var(--piece-1)", "var(--piece-4)"]}
-    waiting = "max(0, datum.whole - 1000 * datum.batch_size / datum.resident)"
+    waiting = "max(0, datum.whole - 1000 * datum.global_batch_size / datum.resident)"
     return Chart(
         "step",
         "Where a step’s time goes",
@@ -26,8 +26,8 @@ def step(_: Palette, _data: Data) -> Chart:
         {
             "transform": [
                 {"filter": f"datum.ok && isValid(datum.{FIELD}) && isValid(datum.{RESIDENT})"},
-                {"aggregate": medians, "groupby": ["label", "batch_size"]},
-                {"calculate": "-1000 * datum.batch_size / datum.speed", "as": "key"},
+                {"aggregate": medians, "groupby": ["label", "global_batch_size"]},
+                {"calculate": "-1000 * datum.global_batch_size / datum.speed", "as": "key"},
                 *largest("key", "label"),
                 {"calculate": "-datum.key", "as": "whole"},
                 {"calculate": waiting, "as": "waiting for data"},

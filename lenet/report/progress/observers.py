@@ -128,7 +128,7 @@ class LiveObserver(PlainObserver):
         plan = case.plan
         if plan.epochs is None:
             return plan.warmup_steps + plan.windows * max(plan.window_steps, window_steps)
-        return plan.epochs * (self._datasets[case.dataset].card.training_images // case.hyperparameters.batch_size)
+        return plan.epochs * (self._datasets[case.dataset].card.training_images // case.global_batch_size)
 
     def event(self, case: Case, event: Event) -> None:
         """Show how far the case is."""

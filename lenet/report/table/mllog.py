@@ -66,7 +66,7 @@ def _events(record: Record) -> Iterator[Event]:
             machine=record.machine_id,
         )  # fmt: skip
     yield point(0, "seed", hyper.seed)
-    yield point(0, "global_batch_size", hyper.batch_size * case.world_size)
+    yield point(0, "global_batch_size", case.global_batch_size)
     yield point(0, "opt_name", "sgd", momentum=hyper.momentum)
     yield point(0, "opt_base_learning_rate", hyper.learning_rate)
     if record.dataset is not None:

@@ -45,6 +45,8 @@ class Row(_RowAxes):
 
     identities: dict[str, str] = Field(exclude=True, repr=False)
     """What the record is on each axis by meaning: equal texts mean the same. Not shown."""
+    global_batch_size: int
+    """Images of one training step, over all processes."""
     status: str
     reason: str
     images_per_second: float | None
@@ -132,6 +134,7 @@ def _row(record: Record, measured: Sample | None, run: str, references: Sequence
     return Row(
         **{axis.name: axis.as_plain(axis.of_record(record)) for axis in AXES},
         identities={axis.name: axis.record_identity(record) for axis in AXES},
+        global_batch_size=record.case.global_batch_size,
         status=record.status.value,
         reason=record.reason,
         images_per_second=median,
