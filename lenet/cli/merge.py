@@ -13,24 +13,24 @@ from lenet.errors import FAILED
 
 def merge(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `run` or `merge` wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The merged store; added to where it is there.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The merged store; an existing one is extended.")],
 ) -> None:
-    """Gather runs of several machines in one store; exit 1 where copies of a run disagree."""
-    from lenet.commands.merge import merge as gather
-    from lenet.commands.merge import repeated
+    """Collect runs of several machines in one store; exit 1 if copies of a run disagree."""
+    from lenet.analysis.merge import repeated
+    from lenet.commands import merge as command
     from lenet.report.layout import wrapped
 
-    found = gather(runs, output)
-    disputed = 0
-    for name, run in sorted(found.items()):
+    merged = command.merge(runs, output)
+    conflicts = 0
+    for name, run in sorted(merged.items()):
         machine = run.manifest.machine.summary
         cases = f"{len(run.records)} of {len(run.manifest.cases)} cases"
         print(wrapped(f"{output / 'runs' / name}: {cases}, {machine}", rest="  "))
         for case_id in run.conflicts():
-            disputed += 1
+            conflicts += 1
             print(wrapped(f"conflict: {name}: {case_id}: its copies differ; all are in conflicts/"), file=sys.stderr)
-    for each in repeated(found.values()):
+    for each in repeated(merged.values()):
         print(wrapped(f"note: {each.machine} measured {each.case} in {len(each.runs)} runs; all are kept"))
-    machines = {machine for run in found.values() for machine in (run.manifest.machine.id, *run.cards)}
-    print(wrapped(f"{len(found)} runs of {len(machines)} machines: {output}"))
-    raise typer.Exit(FAILED if disputed else 0)
+    machines = {machine for run in merged.values() for machine in (run.manifest.machine.id, *run.cards)}
+    print(wrapped(f"{len(merged)} runs of {len(machines)} machines: {output}"))
+    raise typer.Exit(FAILED if conflicts else 0)

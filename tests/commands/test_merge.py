@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lenet.commands.merge import Merged, longest, merge, read, repeated, union
+from lenet.analysis.merge import MergedRun, longest, repeated, union
+from lenet.commands.merge import merge, read
 from lenet.commands.verify import verify
 from lenet.errors import StoreError
 from lenet.machine.card import MachineCard, describe
 from lenet.report import rows
 from lenet.store.manifest import Manifest, run_folders
+from lenet.store.record import Record
 from lenet.store.run import Store
 
 
@@ -37,8 +39,12 @@ def stores(manifests):
     texts = st.sets(st.sampled_from("rst"), min_size=1, max_size=2)
     streams = st.sets(st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(tuple), min_size=1, max_size=3)
     run = st.builds(
-        Merged, st.sampled_from(manifests), st.dictionaries(cases, texts), st.dictionaries(cases, streams.map(longest)),
-        st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from("xyz")),
+        MergedRun,
+        manifest=st.sampled_from(manifests),
+        records=st.dictionaries(cases, texts),
+        superseded=st.dictionaries(cases, texts),
+        streams=st.dictionaries(cases, streams.map(longest)),
+        cards=st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from("xyz")),
     )  # fmt: skip
     return st.lists(run, max_size=3).map(union)
 
@@ -181,6 +187,27 @@ def test_copies_that_differ_are_a_conflict_that_loses_nothing(honest_run, tmp_pa
     before = bytes_of(target)
     merge([honest_run], target)
     assert bytes_of(target) == before, "a conflict does not go away by merging a side of it again"
+
+
+def test_a_case_that_was_measured_again_is_no_conflict_and_keeps_its_first_record(
+    honest_run, measured_again, names, tmp_path
+):
+    both = []
+    for name, order in (("a", (honest_run, measured_again)), ("b", (measured_again, honest_run))):
+        (merged,) = merge(order, tmp_path / name).values()
+        assert merged.conflicts() == []
+        both.append(bytes_of(tmp_path / name))
+    assert both[0] == both[1]
+    (folder,) = run_folders(tmp_path / "a")
+    first, again = (
+        Store.open(each).record(Store.open(each).manifest.cases[0]) for each in (honest_run, measured_again)
+    )
+    assert first != again
+    assert Store.open(folder).record(first.case) == again
+    assert Record.model_validate_json((folder / "superseded" / f"{names[0]}.1.json").read_text()) == first
+    assert verify(folder).violations == []
+    merge([tmp_path / "a"], tmp_path / "b")
+    assert bytes_of(tmp_path / "b") == both[0]
 
 
 def test_two_runs_of_one_machine_are_both_kept_and_named(honest_run, tmp_path):

@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from forging import edit, no_tables, refused_by
+from forging import edit, refused_by
 
 from lenet.cases.case import Case, Hyperparameters, Plan
 from lenet.commands.verify import verify
@@ -53,36 +53,26 @@ def test_a_finished_attempt_that_was_thrown_away_is_refused(run, names):
 class TestMeasuredAgain:
     """A case of a run that was resumed: the record before it is kept."""
 
-    @pytest.fixture
-    def again(self, run, names, digits, numpy_worker):
-        store = Store.open(run)
-        store.hold()
-        cases = [case for case in store.manifest.cases if case.id == names[0]]
-        LocalEngine(command=numpy_worker).run(cases, {"digits": digits}, store)
-        store.release()
-        no_tables(run)
-        return run
-
-    def test_it_is_verified_with_a_remark(self, again, names):
-        result = verify(again)
+    def test_it_is_verified_with_a_remark(self, measured_again, names):
+        result = verify(measured_again)
         assert [str(each) for each in result.violations] == []
         assert f"{names[0]}: measured again; the record before it is in superseded/" in result.remarks
 
-    def test_without_the_record_before_it_a_figure_was_thrown_away(self, again, names):
-        (kept,) = (again / "superseded").iterdir()
+    def test_without_the_record_before_it_a_figure_was_thrown_away(self, measured_again, names):
+        (kept,) = (measured_again / "superseded").iterdir()
         kept.unlink()
-        (violation,) = verify(again).violations
+        (violation,) = verify(measured_again).violations
         assert (violation.rule, violation.place.file) == ("complete", "events.jsonl")
 
-    def test_the_record_of_another_attempt_does_not_stand_for_it(self, again):
-        (kept,) = (again / "superseded").iterdir()
+    def test_the_record_of_another_attempt_does_not_stand_for_it(self, measured_again):
+        (kept,) = (measured_again / "superseded").iterdir()
         edit(kept, lambda data: data.update(attempt="0123456789ab"))
-        assert refused_by(again) == {"complete"}
+        assert refused_by(measured_again) == {"complete"}
 
-    def test_a_kept_record_has_the_name_of_its_case(self, again, names):
-        (kept,) = (again / "superseded").iterdir()
+    def test_a_kept_record_has_the_name_of_its_case(self, measured_again, names):
+        (kept,) = (measured_again / "superseded").iterdir()
         kept.rename(kept.with_name(f"{names[1]}.1.json"))
-        assert refused_by(again) == {"case id"}
+        assert refused_by(measured_again) == {"case id"}
 
 
 def test_cases_that_failed_are_no_violation(digits, new_store, numpy_worker):
