@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lenet.commands.run import look
+from lenet.commands.run import open_run
 from lenet.commands.verify import verify
 from lenet.dataset import Dataset
 from lenet.report import render, rows
@@ -54,7 +54,7 @@ def test_its_rows_hold_what_they_held(folder):
 
 def test_resume_calls_it_stale_and_says_why(folder):
     cards = Store.open(folder).manifest.datasets
-    run = look(folder, lambda name: Dataset(Path("/nowhere"), cards[name]))
+    run = open_run(folder, lambda name: Dataset(Path("/nowhere"), cards[name]))
     states = run.states()
     assert {each.state for each in states} == {State.STALE}
     assert all(each.reason.startswith("the workload's source has changed") for each in states)

@@ -1,12 +1,11 @@
-"""The search for the fastest runtime profile: few measurements, each a process of its own, and an honest end.
+"""The search for the fastest runtime profile, with few measurements, each in a process of its own.
 
-Three parts. *Alone*: the default, and every setting on its own. *Together*: settings are added to the best so far, one
-at a time, and kept where they gain. *Confirmation*: the few best and the default are measured anew, in turn, in fresh
-processes, and the slower half goes after each two rounds. Only the confirmation decides: of many noisy measurements
-the best is always too good, so what chose a candidate must not judge it.
+It has three stages. *Alone*: the default, and each setting on its own. *Together*: settings are added to the best so
+far, one at a time, and kept if they gain. *Confirmation*: the best candidates and the default are measured again, in
+turn, in new processes; the slower half is dropped after two rounds. Only the confirmation decides: the best of many
+noisy measurements is always too good, so the measurements that chose a candidate must not evaluate it.
 
-Nothing is run here. The caller gives `measure` and a clock, so that the search can be tested on machines whose truth is
-known.
+The caller gives `measure` and a clock, so that the search can be tested on simulated machines.
 """
 
 from __future__ import annotations
@@ -20,72 +19,74 @@ from lenet.cases.frameworks import Framework
 
 DEFAULT = RuntimeProfile()
 CONFIRMING_PROCESSES = 4
-"""Fresh processes of winner and default each: were both equally fast, all four of one would come out above all four of
-the other once in 70 times (one-sided)."""
+"""New processes of the winner and of the default: if both were equally fast, all four of one would be faster than all
+four of the other once in 70 times (one-sided)."""
 FINALISTS = 3
-"""Candidates beside the default that are confirmed."""
+"""Candidates that are confirmed, besides the default."""
 GAIN_AT_LEAST = 1.02
-"""A gain below 2 % is not worth a setting."""
+"""A gain below 2% is not worth a setting."""
 NEARLY = 1.05
-"""What screens within 5 % of the fastest is confirmed before it where it sets less."""
+"""A candidate within 5% of the fastest that has fewer settings is confirmed too."""
 LATENT = 0.9
-"""A setting that alone lost more than a tenth is not tried together with others."""
+"""A setting that alone is more than a tenth slower than the default is not combined with others."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process: its median images a second, or why it does not count."""
+    """One process: its median images per second, or why it does not count."""
 
     images_per_second: float | None
     fault: str = ""
     low: float | None = None
-    """Quartiles of its windows, where they are known."""
+    """Quartiles of its windows, if known."""
     high: float | None = None
+    seconds: float | None = None
+    """How long the process took; None means the time that `measure` took. They differ for a stored measurement."""
 
 
 @dataclass
 class Candidate:
-    """A profile and what was measured of it."""
+    """A profile and its measurements."""
 
     profile: RuntimeProfile
     screened: list[Measured] = field(default_factory=list)
     """Measurements that chose it."""
     confirmed: list[Measured] = field(default_factory=list)
-    """Measurements that judge it, made afterwards."""
+    """Later measurements that evaluate it."""
 
     @property
     def samples(self) -> list[Measured]:
-        """Those that count for it: the confirming ones where there are any."""
+        """The measurements that count: the confirming ones if there are any."""
         return self.confirmed or self.screened
 
     @property
     def rates(self) -> list[float]:
-        """Images a second, a value a process that counts."""
+        """Images per second, one value for each process that counts."""
         return [each.images_per_second for each in self.samples if each.images_per_second is not None]
 
     @property
     def median(self) -> float:
-        """Median over the processes; 0 where none counts."""
+        """Median over the processes; 0 if none counts."""
         return statistics.median(self.rates) if self.rates else 0.0
 
     @property
     def fault(self) -> str:
-        """Why it is out of the search; empty when it is not."""
+        """Why it is out of the search; empty if it is not."""
         return next((each.fault for each in (*self.screened, *self.confirmed) if each.fault), "")
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What the search found."""
+    """The result of a search."""
 
     default: Candidate
     alone: tuple[Candidate, ...]
-    """Every setting on its own, in the order of the space."""
+    """Each setting on its own, in the order of the space."""
     together: tuple[Candidate, ...]
     winner: Candidate
-    """The default itself where nothing gained beyond noise."""
+    """The default itself if no gain exceeds the noise."""
     skipped: int
-    """Settings that were not tried because the time was over."""
+    """Settings that were not tried because the budget was spent."""
 
     @property
     def gain(self) -> float:
@@ -101,8 +102,8 @@ def space(
 ) -> list[RuntimeProfile]:
     """The settings that are worth a measurement on such a machine, each alone.
 
-    `cores` are those that a worker may use. Nothing is offered that the CPU lacks, and nothing that is the default
-    already: a cap to AVX2 is a setting only where the CPU has AVX-512.
+    `cores` are those that a worker may use. A setting that the CPU does not support, or that is the default already, is
+    not in it: a cap to AVX2 makes sense only on a CPU with AVX-512.
     """
     settings: list[str] = []
     mindspore = framework is Framework.MINDSPORE
@@ -127,18 +128,18 @@ def _fewer(cores: int) -> list[int]:
 
 
 def merged(a: RuntimeProfile, b: RuntimeProfile) -> RuntimeProfile:
-    """Both profiles' settings; where both set the same, that of `b`."""
+    """The settings of both profiles; if both set the same, that of `b`."""
     settings = {**a.settings, **b.settings}
     return RuntimeProfile(**settings).model_copy(update={"name": RuntimeProfile(**settings).text.lower()})
 
 
 class Search:
-    """One search, carried out by `run`."""
+    """One search; `run` runs it."""
 
     def __init__(
         self, settings: Sequence[RuntimeProfile], measure: Measure, clock: Callable[[], float], budget_seconds: float
     ) -> None:
-        """`settings` are tried alone and together; `clock` is in seconds and `budget_seconds` counts from now."""
+        """`settings` are tried alone and together; `clock` reads seconds, and `budget_seconds` counts from now."""
         self._settings = settings
         self._measure = measure
         self._clock = clock
@@ -148,12 +149,12 @@ class Search:
         self._default = Candidate(DEFAULT)
 
     def run(self) -> SearchResult:
-        """Search. What `measure` raises goes through; a default that cannot be measured ends the search at once."""
+        """Search. Errors of `measure` propagate; a default that cannot be measured ends the search at once."""
         self._screen(self._default)
         if not self._default.rates:
             return SearchResult(self._default, (), (), self._default, len(self._settings))
         alone = [candidate for each in self._settings if self._affordable(candidate := Candidate(each))]
-        self._screen(self._default)  # again: what lies between its two processes is drift and noise
+        self._screen(self._default)  # again: its two processes differ by drift and noise only
         together, kept = self._together(alone)
         winner = self._confirm([*alone, *kept])
         return SearchResult(self._default, tuple(alone), tuple(together), winner, self._skipped)
@@ -163,14 +164,14 @@ class Search:
 
     def _timed(self, profile: RuntimeProfile) -> Measured:
         began = self._clock()
-        sample = self._measure(profile)
-        self._spent.append(self._clock() - began)
-        return sample
+        measured = self._measure(profile)
+        self._spent.append(self._clock() - began if measured.seconds is None else measured.seconds)
+        return measured
 
     def _affordable(self, candidate: Candidate) -> bool:
-        """Screen the candidate unless that would take the time that confirming needs."""
+        """Screen the candidate, unless that would take time that the confirmation needs."""
         cost = statistics.mean(self._spent)
-        # At the least one candidate is confirmed against the default, and the default is screened a second time.
+        # At least one candidate is confirmed against the default, and the default is screened a second time.
         if self._clock() + cost * (2 + 2 * CONFIRMING_PROCESSES) > self._deadline:
             self._skipped += 1
             return False
@@ -178,7 +179,7 @@ class Search:
         return True
 
     def _together(self, alone: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-        """Add settings to the best so far, the most promising first; all that were tried, and those that gained."""
+        """Add settings to the best so far, the most promising first; return those tried, and those that gained."""
         base = self._default.median
         hopeful = sorted(
             (each for each in alone if not each.fault and each.median >= LATENT * base),
@@ -192,7 +193,7 @@ class Search:
         best = hopeful[0]
         for each in hopeful[1:]:
             if set(each.profile.settings) <= set(best.profile.settings):
-                continue  # another value of a setting that is in, and was slower
+                continue  # another value of a setting that it has, and slower
             candidate = Candidate(merged(best.profile, each.profile))
             if not self._affordable(candidate):
                 continue
@@ -203,35 +204,35 @@ class Search:
         return tried, kept
 
     def _confirm(self, candidates: Sequence[Candidate]) -> Candidate:
-        """Measure the best few and the default anew, in turn; the winner, or the default where none gained."""
+        """Measure the best candidates and the default again, in turn; return the winner, or the default."""
         sound = [each for each in candidates if not each.fault and each.rates]
         ranked = sorted(sound, key=lambda each: each.median, reverse=True)
-        # What screened below the default cannot be its better: were it, other settings would show it too.
-        field_ = _finalists([each for each in ranked if each.median > self._default.median])
+        # A candidate that screened slower than the default is hardly faster.
+        finalists = _finalists([each for each in ranked if each.median > self._default.median])
         for number in range(CONFIRMING_PROCESSES):
             cost = statistics.mean(self._spent)
             left = CONFIRMING_PROCESSES - number
-            while len(field_) > 1 and self._clock() + cost * left * (1 + len(field_)) > self._deadline:
-                field_ = _without_slowest(field_)
-            if number == CONFIRMING_PROCESSES // 2 and len(field_) > 1:
-                field_ = _without_slowest(field_, (len(field_) + 1) // 2)
-            if not field_:
+            while len(finalists) > 1 and self._clock() + cost * left * (1 + len(finalists)) > self._deadline:
+                finalists = _without_slowest(finalists)
+            if number == CONFIRMING_PROCESSES // 2 and len(finalists) > 1:
+                finalists = _without_slowest(finalists, (len(finalists) + 1) // 2)
+            if not finalists:
                 break
-            turn = [self._default, *field_]
+            turn = [self._default, *finalists]
             for each in turn if number % 2 == 0 else reversed(turn):
                 each.confirmed.append(self._timed(each.profile))
-            field_ = [each for each in field_ if not each.fault]
-        winners = [each for each in field_ if beyond_noise(each, self._default)]
+            finalists = [each for each in finalists if not each.fault]
+        winners = [each for each in finalists if beyond_noise(each, self._default)]
         if not winners:
             return self._default
         fastest = max(winners, key=lambda each: each.median)
-        # Of those that cannot be told from the fastest, the one that sets least.
+        # Of those that are as fast as the fastest, the one with the fewest settings.
         equal = [each for each in winners if each.median * GAIN_AT_LEAST >= fastest.median]
         return min(equal, key=lambda each: (len(each.profile.settings), -each.median))
 
 
 def _finalists(ranked: Sequence[Candidate]) -> list[Candidate]:
-    """The fastest, the one with fewest settings that is nearly as fast, and the next fastest."""
+    """The fastest, the one with the fewest settings that is nearly as fast, and the next fastest."""
     if not ranked:
         return []
     near = [each for each in ranked if each.median * NEARLY >= ranked[0].median]
@@ -246,7 +247,7 @@ def _without_slowest(candidates: Sequence[Candidate], keep: int | None = None) -
 
 
 def beyond_noise(candidate: Candidate, default: Candidate) -> bool:
-    """Every confirming process of the candidate beats every one of the default's, and the gain is worth a setting."""
+    """Whether each confirming process of the candidate beats each of the default's, by a gain worth a setting."""
     mine = [each.images_per_second for each in candidate.confirmed if each.images_per_second is not None]
     base = [each.images_per_second for each in default.confirmed if each.images_per_second is not None]
     if candidate.fault or min(len(mine), len(base)) < CONFIRMING_PROCESSES:

@@ -1,6 +1,6 @@
-"""The `lenet-bench` command: a module a verb, each verbs' options and no logic.
+"""The command `lenet-bench`: one module for each of its commands, with options and printing.
 
-What a verb does lives in the other rooms and is imported inside it, so that `lenet-bench --help` answers in a blink.
+What a command does is in the other packages and is imported when the command runs, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
 
+from lenet.cli import signals
 from lenet.cli.check import check
 from lenet.cli.compare import compare
 from lenet.cli.doctor import doctor
 from lenet.cli.explain import explain
+from lenet.cli.help import GroupedCommand
 from lenet.cli.merge import merge
 from lenet.cli.report import report
 from lenet.cli.reproduce import reproduce
@@ -26,20 +29,32 @@ from lenet.cli.verify import verify
 from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="One LeNet training, the same on every MindSpore device, mode and batch size.",
+    help="Benchmark one LeNet training, the same on every MindSpore device, mode and batch size.",
 )
-for verb in (run, tune, table, report, compare, explain, check, reproduce, verify, merge, doctor):
-    app.command()(verb)
 
-CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
-"""What typer raises for a command line that it cannot read: click's ClickException, or typer's own copy of it."""
+COMMANDS: dict[Callable[..., None], str] = {
+    run: "lenet-bench run --mode pynative,graph --batch-size 32,256",
+    tune: "lenet-bench tune --mode pynative --batch-size 32",
+    table: "lenet-bench table results/before results/after",
+    report: "lenet-bench report results/mine -o report.html",
+    compare: "lenet-bench compare results/before results/after --fail-on 5%",
+    explain: "lenet-bench explain --mode pynative --batch-size 32",
+    check: "lenet-bench check --rung repeat,seed,modes",
+    reproduce: "lenet-bench reproduce results/theirs --exact",
+    verify: "lenet-bench verify results/theirs",
+    merge: "lenet-bench merge results/laptop results/server -o results/all",
+    doctor: "lenet-bench doctor --device gpu",
+}
+"""Each command with an example of its use."""
+
+for command, example in COMMANDS.items():
+    app.command(cls=GroupedCommand, epilog=f"Example: {example}")(command)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from lenet import __version__
 
         print(f"lenet-bench {__version__}")
@@ -48,33 +63,38 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _callback(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     del version
 
 
 def main() -> None:
-    """Entry of the command: every foreseen error is one sentence and exit code 2."""
+    """Run the command. Every expected error is one sentence and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
-        # A path may be no text, and a terminal may know less than UTF-8: neither is a reason to lose a table.
+        # A path may hold bytes that are not text, and a terminal may not know UTF-8: print those escaped.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    signals.install()
     try:
-        raise SystemExit(app(standalone_mode=False) or 0)
+        code = app(prog_name="lenet-bench", standalone_mode=False) or 0
     except UsageError as error:
-        _complain(str(error))
-    except CommandLineError as error:
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        _complain(f"{message.rstrip('.')}: see lenet-bench --help")
-    except (KeyboardInterrupt, typer.Abort) as error:
-        print("stopped; what was finished before is kept", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from error
-    except BrokenPipeError as error:
-        # The reader of our output has gone, as `| head` does.
+        _fail(str(error))
+    except typer.TyperException as error:
+        _fail(f"{error.format_message().rstrip('.')}: see lenet-bench --help")
+    except (KeyboardInterrupt, typer.Abort):
+        print("lenet-bench: stopped", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output has ended, as `| head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from error
+        code = 0
+    if code == INTERRUPTED:
+        signals.ignore()
+    raise SystemExit(code)
 
 
-def _complain(sentence: str) -> NoReturn:
-    print(f"lenet-bench: error: {' '.join(sentence.split())}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    print(f"lenet-bench: error: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(BAD_INPUT)

@@ -8,78 +8,85 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lenet.errors import FAILED, INTERRUPTED, UsageError
+from lenet.cli import options
+from lenet.cli.axes import axis_options
+from lenet.cli.invocation import Invocation, typed_options
+from lenet.cli.options import MEASUREMENT, WORKLOAD
+from lenet.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from lenet.analysis.check import Rung
     from lenet.analysis.convergence import Reference
-    from lenet.cases.case import RuntimeProfile
-    from lenet.cases.matrix import Matrix
 
 
+@axis_options(without=("framework", "epochs", "world_size", "scaling", "repetition"), panel=WORKLOAD)
 def check(
+    context: typer.Context,
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN...]", help="Judge these runs instead; nothing is trained.")
+        list[Path] | None, typer.Argument(metavar="[RUN]...", help="Check the convergence of these runs instead.")
     ] = None,
+    *,
+    axes: dict[str, str],
+    data_dir: options.DataDir = None,
     rung: Annotated[
-        str | None, typer.Option(help="repeat,seed,modes,profile,framework,device,learn: only these.")
+        str | None,
+        typer.Option(help="Only these: repeat,seed,modes,profile,framework,device,learn.", rich_help_panel=MEASUREMENT),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Steps of each traced case.")] = 100,
-    tolerance: Annotated[float, typer.Option(min=0, help="Largest relative difference that still holds.")] = 1e-3,
-    device: Annotated[str, typer.Option(help="The device that the others are compared with.")] = "cpu",
-    batch_size: Annotated[int, typer.Option(help="Batch size.")] = 32,
-    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
-    dataset: Annotated[str | None, typer.Option(help="mnist, digits, or auto: mnist where it can be had.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="A folder with data of MNIST's shape.")] = None,
-    profile: Annotated[str | None, typer.Option(help="The profile that is compared with default.")] = None,
-    references: Annotated[
-        Path | None, typer.Option("--reference", help="References in the place of the shipped: a folder, or a file.")
-    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Steps of each traced case.", rich_help_panel=MEASUREMENT)
+    ] = 100,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Largest relative difference allowed.", rich_help_panel=MEASUREMENT)
+    ] = 1e-3,
+    references: options.References = None,
     make_reference: Annotated[
-        bool, typer.Option("--make-reference", help="Make references of the RUNs and write them to --output.")
+        bool,
+        typer.Option(
+            "--make-reference",
+            help="Make references from the RUNs in the folder --output.",
+            rich_help_panel=MEASUREMENT,
+        ),
     ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder of the run, or of the references made.")
-    ] = None,
-    form: Annotated[str, typer.Option("--format", help="terminal, json")] = "terminal",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    resume: options.Resume = None,
+    output: options.RunFolder = None,
+    form: options.TextFormat = "terminal",
+    quiet: options.Quiet = False,
+    timeout: options.Timeout = None,
+    silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
-    """Does it learn, is it deterministic: a ladder of short trainings here, or the convergence of runs."""
-    from rich.console import Console
-
+    """Check determinism and learning in a ladder of short trainings, or the convergence of runs."""
+    from lenet.analysis.check import evaluate
     from lenet.analysis.references import read_given, shipped
+    from lenet.commands.check import CheckRequest
+    from lenet.engine import TimeLimits, choose
+    from lenet.machine.card import describe
+    from lenet.report.text.check import results_json, results_text, settings, settings_text
 
-    if form not in ("terminal", "json"):
-        raise UsageError(f"--format {form!r}: choose from terminal, json")
+    options.choice("--format", form, options.TEXT_FORMATS)
     if make_reference:
-        raise typer.Exit(_make(runs or [], output))
+        _make_references(runs or [], output)
+        return
     known = read_given(references) if references is not None else shipped()
     if runs:
-        if output is not None or rung is not None:
-            raise UsageError("with RUNs nothing is trained: leave --output and --rung away")
-        raise typer.Exit(_judge(runs, known, form))
-    from lenet.cases.matrix import Matrix
-    from lenet.cases.presets import override
-
-    console = Console(stderr=True, quiet=quiet)
-    matrix = override(
-        Matrix(name="check"),
-        device=device,
-        mode="graph",
-        batch_size=str(batch_size),
-        dataset=dataset,
-        seed=str(seed),
-        profile=profile,
-    )
-    if len(matrix.device_targets) != 1:
-        raise UsageError(f"--device {device!r}: the others are compared with one device; name one")
-    if len(matrix.profiles) != 1:
-        raise UsageError(f"--profile {profile!r}: one profile is compared with default; name one")
-    chosen = _rungs(rung)
-    other = matrix.profiles[0] if profile is not None else None
-    raise typer.Exit(_climb(matrix, chosen, other, known, steps, tolerance, data_dir, output, form, console))
+        kept = ("runs", "references", "form", "quiet")
+        if unused := [words[0] for name, words in typed_options(context).items() if name not in kept]:
+            raise UsageError(f"with a RUN nothing is trained: omit {', '.join(unused)}")
+        raise typer.Exit(_convergence(runs, known, form))
+    invocation = Invocation(context, quiet, data_dir)
+    request = CheckRequest(axes, _rungs(rung), steps, known)
+    begun = request.begin(invocation.find, invocation.log, output, resume)
+    run, cases = begun.run, begun.run.outstanding()
+    with invocation.measuring(run, cases) as observer:
+        run.measure(cases, choose("local", TimeLimits(timeout, silence_timeout), observer))
+    results = evaluate(run.store, begun.pairs, tolerance, known)
+    found = settings(run.store.records(), describe().usable_cores)
+    if form == "json":
+        sys.stdout.write(results_json(results, found, tolerance))
+    else:
+        sys.stdout.write(results_text(results, settings_text(found), tolerance))
+    invocation.note(f"records: {run.store.path}")
+    if any(each.holds is False for each in results) or not any(each.holds for each in results):
+        raise typer.Exit(FAILED)
 
 
 def _rungs(text: str | None) -> list[Rung]:
@@ -89,92 +96,33 @@ def _rungs(text: str | None) -> list[Rung]:
         return list(Rung)
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in [each.value for each in Rung]:
-            raise UsageError(f"--rung {name!r}: choose from {', '.join(each.value for each in Rung)}")
+        options.choice("--rung", name, [each.value for each in Rung])
     return [Rung(name) for name in names]
 
 
-def _make(runs: list[Path], output: Path | None) -> int:
+def _make_references(runs: list[Path], output: Path | None) -> None:
     from lenet.analysis import references
     from lenet.store.run import Store
 
     if not runs or output is None:
-        raise UsageError("--make-reference takes the RUNs to make references of, and --output for the folder")
+        raise UsageError("--make-reference needs the RUNs to make references from, and the folder --output")
     for reference in references.make([Store.open(folder) for folder in runs]):
         path = references.write(reference, output)
         flagged = references.flagged_seeds(reference)
+        seeds = f": seed {', '.join(map(str, flagged))}" if flagged else ""
         print(
-            f"{path}: {len(reference.seeds)} seeds, {reference.epochs} epochs; judged by the band of the others, "
-            f"{len(flagged)} of them are flagged{': seed ' if flagged else ''}{', '.join(map(str, flagged))}"
+            f"{path}: {len(reference.seeds)} seeds, {reference.epochs} epochs; "
+            f"{len(flagged)} of them are outside the band of the others{seeds}"
         )
-    return 0
 
 
-def _judge(runs: list[Path], known: tuple[Reference, ...], form: str) -> int:
+def _convergence(runs: list[Path], known: tuple[Reference, ...], form: str) -> int:
     from lenet.analysis.convergence import assess
     from lenet.report.text.check import convergence_json, convergence_text
     from lenet.store.run import Store
 
-    judged = [(record, assess(record, known)) for folder in runs for record in Store.open(folder).records()]
-    if not judged:
-        raise UsageError("there is no record to judge: the runs have none yet")
-    sys.stdout.write(convergence_json(judged) if form == "json" else convergence_text(judged))
-    return FAILED if any(found.status.failed for _, found in judged) else 0
-
-
-def _climb(
-    matrix: Matrix,
-    rungs: list[Rung],
-    profile: RuntimeProfile | None,
-    known: tuple[Reference, ...],
-    steps: int,
-    tolerance: float,
-    data_dir: Path | None,
-    output: Path | None,
-    form: str,
-    console: Console,
-) -> int:
-    from lenet.analysis.check import evaluate
-    from lenet.cases.matrix import Matrix
-    from lenet.cli.data import find
-    from lenet.commands import check as ladder
-    from lenet.commands import run
-    from lenet.engine import TimeLimits
-    from lenet.engine.local import LocalEngine
-    from lenet.machine.card import describe, present_devices
-    from lenet.report.progress.observers import LiveObserver, PlainObserver
-    from lenet.report.text import check as report
-
-    data = find(matrix.datasets[0], data_dir, console)
-    matrix = matrix.model_copy(update={"datasets": (data.card.name,)})
-    pairs = ladder.plan(
-        ladder.base_case(matrix, steps),
-        rungs,
-        profile=profile,
-        devices=present_devices(),
-        dataset=data.card,
-        references=known,
-    )
-    planned = ladder.cases(pairs)
-    asked = run.begin(planned, lambda _: data, output, matrix=Matrix.around(planned, "check"))
-    pairs = ladder.settled(pairs, asked.store.manifest.cases)
-    cases = asked.store.missing()
-    console.print(f"check: {len(cases)} short trainings → {asked.store.path}", highlight=False, soft_wrap=True)
-    try:
-        if console.is_terminal and not console.quiet:
-            with LiveObserver(console, asked.datasets) as live:
-                LocalEngine(TimeLimits(), live).run(cases, asked.datasets, asked.store)
-        else:
-            LocalEngine(TimeLimits(), PlainObserver(console)).run(cases, asked.datasets, asked.store)
-    except KeyboardInterrupt:
-        print(f"stopped; what was done is in {asked.store.path}", file=sys.stderr)
-        return INTERRUPTED
-    found = evaluate(asked.store, pairs, tolerance, known)
-    settings = report.settings(asked.store.records(), describe().usable_cores)
-    if form == "json":
-        sys.stdout.write(report.results_json(found, settings, tolerance))
-    else:
-        sys.stdout.write(report.results_text(found, report.settings_text(settings), tolerance))
-    if any(each.holds is False for each in found) or not any(each.holds for each in found):
-        return FAILED
-    return 0
+    results = [(record, assess(record, known)) for folder in runs for record in Store.open(folder).records()]
+    if not results:
+        raise UsageError("the runs have no records yet")
+    sys.stdout.write(convergence_json(results) if form == "json" else convergence_text(results))
+    return FAILED if any(convergence.status.failed for _, convergence in results) else 0

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
-from lenet.errors import FAILED, UsageError
+from lenet.cli import options
+from lenet.cli.options import ENGINE, WORKLOAD
+from lenet.errors import FAILED
 
 
 def doctor(
-    device: Annotated[str | None, typer.Option(help="cpu, gpu or ascend; exit code 1 if it cannot run.")] = None,
-    form: Annotated[str, typer.Option("--format", help="terminal, json")] = "terminal",
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds that MindSpore may take to compute.")] = 60.0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, gpu or ascend; exit 1 if it cannot be used.", rich_help_panel=WORKLOAD)
+    ] = None,
+    form: options.TextFormat = "terminal",
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that MindSpore may take to compute.", rich_help_panel=ENGINE)
+    ] = 60.0,
 ) -> None:
     """Check which device targets work on this machine, what the others lack and how to fix it."""
     from lenet.cases.case import DeviceTarget
@@ -21,12 +27,11 @@ def doctor(
     from lenet.report.text.doctor import doctor_text
 
     names = {each.value.lower(): each for each in DeviceTarget}
-    if device is not None and device.lower() not in names:
-        raise UsageError(f"--device {device!r}: choose from {', '.join(names)}")
-    if form not in ("terminal", "json"):
-        raise UsageError(f"--format {form!r}: choose from terminal, json")
+    if device is not None:
+        options.choice("--device", device.lower(), list(names))
+    options.choice("--format", form, options.TEXT_FORMATS)
     targets = list(DeviceTarget) if device is None else [names[device.lower()]]
-    checked = diagnose(targets, timeout)
-    sys.stdout.write(doctor_text(checked) if form == "terminal" else checked.model_dump_json(indent=1) + "\n")
-    if device is not None and not checked.devices[0].works:
+    diagnosis = diagnose(targets, timeout)
+    sys.stdout.write(doctor_text(diagnosis) if form == "terminal" else diagnosis.model_dump_json(indent=1) + "\n")
+    if device is not None and not diagnosis.devices[0].works:
         raise typer.Exit(FAILED)

@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
+from lenet.cli.options import OUTPUT
 from lenet.errors import FAILED
 
 
 def merge(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that `run` or `merge` wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The merged store; an existing one is extended.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs, or merged stores.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The merged store; an existing one is extended.", rich_help_panel=OUTPUT),
+    ],
 ) -> None:
     """Collect runs of several machines in one store; exit 1 if copies of a run disagree."""
     from lenet.analysis.merge import repeated
@@ -33,4 +37,5 @@ def merge(
         print(wrapped(f"note: {each.machine} measured {each.case} in {len(each.runs)} runs; all are kept"))
     machines = {machine for run in merged.values() for machine in (run.manifest.machine.id, *run.cards)}
     print(wrapped(f"{len(merged)} runs of {len(machines)} machines: {output}"))
-    raise typer.Exit(FAILED if conflicts else 0)
+    if conflicts:
+        raise typer.Exit(FAILED)

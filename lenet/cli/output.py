@@ -1,4 +1,4 @@
-"""Where a table goes, and in which form: options that `table` and `compare` share."""
+"""Printing a table, or writing it to a file."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenet.errors import UsageError
+from lenet.cli.options import choice
 
 if TYPE_CHECKING:
     from lenet.report.table.layout import Format
 
 
-def choose(form: str | None, output: Path | None, *others: str) -> Format:
-    """The table's form that was asked for, else a terminal's where a person reads, else a forge's.
+def table_format(form: str | None, output: Path | None, *others: str) -> Format:
+    """The format of a table; by default that of a terminal if the output is one, else that of GitHub.
 
-    `others` are forms that the verb has besides: they are named where an unknown one is refused.
+    `others` are formats that the command has besides, to be named in a message.
 
     Raises:
-        UsageError: it is no table's form.
+        UsageError: it is not a format of tables.
     """
     from lenet.report.table.layout import FORMATS
 
     if form is None:
         return "terminal" if output is None and sys.stdout.isatty() else "github"
-    for known in FORMATS:
-        if known == form:
-            return known
-    raise UsageError(f"--format {form!r}: choose from {', '.join((*FORMATS, *others))}")
+    choice("--format", form, (*FORMATS, *others))
+    return next(known for known in FORMATS if known == form)
 
 
 def put(text: str, output: Path | None) -> None:
-    """Print the text, or write it whole or not at all.
+    """Print the text, or write it to a file, whole or not at all.
 
     Raises:
         StoreError: it cannot be written.

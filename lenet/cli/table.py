@@ -7,30 +7,35 @@ from typing import Annotated
 
 import typer
 
+from lenet.cli import options
+from lenet.cli.options import OUTPUT
 from lenet.errors import UsageError
 
 
 def table(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders that `run` or `merge` wrote, or folders of them.")
-    ],
-    form: Annotated[str | None, typer.Option("--format", help="terminal, github, csv, json, html, mllog")] = None,
-    by: Annotated[str | None, typer.Option(help="version: each release against the one before.")] = None,
-    baseline: Annotated[str | None, typer.Option(help="Compare with the rows that have FIELD=VALUE,…")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of printing.")] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="terminal, github, csv, json, html or mllog.", rich_help_panel=OUTPUT),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="version: compare each release with the one before.", rich_help_panel=OUTPUT)
+    ] = None,
+    baseline: options.Baseline = None,
+    output: options.OutputFile = None,
 ) -> None:
-    """Show the records of runs side by side."""
-    from lenet.cli.output import choose, put
+    """Print the records of runs as one table."""
+    from lenet.cli.output import put, table_format
     from lenet.report import render, rows
     from lenet.report.table import mllog, versions
     from lenet.store.manifest import run_folders
     from lenet.store.run import Store
 
-    wanted = None if form == mllog.FORMAT else choose(form, output, mllog.FORMAT)
+    wanted = None if form == mllog.FORMAT else table_format(form, output, mllog.FORMAT)
     if by not in (None, "version"):
         raise UsageError(f"--by {by!r}: tables can be shown by version")
     if by is not None and (baseline is not None or wanted is None):
-        raise UsageError("--by version goes with neither --baseline nor --format mllog: leave one away")
+        raise UsageError("--by version cannot be combined with --baseline or --format mllog: omit one of them")
     stores = [Store.open(folder) for each in runs for folder in run_folders(each)]
     records = [store.records() for store in stores]
     if wanted is None:

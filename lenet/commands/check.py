@@ -1,4 +1,4 @@
-"""Plans `lenet-bench check`: the pairs of cases of each rung.
+"""Plans and begins `lenet-bench check`: the pairs of cases of each rung.
 
 The ladder: the same case twice, another seed, other modes, another profile, another framework, another device, and a
 whole epoch that must learn. Every case but the last is traced and short; none is timed.
@@ -6,36 +6,87 @@ whole epoch that must learn. Every case but the last is traced and short; none i
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from lenet.analysis.check import Pair, Rung
 from lenet.analysis.convergence import Reference, expected
+from lenet.cases.axes import AXES
 from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
-from lenet.cases.frameworks import Framework
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
-from lenet.errors import problems
+from lenet.cases.presets import override, single_case
+from lenet.commands.run import Find, Log, Run, begin
+from lenet.engine.environments.releases import prepare
+from lenet.errors import UsageError
+from lenet.machine.card import present_devices
+from lenet.machine.installed import framework_version
 from lenet.store.record import DatasetCard
 
 
-def base_case(matrix: Matrix, steps: int) -> Case:
-    """The traced case that the others are compared with: the first of each axis of `matrix`, as installed."""
-    return Case(
-        device_target=matrix.device_targets[0],
-        mode=matrix.modes[0],
-        dataset=matrix.datasets[0],
-        hyperparameters=Hyperparameters(
-            batch_size=matrix.batch_sizes[0],
-            learning_rate=matrix.learning_rate,
-            momentum=matrix.momentum,
-            seed=matrix.seeds[0],
-        ),
-        plan=Plan(
-            trace=True, warmup_steps=steps, windows=1, resident_windows=0, evaluation_images=matrix.batch_sizes[0]
-        ),
-    )
+@dataclass(frozen=True)
+class CheckRun:
+    """A run that was begun for a check, with the pairs that its cases make."""
+
+    run: Run
+    pairs: Sequence[Pair]
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """What `lenet-bench check` runs."""
+
+    axes: Mapping[str, str] = field(default_factory=dict)
+    """The options that set an axis of the case that all others are compared with; `profile` is compared with it."""
+    rungs: Sequence[Rung] = tuple(Rung)
+    steps: int = 100
+    """Steps of each traced case."""
+    references: Sequence[Reference] = ()
+
+    def begin(self, find: Find, log: Log, output: Path | None = None, resume: Path | None = None) -> CheckRun:
+        """Begin a run of the cases of the rungs, or resume it.
+
+        Raises:
+            UsageError: an axis has more than one value.
+            Others as `lenet.commands.run.begin`.
+        """
+        case = single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **self.axes}), self.axes)
+        data = find(case.dataset)
+        pairs = plan(
+            traced(case.model_copy(update={"dataset": data.card.name}), self.steps),
+            self.rungs,
+            profile=case.profile if "profile" in self.axes else None,
+            devices=present_devices(),
+            dataset=data.card,
+            references=self.references,
+        )
+        planned = cases(pairs)
+        if not planned:
+            reasons = "; ".join(f"{pair.rung.value}: {pair.skipped}" for pair in pairs)
+            raise UsageError(f"every rung is skipped ({reasons}); choose another --rung")
+        prepare(planned, log)
+        description = "traced cases of `lenet-bench check`: no step is timed"
+        matrix = Matrix.around(planned, "check", description)
+        run = begin(planned, lambda _: data, output, resume=resume, matrix=matrix)
+        # The run has the settings that were tuned for this machine in the place of the profile `tuned`.
+        final = dict(zip(planned, run.cases, strict=True))
+        return CheckRun(
+            run,
+            [
+                pair.model_copy(update={"a": final[pair.a] if pair.a else None, "b": final[pair.b] if pair.b else None})
+                for pair in pairs
+            ],
+        )
+
+
+def traced(case: Case, steps: int) -> Case:
+    """The case as installed, with a plan that traces so many steps."""
+    batch_size = case.hyperparameters.batch_size
+    plan = Plan(trace=True, warmup_steps=steps, windows=1, resident_windows=0, evaluation_images=batch_size)
+    return case.model_copy(update={"profile": RuntimeProfile(), "plan": plan})
 
 
 def plan(
@@ -47,7 +98,16 @@ def plan(
     dataset: DatasetCard,
     references: Sequence[Reference],
 ) -> list[Pair]:
-    """The pairs of those rungs, in the ladder's order. `profile` None: none is compared with the default."""
+    """The pairs of the rungs, in order.
+
+    Args:
+        base: the traced case that all others are compared with.
+        rungs: the rungs to plan.
+        profile: the profile that is compared with the default one, if any.
+        devices: the device targets that this machine has.
+        dataset: the card of the case's data.
+        references: the convergence references of the rung `learn`.
+    """
     wanted = set(rungs)
     pairs = [
         *_repeat_and_seed(base),
@@ -62,7 +122,7 @@ def plan(
             if mode is not base.mode
         ),
         _profile(base, profile),
-        _framework(base),
+        *_framework(base),
         *_devices(base, devices),
         _learn(base, profile, dataset, references),
     ]
@@ -74,22 +134,9 @@ def cases(pairs: Iterable[Pair]) -> list[Case]:
     return list(dict.fromkeys(case for pair in pairs for case in pair.cases))
 
 
-def settled(pairs: Iterable[Pair], run_cases: Sequence[Case]) -> list[Pair]:
-    """The pairs with the cases that the run has in the place of `cases(pairs)`, in the same order.
-
-    A run may settle what a case leaves open, as the settings that a profile's name stands for on this machine.
-    """
-    pairs = list(pairs)
-    now = dict(zip(cases(pairs), run_cases, strict=True))
-    return [
-        pair.model_copy(update={"a": now[pair.a] if pair.a else None, "b": now[pair.b] if pair.b else None})
-        for pair in pairs
-    ]
-
-
 def _repeat_and_seed(base: Case) -> list[Pair]:
     hyper = base.hyperparameters
-    # Not the next seed where that is the one which MindSpore reads as none.
+    # The next seed may be the one that MindSpore reads as none.
     other = next(seed for seed in (hyper.seed + 1, hyper.seed + 2, 0) if _is_seed(seed))
     again = base.model_copy(update={"repetition": base.repetition + 1})
     changed = hyper.model_copy(update={"seed": other})
@@ -114,7 +161,7 @@ def _is_seed(seed: int) -> bool:
 
 def _profile(base: Case, profile: RuntimeProfile | None) -> Pair:
     if profile is None or profile == base.profile:
-        reason = "name the profile that is compared with default: --profile"
+        reason = "name the profile to compare with default: --profile"
         return Pair(rung=Rung.PROFILE, compared="default / another", skipped=reason)
     return Pair(
         rung=Rung.PROFILE,
@@ -124,22 +171,23 @@ def _profile(base: Case, profile: RuntimeProfile | None) -> Pair:
     )
 
 
-def _framework(base: Case) -> Pair:
-    compared = "mindspore / pytorch"
-    twin = next((each for each in Framework if str(each.value) == "pytorch"), None)
-    if twin is None:
-        return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped="this lenet-bench has no PyTorch twin")
-    if importlib.util.find_spec("torch") is None:
-        return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped="PyTorch is not installed")
-    refused = ""
-    for mode in (base.mode, *Mode):  # the twin may have fewer modes than MindSpore
-        try:
-            other = Case.model_validate({**base.model_dump(), "framework": twin, "mode": mode})
-        except ValidationError as error:
-            refused = problems(error)[0].message
-            continue
-        return Pair(rung=Rung.FRAMEWORK, compared=compared, a=base, b=other)
-    return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=refused)
+def _framework(base: Case) -> list[Pair]:
+    return [_twin(base, each) for each in Framework if each is not base.framework]
+
+
+def _twin(base: Case, framework: Framework) -> Pair:
+    compared = f"{base.framework.value} / {framework.value}"
+    if framework_version(framework) is None:
+        title = ABILITIES[framework].title
+        return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=f"{title} is not installed")
+    refusals = []
+    for mode in (base.mode, *Mode):  # it may have fewer modes
+        other = base.model_copy(update={"framework": framework, "framework_version": None, "mode": mode})
+        refusal = Case.refusal({axis.name: axis.of_case(other) for axis in AXES if axis.path})
+        if refusal is None:
+            return Pair(rung=Rung.FRAMEWORK, compared=compared, a=base, b=other)
+        refusals.append(refusal)
+    return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=refusals[0])
 
 
 def _devices(base: Case, devices: Sequence[DeviceTarget]) -> list[Pair]:

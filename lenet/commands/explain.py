@@ -1,15 +1,18 @@
-"""Explaining a case: measured plainly, watched by instruments in processes of their own, and its suspicions tried."""
+"""Explaining a case: it is measured, watched by instruments in processes of their own, and suspected causes are tested.
+
+Instruments slow the training down, so no figure of an instrumented process is reported as a speed.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenet.analysis import explain as diagnosis
 from lenet.analysis import onednn
 from lenet.analysis.explain import (
+    GAIN_AT_LEAST,
     Bounds,
     Explanation,
     Key,
@@ -20,16 +23,20 @@ from lenet.analysis.explain import (
     StepTimes,
     Suspicion,
     TriedChange,
+    conclude,
+    suspicions,
 )
-from lenet.cases.case import Case, DeviceTarget, Plan
+from lenet.cases.case import Case, DeviceTarget, Mode, Plan
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Find, Run, begin
-from lenet.engine import TimeLimits
-from lenet.engine.local import LocalEngine
-from lenet.engine.probe import probe
+from lenet.cases.presets import override, single_case
+from lenet.commands.run import Find, Log, Run, begin
+from lenet.engine import Engine, TimeLimits
+from lenet.engine.environments import releases
+from lenet.engine.probe import PROBE_COMMAND, probe
 from lenet.errors import UsageError
 from lenet.files.plain import open_plain
 from lenet.machine import roofline
+from lenet.machine.card import describe
 from lenet.store.events import Failed
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
@@ -37,74 +44,74 @@ from lenet.worker.instruments import Method, Probed
 
 PLAN = Plan(window_steps=5, window_seconds=0.25, windows=6, resident_windows=4, budget_seconds=10, evaluation_images=1)
 PROCESSES = 2
-"""Of each variant that is compared, in turn."""
+"""Processes of each variant, measured in turn."""
 PROBE_SECONDS = 1.0
 PROBE_STEPS = (10, 300)
-"""Instrumented steps: about a second of them, within these bounds."""
+"""Instrument about a second of steps, but at least and at most so many."""
 MAX_LOG_BYTES = 256 * 2**20
-"""How much of a log is read."""
+"""Read at most so much of a log."""
 
 
 class NothingToExplainError(Exception):
-    """The case could not be carried out; the message says why."""
+    """The case could not be run; the message says why."""
 
 
 @dataclass(frozen=True)
 class Explainer:
-    """Explains one case in a run that keeps every measurement and every log."""
+    """Explains the case of a run, which keeps every record and every log."""
 
     run: Run
-    engine: LocalEngine
+    engine: Engine
     limits: TimeLimits
-    tell: Callable[[str], None]
+    log: Log
 
-    def explain(self, case: Case) -> Explanation:
-        """Measure, watch, suspect, try, conclude.
+    def explain(self) -> Explanation:
+        """Measure the case, watch it, and test what is suspected.
 
         Raises:
-            NothingToExplainError: the case cannot be carried out here.
+            NothingToExplainError: the case cannot be run here.
             StoreError: the run cannot be written.
+            KeyboardInterrupt: on Ctrl-C; the run keeps its records.
         """
-        self.tell("measuring the case without instruments")
+        (case,) = self.run.cases
+        self.log("measuring the case without instruments")
         record = self._measure(case)
         speed = record.summary.throughput
         if record.status is not Status.OK or speed is None:
             raise NothingToExplainError(f"{record.status.value}: {record.reason}")
         count = self._steps(record)
-        self.tell(f"watching {count} steps: operators, processor time")
+        self.log(f"watching {count} steps: operators, processor time")
         watched = self._probe(case, "operators", count)
         log: onednn.Log | None = None
         kernels: tuple[onednn.Kernel, ...] = ()
         caveats = self._busy()
-        caveats += [f"operators were not seen: {watched.reason}"] if isinstance(watched, Failed) else []
+        caveats += [f"operators could not be measured: {watched.reason}"] if isinstance(watched, Failed) else []
         if case.device_target is DeviceTarget.CPU:
-            self.tell(f"watching {count} steps: oneDNN's log")
+            self.log(f"watching {count} steps: oneDNN's log")
             log, kernels, problem = self._kernels(case, count)
-            caveats += [f"oneDNN's log was not seen: {problem}"] if problem else []
+            caveats += [f"oneDNN's log could not be read: {problem}"] if problem else []
         else:
             caveats.append(f"operators and kernels are read on CPU only, not on {case.device_target.value}")
-        self.tell("measuring this machine's matrix product and memory")
+        self.log("measuring this machine's matrix product and memory")
         observed = observe(record, watched if isinstance(watched, Probed) else None, log, kernels, tuple(caveats),
                            self.run.store.manifest.machine.usable_cores, roofline.measure())  # fmt: skip
-        suspected = diagnosis.suspicions(observed)
+        suspected = suspicions(observed)
         trials, remedied = self._try(case, speed.median, suspected, count)
-        return Explanation(observed=observed, findings=tuple(diagnosis.conclude(suspected, trials, remedied, observed)))
+        return Explanation(observed=observed, findings=tuple(conclude(suspected, trials, remedied, observed)))
 
     def _busy(self) -> list[str]:
-        """A caveat where others used the cores when the run began: then every figure is of a share of the machine."""
+        """A caveat if other programs used the cores when the run began: figures are of a part of the machine then."""
         machine = self.run.store.manifest.machine
         if machine.load_average is None or machine.load_average < machine.usable_cores / 2:
             return []
         return [
             f"the machine was busy before: load {machine.load_average:.1f} on {machine.usable_cores} cores; measure "
-            "again when it is quiet"
+            "again when it is idle"
         ]
 
     def _measure(self, case: Case, repetition: int = 0, plan: Plan = PLAN) -> Record:
         case = case.model_copy(update={"plan": plan, "repetition": repetition})
-        self.run.store.extend([case])
-        (record,) = self.engine.run([case], self.run.datasets, self.run.store)
-        return record
+        return self.run.measure_once(case, self.engine)
 
     @staticmethod
     def _steps(record: Record) -> int:
@@ -114,10 +121,13 @@ class Explainer:
 
     def _probe(self, case: Case, method: Method, count: int) -> Probed | Failed:
         log = self.run.store.log_path(case, method)
-        return probe(case, self.run.datasets[case.dataset], method, count, log, self.limits)
+        command: Sequence[str] = PROBE_COMMAND
+        if case.framework_version is not None:
+            command = (releases.interpreter(case.framework, case.framework_version, self.log), *command[1:])
+        return probe(case, self.run.datasets[case.dataset], method, count, log, self.limits, command)
 
     def _kernels(self, case: Case, count: int) -> tuple[onednn.Log | None, tuple[onednn.Kernel, ...], str]:
-        """oneDNN's log and its kernels a step; else why there is none."""
+        """oneDNN's log and its kernels per step, or why there is none."""
         watched = self._probe(case, "onednn", count)
         if isinstance(watched, Failed):
             return None, (), watched.reason
@@ -126,24 +136,24 @@ class Explainer:
             lines = file.read(MAX_LOG_BYTES).decode(errors="replace").splitlines()
         log = onednn.parse(lines)
         if not log.executions:
-            return log, (), f"{case.framework.value} did not write one"
+            return log, (), f"{case.framework.value} wrote none"
         return log, onednn.kernels(log, count), ""
 
     def _try(
         self, case: Case, first: float, suspected: Sequence[Suspicion], count: int
     ) -> tuple[Mapping[Key, TriedChange], Mapping[Key, Sequence[onednn.Kernel]]]:
-        """Every suspicion's change against the case, in turn; oneDNN's kernels with a change that gained."""
+        """Test the change of each suspicion, in turn with the case; oneDNN's kernels with each change that gained."""
         plan = PLAN.model_copy(update={"resident_windows": 0})
         asked = [each for each in suspected if each.change is not None]
         before = [first]
         after: dict[Key, list[float]] = {each.key: [] for each in asked}
         for number in range(PROCESSES):
             if number and asked:
-                self.tell("measuring the case again")
+                self.log("measuring the case again")
                 before += self._rates(case, number, plan)
             for each in asked:
                 if each.change is not None:
-                    self.tell(f"trying {each.change_words}")
+                    self.log(f"trying {each.change_words}")
                     after[each.key] += self._rates(each.change.apply(case), number, plan)
         trials = {
             each.key: TriedChange(
@@ -157,9 +167,9 @@ class Explainer:
         remedied: dict[Key, Sequence[onednn.Kernel]] = {}
         for each in asked:
             trial = trials.get(each.key)
-            gained = trial is not None and trial.holds and trial.gain >= diagnosis.GAIN_AT_LEAST
+            gained = trial is not None and trial.holds and trial.gain >= GAIN_AT_LEAST
             if gained and each.change is not None and case.device_target is DeviceTarget.CPU:
-                self.tell(f"watching oneDNN with {each.change_words}")
+                self.log(f"watching oneDNN with {each.change_words}")
                 remedied[each.key] = self._kernels(each.change.apply(case), count)[1]
         return trials, remedied
 
@@ -177,11 +187,11 @@ def observe(
     cores: int,
     limits: roofline.Roofline,
 ) -> Observed:
-    """Everything that was seen, as a step's account. The record has a throughput."""
+    """What was observed of a case. The record has a throughput."""
     case, summary = record.case, record.summary
     speed, resident = summary.throughput, summary.resident_throughput
     if speed is None:
-        raise ValueError("a record without throughput explains nothing")
+        raise ValueError("the record has no throughput")
     batch = case.global_batch_size
     operators: tuple[Operator, ...] = ()
     in_operators = sum(kernel.milliseconds for kernel in kernels) if kernels else None
@@ -216,29 +226,49 @@ def observe(
     )
 
 
-def named(target: Path, case_id: str | None) -> Record:
-    """The record that `RUN/records/ID.json`, or a run and a case's id, name.
+def chosen_case(target: Path | None, case_id: str | None, axes: Mapping[str, str], log: Log) -> Case:
+    """The case to explain: that of a record, or else the one that the options of the axes name.
 
     Raises:
-        UsageError: there is none; the sentence says what there is.
+        UsageError: there is no such record, both are given, or an option names several values.
+    """
+    if target is None:
+        return single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
+    if axes:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
+        raise UsageError(f"{target} names the case: omit {named}")
+    record = recorded(target, case_id)
+    if record.machine_id != describe().id:
+        log(f"the record is of another machine ({record.machine_id}); all figures that follow are of this one")
+    if record.summary.throughput is not None:
+        log(f"the record has {record.summary.throughput.median:,.0f} images/s")
+    return record.case
+
+
+def recorded(target: Path, case_id: str | None) -> Record:
+    """The record in the file `RUN/records/ID.json`, or that of a case id in a run.
+
+    Raises:
+        UsageError: there is none; the message lists those of the run.
     """
     folder, wanted = target, case_id
     if case_id is None and target.suffix == ".json":
         folder, wanted = target.resolve().parents[1], target.stem
     records = Store.open(folder).records()
-    found = next((record for record in records if record.case_id == wanted), None)
-    if found is None:
-        known = ", ".join(record.case_id for record in records[:6]) + (", …" if len(records) > 6 else "")
-        said = f"{folder} has no record {wanted}" if wanted else f"{folder} is a run: name a case of it after it"
-        raise UsageError(f"{said}; it has {known or 'none'}")
-    return found
+    for record in records:
+        if record.case_id == wanted:
+            return record
+    known = ", ".join(record.case_id for record in records[:6]) + (", …" if len(records) > 6 else "")
+    problem = f"{folder} has no record {wanted}" if wanted else f"{folder} is a run: add the id of a case"
+    raise UsageError(f"{problem}; it has {known or 'none'}")
 
 
-def prepare(case: Case, find: Find, output: Path | None) -> Run:
-    """Begin a run for the case's explanation: its only case is this one, with the plan of an explanation.
+def prepare(case: Case, find: Find, log: Log, output: Path | None = None, resume: Path | None = None) -> Run:
+    """Begin or resume a run for the explanation of one case; its plan is replaced by a short one.
 
     Raises: as `lenet.commands.run.begin`.
     """
     case = case.model_copy(update={"plan": PLAN, "repetition": 0})
     matrix = Matrix.around([case], "explain", "measurements of `lenet-bench explain`: short, speed only")
-    return begin([case], find, output, matrix=matrix)
+    releases.prepare([case], log)
+    return begin([case], find, output, resume=resume, matrix=matrix)

@@ -14,8 +14,12 @@ from lenet.analysis.reproduce import Claim, claims
 from lenet.analysis.traces import losses
 from lenet.cases.case import Frozen
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Find, Run, begin
+from lenet.commands.run import Find, Log, Run, begin
 from lenet.dataset import Dataset
+from lenet.engine import Engine, Observer, TimeLimits, choose
+from lenet.engine.environments import recorded, releases
+from lenet.engine.local import LocalEngine
+from lenet.engine.process import worker_command
 from lenet.errors import DatasetError, StoreError, UsageError, reason
 from lenet.files.http import Client, DownloadError
 from lenet.files.plain import read_named
@@ -103,8 +107,38 @@ def _record(data: bytes, source: str) -> Record:
     return record
 
 
-def prepare(records: Sequence[Record], find: Find, output: Path | None) -> Run:
-    """A new run of exactly these records' cases, with the same data.
+def recorded_interpreter(original: Original, records: Sequence[Record], log: Log) -> str:
+    """The interpreter of an environment with the packages that the records' machine had; it is built if it is missing.
+
+    Raises:
+        UsageError: the machine's card is missing, or a recorded version cannot be installed.
+        CacheError: the cache cannot be written.
+    """
+    if original.machine is None:
+        raise UsageError("--exact needs the run's folder: a record alone does not list its packages")
+    frameworks = [record.case.framework for record in records]
+    return recorded.build(original.machine.packages, original.machine.python, frameworks, log)
+
+
+def engine(limits: TimeLimits, observer: Observer, python: str | None) -> Engine:
+    """The engine on this machine; `python` is the interpreter of all workers, whatever release a case names."""
+    if python is None:
+        return choose("local", limits, observer)
+    return LocalEngine(limits, observer, worker_command(python), interpreter=lambda *_: python)
+
+
+def prepare(
+    records: Sequence[Record],
+    find: Find,
+    log: Log,
+    output: Path | None = None,
+    *,
+    resume: Path | None = None,
+    exact: bool = False,
+) -> Run:
+    """Begin or resume a run of exactly these records' cases, with the same data.
+
+    The environments of the releases that cases name are made first, unless `exact`: one environment runs all of them.
 
     Raises:
         DatasetError: the data cannot be had, or is not what it was.
@@ -122,7 +156,9 @@ def prepare(records: Sequence[Record], find: Find, output: Path | None) -> Run:
         return found
 
     matrix = Matrix.around(cases, "reproduction", f"{len(cases)} recorded cases again")
-    return begin(cases, same_data, output, matrix=matrix)
+    if not exact:
+        releases.prepare(cases, log)
+    return begin(cases, same_data, output, resume=resume, matrix=matrix)
 
 
 class Difference(Frozen):

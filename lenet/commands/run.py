@@ -1,67 +1,106 @@
-"""A run: a matrix whose data is found and whose store is made, begun or gone on with.
+"""Runs: begun from cases or resumed from a folder, measured by an engine, and kept in a store.
 
-The commands and `pytest bench/` enter here; what is measured then is the engine's.
+Every command that measures, and `pytest bench/`, begins its run here. `RunRequest` is the command `run` itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
+from lenet.cases.presets import load_file, load_preset, override
+from lenet.commands.sampling import Goal, sample_until
 from lenet.dataset import Dataset
+from lenet.engine import Engine, Observer, TimeLimits, available, choose
+from lenet.engine.busy import Busy
+from lenet.engine.environments.releases import prepare
 from lenet.errors import UsageError
-from lenet.machine.card import MachineCard, describe
+from lenet.machine.card import MachineCard, describe, present_devices, with_host_name
 from lenet.machine.cores import usable_cores
 from lenet.report import render, rows
 from lenet.report.table.rows import Row
 from lenet.store import machines
-from lenet.store.freshness import CaseState, conditions, states
+from lenet.store.freshness import CaseState, Conditions, changes, conditions, outstanding, states
 from lenet.store.profiles import resolve
+from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
 Find = Callable[[str], Dataset]
-"""The data that a dataset's name means here."""
+"""Finds a dataset by its name."""
+Log = Callable[[str], None]
+"""Is called with each message that a user reads while the command runs."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A store with the data that its cases need, by the cases' dataset names."""
+    """A store, with what is needed to measure its cases."""
 
     store: Store
     datasets: Mapping[str, Dataset]
+    """By the cases' dataset names."""
+    cases: Sequence[Case] = ()
+    """The cases that the run was begun or resumed for; the store may hold more."""
 
     def rows(self) -> list[Row]:
-        """The records so far, a row each."""
+        """A table row for each record."""
         return rows(self.store.records(), self.store.name)
 
     def states(self, cluster: bool = False) -> list[CaseState]:
-        """How each case stands here and now, in the manifest's order; `cluster` when they go to a cluster's nodes.
+        """The state of each case, in the manifest's order; `cluster` if the cases run on the nodes of a cluster.
 
         Raises:
             StoreError: a record is damaged.
         """
-        now = conditions(describe().id, {name: each.card for name, each in self.datasets.items()}, cluster)
-        return states(self.store.manifest.cases, self.store.records(), now)
+        return states(self.store.manifest.cases, self.store.records(), self._conditions(cluster))
 
-    def go_on_here(self) -> None:
-        """Say in the store on which machine and with which data it is gone on with; the card before stays in the run.
+    def outstanding(self, *, cluster: bool = False, retry_failed: bool = False, force: bool = False) -> list[Case]:
+        """The cases that are missing or stale, and those that failed, or all.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: a record is damaged.
         """
+        return outstanding(self.states(cluster), retry_failed=retry_failed, force=force)
+
+    def _conditions(self, cluster: bool = False) -> Conditions:
+        return conditions(describe().id, {name: each.card for name, each in self.datasets.items()}, cluster)
+
+    def measure(self, cases: Sequence[Case], engine: Engine) -> list[Record]:
+        """Measure the cases; from here on the manifest names this machine, and keeps the card of the one before.
+
+        Raises:
+            StoreError: the store cannot be written; finished records are intact.
+            KeyboardInterrupt: on Ctrl-C; finished records are intact.
+        """
+        if not cases:
+            return []
         if (before := self.store.manifest.machine).id != describe().id:
             machines.keep(self.store, before)
         self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
+        return engine.run(cases, self.datasets, self.store)
+
+    def measure_once(self, case: Case, engine: Engine) -> Record:
+        """The record of a case that is added to the run: the one that the store has, if it is fresh, or a new one.
+
+        Raises: as `measure`.
+        """
+        self.store.extend([case])
+        record = self.store.record(case)
+        if record is None or changes(record, self._conditions()):
+            (record,) = self.measure([case], engine)
+        return record
 
     def write_tables(self, baseline: str | None = None) -> None:
-        """Write the tables in every form beside the records.
+        """Write the table in every format beside the records.
 
         Raises:
-            UsageError: no record, or none is the baseline.
+            UsageError: there is no record, or no row matches the baseline.
             StoreError: the folder cannot be written.
         """
         table = self.rows()
@@ -76,10 +115,11 @@ def begin(
     find: Find,
     output: Path | None = None,
     *,
+    resume: Path | None = None,
     matrix: Matrix | None = None,
     machine: MachineCard | None = None,
 ) -> Run:
-    """Begin a new run of `cases` in `output` (default `results/run-TIME-NAME`).
+    """Begin a run of `cases` in `output` (default `results/run-TIME-NAME`), or resume one that was begun with them.
 
     The cases and the matrix get the names of the datasets that `find` returns, and a case whose profile is `tuned` gets
     the settings that were saved for it: the run depends on nothing outside its folder.
@@ -88,14 +128,16 @@ def begin(
         cases: what is measured, at least one.
         find: finds a dataset by its name.
         output: the run's folder.
+        resume: the folder of a run that was begun with the same cases; it is continued.
         matrix: describes the run in its manifest and names it; by default the smallest around the cases.
         machine: this machine's card, where it is not the usual one.
 
     Raises:
         UsageError: there is no case, two names are the same data, a batch is larger than a set of images, a profile
-            asks for more cores than there are, or nothing is tuned for a case that asks for it.
-        DatasetError: data cannot be had.
-        StoreError: the folder holds a run or cannot be written.
+            asks for more cores than there are, nothing is tuned for a case that asks for it, or the run to resume was
+            begun with other cases.
+        DatasetError: data cannot be found.
+        StoreError: the folder holds a run or cannot be written, or the one to resume is not a run.
     """
     if not cases:
         raise UsageError("there is no case to run")
@@ -112,40 +154,136 @@ def begin(
             )
     machine = machine or describe()
     planned = resolve((_named(case, found[case.dataset].card.name) for case in cases), machine.id)
-    matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})
     cores = len(usable_cores())
     for profile in (case.profile for case in planned):
         if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
             raise UsageError(f"--profile {profile.name}: this machine lets a worker use {cores} cores; choose less")
-    if output is None:
+    if resume is not None:
+        store = _resumed(resume, planned, output)
+    else:
+        matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-        output = Path("results") / f"run-{stamp}-{matrix.name}"
-    cards = {name: each.card for name, each in datasets.items()}
-    return Run(Store.create(output, matrix, planned, cards, machine), datasets)
+        output = output or Path("results") / f"run-{stamp}-{matrix.name}"
+        store = Store.create(output, matrix, planned, {name: each.card for name, each in datasets.items()}, machine)
+    return Run(store, datasets, tuple(planned))
 
 
 def _named(case: Case, dataset: str) -> Case:
     return case if case.dataset == dataset else case.model_copy(update={"dataset": dataset})
 
 
-def resume(folder: Path, find: Find) -> Run:
-    """An existing run, held for this process. Whether its records still stand is `Run.states`' to say.
+def _resumed(folder: Path, cases: Iterable[Case], output: Path | None) -> Store:
+    if output is not None:
+        raise UsageError("--resume continues a run in its own folder: omit --output")
+    store = Store.open(folder)
+    if not set(cases) <= set(store.manifest.cases):
+        raise UsageError(f"--resume {folder}: the run was begun with other options; repeat those, or omit --resume")
+    store.hold()
+    return store
+
+
+def open_run(folder: Path, find: Find) -> Run:
+    """An existing run with its data. It is not held: nothing may be written.
 
     Raises:
-        DatasetError: its data cannot be had.
-        StoreError: `folder` is no run, it is damaged, or another process writes it.
+        DatasetError: its data cannot be found.
+        StoreError: `folder` is not a run, or it is damaged.
     """
-    run = look(folder, find)
+    store = Store.open(folder)
+    datasets = {name: find(name) for name in store.manifest.datasets}
+    return Run(store, datasets, store.manifest.cases)
+
+
+def resume(folder: Path, find: Find) -> Run:
+    """An existing run with its data, held for this process.
+
+    Raises:
+        DatasetError: its data cannot be found.
+        StoreError: `folder` is not a run, it is damaged, or another process writes it.
+    """
+    run = open_run(folder, find)
     run.store.hold()
     return run
 
 
-def look(folder: Path, find: Find) -> Run:
-    """An existing run, to be looked at and not to be written.
+def failure(records: Iterable[Record]) -> str:
+    """Why a run of these records failed, in a sentence; empty if a case succeeded and no other failed."""
+    good = (Status.OK, Status.PLATEAU)
+    statuses = {record.status for record in records}
+    if not statuses.intersection(good):
+        return "no case could be run; the table's notes give the reasons"
+    if statuses - {*good, Status.UNAVAILABLE}:
+        return "some cases failed; the table's notes give the reasons"
+    return ""
 
-    Raises:
-        DatasetError: its data cannot be had.
-        StoreError: `folder` is no run, or it is damaged.
-    """
-    store = Store.open(folder)
-    return Run(store, {name: find(name) for name in store.manifest.datasets})
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What `lenet-bench run` measures, and how."""
+
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    """The options that replace an axis of the matrix."""
+    preset: str | None = None
+    matrix: Path | None = None
+    """A TOML file."""
+    output: Path | None = None
+    with_host: bool = False
+    resume: Path | None = None
+    """A run to continue; no option above this one goes with it."""
+    retry_failed: bool = False
+    force: bool = False
+    engine: str = "local"
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    busy: Busy = "wait"
+    cann: Path | None = None
+    goal: Goal | None = None
+
+    def begin(self, find: Find, log: Log) -> Run:
+        """Begin the run, or resume it.
+
+        Raises:
+            UsageError: options that do not go together, or that `begin` refuses.
+            DatasetError: data cannot be found.
+            StoreError: the folder cannot be read or written.
+        """
+        available(self.engine)
+        if self.cann is not None:
+            from lenet.machine.devices.cann import source
+
+            os.environ.update(source(self.cann))
+        if self.resume is not None:
+            return resume(self.resume, find)
+        if self.retry_failed or self.force:
+            raise UsageError("--retry-failed and --force continue a run: name it with --resume")
+        matrix = self._matrix()
+        cases = matrix.cases()
+        if self.engine == "local":  # each node of a cluster makes its own environments
+            prepare(cases, log)
+        machine = with_host_name(describe()) if self.with_host else None
+        return begin(cases, find, self.output, matrix=matrix, machine=machine)
+
+    def _matrix(self) -> Matrix:
+        if self.preset is not None and self.matrix is not None:
+            raise UsageError("--preset and --matrix both name a matrix: give one of them")
+        matrix = load_file(self.matrix) if self.matrix is not None else load_preset(self.preset or "quick")
+        axes = dict(self.axes)
+        if "device" not in axes and "device_targets" not in matrix.model_fields_set:
+            axes["device"] = "auto"
+        if axes.get("device") == "auto":
+            axes["device"] = ",".join(present_devices())
+        return override(matrix, **axes)
+
+    def outstanding(self, run: Run) -> list[Case]:
+        """The cases that the request measures."""
+        return run.outstanding(cluster=self.engine != "local", retry_failed=self.retry_failed, force=self.force)
+
+    def measure(self, run: Run, observer: Observer, log: Log) -> None:
+        """Measure the outstanding cases, then more processes of them until the goal is reached.
+
+        Raises: as `Run.measure`.
+        """
+        began = time.monotonic()
+        engine = choose(self.engine, self.limits, observer, self.busy)
+        run.measure(self.outstanding(run), engine)
+        if self.goal is not None:
+            sample_until(run.store, lambda cases: run.measure(cases, engine), self.goal, log, began)

@@ -1,4 +1,4 @@
-"""Sampling until the figures are sure: more processes of the cases whose interval is still too wide, round by round."""
+"""Sampling to a precision: more processes of the cases whose confidence interval is too wide, round by round."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from lenet.analysis.stability import sample, width
 from lenet.analysis.statistics import MIN_PROCESSES, intervals
 from lenet.cases.case import Case
-from lenet.commands.run import Run
-from lenet.engine import Engine
 from lenet.store.record import Record, Status
+from lenet.store.run import Store
+
+CASES_NAMED = 5
+"""Cases that a message names."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """When to stop: every interval within ±`precision` (0.03 is 3%), or `budget_seconds` are over."""
+    """When to stop: every interval is within ±`precision` (0.03 is 3%), or `budget_seconds` have passed."""
 
     precision: float
     budget_seconds: float
@@ -24,20 +26,27 @@ class Goal:
 
 @dataclass(frozen=True)
 class CasePrecision:
-    """How sure one case is."""
+    """How precisely one case is known."""
 
     case: Case
     """Its first repetition."""
     processes: int
     next_repetition: int
     width: float | None
-    """How far its interval reaches from the figure; None with fewer than three processes."""
+    """Half the width of its interval relative to the figure; None with fewer than three processes."""
     seconds: float
-    """What one more process will take, judged by the longest so far."""
+    """The longest time that a process of it took so far."""
+
+    @property
+    def words(self) -> str:
+        """The case with its interval."""
+        if self.width is None:
+            return f"{self.case.label} (fewer than {MIN_PROCESSES} processes)"
+        return f"{self.case.label} (±{self.width:.1%} of {self.processes} processes)"
 
 
 def precisions(records: Sequence[Record]) -> list[CasePrecision]:
-    """How sure each case is, in order. A case of which a process failed is left out: more of them settle nothing."""
+    """The precision of each case, in order. A case with a failed process is omitted: more of them settle nothing."""
     groups: dict[Case, list[Record]] = {}
     for record in records:
         groups.setdefault(record.case.model_copy(update={"repetition": 0}), []).append(record)
@@ -61,47 +70,34 @@ def precisions(records: Sequence[Record]) -> list[CasePrecision]:
     return found
 
 
-def _wide(found: Sequence[CasePrecision], precision: float) -> list[CasePrecision]:
-    return [each for each in found if each.width is None or each.width > precision]
+def sample_until(
+    store: Store, measure: Callable[[list[Case]], object], goal: Goal, log: Callable[[str], None], began: float
+) -> None:
+    """Add rounds of repetitions of all cases that are too wide, until the goal is reached; log how it ended.
 
-
-def sample_until(run: Run, engine: Engine, goal: Goal, say: Callable[[str], None], began: float) -> None:
-    """Add repetitions to the run, all cases that are still too wide in each round, and say how it ended.
-
-    `began` is the reading of `time.monotonic` from which the budget counts. A round is added to the manifest before it
-    is run, so that `--resume` finishes one that was interrupted; one that would outlast the budget is not begun.
+    The budget counts from `began`, a reading of `time.monotonic`. A round is in the manifest before it is measured, so
+    that `--resume` finishes one that was interrupted; a round that would exceed the budget is not started.
 
     Raises:
-        StoreError: the run can no longer be written.
+        StoreError: the run cannot be written.
     """
     while True:
-        found = precisions(run.store.records())
-        wide = _wide(found, goal.precision)
+        found = precisions(store.records())
+        wide = [each for each in found if each.width is None or each.width > goal.precision]
         if not wide:
-            count = len(found)
-            say(
-                f"--until: all {count} cases are within ±{goal.precision:.2%}"
-                if count
-                else "--until: nothing to repeat"
-            )
+            log(f"--until: all {len(found)} cases are within ±{goal.precision:.2%}" if found else "--until: no case")
             return
         needed = sum(each.seconds for each in wide)
         left = goal.budget_seconds - (time.monotonic() - began)
+        counts = f"{len(wide)} of {len(found)} cases are wider than ±{goal.precision:.2%}"
         if needed > left:
-            say(
+            more = f"; and {len(wide) - CASES_NAMED} more" if len(wide) > CASES_NAMED else ""
+            log(
                 f"--until: the budget of {goal.budget_seconds:g} s is spent ({max(left, 0):.0f} s left, a round takes "
-                f"about {needed:.0f} s); {len(wide)} of {len(found)} cases are wider than ±{goal.precision:.2%}: "
-                + "; ".join(f"{each.case.label} {_words(each)}" for each in wide[:5])
-                + (f"; and {len(wide) - 5} more" if len(wide) > 5 else "")
+                f"about {needed:.0f} s); {counts}: {'; '.join(each.words for each in wide[:CASES_NAMED])}{more}"
             )
             return
-        say(f"--until: {len(wide)} of {len(found)} cases are wider than ±{goal.precision:.2%}: one more process each")
-        more = [each.case.model_copy(update={"repetition": each.next_repetition}) for each in wide]
-        run.store.extend(more)
-        engine.run(more, run.datasets, run.store)
-
-
-def _words(standing: CasePrecision) -> str:
-    if standing.width is None:
-        return f"(fewer than {MIN_PROCESSES} processes)"
-    return f"(±{standing.width:.1%} of {standing.processes} processes)"
+        log(f"--until: {counts}: one more process each")
+        cases = [each.case.model_copy(update={"repetition": each.next_repetition}) for each in wide]
+        store.extend(cases)
+        measure(cases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -183,3 +184,18 @@ def test_merging_keeps_both_and_the_latter_wins():
     )
     assert both.settings == {"operator_threads": 1, "launch_blocking": True}
     assert both == RuntimeProfile.parse(both.name.replace("avx2", "AVX2"))
+
+
+def test_stored_measurements_cost_what_they_cost_when_they_were_measured():
+    """A resumed search replays its measurements in no time, and still plans with the time that a new one takes."""
+    fresh = Machine(interacting, 0.02, 1)
+    fresh.search(budget=150)
+    replay = Machine(interacting, 0.02, 1, cost=0.0)
+    measured = Search(
+        SETTINGS,
+        lambda profile: dataclasses.replace(replay(profile), seconds=10.0),
+        lambda: replay.now + 10.0 * len(replay.asked),
+        150,
+    ).run()
+    assert replay.asked == fresh.asked
+    assert measured.skipped

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
+import pytest
+
 from lenet.analysis.check import Rung
-from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
-from lenet.cases.matrix import Matrix
-from lenet.commands import check
-from lenet.commands.check import base_case, cases, plan
+from lenet.cases.case import TUNED, Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.commands.check import CheckRequest, cases, plan, traced
+from lenet.errors import UsageError
+from lenet.machine.card import describe
+from lenet.store.profiles import Scope, TunedProfile, save
 from lenet.store.record import DatasetCard
 
 CARD = DatasetCard(name="digits", sha256="12" * 32, training_images=1285, test_images=512)
-BASE = base_case(Matrix(modes=(Mode.GRAPH,), datasets=("digits",)), 50)
+BASE = traced(Case(mode=Mode.GRAPH, dataset="digits"), 50)
 FAST = RuntimeProfile.parse("onednn_isa=AVX2")
 
 
@@ -45,21 +50,41 @@ def test_each_pair_differs_only_in_the_axis_of_its_rung():
                 Rung.SEED: [{"hyperparameters"}],
                 Rung.MODES: [{"mode"}],
                 Rung.PROFILE: [{"profile"}],
-                Rung.FRAMEWORK: [{"framework", "mode"}, {"framework"}],
+                Rung.FRAMEWORK: [{"framework", "mode"}],
                 Rung.DEVICE: [{"device_target"}],
             }[pair.rung]
         )
     assert {"graph / pynative", "graph / jit", "CPU / GPU", "CPU / Ascend", "default / onednn_isa=avx2"} <= set(found)
 
 
-def test_pairs_take_the_cases_of_the_run():
-    pairs = planned(Rung.REPEAT, Rung.PROFILE, Rung.DEVICE, profile=FAST)
-    known = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
-    run_cases = [case.model_copy(update={"profile": known}) if case.profile == FAST else case for case in cases(pairs)]
-    repeat, profile, device = check.settled(pairs, run_cases)
-    assert repeat == pairs[0]
-    assert (profile.a, profile.b.profile) == (BASE, known)
-    assert device.skipped
+def test_pairs_have_the_settings_of_a_tuned_profile(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "profiles"))
+    tuned = TunedProfile(
+        scope=Scope.of(BASE, describe().id),
+        profile=RuntimeProfile(name=TUNED, tuned_by="run-tune", launch_blocking=True),
+        tuned_at=datetime(2026, 1, 2, tzinfo=timezone.utc),
+        default_images_per_second=500,
+        tuned_images_per_second=2000,
+    )
+    save(tuned)
+    request = CheckRequest({"dataset": "digits", "profile": "tuned"}, [Rung.REPEAT, Rung.PROFILE, Rung.DEVICE])
+    check = request.begin(lambda _: digits, print, tmp_path / "run")
+    by_rung = {pair.rung: pair for pair in check.pairs}
+    assert by_rung[Rung.PROFILE].b.profile == tuned.profile
+    assert {case for pair in check.pairs for case in pair.cases} == set(check.run.store.manifest.cases)
+
+
+@pytest.mark.parametrize(
+    ("axes", "rungs", "words"),
+    [
+        ({"mode": "graph,jit"}, list(Rung), "--mode graph,jit: this command takes one case"),
+        ({"dataset": "digits"}, [Rung.PROFILE], "every rung is skipped .profile: name the profile"),
+    ],
+)
+def test_a_check_that_cannot_be_run_is_refused(digits, tmp_path, axes, rungs, words):
+    with pytest.raises(UsageError, match=words):
+        CheckRequest(axes, rungs).begin(lambda _: digits, print, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_chosen_rungs_only():

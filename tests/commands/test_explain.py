@@ -9,7 +9,7 @@ import pytest
 
 from lenet.analysis.explain import Explanation
 from lenet.cases.case import Case, Mode, RuntimeProfile
-from lenet.commands import explain as explaining
+from lenet.commands.explain import PLAN, Explainer, prepare, recorded
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
@@ -27,12 +27,12 @@ SETTINGS = "dataset_workers=1+dataset_prefetch=3+cpu_affinity=1+operator_threads
 @pytest.fixture(scope="module")
 def explained(digits, tmp_path_factory):
     """Graph mode with settings of every kind in force, explained once."""
-    case = Case(dataset="digits", mode=Mode.GRAPH, profile=RuntimeProfile.parse(SETTINGS), plan=explaining.PLAN)
-    run = explaining.prepare(case, lambda _: digits, tmp_path_factory.mktemp("explain") / "run")
-    told = []
+    case = Case(dataset="digits", mode=Mode.GRAPH, profile=RuntimeProfile.parse(SETTINGS), plan=PLAN)
+    messages = []
+    run = prepare(case, lambda _: digits, messages.append, tmp_path_factory.mktemp("explain") / "run")
     limits = TimeLimits(120)
-    found = explaining.Explainer(run, LocalEngine(limits), limits, told.append).explain(case)
-    return found, run.store, told
+    found = Explainer(run, LocalEngine(limits), limits, messages.append).explain()
+    return found, run.store, messages
 
 
 @pytest.mark.mindspore
@@ -158,10 +158,10 @@ class TestNamed:
 
     def test_a_records_file_and_a_run_with_an_id_are_the_same(self, stored):
         case = stored.manifest.cases[1]
-        assert explaining.named(stored.record_path(case), None).case == case
-        assert explaining.named(stored.path, case.id).case == case
+        assert recorded(stored.record_path(case), None).case == case
+        assert recorded(stored.path, case.id).case == case
 
     @pytest.mark.parametrize("case_id", ["nothing", None])
-    def test_what_is_not_there_is_told_with_what_is(self, stored, case_id):
+    def test_an_unknown_case_is_refused_with_the_known_ones(self, stored, case_id):
         with pytest.raises(UsageError, match=stored.manifest.cases[0].id):
-            explaining.named(stored.path, case_id)
+            recorded(stored.path, case_id)

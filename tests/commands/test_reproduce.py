@@ -31,7 +31,7 @@ def again(honest_run, whole, digits, numpy_worker, tmp_path_factory):
     """One case of the honest run, run again: the original, its records, the new run."""
     original = load(str(honest_run))
     records = original.choose([whole])
-    run = prepare(records, lambda name: digits, tmp_path_factory.mktemp("again") / "run")
+    run = prepare(records, lambda name: digits, print, tmp_path_factory.mktemp("again") / "run")
     LocalEngine(command=numpy_worker).run(run.store.missing(), run.datasets, run.store)
     return original, records, run
 
@@ -111,7 +111,7 @@ class TestLoad:
         records = load(str(honest_run)).choose()
         card = records[0].dataset.model_copy(update={"sha256": "0" * 64})
         with pytest.raises(DatasetError, match="other data"):
-            prepare([records[0].model_copy(update={"dataset": card})], lambda name: digits, tmp_path / "run")
+            prepare([records[0].model_copy(update={"dataset": card})], lambda name: digits, print, tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
 

@@ -1,13 +1,17 @@
-"""Beginning a run: what the manifest says of the cases that it is begun with."""
+"""Beginning a run from cases or from a request, resuming one, and when a run failed."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import begin
+from lenet.commands.run import RunRequest, begin, failure
 from lenet.errors import UsageError
+from lenet.machine.card import present_devices
+from lenet.store.record import Status
 
 CASES = (
     Case(dataset="auto", mode=Mode.GRAPH, plan=Plan(windows=3)),
@@ -44,3 +48,68 @@ def test_cases_that_cannot_be_one_run_are_refused(cases, words, digits, tmp_path
     with pytest.raises(UsageError, match=words):
         begin(cases, lambda _: digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+class TestResume:
+    @pytest.fixture
+    def begun(self, digits, tmp_path):
+        run = begin(CASES, lambda _: digits, tmp_path / "run")
+        run.store.release()
+        return run
+
+    def test_a_run_that_was_begun_with_the_same_cases_is_continued(self, begun, digits):
+        run = begin(CASES[:1], lambda _: digits, resume=begun.store.path)
+        assert run.store.manifest == begun.store.manifest
+        assert run.cases == begun.cases[:1]
+
+    def test_other_cases_are_refused(self, begun, digits):
+        with pytest.raises(UsageError, match="begun with other options"):
+            begin([Case(dataset="auto", mode=Mode.PYNATIVE)], lambda _: digits, resume=begun.store.path)
+
+    def test_it_has_a_folder_already(self, begun, digits, tmp_path):
+        with pytest.raises(UsageError, match="omit --output"):
+            begin(CASES, lambda _: digits, tmp_path / "other", resume=begun.store.path)
+
+
+class TestRequest:
+    def test_the_axes_replace_those_of_the_preset(self, digits, tmp_path):
+        request = RunRequest({"mode": "graph", "batch_size": "8,16", "seed": "7"}, output=tmp_path / "run")
+        run = request.begin(lambda _: digits, print)
+        assert [(case.mode, case.hyperparameters.batch_size) for case in run.cases] == [
+            (Mode.GRAPH, 8),
+            (Mode.GRAPH, 16),
+        ]
+        assert {case.hyperparameters.seed for case in run.cases} == {7}
+        assert {case.device_target for case in run.cases} == set(present_devices())
+        assert request.outstanding(run) == list(run.cases)
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"preset": "quick", "matrix": Path("x.toml")}, "give one of them"),
+            ({"retry_failed": True}, "name it with --resume"),
+            ({"force": True}, "name it with --resume"),
+            ({"engine": "slurm"}, "choose from local, ray"),
+            ({"cann": Path("nowhere/set_env.sh")}, "nowhere"),
+        ],
+    )
+    def test_options_that_cannot_be_used(self, digits, tmp_path, fields, words):
+        with pytest.raises(UsageError, match=words):
+            RunRequest(output=tmp_path / "run", **fields).begin(lambda _: digits, print)
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "words"),
+    [
+        ([Status.OK, Status.PLATEAU], ""),
+        ([Status.OK, Status.UNAVAILABLE], ""),
+        ([Status.OK, Status.CRASHED], "some cases failed"),
+        ([Status.UNAVAILABLE, Status.CRASHED], "no case could be run"),
+        ([], "no case could be run"),
+    ],
+)
+def test_when_a_run_failed(plain_record, statuses, words):
+    problem = failure([plain_record(CASES[0], status) for status in statuses])
+    assert problem.startswith(words)
+    assert bool(problem) == bool(words)

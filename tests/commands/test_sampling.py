@@ -34,7 +34,7 @@ emit(event="finished", phases=phases, final_weights_sha256="1" * 64, losses_sha2
 
 @pytest.fixture
 def begun(tmp_path, digits, new_store):
-    """A run of two cases, one that scatters and one that does not, each measured once; and its engine."""
+    """A run of two cases, one that scatters and one that does not, each measured once; and what measures more cases."""
     script = tmp_path / "worker.py"
     script.write_text(WORKER, encoding="utf-8")
     cases = [Case(dataset="digits", mode=mode) for mode in (Mode.GRAPH, Mode.JIT)]
@@ -42,7 +42,7 @@ def begun(tmp_path, digits, new_store):
     engine = LocalEngine(command=(sys.executable, str(script)))
     run = Run(store, {"digits": digits})
     engine.run(cases, run.datasets, store)
-    return run, engine
+    return run, lambda cases: engine.run(cases, run.datasets, store)
 
 
 def processes(run):
@@ -50,15 +50,15 @@ def processes(run):
     return modes.count(Mode.GRAPH), modes.count(Mode.JIT)
 
 
-def test_only_what_is_wide_is_sampled_until_it_is_narrow(begun):
-    run, engine = begun
-    said = []
-    sample_until(run, engine, Goal(0.08, 300), said.append, time.monotonic())
+def test_wide_cases_are_repeated_until_they_are_narrow(begun):
+    run, measure = begun
+    messages = []
+    sample_until(run.store, measure, Goal(0.08, 300), messages.append, time.monotonic())
     graph, jit = processes(run)
     assert jit == 3
     assert 4 <= graph <= 20
     assert max(each.width for each in precisions(run.store.records())) <= 0.08
-    assert said[-1] == "--until: all 2 cases are within ±8.00%"
+    assert messages[-1] == "--until: all 2 cases are within ±8.00%"
     again = Store.open(run.store.path)
     assert again.records() == run.store.records()
     assert not again.missing()
@@ -66,17 +66,17 @@ def test_only_what_is_wide_is_sampled_until_it_is_narrow(begun):
     assert rounds == [Mode.GRAPH, Mode.JIT] * 3, "rounds are interleaved"
 
 
-def test_the_budget_ends_it_and_says_what_is_still_wide(begun):
-    run, engine = begun
-    said = []
-    sample_until(run, engine, Goal(0.01, 0.01), said.append, time.monotonic())
+def test_the_budget_ends_it_and_names_the_wide_cases(begun):
+    run, measure = begun
+    messages = []
+    sample_until(run.store, measure, Goal(0.01, 0.01), messages.append, time.monotonic())
     assert processes(run) == (1, 1)
-    assert "budget of 0.01 s is spent" in said[-1]
-    assert "2 of 2 cases" in said[-1]
-    assert "fewer than 3 processes" in said[-1]
+    assert "budget of 0.01 s is spent" in messages[-1]
+    assert "2 of 2 cases" in messages[-1]
+    assert "fewer than 3 processes" in messages[-1]
 
 
-def test_a_round_that_was_interrupted_is_missing_and_not_lost(begun, digits):
+def test_an_interrupted_round_is_missing_and_not_lost(begun, digits):
     run, _ = begun
     more = Case(dataset="digits", mode=Mode.GRAPH, repetition=1)
     run.store.extend([more, run.store.manifest.cases[0]])

@@ -9,7 +9,8 @@ import pytest
 
 from lenet.cases.case import Case, Mode
 from lenet.cases.matrix import Matrix
-from lenet.commands import tune as tuning
+from lenet.commands.tune import prepare
+from lenet.commands.tune import tune as run_search
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.report.text.tune import tuning_text
@@ -40,18 +41,19 @@ emit(event="finished", phases=phases, final_weights_sha256="1" * 64, losses_sha2
 
 @pytest.fixture(scope="module")
 def tune(tmp_path_factory, digits):
-    """Tune with a worker whose speed and losses `body` changes; returns what was found, told, and the run's store."""
+    """Tune with a worker whose speed and losses `body` changes; returns results, messages and the run's store."""
 
     def go(body, modes=("pynative",)):
         folder = tmp_path_factory.mktemp("tune")
+        messages = []
         script = folder / "worker.py"
         script.write_text(WORKER.format(body=textwrap.dedent(body)), encoding="utf-8")
-        run = tuning.prepare(Matrix(modes=modes, datasets=("digits",)), lambda _: digits, folder / "run")
-        told = []
+        matrix = Matrix(modes=modes, datasets=("digits",))
+        run = prepare(matrix, lambda _: digits, messages.append, folder / "run")
         engine = LocalEngine(TimeLimits(30, 30), command=(sys.executable, str(script)))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("LENET_BENCH_PROFILES", str(folder / "profiles"))
-            return list(tuning.tune(run, 600, told.append, engine)), told, run.store
+            return list(run_search(run, 600, messages.append, engine)), messages, run.store
 
     return go
 
@@ -66,34 +68,34 @@ def faster(tune):
 
 
 def test_the_winner_is_kept_and_resolves(faster, monkeypatch):
-    (tuned, _), told, store = faster
-    assert tuned.outcome.winner.profile.text == "launch_blocking"
-    assert tuned.saved.tuned_images_per_second / tuned.saved.default_images_per_second == pytest.approx(4, rel=0.01)
+    (tuned, _), messages, store = faster
+    assert tuned.search.winner.profile.text == "launch_blocking"
+    assert tuned.tuned.tuned_images_per_second / tuned.tuned.default_images_per_second == pytest.approx(4, rel=0.01)
     monkeypatch.setenv("LENET_BENCH_PROFILES", str(tuned.path.parent))
-    assert load(tuned.saved.scope) == tuned.saved
+    assert load(tuned.tuned.scope) == tuned.tuned
     asked = tuned.case.model_copy(update={"profile": tuned.case.profile.parse("tuned")})
     (case,) = resolve([asked], store.manifest.machine.id)
     assert case.profile.launch_blocking
     assert case.profile.tuned_by == "run"
-    assert any("launch_blocking: 2,0" in line for line in told)
+    assert any("launch_blocking: 2,0" in line for line in messages)
 
 
 def test_every_measurement_is_a_record_of_the_run(faster):
-    _, told, store = faster
+    _, messages, store = faster
     records = Store.open(store.path).records()
-    assert len(records) == len(told) == len(store.manifest.cases)
+    assert len(records) == len(messages) == len(store.manifest.cases)
     assert {record.case.hyperparameters for record in records} == {Case().hyperparameters}, "the workload is untouched"
 
 
 def test_each_mode_is_tuned_for_itself(faster):
     found, _, _ = faster
     assert [each.case.mode for each in found] == [Mode.PYNATIVE, Mode.GRAPH]
-    assert [each.saved.profile.launch_blocking for each in found] == [True, False]
+    assert [each.tuned.profile.launch_blocking for each in found] == [True, False]
 
 
 def test_the_table_fits_and_has_default_each_setting_and_winner(faster):
     (tuned, _), _, _ = faster
-    text = tuning_text(tuned.case, tuned.outcome, 200, 1e-4)
+    text = tuning_text(tuned.case, tuned.search, 200, 1e-4)
     assert max(map(len, text.splitlines())) <= 80
     for word in ("default", "alone", "confirmed", "launch_blocking", "dispatch_threads=1", "4.0", "0.0001"):
         assert word in text
@@ -101,19 +103,19 @@ def test_the_table_fits_and_has_default_each_setting_and_winner(faster):
 
 def test_a_profile_that_changes_the_training_is_refused(tune):
     (tuned,), _, _ = tune(FASTER + "\nloss += 0.01 if profile['launch_blocking'] else 0")
-    assert tuned.outcome.winner is tuned.outcome.default
-    assert tuned.saved.profile.settings == {}
-    text = tuning_text(tuned.case, tuned.outcome, 200, 1e-4)
+    assert tuned.search.winner is tuned.search.default
+    assert tuned.tuned.profile.settings == {}
+    text = tuning_text(tuned.case, tuned.search, 200, 1e-4)
     assert "changes the training" in " ".join(text.split())
     assert "No gain beyond noise" in text
 
 
 def test_last_bits_of_a_loss_may_differ(tune):
     (tuned,), _, _ = tune(FASTER + "\nloss += 1e-6 if profile['launch_blocking'] else 0")
-    assert tuned.outcome.winner.profile.launch_blocking
+    assert tuned.search.winner.profile.launch_blocking
 
 
 def test_a_case_that_cannot_run_keeps_nothing(tune):
     (tuned,), _, _ = tune("emit(event='failed', status='unavailable', reason='no such device'); sys.exit(1)")
-    assert tuned.saved is None
-    assert "no such device" in tuning_text(tuned.case, tuned.outcome, 200, 1e-4)
+    assert tuned.tuned is None
+    assert "no such device" in tuning_text(tuned.case, tuned.search, 200, 1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lenet.cases.axes import Axis, with_option
+from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.errors import UNKNOWN_KEY, UsageError, problems, reason
 from lenet.files.plain import read_named
@@ -81,6 +83,19 @@ def override(matrix: Matrix, **options: str | None) -> Matrix:
                 raise UsageError(f"{axis.option} {text!r}: give one number")
             inner[field] = values if axis.several else values[0]
     return _renamed(matrix, _matrix(data, "the command line", named_by_option=True))
+
+
+def single_case(matrix: Matrix, options: Mapping[str, str]) -> Case:
+    """The only case of a matrix that `override` made with these options.
+
+    Raises:
+        UsageError: it has several; the message names the option.
+    """
+    for axis in with_option():
+        if "," in (text := options.get(axis.parameter, "")):
+            raise UsageError(f"{axis.option} {text}: this command takes one case; name one value")
+    (case,) = matrix.cases()
+    return case
 
 
 def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:

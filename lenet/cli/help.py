@@ -1,0 +1,29 @@
+"""The help of a command: its options under a heading for each group, in plain text of 80 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+from lenet.cli.options import ENGINE, MEASUREMENT, OUTPUT, WORKLOAD
+
+GROUPS = (WORKLOAD, MEASUREMENT, OUTPUT, ENGINE)
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help groups the options by their `rich_help_panel`, which Typer itself does only in colour."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the groups of options, then those without a group."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{f"{name} options": [] for name in GROUPS}}
+        for parameter in self.get_params(ctx):
+            if (line := parameter.get_help_record(ctx)) is None:
+                continue
+            group = getattr(parameter, "rich_help_panel", None)
+            title = f"{group} options" if group else "Options"
+            sections.setdefault("Arguments" if parameter.param_type_name == "argument" else title, []).append(line)
+        for title, lines in sections.items():
+            if lines:
+                with formatter.section(title):
+                    formatter.write_dl(lines)

@@ -1,0 +1,128 @@
+"""What the commands that measure share: messages, data, live or plain progress, and a stop that loses nothing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lenet.errors import INTERRUPTED
+
+if TYPE_CHECKING:
+    from lenet.cases.case import Case
+    from lenet.commands.run import Run
+    from lenet.dataset import Dataset
+    from lenet.engine import Observer
+
+
+class Invocation:
+    """One invocation of a command that measures. It prints to standard error; results go to standard output."""
+
+    def __init__(
+        self, context: typer.Context, quiet: bool, data_dir: Path | None, spanning: Collection[str] = ()
+    ) -> None:
+        """`spanning` names the parameters that must not be repeated when the run is resumed."""
+        from rich.console import Console
+
+        self.console = Console(stderr=True, quiet=quiet)
+        self._data_dir = data_dir
+        self._began = time.monotonic()
+        self._context = context
+        self._spanning = {"output", "resume", *spanning}
+
+    def note(self, text: str) -> None:
+        """Print a message."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def log(self, text: str) -> None:
+        """Print a message with the seconds since the command started."""
+        self.note(f"[{time.monotonic() - self._began:4.0f} s] {text}")
+
+    def find(self, name: str) -> Dataset:
+        """The dataset that `--dataset` and `--data-dir` name; a download has a progress bar.
+
+        Raises:
+            DatasetError: it is not available.
+        """
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from lenet.dataset import resolve
+
+        columns = (TextColumn("{task.description}"), BarColumn(20), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True, disable=not self._live) as bars:
+            tasks: dict[str, Any] = {}
+
+            def progress(file: str, done: int, total: int | None) -> None:
+                if file not in tasks:
+                    tasks[file] = bars.add_task(file, total=total)
+                bars.update(tasks[file], completed=done, total=total)
+
+            return resolve(name, self._data_dir, progress=progress, warn=warn)
+
+    @property
+    def _live(self) -> bool:
+        return self.console.is_terminal and not self.console.quiet
+
+    @contextmanager
+    def measuring(self, run: Run, cases: Sequence[Case]) -> Iterator[Observer]:
+        """Show progress while the cases of the run are measured, live in a terminal and as lines elsewhere.
+
+        Ctrl-C and SIGTERM end the command with exit code 130, and with a message how to resume the run.
+        """
+        from lenet.report.progress.observers import LiveObserver, PlainObserver
+
+        store = run.store
+        matrix = store.manifest.matrix
+        done = len(store.manifest.cases) - len(cases)
+        self.note(f"{matrix.name}: {len(cases)} cases{f', {done} done before' if done else ''} → {store.path}")
+        self.note(matrix.description or matrix.span)
+        try:
+            if self._live:
+                with LiveObserver(self.console, run.datasets, store.manifest.cases, store.records()) as live:
+                    yield live
+            else:
+                yield PlainObserver(self.console)
+        except KeyboardInterrupt as error:
+            every = store.manifest.cases
+            finished = len(every) - len(store.missing())
+            print(
+                f"stopped: {finished} of {len(every)} records are in {store.path}; resume with: {self._resume(run)}",
+                file=sys.stderr,
+            )
+            raise typer.Exit(INTERRUPTED) from error
+
+    def _resume(self, run: Run) -> str:
+        """The command line that resumes the run."""
+        typed = typed_options(self._context)
+        kept = [word for name, words in typed.items() if name not in self._spanning for word in words]
+        words = ["lenet-bench", str(self._context.info_name), *kept, "--resume", str(run.store.path)]
+        return shlex.join(words)
+
+
+def typed_options(context: typer.Context) -> dict[str, list[str]]:
+    """The words of the command line, by the parameter that they set; options have their long names."""
+    typed: dict[str, list[str]] = {}
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[name]
+        values = [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
+        if parameter.param_type_name == "argument":
+            typed[name] = values
+        else:
+            option = max(parameter.opts, key=len)
+            typed[name] = [option] if value is True else [word for each in values for word in (option, each)]
+    return typed
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    print(f"lenet-bench: WARNING: {text}", file=sys.stderr)

@@ -1,0 +1,40 @@
+"""SIGTERM ends a command as Ctrl-C does, and a command that is ending is not interrupted again."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+GRACE_SECONDS = 10.0
+"""`timeout` sends its signal twice, and people press Ctrl-C twice: for this time a second signal does not interrupt the
+clean-up, which would leave a worker or a temporary folder."""
+
+
+class _Interrupt:
+    """A signal handler that raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, *_: object) -> None:
+        now = time.monotonic()
+        if now - self._last > GRACE_SECONDS:
+            self._last = now
+            raise KeyboardInterrupt
+
+
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
+def install() -> None:
+    """Handle SIGINT and SIGTERM in this process, unless they are ignored, as SIGINT is in a shell's background job."""
+    handler = _Interrupt()
+    for number in HANDLED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def ignore() -> None:
+    """Ignore both from here on: as Python ends it restores their defaults, which would change the exit code."""
+    for number in HANDLED:
+        signal.signal(number, signal.SIG_IGN)

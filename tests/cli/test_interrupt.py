@@ -1,0 +1,133 @@
+"""Ctrl-C and SIGTERM in every command that measures: a normal end, nothing lost, and a hint that resumes the run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import typer.main
+
+from lenet.cli import app
+from lenet.store.run import Store
+
+FAST = Path(__file__).with_name("fast.py")
+
+MEASURING = {
+    "run": ["run", "--mode", "graph", "--repeat", "3", "--dataset", "digits"],
+    "tune": ["tune", "--dataset", "digits", "--budget", "5"],
+    "explain": ["explain", "--dataset", "digits"],
+    "check": ["check", "--dataset", "digits", "--rung", "repeat,seed"],
+    "reproduce": ["reproduce", "original"],
+}
+"""A short invocation of each command that starts workers."""
+
+RECORDS = {"explain": 0}
+"""Records that are written before the signal, where it is not 1: explain may measure one case only."""
+
+EXIT_CODES = {"check": 1, "reproduce": 1}
+"""Exit codes that are not 0: the fake worker traces nothing, and no two of its trainings are alike."""
+
+
+def test_every_command_that_measures_is_tested():
+    commands = typer.main.get_group(app).commands
+    assert set(MEASURING) == {name for name, each in commands.items() if any(p.name == "resume" for p in each.params)}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the command in an empty folder, with a temporary directory of its own and a worker of that pace."""
+    (tmp_path / "temporary").mkdir()
+
+    def go(*arguments, seconds):
+        return subprocess.Popen(
+            [sys.executable, str(FAST), *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "FAKE_SECONDS": str(seconds)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return go
+
+
+@pytest.fixture
+def original(start, tmp_path):
+    """A run to reproduce."""
+    process = start("run", "--mode", "graph", "--repeat", 2, "--dataset", "digits", "-o", "original", seconds=0.001)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
+@pytest.fixture(params=MEASURING)
+def interrupted(request, start, tmp_path):
+    """Interrupt a command while it measures; returns its exit code, standard error, run, and records before."""
+
+    def go(signals):
+        name = request.param
+        if name == "reproduce":
+            request.getfixturevalue("original")
+        process = start(*MEASURING[name], "--output", "run", seconds=0.2)
+        folder = tmp_path / "run"
+        deadline = time.monotonic() + 60
+        while not _measures(folder, RECORDS.get(name, 1)):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        before = {path: path.read_bytes() for path in (folder / "records").iterdir()}
+        workers = psutil.Process(process.pid).children(recursive=True)
+        assert workers
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.05)
+        out, err = process.communicate(timeout=30)
+        assert not [each for each in workers if each.is_running()]
+        return process.returncode, out, err, before
+
+    return go
+
+
+def _measures(folder, records):
+    """Whether so many records are written and a worker has reported an event since."""
+    try:
+        written = len(list((folder / "records").glob("*.json")))
+        return written >= records and (folder / "events.jsonl").read_bytes().count(b"\n") > 8 * written
+    except FileNotFoundError:
+        return False
+
+
+def stops(code, out, err, before, tmp_path):
+    """Check how an interrupted command ended; returns the arguments that resume the run."""
+    assert code == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert not list((tmp_path / "temporary").iterdir()), "a folder is left"
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert len(Store.open(tmp_path / "run").records()) == len(before)
+    ((count, hint),) = re.findall(r"stopped: (\d+) of \d+ records are in run; resume with: lenet-bench (.*)", err)
+    assert int(count) == len(before)
+    return shlex.split(hint)
+
+
+def test_ctrl_c(interrupted, tmp_path):
+    stops(*interrupted([signal.SIGINT, signal.SIGINT]), tmp_path)
+
+
+def test_sigterm_as_timeout_sends_it_and_the_resumed_run(interrupted, start, tmp_path):
+    """Twice: once to the process, and once to its group."""
+    code, out, err, before = interrupted([signal.SIGTERM, signal.SIGTERM])
+    hint = stops(code, out, err, before, tmp_path)
+    process = start(*hint, seconds=0.001)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == EXIT_CODES.get(hint[0], 0), err
+    assert out
+    assert all(path.read_bytes() == content for path, content in before.items()), "a finished record is kept"
+    assert not Store.open(tmp_path / "run").missing()
