@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lenet.cli.options import choice
 
 if TYPE_CHECKING:
-    from lenet.report.table.layout import Format
+    from lenet.report.table.forms import Format
 
 
 def table_format(form: str | None, output: Path | None, *others: str) -> Format:
@@ -20,7 +20,7 @@ def table_format(form: str | None, output: Path | None, *others: str) -> Format:
     Raises:
         UsageError: it is not a format of tables.
     """
-    from lenet.report.table.layout import FORMATS
+    from lenet.report.table.forms import FORMATS
 
     if form is None:
         return "terminal" if output is None and sys.stdout.isatty() else "github"

@@ -20,7 +20,7 @@ from lenet.cases.case import Case
 from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
 from lenet.report.table.baseline import DEFAULT
-from lenet.report.table.layout import Format
+from lenet.report.table.forms import Format
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
 from lenet.store.record import Record
 

@@ -1,6 +1,6 @@
 """Tables, charts, pages and texts from records. Never runs anything."""
 
-from lenet.report.table.layout import FORMATS
+from lenet.report.table.forms import FORMATS
 from lenet.report.table.render import render
 from lenet.report.table.rows import Row, rows
 

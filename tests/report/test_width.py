@@ -70,6 +70,7 @@ NAMES = [
     "e\u0301" * 90 + "👩\u200d👩\u200d👧 \ufe0f",
     "a folder \udcff\udc80 that is no text",
     "",
+    "¹",
     "[bold]markup[/bold] :warning: {braces} %s",
     "NPU ID   : 0; NPU ID   : 1; " * 8,
 ]

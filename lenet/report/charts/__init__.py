@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lenet.report.charts import learning, speed, spent
-from lenet.report.charts.axes import FIELD, Palette
+from lenet.report.charts.channels import FIELD, Palette
 from lenet.report.charts.chart import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, Data
 from lenet.report.table.rows import several
 

@@ -13,7 +13,7 @@ from lenet.analysis.convergence import expected
 from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.case import Case
 from lenet.report.content.gather import Report
-from lenet.report.table.layout import clean
+from lenet.report.layout import clean
 from lenet.report.table.rows import Row, several
 from lenet.report.table.words import SERIES_SEPARATOR, mode
 from lenet.store.record import Status

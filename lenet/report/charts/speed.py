@@ -6,27 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from lenet.cases.values import version_order
-from lenet.report.charts.axes import LEGEND, SHARED, SPEED_TIP, Palette, largest, line_each, speeds, tip
+from lenet.report.charts.channels import LEGEND, SHARED, SPEED_TIP, Palette, largest, line_each, nominal, speeds, tip
 from lenet.report.charts.chart import Chart, Data, Spec
 
 
 def _along(field: str, title: str, palette: Palette, *, sort: Any = "ascending", extra: Sequence[Spec] = ()) -> Spec:
     """Speeds along an ordered field: a dot with its interval a series, joined by a line."""
     x = {"field": field, "type": "ordinal", "title": title, "sort": sort, "axis": {"labelAngle": 0, "labelLimit": 120}}
-    y = palette.speed("mid", shared=True)
-    told = tip(("series", "mode", ""), (field, title, ""), *SPEED_TIP)
+    mid, low = (palette.speed(each, shared=True) for each in ("mid", "low"))
+    tooltip = tip(("series", "mode", ""), (field, title, ""), *SPEED_TIP)
     return {
         "params": SHARED,
         "encoding": {"x": x, "xOffset": palette.beside, "color": palette.colour},
         "layer": [
-            {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": y}},
-            {
-                "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {"y": palette.speed("low", shared=True), "y2": {"field": "high"}},
-            },
+            {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": mid}},
+            {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {"y": low, "y2": {"field": "high"}}},
             {
                 "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
-                "encoding": {"y": y, "tooltip": told},
+                "encoding": {"y": mid, "tooltip": tooltip},
             },
             *extra,
         ],
@@ -38,7 +35,7 @@ def throughput(palette: Palette, _: Data) -> Chart:
     return Chart(
         "throughput",
         "Throughput",
-        "Training images a second by batch size, data pipeline included, warm-up left out. A dot is the median over "
+        "Training images per second by batch size, data pipeline included, warm-up omitted. A dot is the median over "
         "processes, its line the range over them; with one process, the quartiles of its windows.",
         "rows",
         {"transform": speeds("series", "batch_size"), **_along("batch_size", "batch size", palette)},
@@ -48,8 +45,15 @@ def throughput(palette: Palette, _: Data) -> Chart:
 
 def profiles(palette: Palette, _: Data) -> Chart:
     """Images/s of a case under each runtime profile, a line a case."""
+    best = [{"op": "distinct", "field": "profile", "as": "profiles"}, {"op": "max", "field": "mid", "as": "best"}]
     colours = {"range": [f"var(--piece-{number})" for number in (3, 1, 4, 2, 5, 6)]}
     speed = palette.speed("mid")
+    ends = {"x": {**speed, "aggregate": "min"}, "x2": {"field": "mid", "aggregate": "max"}}
+    point = {
+        "x": speed,
+        "color": nominal("profile", scale=colours, legend={**LEGEND, "labelLimit": 300}),
+        "tooltip": tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
+    }
     return Chart(
         "profiles",
         "As installed against tuned",
@@ -59,36 +63,14 @@ def profiles(palette: Palette, _: Data) -> Chart:
         {
             "transform": [
                 *speeds("way", "profile"),
-                {
-                    "joinaggregate": [
-                        {"op": "distinct", "field": "profile", "as": "profiles"},
-                        {"op": "max", "field": "mid", "as": "best"},
-                    ],
-                    "groupby": ["way"],
-                },
+                {"joinaggregate": best, "groupby": ["way"]},
                 {"filter": "datum.profiles > 1"},
                 *largest("best", "way", op="dense_rank"),
             ],
             "encoding": {"y": line_each("way", by="mid")},
             "layer": [
-                {
-                    "mark": {"type": "rule", "color": "var(--ink)", "opacity": 0.25, "strokeWidth": 3},
-                    "encoding": {
-                        "x": {**speed, "aggregate": "min"},
-                        "x2": {"field": "mid", "aggregate": "max"},
-                    },
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-                    "encoding": {
-                        "x": speed,
-                        "color": {
-                            **{"field": "profile", "type": "nominal", "scale": colours},
-                            "legend": {**LEGEND, "labelLimit": 300},
-                        },
-                        "tooltip": tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
-                    },
-                },
+                {"mark": {"type": "rule", "color": "var(--ink)", "opacity": 0.25, "strokeWidth": 3}, "encoding": ends},
+                {"mark": {"type": "point", "filled": True, "size": 110, "opacity": 1}, "encoding": point},
             ],
         },
         lines="way",
@@ -103,7 +85,7 @@ def versions(palette: Palette, data: Data) -> Chart:
     return Chart(
         "versions",
         "History by version",
-        "Images a second under each version of the framework, everything else equal.",
+        "Images per second under each version of the framework, everything else equal.",
         "rows",
         {
             "transform": speeds("series", "framework_version"),
@@ -126,7 +108,7 @@ def scaling(palette: Palette, _: Data) -> Chart:
     return Chart(
         "scaling",
         "Data-parallel scaling",
-        "Images a second of all processes together. The dotted line is what the smallest number of processes would "
+        "Images per second of all processes together. The dotted line is what the smallest number of processes would "
         "give if nothing were lost.",
         "rows",
         {
@@ -143,6 +125,7 @@ def scaling(palette: Palette, _: Data) -> Chart:
 
 def leaders(palette: Palette, _: Data) -> Chart:
     """Images/s of the fastest case of each machine and device, a line each."""
+    fastest = [{"field": "mid", "order": "descending"}]
     return Chart(
         "leaders",
         "Machines and devices",
@@ -151,11 +134,7 @@ def leaders(palette: Palette, _: Data) -> Chart:
         {
             "transform": [
                 *speeds("home", "label", "series"),
-                {
-                    "window": [{"op": "row_number", "as": "place"}],
-                    "sort": [{"field": "mid", "order": "descending"}],
-                    "groupby": ["home"],
-                },
+                {"window": [{"op": "row_number", "as": "place"}], "sort": fastest, "groupby": ["home"]},
                 {"filter": "datum.place == 1"},
                 {"calculate": "datum.mid", "as": "key"},
                 *largest("mid", "home"),

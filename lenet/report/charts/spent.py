@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.report.charts.axes import FIELD, LEGEND, Palette, largest, line_each, nominal, quantitative, tip
+from lenet.report.charts.channels import FIELD, LEGEND, Palette, largest, line_each, nominal, quantitative, tip
 from lenet.report.charts.chart import Chart, Data
 from lenet.report.charts.points import PHASES
 

@@ -14,7 +14,8 @@ from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
 from lenet.report.content.headline import headline, ranked
 from lenet.report.content.leaders import Grid, history, leaderboard
-from lenet.report.table.layout import clean, markdown
+from lenet.report.layout import clean
+from lenet.report.table.forms import markdown
 from lenet.report.table.render import render
 
 MOST_LINES = 200

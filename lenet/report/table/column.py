@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from lenet.report.layout import DASH, number
 from lenet.report.table.groups import Group
-from lenet.report.table.layout import DASH
 from lenet.report.table.rows import Row
 
 View = Literal["document", "terminal", "page"]
 """Where a column is shown: Markdown and plain HTML, a terminal of 80 columns, the report's page."""
 
-Kind = Literal["text", "figure", "speed", "spread", "accuracy", "status", "link"]
+CellKind = Literal["text", "figure", "speed", "spread", "accuracy", "status", "link"]
 """How a column is written and sorted, in the page's script as here.
 
 - `text`, `link`: as it is, sorted as words; a link leads to the record.
@@ -60,7 +60,7 @@ class Figure:
         >>> Figure(2, suffix="×").text(1234.5), Figure(divisor=2**20).text(None)
         ('1,234.50×', '–')
         """
-        return DASH if value is None else f"{value / self.divisor:,.{self.digits}f}{self.suffix}"
+        return DASH if value is None else f"{number(value / self.divisor, self.digits)}{self.suffix}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Column:
     name: str
     """The field of `Row` that it shows, as CSV and JSON name it; what no row has by itself has a name of its own."""
     title: str
-    kind: Kind = "text"
+    kind: CellKind = "text"
     figure: Figure | None = None
     """How its number is written, where it is one."""
     write: Callable[[Line], str] | None = None

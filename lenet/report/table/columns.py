@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from lenet.cases.axes import AXES, IDENTIFYING, Axis, Kind
 from lenet.cases.values import Mode
-from lenet.report.table.column import Column, Figure, Line, as_it_is
+from lenet.report.layout import DASH, number
+from lenet.report.table.column import CellKind, Column, Figure, Line, as_it_is
 from lenet.report.table.groups import Group
-from lenet.report.table.layout import DASH, number
 from lenet.report.table.rows import several, target_field
 from lenet.report.table.sureness import described, marked
 from lenet.store.record import ACCURACY_TARGETS
@@ -40,8 +40,8 @@ def _plain(name: str) -> Callable[[Line], str]:
     return lambda line: as_it_is(getattr(line.row, name))
 
 
-def _figure(name: str, title: str, figure: Figure, **fields: Any) -> Column:
-    return Column(name, title, figure=figure, right=True, **{"kind": "figure", **fields})
+def _figure(name: str, title: str, figure: Figure, kind: CellKind = "figure", **fields: Any) -> Column:
+    return Column(name, title, kind, figure, right=True, **fields)
 
 
 def _spread(line: Line) -> str:
@@ -122,16 +122,15 @@ STANDING = Column("standing", "status", "status", filter=True)
 CASE = Column("case_id", "record", "link")
 
 TABLE: tuple[Column, ...] = (
-    *(RUN, AXIS_COLUMNS["machine"]),
-    *(AXIS_COLUMNS[each.name] for each in IDENTIFYING if each.name != "machine"),
-    *(SPEED, SPREAD, SPEED_UP, EFFICIENCY, RESIDENT, ACCURACY, TIMES_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK),
-    *(VERDICT, STATUS),
-)
+    RUN, AXIS_COLUMNS["machine"], *(AXIS_COLUMNS[each.name] for each in IDENTIFYING if each.name != "machine"),
+    SPEED, SPREAD, SPEED_UP, EFFICIENCY, RESIDENT, ACCURACY, TIMES_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK,
+    VERDICT, STATUS,
+)  # fmt: skip
 PAGE: tuple[Column, ...] = (
     *(SERIES if each.name == "mode" else AXIS_COLUMNS[each.name] for each in AXES),
-    *(RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT),
-    *(CONVERGENCE, SAMPLES, STANDING, CASE),
-)
+    RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT,
+    CONVERGENCE, SAMPLES, STANDING, CASE,
+)  # fmt: skip
 
 
 def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) -> list[Column]:

@@ -10,8 +10,8 @@ from lenet.errors import UsageError
 from lenet.report.table.baseline import DEFAULT, speed_ups
 from lenet.report.table.column import Line
 from lenet.report.table.columns import PROFILE, SPEED, for_table
+from lenet.report.table.forms import STRUCK, Format, Layout, as_csv, as_json, shown
 from lenet.report.table.groups import Group, grouped
-from lenet.report.table.layout import STRUCK, Format, Layout, as_csv, as_json, shown
 from lenet.report.table.rows import Row
 from lenet.report.table.sureness import legend_of, samples_caption
 from lenet.report.table.words import few

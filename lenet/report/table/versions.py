@@ -8,7 +8,8 @@ from lenet.analysis.compare import Comparison, Mark
 from lenet.analysis.versions import Step, steps
 from lenet.cases.axes import axis
 from lenet.errors import UsageError
-from lenet.report.table.layout import DASH, Format, Layout, as_csv, as_json, number, shown
+from lenet.report.layout import DASH, number
+from lenet.report.table.forms import Format, Layout, as_csv, as_json, shown
 from lenet.store.record import Record
 
 SIGNS = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lenet.analysis.check import Match, RungResult, TraceComparison
 from lenet.analysis.convergence import Convergence
 from lenet.report.layout import DASH, grid, number, paragraphs
-from lenet.report.table.layout import as_json
+from lenet.report.table.forms import as_json
 from lenet.report.table.words import few
 from lenet.store.record import Record
 
@@ -62,7 +62,7 @@ def settings(records: Sequence[Record], cores: int) -> dict[str, str]:
 def settings_text(found: dict[str, str]) -> str:
     """The settings as a sentence, and what they mean for other machines."""
     shown = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.items())
-    threads = [int(each) for each in found.get("operator_threads", "").split(", ") if each.isdigit()]
+    threads = [int(each) for each in found.get("operator_threads", "").split(", ") if each.isdecimal()]
     many = (
         f"With more than {THREADS_KEPT} operator threads MindSpore's tuner may divide an operator differently in each "
         "run: equal bits now do not mean equal bits next time"

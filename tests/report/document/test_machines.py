@@ -12,7 +12,7 @@ from lenet.report.content.gather import gather
 from lenet.report.document.html import page
 from lenet.report.document.markdown import document
 from lenet.report.document.terminal import report_text
-from lenet.report.table.layout import markdown
+from lenet.report.table.forms import markdown
 from lenet.report.text.doctor import doctor_text
 
 

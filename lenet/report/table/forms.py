@@ -16,10 +16,7 @@ from typing import Literal, get_args
 
 from tabulate import tabulate
 
-from lenet.report.layout import DASH as DASH
-from lenet.report.layout import clean as clean
-from lenet.report.layout import grid, paragraphs
-from lenet.report.layout import number as number
+from lenet.report.layout import clean, grid, paragraphs
 
 Format = Literal["terminal", "github", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
