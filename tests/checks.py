@@ -1,4 +1,4 @@
-"""What must hold of a run after whatever happened to it: used by the tests of faults and by the soak."""
+"""Invariants of a run after any fault, for the tests of faults and the soak test."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lenet.store.run import Store
 
 
 def snapshot(folder):
-    """The records that are whole on disk, by name."""
+    """The complete records on disk, by name."""
     return {path.name: path.read_bytes() for path in (folder / "records").glob("*.json")}
 
 
 def nothing_lost(before, folder):
-    """A record that was there is there still, to the byte, or stands aside."""
+    """Every earlier record is still there, to the byte, or in `superseded/`."""
     now = snapshot(folder)
     aside = {path.read_bytes() for path in (folder / "superseded").glob("*.json")}
     for name, content in before.items():
@@ -26,14 +26,14 @@ def nothing_lost(before, folder):
 
 
 def whole(folder, status=None):
-    """The run holds one record a case, each agrees with its events, and no line of the log is torn."""
+    """The run has one record per case, each agrees with its events, and the log has no incomplete line."""
     store = Store.open(folder)
     records = store.records()
     assert [record.case for record in records] == list(store.manifest.cases), "lost or doubled"
     assert len({record.attempt for record in records}) == len(records), "two records of one attempt"
-    assert not list(folder.rglob("*.tmp")), "something half-written is left"
+    assert not list(folder.rglob("*.tmp")), "a temporary file is left"
     text = (folder / "events.jsonl").read_bytes()
-    assert text.endswith(b"\n"), "the log ends in half a line"
+    assert text.endswith(b"\n"), "the log ends with an incomplete line"
     for line in text.splitlines():
         json.loads(line)
     for record in records:

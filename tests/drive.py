@@ -1,7 +1,7 @@
-"""A whole parent process, begun or gone on with, as the command does it: `drive.py RUN CASES`.
+"""A whole parent process that begins or resumes a run as the command does: `drive.py RUN CASES`.
 
-`DRIVE_WORKER` chooses who works: `fake` (`fake_worker.py`, the default) for CASES repetitions of one case, or `real`
-(`saboteur.py`, which is the real worker) for the six cases of the quick matrix, their plans cut short.
+`DRIVE_WORKER` chooses the worker: `fake` (`fake_worker.py`, the default) for CASES repetitions of one case, or `real`
+(`saboteur.py`, which is the real worker) for the six cases of the quick matrix, with short plans.
 """
 
 import os
@@ -29,16 +29,16 @@ SHORT = Plan(
 
 
 def matrix(worker, count):
-    """What is run: six cases of digits."""
+    """The matrix to run."""
     if worker == "fake":
         return Matrix(modes=("graph",), datasets=("digits",), repeat=count)
     return load_preset("quick").model_copy(update={"datasets": ("digits",), "plan": SHORT})
 
 
 def drive(folder, count, limits=None, retry=False):
-    """Do what is missing of a run, with `retry` also what failed.
+    """Measure the missing cases of a run, with `retry` also those that failed.
 
-    The versions of the fake worker are not of here: all of its records would be stale.
+    The fake worker reports other versions than the installed ones: all of its records are stale.
     """
     worker = os.environ.get("DRIVE_WORKER", "fake")
     if (folder / "manifest.json").exists():

@@ -1,14 +1,13 @@
-"""The soak: a run begun again and again with random beside worker faults; nothing may be lost, nothing may grow.
+"""Soak test: runs with random faults of workers and of their surroundings; nothing may be lost, nothing may grow.
 
-    python tests/soak.py --rounds 100 --seed 1            # a fake worker, done in a blink; a few minutes
-    python tests/soak.py --rounds 100 --worker real       # MindSpore trains the quick matrix each time; an hour or two
+    python tests/soak.py --rounds 100 --seed 1            # with a fake worker; a few minutes
+    python tests/soak.py --rounds 100 --worker real       # trains the quick matrix with MindSpore; an hour or two
 
-Every round is six cases of digits: of the fake worker, or the quick matrix's modes and batch sizes trained by the
-real one over a few steps. In every round workers die, hang, or write what is none of ours, at random moments. Beside
-that the parent is killed, the log is torn, the disk is full, or two parents want the same run. Then the run is gone on
-with: what was there must be there still and, with the real worker, once no more faults are planted, every case must end
-well. Rounds of worker faults alone run the engine in this process, whose memory and open files are watched. Exit code 0
-when every round held and neither grew.
+A round is six cases on the digits: of the fake worker, or of the quick matrix over a few steps. In every round workers
+die, hang or print something else at random moments; in addition the parent is killed, the log is truncated, the disk
+is full, or two parents open the same run. Then the run is resumed: all earlier records must still be there and, with
+the real worker, every case must end well without further faults. Rounds with faults of workers alone run the engine in
+this process, whose memory and open files are measured. Exit code 0 if all checks of all rounds passed and neither grew.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ CASES = 6
 FAKE_FAULTS = "none,none,none,SIGKILL,SIGSEGV,SIGABRT,exit,garbage,torn,children,noise"
 REAL_FAULTS = f"{FAKE_FAULTS},{FAKE_FAULTS},stopped"  # a stopped one costs the whole silence limit
 SILENCE_SECONDS = 25
-"""More than MindSpore's import takes on a machine that is busy with a second soak."""
+"""More than the import of MindSpore takes on a busy machine."""
 
 DISK_BYTES = {"fake": (5_000, 12_000), "real": (4_000, 60_000)}
-"""Where every file ends in a round with a full disk, so that some writes succeed and some do not."""
+"""Largest size of a file in a round with a full disk, so that some writes succeed and some do not."""
 
 MEMORY_GROWTH_BYTES = 16 * 2**20
 HANDLES_GROWTH = 2
-"""A pipe of the last worker may be about to be closed; a leak would be one a case."""
+"""A pipe of the last worker may still be open; a leak would be one per case."""
 
 
 def load(name):
@@ -61,7 +60,7 @@ checks, drive = load("checks"), load("drive")
 
 @dataclass
 class Tally:
-    """What one kind of round did."""
+    """Statistics of one kind of round."""
 
     rounds: int = 0
     planted: int = 0
@@ -70,7 +69,7 @@ class Tally:
 
 
 class Soak:
-    """Rounds over one folder, each a run of its own that is thrown away when it held."""
+    """Rounds over one folder, each with a run of its own that is deleted if all checks passed."""
 
     def __init__(self, chance: random.Random, worker: str) -> None:
         self.chance, self.worker = chance, worker
@@ -78,25 +77,25 @@ class Soak:
         os.environ.update(DRIVE_WORKER=worker, DRIVE_SILENCE=str(SILENCE_SECONDS), PYTHONPATH=str(HERE.parent))
 
     def parent(self, run: Path, *arguments, faults=None, **options) -> subprocess.Popen:
-        """The whole parent process; each of its workers draws one of the faults."""
+        """A whole parent process; each of its workers draws one of the faults."""
         command = [sys.executable, str(HERE / "drive.py"), str(run), str(CASES), *arguments]
         environment = {**os.environ, "FAKE_FAULTS": faults or self.faults}
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, **options)
 
     def finish(self, run: Path) -> None:
-        """Go on to the end."""
-        assert self.parent(run).wait(timeout=900) == 0, "going on failed"
+        """Resume the run to its end."""
+        assert self.parent(run).wait(timeout=900) == 0, "resuming failed"
 
-    def mend(self, run: Path) -> None:
-        """Do again what failed, without faults: all must end well. The fake worker's records are never fresh."""
+    def retry(self, run: Path) -> None:
+        """Retry the failed cases without faults: all must end well. Records of the fake worker are never fresh."""
         if self.worker == "real":
             before = checks.snapshot(run)
-            assert self.parent(run, "--retry-failed", faults="none").wait(timeout=900) == 0, "trying again failed"
+            assert self.parent(run, "--retry-failed", faults="none").wait(timeout=900) == 0, "retrying failed"
             checks.nothing_lost(before, run)
             checks.whole(run, Status.OK)
 
     def kill_while(self, run: Path, process: subprocess.Popen, more: int) -> bool:
-        """Kill the parent a moment after `more` further records; whether it still ran."""
+        """Kill the parent shortly after `more` further records; return whether it was still running."""
         target = len(checks.snapshot(run)) + more
         while process.poll() is None and len(list(run.glob("records/*.json"))) < target:
             time.sleep(0.002)
@@ -136,7 +135,7 @@ class Soak:
         return 1 + torn
 
     def disk_full(self, run: Path) -> int:
-        """Every file ends at a size, as on a full disk: the same writes fail in the same places."""
+        """A limit on the size of files, like a full disk: the same writes fail in the same places."""
         size = self.chance.randrange(*DISK_BYTES[self.worker])
         full = self.parent(run, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
         code = full.wait(timeout=900)
@@ -153,20 +152,20 @@ class Soak:
 
 
 def main() -> int:
-    """Soak, and print what happened."""
+    """Run the rounds and print the statistics."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker", choices=("fake", "real"), default="fake", help="real: MindSpore trains")
     options = parser.parse_args()
-    chance, tallies, held = random.Random(options.seed), defaultdict(Tally), True
+    chance, tallies, passed = random.Random(options.seed), defaultdict(Tally), True
     memory, handles, own, began = [], [], psutil.Process(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         os.environ["LENET_BENCH_LOCKS"] = folder
         soak = Soak(chance, options.worker)
         kinds = ("worker_faults", "parent_killed", "log_torn", "disk_full", "two_at_once")
         for number in range(options.rounds):
-            # Every other round within this process, so that there is a curve to look at.
+            # Every other round in this process, whose memory is measured.
             kind = kinds[0] if number % 2 == 0 else chance.choice(kinds[1:])
             run, tally = Path(folder) / f"run-{number}", tallies[kind]
             tally.rounds += 1
@@ -174,11 +173,11 @@ def main() -> int:
             try:
                 tally.planted += getattr(soak, kind)(run)
                 records = checks.whole(run)
-                soak.mend(run)
+                soak.retry(run)
             except Exception as error:
-                held = False
+                passed = False
                 kept = shutil.copytree(run, Path(tempfile.mkdtemp(prefix="soak-failed-")) / "run")
-                print(f"round {number} ({kind}) did NOT hold: {error!r}; the run is kept in {kept}", flush=True)
+                print(f"round {number} ({kind}) FAILED: {error!r}; the run is kept in {kept}", flush=True)
                 continue
             tally.records += len(records)
             tally.statuses.update(record.status.value for record in records)
@@ -187,7 +186,7 @@ def main() -> int:
             handles.append(own.num_fds())
             print(f"\r{number + 1} of {options.rounds}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    print("| round | rounds | beside worker faults | records | by status |\n| --- | ---: | ---: | ---: | --- |")
+    print("| round | rounds | other faults | records | by status |\n| --- | ---: | ---: | ---: | --- |")
     for kind, tally in sorted(tallies.items()):
         statuses = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
         print(f"| {kind.replace('_', ' ')} | {tally.rounds} | {tally.planted} | {tally.records} | {statuses} |")
@@ -198,8 +197,8 @@ def main() -> int:
           f"at the end {memory[-1] / 2**20:.1f} MiB; open files {min(handles[settled:])} to {max(handles[settled:])}: "
           f"{'flat' if flat else 'NOT FLAT'}")  # fmt: skip
     print(f"{options.rounds} rounds in {time.monotonic() - began:.0f} s, seed {options.seed}: "
-          f"{'nothing lost' if held else 'NOT HELD'}")  # fmt: skip
-    return 0 if held and flat else 1
+          f"{'nothing lost' if passed else 'NOT HELD'}")  # fmt: skip
+    return 0 if passed and flat else 1
 
 
 if __name__ == "__main__":

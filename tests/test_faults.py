@@ -1,4 +1,4 @@
-"""What surrounds a run goes wrong: disk, folder, clock, memory, device, locale, home. Real processes each."""
+"""Faults around a run, with real processes: disk, folder, clock, memory, device, locale, home."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ cp -r "$DISK/run" "$OUT/whole"
 """
 
 
-def test_a_full_disk_loses_nothing_and_is_gone_on_with(tmp_path):
+def test_a_full_disk_loses_nothing_and_the_run_can_be_resumed(tmp_path):
     """A tmpfs of 56 KiB in a mount namespace of its own; then it grows."""
     (tmp_path / "disk").mkdir()
     done = subprocess.run(
@@ -90,7 +90,7 @@ def test_a_run_on_a_read_only_file_system(tmp_path):
     )
     if done.returncode == 77:
         pytest.skip(f"no mount in a namespace of its own here: {done.stderr.strip()[:200]}")
-    # Nothing is missing, so nothing is written: a whole run can be looked at where nothing can be written.
+    # Nothing is missing, so nothing is written: a complete run can be shown from a read-only file system.
     assert done.returncode == 0, done.stderr
     (folder / "records" / next(path.name for path in folder.glob("records/*"))).unlink()
     done = subprocess.run(
@@ -121,8 +121,8 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 """
 
 
-def test_a_clock_that_is_set_back_an_hour_in_the_middle_changes_no_duration(tmp_path):
-    """The parent's wall clock itself goes back, by a library before the C library's; the steady clock does not."""
+def test_setting_the_clock_back_changes_no_duration(tmp_path):
+    """A preloaded library sets the parent's wall clock back; the monotonic clock continues."""
     if (compiler := shutil.which("cc")) is None:
         pytest.skip("compiles a few lines of C, and there is no cc here")
     (tmp_path / "clock.c").write_text(CLOCK)
@@ -139,7 +139,7 @@ def test_a_clock_that_is_set_back_an_hour_in_the_middle_changes_no_duration(tmp_
     assert process.wait(timeout=120) == 0
     records = checks.whole(folder, Status.OK)
     starts = [record.started_at for record in records]
-    assert starts != sorted(starts), "the clock was not set back: this test has shown nothing"
+    assert starts != sorted(starts), "the clock was not set back: the test shows nothing"
     for record in records:
         assert 0.5 < (record.finished_at - record.started_at).total_seconds() < 60
 
@@ -160,11 +160,11 @@ def one(tmp_path, digits, new_store):
 
 
 def test_out_of_memory_under_a_limit_of_the_address_space(one):
-    """The real worker's way from a MemoryError to its event."""
+    """The path of the real worker from a MemoryError to its event."""
     (record,), _, _ = one(
         "import resource, sys\n"
         "from lenet.worker import __main__ as worker\n"
-        "def work(*_):\n"
+        "def work(*_, **__):\n"
         "    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
         "    bytearray(2**31)\n"
         "worker.work = work\n"
@@ -175,7 +175,7 @@ def test_out_of_memory_under_a_limit_of_the_address_space(one):
 
 
 def test_killed_by_the_system_for_memory(one, tmp_path):
-    """A control group with 64 MiB, where one can be made."""
+    """A control group with 64 MiB, if one can be made."""
     groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     homes = [Path(f"/sys/fs/cgroup/memory{path}") for _, kinds, path in groups if kinds == "memory"]
     homes += [Path(f"/sys/fs/cgroup{path}") for _, kinds, path in groups if not kinds]
@@ -204,7 +204,7 @@ def test_killed_by_the_system_for_memory(one, tmp_path):
 
 
 def test_a_device_that_disappears_between_cases_and_comes_back(one, tmp_path, digits):
-    """The device is a file that the worker opens, as a driver's is; the first case's end takes it away."""
+    """The device is a file that the worker opens, like that of a driver; it is removed at the end of the first case."""
     device = tmp_path / "device0"
     device.touch()
     good = (HERE / "fake_worker.py").read_text()
@@ -231,7 +231,7 @@ def test_a_device_that_disappears_between_cases_and_comes_back(one, tmp_path, di
     engine.run(failed, {"digits": digits}, store)
     assert [record.status for record in store.records()] == [Status.OK] * 3
     aside = sorted(path.name for path in (store.path / "superseded").iterdir())
-    assert aside == sorted(f"{case.id}.1.json" for case in failed), "what it said before is kept"
+    assert aside == sorted(f"{case.id}.1.json" for case in failed), "the earlier record is kept"
 
 
 def command(*arguments, cwd, **variables):
@@ -243,7 +243,7 @@ def command(*arguments, cwd, **variables):
 
 @pytest.fixture
 def fresh(new_store, digits, plain_record):
-    """A whole run whose records are of here and now, so that going on has nothing to do."""
+    """A complete run whose records are fresh, so that resuming has nothing to measure."""
     cases = [Case(dataset="digits", repetition=index) for index in range(3)]
     store = new_store(cases, digits)
     now = conditions(describe().id, {"digits": digits.card})
@@ -255,7 +255,7 @@ def fresh(new_store, digits, plain_record):
 
 
 class TestResume:
-    def test_a_dry_run_says_how_each_case_stands_and_writes_nothing(self, fresh, tmp_path):
+    def test_a_dry_run_shows_the_state_of_each_case_and_writes_nothing(self, fresh, tmp_path):
         cases = fresh.manifest.cases
         fresh.record_path(cases[1]).unlink()
         stale = fresh.record(cases[2]).model_copy(update={"machine_id": "elsewhere"})
@@ -269,7 +269,7 @@ class TestResume:
         assert "would measure 2 of them" in said
         assert before == {path: path.read_bytes() for path in fresh.path.rglob("*") if path.is_file()}
 
-    def test_what_is_fresh_is_not_measured_again(self, fresh, tmp_path):
+    def test_fresh_records_are_not_measured_again(self, fresh, tmp_path):
         done = command("run", "--resume", fresh.path, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert b"0 cases, 3 done before" in done.stderr
@@ -281,7 +281,7 @@ class TestResume:
         assert done.returncode == 2
         assert b"--resume" in done.stderr
 
-    def test_another_machine_is_said_in_the_manifest_and_the_old_one_kept(self, fresh, digits):
+    def test_the_manifest_names_another_machine_and_the_old_one_is_kept(self, fresh, digits):
         store = Store.open(fresh.path)
         other = describe().model_copy(update={"cpu": "another"})
         store.renew(describe(), {"digits": digits.card})
@@ -294,7 +294,7 @@ class TestResume:
         assert {each.state for each in found} == {State.STALE}
         assert len(outstanding(found)) == 3
 
-    def test_a_record_measured_again_is_kept_aside_once(self, fresh, plain_record):
+    def test_a_superseded_record_is_copied_once(self, fresh, plain_record):
         case = fresh.manifest.cases[0]
         first = fresh.record_path(case).read_text()
         for reason in ("second", "third"):
@@ -307,14 +307,14 @@ class TestResume:
 
 class TestPlace:
     @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-    def test_a_terminal_that_knows_few_letters(self, fresh, tmp_path, encoding):
+    def test_a_terminal_with_a_small_character_set(self, fresh, tmp_path, encoding):
         for arguments in (["run", "--resume", fresh.path], ["table", fresh.path, "--format", "terminal"]):
             done = command(*arguments, cwd=tmp_path, PYTHONIOENCODING=encoding, LC_ALL="C")
             assert done.returncode == 0, done.stderr
             assert b"Traceback" not in done.stderr
             assert b"images/s" in done.stdout
 
-    def test_paths_that_are_no_text(self, fresh, tmp_path):
+    def test_paths_that_are_not_utf8(self, fresh, tmp_path):
         odd = os.fsencode(tmp_path) + b"/caf\xe9 \xff"
         shutil.copytree(os.fsencode(fresh.path), odd)
         done = command("run", "--resume", odd, cwd=tmp_path)
@@ -323,8 +323,8 @@ class TestPlace:
         assert done.returncode == 0, done.stderr
         assert '"run": "caf\ufffd \ufffd"' in done.stdout.decode() or "caf\\ufffd \\ufffd" in done.stdout.decode()
 
-    def test_data_in_a_folder_that_is_no_text(self, digits, tmp_path):
-        """MindSpore takes no such path: the data is copied to where it can be named."""
+    def test_data_in_a_folder_whose_name_is_not_utf8(self, digits, tmp_path):
+        """MindSpore accepts no such path: the data is copied into the cache."""
         odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff"))
         shutil.copytree(digits.folder, odd)
         from lenet.dataset import resolve
@@ -344,7 +344,7 @@ class TestPlace:
         assert "LENET_BENCH_CACHE" in line
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="becomes a user without a name: only root may")
-    def test_a_user_whom_the_system_has_no_name_for(self, tmp_path):
+    def test_a_user_without_a_name_or_a_home_folder(self, tmp_path):
         tmp_path.chmod(0o777)
         code = (
             "import os\nfrom lenet.errors import CacheError\nfrom lenet.files.cache import cache_folder\n"
@@ -358,7 +358,7 @@ class TestPlace:
         assert list(tmp_path.iterdir()) == [], "no folder called ~"
 
 
-def test_a_store_with_links_that_lead_out_is_refused(fresh, tmp_path):
+def test_a_store_with_links_to_other_folders_is_refused(fresh, tmp_path):
     shutil.move(fresh.path / "records", tmp_path / "elsewhere")
     (fresh.path / "records").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="is a link"):

@@ -1,4 +1,4 @@
-"""The parent killed at any moment, real processes: what was measured stays, and going on does only the rest."""
+"""The parent process killed at any moment: what was measured stays, and resuming measures only the rest."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def finish(process):
 
 
 def await_records(folder, count, process):
-    """Until that many are written: the moment when to kill depends on progress, not on the machine's pace."""
+    """Wait until that many are written: when to kill depends on progress, not on the speed of the machine."""
     deadline = time.monotonic() + 60
     while len(list((folder / "records").glob("*.json"))) < count and process.poll() is None:
         assert time.monotonic() < deadline
@@ -67,13 +67,13 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_torn(tmp_path, seed
         checks.nothing_lost(before, folder)
         before = checks.snapshot(folder)
     finish(start(folder))
-    assert kills >= 3, "it was not killed: this test has shown nothing"
+    assert kills >= 3, "it was not killed: the test shows nothing"
     checks.nothing_lost(before, folder)
     checks.whole(folder, Status.OK)
 
 
 def test_killed_at_each_write_of_a_record_and_of_the_log(tmp_path):
-    """Not by chance: strace kills the parent as it enters its n-th call that puts something on the disk."""
+    """strace kills the parent at the n-th system call that writes to the disk."""
     strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync,rename,renameat,renameat2:signal=KILL:when={}"]
     try:
         subprocess.run([*strace[:-1], "trace=none", "true"], check=True, capture_output=True)
@@ -121,8 +121,8 @@ def test_ctrl_c_at_a_random_moment(tmp_path):
     checks.whole(folder, Status.OK)
 
 
-def test_a_run_that_came_without_its_logs_is_gone_on_with(tmp_path):
-    """Logs may name paths: whoever gives a run away, or commits it, leaves them out."""
+def test_a_run_without_its_logs_can_be_resumed(tmp_path):
+    """Logs may contain paths and are left out of a run that is published."""
     folder = tmp_path / "run"
     process = start(folder, FAKE_SECONDS="0.1")
     await_records(folder, 1, process)
@@ -133,7 +133,7 @@ def test_a_run_that_came_without_its_logs_is_gone_on_with(tmp_path):
     checks.whole(folder, Status.OK)
 
 
-def test_two_runs_on_one_store_the_second_is_refused_in_one_sentence(tmp_path):
+def test_a_second_process_on_one_run_is_refused_in_one_sentence(tmp_path):
     folder = tmp_path / "run"
     first = start(folder, FAKE_SECONDS="0.1")
     await_records(folder, 1, first)
@@ -152,7 +152,7 @@ def test_two_runs_on_one_store_the_second_is_refused_in_one_sentence(tmp_path):
 
 
 def test_faults_of_workers_between_good_ones(tmp_path, seed):
-    """Crashes, hangs, noise, half lines and left children by turns: a record each, none of them another's."""
+    """Crashes, hangs, other output, incomplete lines and orphaned children in turn: each case has its own record."""
     folder = tmp_path / "run"
     faults = "none,SIGKILL,SIGSEGV,SIGABRT,exit,silent,garbage,torn,children,noise"
     finish(start(folder, count=14, FAKE_FAULTS=faults, FAKE_SEED=str(seed), DRIVE_SILENCE="2"))

@@ -1,4 +1,4 @@
-"""Locks between real processes: refused, waited for, dropped by the kernel when the holder dies."""
+"""Locks between real processes: refused, waited for, released by the kernel when the holder dies."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def locks(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_second_process_is_told_who_holds_it(tmp_path, hold):
+def test_a_second_process_sees_the_holder(tmp_path, hold):
     path = tmp_path / "lock"
     process, said = hold(path)
     assert said == "held"
@@ -72,10 +72,10 @@ def test_a_holder_that_dies_holds_nothing(tmp_path, hold, number):
     lock = take(path)
     assert lock is not None
     lock.release()
-    assert path.exists(), "a lock's file stays: to delete it would let two hold it"
+    assert path.exists(), "the file of a lock stays: if it were deleted, two could hold it"
 
 
-def test_one_process_has_it_once(tmp_path):
+def test_a_process_gets_the_same_lock_again(tmp_path):
     first = take(tmp_path / "lock")
     assert take(tmp_path / "lock") is first
     first.release()
@@ -86,7 +86,7 @@ def test_one_process_has_it_once(tmp_path):
     assert second.held
 
 
-def test_a_lock_that_nobody_refers_to_is_given_back(tmp_path, hold):
+def test_a_lock_that_nothing_refers_to_is_released(tmp_path, hold):
     take(tmp_path / "lock")
     assert hold(tmp_path / "lock")[1] == "held"
 
@@ -105,8 +105,8 @@ def test_a_pipe_in_its_place_does_not_block(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: only root may")
-def test_another_users_lock_counts_and_can_be_taken_after(tmp_path, hold):
-    """In a folder like /tmp: everybody may write, nobody may delete what is another's."""
+def test_the_lock_of_another_user_is_respected_and_can_be_taken_afterwards(tmp_path, hold):
+    """In a folder like /tmp: all users may write, none may delete the file of another."""
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o1777)

@@ -1,4 +1,4 @@
-"""What others wrote: whole files with anything put anywhere in them. A reader takes them or says one sentence."""
+"""Files of others with any value replaced by any other: a reader accepts them or raises one sentence."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_matrix_that_would_fill_the_memory(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 50_000, "a = " + "{b=" * 20_000, "[" + "a." * 5_000 + "a]"])
-def test_a_matrix_that_is_deep(tmp_path, text):
+def test_a_deeply_nested_matrix(tmp_path, text):
     path = tmp_path / "matrix.toml"
     path.write_text(text)
     with pytest.raises(UsageError):

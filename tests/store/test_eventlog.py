@@ -1,4 +1,4 @@
-"""The event log: attempts told apart, and a log that was torn at whichever byte."""
+"""The event log: attempts are kept apart, and a log truncated at any byte can be read and continued."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def path(tmp_path):
     return tmp_path / "events.jsonl"
 
 
-def test_attempts_are_never_joined(path):
+def test_attempts_are_kept_apart(path):
     log = EventLog(path)
     for case, attempt, value in (("a", "1", 1), ("b", "7", 9), ("a", "2", 2), ("a", "1", 3), ("a", "2", 4)):
         log.append(case, attempt, event(value))
     assert seconds(log, attempt="1") == [1, 3]
     assert seconds(log, attempt="2") == [2, 4]
-    assert seconds(log) == [2, 4], "without a record it is the one that was begun last"
+    assert seconds(log) == [2, 4], "without a record it is the last one"
     assert seconds(log, "b") == [9]
     assert seconds(log, "c") == []
 
@@ -46,14 +46,14 @@ def test_a_log_without_attempts_is_one(path):
     assert seconds(log) == seconds(log, attempt="3") == [1, 2]
 
 
-def test_an_old_log_that_a_newer_version_went_on_with(path):
+def test_a_log_of_an_older_version_that_a_newer_one_continued(path):
     log = EventLog(path)
     log.append("a", "", event(1))
     log.append("a", "5", event(2))
     assert seconds(log, attempt="5") == seconds(log) == [2]
 
 
-def test_a_record_whose_events_are_gone_has_none_of_another_attempt(path):
+def test_a_record_without_events_gets_none_of_another_attempt(path):
     log = EventLog(path)
     log.append("a", "5", event(2))
     assert seconds(log, attempt="4") == []
@@ -61,7 +61,7 @@ def test_a_record_whose_events_are_gone_has_none_of_another_attempt(path):
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_torn_at_any_byte_it_reads_and_goes_on(tmp_path, data):
+def test_a_log_truncated_at_any_byte_is_read_and_continued(tmp_path, data):
     path = tmp_path / "torn.jsonl"
     path.unlink(missing_ok=True)
     for value in range(4):
@@ -80,7 +80,7 @@ def test_torn_at_any_byte_it_reads_and_goes_on(tmp_path, data):
     assert seconds(log, attempt="1") == list(range(whole))
 
 
-def test_a_torn_line_longer_than_a_block_is_cut(path):
+def test_an_incomplete_line_longer_than_a_block_is_removed(path):
     path.write_bytes(b'{"case_id":"a","event":"compiled","seconds":1.0}\n' + b"x" * 200_000)
     log = EventLog(path)
     log.truncate_torn_line()
@@ -93,12 +93,12 @@ def test_a_log_that_does_not_exist_is_not_made(path):
     assert not path.exists()
 
 
-def test_what_is_written_meanwhile_is_not_read_by_halves(path):
+def test_a_line_that_is_being_written_is_not_read(path):
     path.write_bytes(b'{"case_id":"a","event":"compiled","seconds":1.0}\n{"case_id":"a","event":"comp')
     assert seconds(EventLog(path)) == [1]
 
 
-def test_a_line_without_end(path):
+def test_a_line_longer_than_any_event(path):
     path.write_bytes(b"a" * (MAX_LINE_BYTES + 1))
     with pytest.raises(StoreError, match="line 1 is not an event"):
         seconds(EventLog(path))
@@ -112,7 +112,7 @@ def test_a_line_without_end(path):
     ],
     ids=["text", "list", "other-key", "attempt-list", "name-list", "no-utf-8", "deep"],
 )  # fmt: skip
-def test_a_line_that_names_the_case_and_is_no_event(path, line):
+def test_a_line_of_the_case_that_is_not_an_event(path, line):
     path.write_bytes(line + b"\n")
     with pytest.raises(StoreError, match="not an event"):
         seconds(EventLog(path))

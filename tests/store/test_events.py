@@ -1,4 +1,4 @@
-"""Lines from a worker: whatever comes, it is an event or a ValueError."""
+"""Lines from a worker: each is an event or a ValueError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a record stale, and what is then measured."""
+"""What makes a record stale, and which cases are then measured."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def test_each_condition_counts_and_is_named(measured, fields, words):
 ELSEWHERE = {"machine_id": "other", "software": SOFTWARE.model_copy(update={"framework_version": "1"})}
 
 
-def test_what_a_clusters_node_gave_stands_on_the_cluster_and_not_here(measured):
+def test_a_record_of_a_cluster_node_is_fresh_on_the_cluster_only(measured):
     cluster = dataclasses.replace(NOW, cluster=True)
     assert changes(measured(**ELSEWHERE, node="aa"), cluster) == []
     assert len(changes(measured(**ELSEWHERE, node="aa"), NOW)) == 2
-    assert len(changes(measured(**ELSEWHERE), cluster)) == 2, "no node gave it"
+    assert len(changes(measured(**ELSEWHERE), cluster)) == 2, "not measured by a node"
     other = measured(**ELSEWHERE, node="aa", workload_sha256="x" * 64).model_copy(update={"dataset": None})
     assert changes(other, cluster) == ["the workload's source has changed"]
 
 
-def test_a_framework_that_is_gone_and_data_that_is_gone(measured):
+def test_a_framework_and_data_that_are_no_longer_there(measured):
     gone = dataclasses.replace(NOW, versions={"python": "3", "numpy": "1"}, datasets={})
     assert changes(measured(), gone) == ["data dddddddddddd, now absent", "mindspore 2, now absent"]
 
 
-def test_a_case_that_never_started_says_nothing_of_software(measured):
+def test_a_case_that_never_started_names_no_software(measured):
     assert changes(measured(status=Status.UNAVAILABLE, software=None, dataset=None), NOW) == []
 
 
@@ -89,14 +89,14 @@ def found(measured):
     return states(cases, records, NOW)
 
 
-def test_states_in_the_cases_order(found):
+def test_states_are_in_the_order_of_the_cases(found):
     assert [each.state.value for each in found] == ["done", "stale", "failed", "done", "missing", "stale"]
     assert [each.reason for each in found] == [
         *("", "machine other, now machine", "crashed", "", "", "machine other, now machine")
     ]
 
 
-def test_what_is_measured(found):
+def test_outstanding_cases(found):
     def repetitions(**options):
         return [case.repetition for case in outstanding(found, **options)]
 
@@ -105,7 +105,7 @@ def test_what_is_measured(found):
     assert repetitions(force=True) == [0, 1, 2, 3, 4, 5]
 
 
-def test_here_and_now():
+def test_conditions_of_this_machine():
     here = conditions(describe().id, {"digits": CARD})
     assert here.datasets == {"digits": "d" * 64}
     assert here.workload_sha256 == workload_sha256()
@@ -114,8 +114,8 @@ def test_here_and_now():
     assert here.versions["numpy"] == np.__version__
 
 
-def test_each_framework_that_is_installed_is_asked_even_after_one_that_is_not(monkeypatch):
-    """By its package's name: pip knows PyTorch as `torch`; under another its records would be stale for ever."""
+def test_every_installed_framework_has_a_version(monkeypatch):
+    """By the name of its package: under another than `torch` PyTorch's records would always be stale."""
 
     def version(package):
         return None if package == "numpy" else f"{package}'s"
@@ -160,7 +160,7 @@ NOT_THE_WORKLOAD = {
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A copy of the package, whose digest is asked for."""
+    """A copy of the package, of which the digest is computed."""
     root = tmp_path / "lenet"
     shutil.copytree(Path(lenet.__file__).parent, root, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(freshness, "__file__", str(root / "store" / "freshness.py"))
@@ -204,7 +204,7 @@ def test_the_digest_is_over_names_and_bytes_of_the_workload_alone(package):
     assert len(seen) == 4
 
 
-def test_states_have_words():
+def test_the_words_of_the_states():
     assert {state.value for state in State} == {"done", "stale", "failed", "missing"}
 
 

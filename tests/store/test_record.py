@@ -1,4 +1,4 @@
-"""The summary is a function of the raw samples: held against numpy and against figures worked out by hand."""
+"""The summary is a function of the raw samples: compared with numpy and with values computed by hand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_warm_up_and_the_rest_of_an_epoch_are_not_counted():
     assert (found.median, found.windows) == (320, 2)
 
 
-def test_the_rest_of_an_epoch_counts_where_there_is_nothing_else():
+def test_the_rest_of_an_epoch_counts_without_a_full_window():
     assert throughput((window(1, steps=3, images=96),)).median == 96
 
 
@@ -64,7 +64,7 @@ def test_nothing_measured_is_null_and_not_zero():
 
 
 def test_each_figure_of_the_summary_is_its_own_sample():
-    """Different numbers everywhere, so that none can stand in another's place."""
+    """With a different number in each place, so that a swapped one is noticed."""
     names = ("import_and_setup", "compile_and_first_step", "training", "evaluation", "resident", "other", "wall")
     phases = Phases(**{f"{name}_seconds": float(number) for number, name in enumerate(names, 1)})
     windows, resident = (window(1.0), window(1.0, images=640)), (window(0.25),)

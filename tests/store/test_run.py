@@ -1,4 +1,4 @@
-"""The store: written whole or not at all, and never trusted when read."""
+"""The store: files are written whole or not at all, and read without trust."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def store(cases, digits, new_store):
     return new_store(cases, digits)
 
 
-def test_a_run_is_read_back_as_it_was_written(store, cases, plain_record):
+def test_a_run_is_read_as_it_was_written(store, cases, plain_record):
     store.write_record(plain_record(cases[2], Status.CRASHED, "why"))
     store.write_record(plain_record(cases[0]))
     again = Store.open(store.path)
@@ -35,12 +35,12 @@ def test_a_run_is_read_back_as_it_was_written(store, cases, plain_record):
     assert again.missing() == [cases[1]]
 
 
-def test_a_run_is_never_written_over(store, cases, digits, new_store):
+def test_a_run_is_never_overwritten(store, cases, digits, new_store):
     with pytest.raises(StoreError, match="--resume"):
         new_store(cases, digits)
 
 
-def test_a_folder_that_is_no_run(tmp_path):
+def test_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(StoreError, match="is not a run"):
         Store.open(tmp_path)
 
@@ -84,13 +84,13 @@ def test_events_are_appended_as_lines(store, cases):
     assert [json.loads(line)["seconds"] for line in lines] == [1.5, 2.5]
 
 
-def test_a_log_that_was_torn_after_the_last_case_is_mended_by_who_takes_the_run(store, cases):
+def test_the_process_that_locks_a_run_removes_an_incomplete_line_of_its_log(store, cases):
     store.append_event(cases[0], Compiled(seconds=1.5))
     whole = (store.path / "events.jsonl").read_bytes()
     (store.path / "events.jsonl").write_bytes(whole + whole[:-9])
     store.release()
     again = Store.open(store.path)
-    assert (store.path / "events.jsonl").read_bytes() != whole, "looking changes nothing"
+    assert (store.path / "events.jsonl").read_bytes() != whole, "reading changes nothing"
     again.hold()
     assert (store.path / "events.jsonl").read_bytes() == whole
     again.release()
@@ -107,7 +107,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 def test_a_read_only_folder_is_one_sentence(tmp_path, cases, digits):
     if os.geteuid() == 0:
-        # The superuser writes everywhere but where no folder can be.
+        # The superuser can write everywhere, but no folder can be below a file.
         target = tmp_path / "file" / "run"
         (tmp_path / "file").write_text("")
     else:

@@ -29,13 +29,13 @@ def test_one_bit_is_another_digest():
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0])
-def test_the_distance_is_known_within_what_sixteen_projections_give(size):
+def test_the_estimate_of_a_distance_has_the_spread_of_sixteen_projections(size):
     estimates = []
     for seed in range(1, 41):
         changed = values() + values(seed) * np.float32(size)
         really = np.linalg.norm(changed.astype(np.float64) - values())
         estimates.append(distance(layer("w", values()).sketch, layer("w", changed).sketch) / really)
-    # Unbiased in its square; the spread that is promised is about 0.18.
+    # Unbiased in its square; the expected spread is about 0.18.
     assert np.mean(np.square(estimates)) == pytest.approx(1, abs=0.2)
     assert 0.1 < np.std(estimates) < 0.27
 
@@ -44,7 +44,7 @@ def test_equal_layers_are_no_distance_apart():
     assert distance(layer("w", values()).sketch, layer("w", values()).sketch) == 0
 
 
-def test_what_is_not_finite_has_no_norm_and_is_infinitely_far():
+def test_values_that_are_not_finite_have_no_norm_and_an_infinite_distance():
     broken = values()
     broken[0, 0] = np.nan
     made = layer("w", broken)
