@@ -48,7 +48,7 @@ class CommandLine:
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=280, check=False
         )
-        assert done.returncode in (0, 1), done.stderr
+        assert done.returncode == 0, done.stderr
         return done
 
 

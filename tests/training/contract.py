@@ -91,7 +91,7 @@ class TrainerContract:
         assert found["resident"][-1] < found["resident"][0]
 
     def test_its_memory_is_measured(self, found):
-        assert found["peak"] is None or found["peak"] > 10**6
+        assert found["peak"] > 10**6
 
     def test_its_losses_are_those_of_the_reference(self, found, reference):
         trace = [*found["losses"], *found["second_epoch"]]
