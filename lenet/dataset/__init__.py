@@ -1,4 +1,4 @@
-"""The data: found, downloaded or embedded; always validated, always named by what it is."""
+"""Find, download or generate the data. It is validated, and named by its content."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def resolve(
     warn: Callable[[str], None] | None = None,
     downloader: Downloader | None = None,
 ) -> Dataset:
-    """The data that `name` means: `mnist`, `digits`, `auto`, or the name of local data when a run goes on.
+    """Return the dataset called `name`: `mnist`, `digits`, `auto`, or the name of local data in a run to resume.
 
-    `auto` is MNIST where it can be had (`data_dir`, cache, download), else the digits, and `warn` is then told so in
-    one sentence. `progress` is told a file's name, its bytes so far and in all. `data_dir` may be read-only.
+    `auto` is MNIST if available (in `data_dir`, the cache or a mirror), else the digits, and `warn` then gets one
+    sentence that says so. `progress` gets a file's name, its bytes so far and in all. `data_dir` may be read-only.
 
     Raises:
-        DatasetError: it cannot be had, or `data_dir` holds something else than `name` says.
+        DatasetError: it is not available, or `data_dir` contains another dataset.
+        CacheError: the cache cannot be written.
     """
     if name not in NAMES and "@" not in name:
         raise DatasetError(f"unknown dataset {name!r}: choose from {', '.join(NAMES)}")
@@ -43,9 +44,9 @@ def resolve(
     if data_dir is not None:
         from lenet.dataset.local import local
 
-        return _as_asked(local(data_dir), name, data_dir)
+        return _named(local(data_dir), name, data_dir)
     if "@" in name:
-        raise DatasetError(f"dataset {name} is a local folder's: name that folder with --data-dir")
+        raise DatasetError(f"dataset {name} is in a local folder: name that folder with --data-dir")
     from lenet.dataset.download import Downloader
 
     try:
@@ -61,14 +62,15 @@ def resolve(
         return fallback
 
 
-def _as_asked(found: Dataset, name: str, data_dir: Path) -> Dataset:
-    own = found.card.name
+def _named(dataset: Dataset, name: str, data_dir: Path) -> Dataset:
+    """The local dataset if it is the one called `name`."""
+    own = dataset.card.name
     if name in ("auto", own):
-        return found
-    # The folder may have been renamed since the run began; the digest says whether the data is the same.
+        return dataset
+    # The folder may have been renamed since the run began; the digest identifies the data.
     word, _, digest = name.partition("@")
     if digest and digest == own.partition("@")[2] and re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", word):
-        return Dataset(found.folder, found.card.model_copy(update={"name": name}))
+        return Dataset(dataset.folder, dataset.card.model_copy(update={"name": name}))
     if name == "mnist":
-        raise DatasetError(f"{data_dir} holds {own}, not mnist: leave --dataset away to use it under its own name")
+        raise DatasetError(f"{data_dir} holds {own}, not mnist: omit --dataset to use it under its own name")
     raise DatasetError(f"{data_dir} holds {own}, not {name}: point --data-dir at the folder that holds {name}")

@@ -1,7 +1,7 @@
-"""`digits`: real handwritten digits that need no network, written as IDX files in MNIST's shape.
+"""The dataset `digits`: handwritten digits that need no network, as IDX files of MNIST's shape.
 
-scikit-learn carries 1,797 of them, 8x8 with 17 grey levels (the test part of UCI's "Optical Recognition of
-Handwritten Digits", E. Alpaydin and C. Kaynak, 1998). Each pixel becomes a block of 3x3, with a border of 2.
+scikit-learn contains 1,797 of them, 8x8 with 17 grey levels (the test part of UCI's "Optical Recognition of Handwritten
+Digits", E. Alpaydin and C. Kaynak, 1998). Each pixel becomes a block of 3x3, and a border of 2 is added.
 """
 
 from __future__ import annotations
@@ -15,32 +15,30 @@ from lenet.dataset.files import (
     TRAINING_IMAGES,
     TRAINING_LABELS,
     Dataset,
+    cached,
     digest,
     keep,
-    kept,
 )
 from lenet.dataset.idx import images_bytes, labels_bytes
+from lenet.dataset.known import KNOWN
 from lenet.errors import DatasetError
 
-TEST_COUNT = 512
-"""Whole batches at every batch size that is a power of two up to 512; the other 1,285 are for training."""
-
-SHA256 = "f4612983cad0100933bc8caf939ebed9f075bab9599a65c8ca73abaa406f8267"
-"""Over the four files, in their order."""
+CARD = KNOWN["digits"]
+"""Its 512 test images are whole batches for every batch size that is a power of two up to 512."""
 
 
 def contents() -> dict[str, bytes]:
-    """The four files: 1,285 training and 512 test images, the same bytes everywhere."""
+    """Return the four files: 1,285 training and 512 test images, the same bytes on every machine."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     grey = (bunch.images.astype(np.uint16) * 255 // 16).astype(np.uint8)
     images = np.pad(grey.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
     labels = bunch.target.astype(np.uint8)
-    # Writers follow one another in the collection. Multiplying by a number that shares no factor with the count
-    # spreads every writer over both parts, without a random generator that could change with a version.
+    # The collection is sorted by writer. Multiplying by a number that is coprime to the count spreads every writer
+    # over both parts, without a random generator that may change between versions.
     order = np.arange(len(images)) * 1009 % len(images)
-    test, training = order[:TEST_COUNT], order[TEST_COUNT:]
+    test, training = order[: CARD.test_images], order[CARD.test_images :]
     files = {
         TRAINING_IMAGES: images_bytes(images[training]),
         TRAINING_LABELS: labels_bytes(labels[training]),
@@ -51,19 +49,20 @@ def contents() -> dict[str, bytes]:
 
 
 def digits() -> Dataset:
-    """The digits, in the cache; made again if what is there is damaged.
+    """Return the digits from the cache, after writing them there if they are missing or damaged.
 
     Raises:
-        DatasetError: the cache cannot be written, or scikit-learn is absent or carries other digits.
+        DatasetError: scikit-learn is not installed or contains other digits.
+        CacheError: the cache cannot be written.
     """
-    # First the cache: importing scikit-learn takes longer than reading a megabyte.
-    if (found := kept("digits", "digits", SHA256)) is not None:
+    # The cache first: importing scikit-learn takes longer than reading a megabyte.
+    if (found := cached("digits", "digits", CARD.sha256)) is not None:
         return found
     try:
         made = contents()
     except ImportError as error:
-        raise DatasetError("--dataset digits comes with scikit-learn, which is not installed: install it") from error
-    if (sha256 := digest(made)) != SHA256:
+        raise DatasetError("--dataset digits needs scikit-learn, which is not installed: install it") from error
+    if (sha256 := digest(made)) != CARD.sha256:
         raise DatasetError(
             f"this scikit-learn's digits are not the known ones (sha256 {sha256[:12]}): install another version of it"
         )

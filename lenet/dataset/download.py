@@ -12,8 +12,7 @@ from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 from lenet.dataset.archive import SIZES, MirrorError, unpack, unzip
-from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, load
-from lenet.dataset.idx import put
+from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, load, write
 from lenet.errors import DatasetError
 from lenet.files.cache import cache_folder, locked
 from lenet.files.http import Client, DownloadError
@@ -73,7 +72,7 @@ class Downloader:
             try:
                 while missing := _missing(folder):
                     for name, content in self._fetch(mirror, missing[0], progress).items():
-                        put(folder / name, content)
+                        write(folder / name, content)
                 return
             except (DownloadError, MirrorError) as error:
                 problems.append(f"{urlsplit(mirror.url).hostname}: {error}")

@@ -1,4 +1,4 @@
-"""The four files, their names, and the cache that they are kept in."""
+"""The four files of a dataset, their names, and their place in the cache."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenet.dataset.idx import put, read_images, read_labels
+from lenet.dataset.idx import read_images, read_labels
 from lenet.errors import DatasetError
 from lenet.files.cache import cache_folder, locked
+from lenet.files.plain import replace
 from lenet.store.record import DatasetCard
 
 TRAINING_IMAGES = "train/train-images-idx3-ubyte"
@@ -19,7 +20,7 @@ TRAINING_LABELS = "train/train-labels-idx1-ubyte"
 TEST_IMAGES = "test/t10k-images-idx3-ubyte"
 TEST_LABELS = "test/t10k-labels-idx1-ubyte"
 NAMES = (TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS)
-"""Where MindSpore's MnistDataset expects them, unpacked, below a dataset's folder."""
+"""Unpacked, relative to a dataset's folder, as MindSpore's MnistDataset expects them."""
 
 MNIST_SHA256 = dict(
     zip(
@@ -33,30 +34,27 @@ MNIST_SHA256 = dict(
         strict=True,
     )
 )
-"""MNIST's four files, unpacked."""
+"""Of MNIST's unpacked files."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Four validated files under `folder`, by the names of `NAMES`, and what they are."""
+    """Four validated files in `folder`, called as in `NAMES`, and what they contain."""
 
     folder: Path
     card: DatasetCard
 
 
 def digest(contents: Mapping[str, bytes]) -> str:
-    """sha256 over the four unpacked files, in the order of `NAMES`."""
-    total = hashlib.sha256()
-    for name in NAMES:
-        total.update(contents[name])
-    return total.hexdigest()
+    """Return the SHA-256 of the four unpacked files, in the order of `NAMES`."""
+    return hashlib.sha256(b"".join(contents[name] for name in NAMES)).hexdigest()
 
 
 def check_pair(images: Path, labels: Path) -> int:
-    """How many images there are, each with its label.
+    """Return the number of images, after checking that there are as many labels.
 
     Raises:
-        DatasetError: a file is absent or damaged, or they are not equally many.
+        DatasetError: a file is missing or damaged, or the numbers differ.
     """
     count = len(read_images(images))
     if (other := len(read_labels(labels))) != count:
@@ -65,20 +63,29 @@ def check_pair(images: Path, labels: Path) -> int:
 
 
 def load(folder: Path, name: str) -> Dataset:
-    """The dataset in `folder`, every file read and checked.
+    """Read and check the four files in `folder`, and return the dataset under `name`.
 
     Raises:
-        DatasetError: a file is absent or damaged, or images and labels are not equally many.
+        DatasetError: a file is missing or damaged, or the numbers of images and labels differ.
     """
-    counts = []
-    for images, labels in ((TRAINING_IMAGES, TRAINING_LABELS), (TEST_IMAGES, TEST_LABELS)):
-        counts.append(check_pair(folder / images, folder / labels))
+    training = check_pair(folder / TRAINING_IMAGES, folder / TRAINING_LABELS)
+    test = check_pair(folder / TEST_IMAGES, folder / TEST_LABELS)
     sha256 = digest({name: (folder / name).read_bytes() for name in NAMES})
-    return Dataset(folder, DatasetCard(name=name, sha256=sha256, training_images=counts[0], test_images=counts[1]))
+    return Dataset(folder, DatasetCard(name=name, sha256=sha256, training_images=training, test_images=test))
 
 
-def kept(cache_name: str, dataset_name: str, sha256: str) -> Dataset | None:
-    """What is in the cache under `cache_name`, if it is there whole and has this digest. Needs no right to write.
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and make its folder.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, data)
+
+
+def cached(cache_name: str, dataset_name: str, sha256: str) -> Dataset | None:
+    """Return the dataset in the cache's folder `cache_name` if it is whole and has this digest, without writing.
 
     Raises:
         CacheError: the cache's folder cannot be made.
@@ -92,20 +99,20 @@ def kept(cache_name: str, dataset_name: str, sha256: str) -> Dataset | None:
 
 
 def keep(contents: Mapping[str, bytes], cache_name: str, dataset_name: str) -> Dataset:
-    """Put four files in the cache under `cache_name`, unless they are there whole, and load them.
+    """Write four files to the cache's folder `cache_name`, unless they are there, and load them.
 
     Raises:
         CacheError: the cache cannot be written.
     """
     sha256 = digest(contents)
-    if (found := kept(cache_name, dataset_name, sha256)) is not None:
+    if (found := cached(cache_name, dataset_name, sha256)) is not None:
         return found
     with locked(cache_name) as folder:
-        # Another process may have been at it while this one waited.
-        if (found := kept(cache_name, dataset_name, sha256)) is not None:
+        # Another process may have written them meanwhile.
+        if (found := cached(cache_name, dataset_name, sha256)) is not None:
             return found
         for part in ("train", "test"):
             shutil.rmtree(folder / part, ignore_errors=True)
         for name in NAMES:
-            put(folder / name, contents[name])
+            write(folder / name, contents[name])
         return load(folder, dataset_name)

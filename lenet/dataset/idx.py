@@ -1,6 +1,7 @@
-"""IDX, MNIST's file format: a big-endian magic, the counts, then bytes. Read with nothing taken on trust.
+"""IDX, MNIST's file format: a big-endian magic number, the sizes of the dimensions, then bytes.
 
-Format: the description on the original MNIST page. 2051 marks unsigned bytes in three dimensions, 2049 in one.
+Format: the description on the original MNIST page; 2051 means unsigned bytes in three dimensions, 2049 in one. A file
+may contain anything: no header is believed, and no more is unpacked than it promises.
 """
 
 from __future__ import annotations
@@ -14,20 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet.errors import DatasetError, reason
-from lenet.files.plain import replace
 
 IMAGES_MAGIC = 2051
 LABELS_MAGIC = 2049
 SIDE = 28
 CLASSES = 10
 MAX_ITEMS = 300_000
-"""More images than data of MNIST's shape has (EMNIST's digits are 280,000): 235 MB, the most that is ever unpacked."""
+"""More images than known datasets of MNIST's shape have (EMNIST's digits: 280,000). At most 235 MB are unpacked."""
 
 Bytes = npt.NDArray[np.uint8]
 
 
 def read_images(path: Path) -> Bytes:
-    """Images of a file, plain or .gz: uint8 (n, 28, 28), read-only.
+    """Return the images of a file, plain or .gz: uint8 (N, 28, 28), read-only.
 
     Raises:
         DatasetError: not readable, not IDX images, not 28x28, or not as long as its header says.
@@ -36,7 +36,7 @@ def read_images(path: Path) -> Bytes:
 
 
 def read_labels(path: Path) -> Bytes:
-    """Labels of a file, plain or .gz: uint8 (n,), each 0 to 9, read-only.
+    """Return the labels of a file, plain or .gz: uint8 (N,), each 0 to 9, read-only.
 
     Raises:
         DatasetError: not readable, not IDX labels, a label above 9, or not as long as its header says.
@@ -48,55 +48,25 @@ def read_labels(path: Path) -> Bytes:
 
 
 def images_bytes(images: Bytes) -> bytes:
-    """The IDX file of uint8 (n, 28, 28), as bytes.
+    """Return the IDX file of uint8 (N, 28, 28).
 
     Raises:
         ValueError: another shape or dtype.
     """
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
-        raise ValueError(f"images are uint8 (n, {SIDE}, {SIDE}), not {images.dtype} {images.shape}")
+        raise ValueError(f"images are uint8 (N, {SIDE}, {SIDE}), not {images.dtype} {images.shape}")
     return struct.pack(">4I", IMAGES_MAGIC, len(images), SIDE, SIDE) + images.tobytes()
 
 
 def labels_bytes(labels: Bytes) -> bytes:
-    """The IDX file of uint8 (n,), as bytes.
+    """Return the IDX file of uint8 (N,).
 
     Raises:
         ValueError: another shape or dtype.
     """
     if labels.dtype != np.uint8 or labels.ndim != 1:
-        raise ValueError(f"labels are uint8 (n,), not {labels.dtype} {labels.shape}")
+        raise ValueError(f"labels are uint8 (N,), not {labels.dtype} {labels.shape}")
     return struct.pack(">2I", LABELS_MAGIC, len(labels)) + labels.tobytes()
-
-
-def write_images(path: Path, images: Bytes) -> None:
-    """Write uint8 (n, 28, 28) as an unpacked IDX file, whole or not at all.
-
-    Raises:
-        ValueError: another shape or dtype.
-        OSError: the folder cannot be made or written.
-    """
-    put(path, images_bytes(images))
-
-
-def write_labels(path: Path, labels: Bytes) -> None:
-    """Write uint8 (n,) as an unpacked IDX file, whole or not at all.
-
-    Raises:
-        ValueError: another shape or dtype.
-        OSError: the folder cannot be made or written.
-    """
-    put(path, labels_bytes(labels))
-
-
-def put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, making its folder.
-
-    Raises:
-        OSError: the folder cannot be made or written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, data)
 
 
 def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> Bytes:
@@ -110,9 +80,7 @@ def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> Bytes:
             found, count, *shape = struct.unpack(f">{header_size // 4}I", header)
             if found != magic:
                 hint = " (a .gz file without its suffix?)" if header[:2] == b"\x1f\x8b" else ""
-                raise DatasetError(
-                    f"{path.name} has magic number {found} instead of {magic}{hint}: not the file it should be"
-                )
+                raise DatasetError(f"{path.name} has magic number {found} instead of {magic}{hint}: get the file again")
             if tuple(shape) != item_shape:
                 raise DatasetError(
                     f"{path.name} holds items of shape {tuple(shape)}; MNIST's shape is {item_shape}: convert it"
@@ -121,7 +89,7 @@ def _read(path: Path, magic: int, item_shape: tuple[int, ...]) -> Bytes:
                 raise DatasetError(
                     f"{path.name} claims {count} items, and 1 to {MAX_ITEMS} are read: get the file again"
                 )
-            # One byte more than promised: a longer file is noticed, and a gzip bomb is never unpacked.
+            # One byte more than promised shows that a file is longer, without unpacking all of it.
             data = file.read(count * item_size + 1)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         if isinstance(error, DatasetError):

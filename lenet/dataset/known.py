@@ -1,4 +1,4 @@
-"""The cards of the data that is known by a name of its own."""
+"""The datasets that have names of their own."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ KNOWN = {
         ),
     )
 }
-"""By name. A digest is over the four unpacked files, as `lenet.dataset.files.digest` makes it."""
+"""By name. The digests are those of `lenet.dataset.files.digest`."""

@@ -1,4 +1,4 @@
-"""`--data-dir`: a folder of the user's, in any of the usual layouts."""
+"""`--data-dir`: a dataset in a folder of the user, in any of the usual layouts."""
 
 from __future__ import annotations
 
@@ -12,59 +12,58 @@ from lenet.errors import DatasetError, reason
 from lenet.files.cache import is_text
 
 INNER_FOLDERS = ("", "MNIST_Data", "MNIST/raw", "raw")
-"""Where the four files may lie below the folder, each in train/ and test/ or directly."""
+"""Where the four files may be in the folder, in train/ and test/ or without these."""
 
-NAMES_NOT_ITS_OWN = ("mnist", "digits", "auto")
+RESERVED_NAMES = ("mnist", "digits", "auto")
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """The four files in `folder` by `NAMES`, in any usual layout.
+    """Find the four files in `folder`, in any usual layout, and return their paths by `NAMES`.
 
     Raises:
-        DatasetError: one is absent, or there are several that could be meant.
-        OSError: a folder cannot be looked into.
+        DatasetError: one is missing, or there are several candidates.
+        OSError: a folder cannot be read.
     """
-    homes = {folder / inner: _in_home(folder / inner) for inner in INNER_FOLDERS}
-    whole = [home for home, found in homes.items() if len(found) == len(NAMES)]
-    if len(whole) > 1:
-        raise DatasetError(f"both {whole[0]} and {whole[1]} hold data: point --data-dir at one where only one is")
-    if whole:
-        return homes[whole[0]]
-    most = max(homes.values(), key=len)
-    absent = next(name for name in NAMES if name not in most)
-    part, base = absent.split("/")
+    layouts = {folder / inner: _files_in(folder / inner) for inner in INNER_FOLDERS}
+    complete = [inner for inner, files in layouts.items() if len(files) == len(NAMES)]
+    if len(complete) > 1:
+        raise DatasetError(f"both {complete[0]} and {complete[1]} hold data: point --data-dir at one of them")
+    if complete:
+        return layouts[complete[0]]
+    most = max(layouts.values(), key=len)
+    part, base = next(name for name in NAMES if name not in most).split("/")
     raise DatasetError(
         f"{folder} does not hold {base} (plain or .gz, in {part}/ or directly): point --data-dir at the four files"
     )
 
 
-def _in_home(home: Path) -> dict[str, Path]:
+def _files_in(folder: Path) -> dict[str, Path]:
     files = {}
     for name in NAMES:
         part, base = name.split("/")
-        places = [
-            place / spelling for place in (home / part, home) for spelling in (base, base.replace("-idx", ".idx"))
+        spellings = (base, base.replace("-idx", ".idx"))
+        candidates = [
+            path for place in (folder / part, folder) for each in spellings for path in _existing(place / each)
         ]
-        found = [path for place in places for path in _plain_or_packed(place)]
-        if len(found) > 1:
-            one, other = (path.relative_to(home).as_posix() for path in found[:2])
-            raise DatasetError(f"{home} holds {one} and {other}, and either could be meant: keep one of them")
-        if found:
-            files[name] = found[0]
+        if len(candidates) > 1:
+            one, other = (path.relative_to(folder).as_posix() for path in candidates[:2])
+            raise DatasetError(f"{folder} holds {one} and {other}, and either could be meant: keep one of them")
+        if candidates:
+            files[name] = candidates[0]
     return files
 
 
-def _plain_or_packed(path: Path) -> list[Path]:
+def _existing(path: Path) -> list[Path]:
     if path.is_file():
-        return [path]  # unpacked beside its own .gz is the usual state after a download
+        return [path]  # a download often leaves the .gz beside it
     packed = path.with_name(f"{path.name}.gz")
     return [packed] if packed.is_file() else []
 
 
 def local(folder: Path) -> Dataset:
-    """The data in a user's folder, which may be read-only; unpacked into the cache unless it is as MindSpore wants it.
+    """Return the dataset in a folder, which may be read-only; in the cache if MindSpore cannot read the folder itself.
 
-    Named `mnist` if it is MNIST to the last byte, else by the folder and the digest.
+    Its name is `mnist` if every byte is MNIST's, else the folder's name with the digest.
 
     Raises:
         DatasetError: the folder, a file or the cache is not usable.
@@ -73,28 +72,28 @@ def local(folder: Path) -> Dataset:
         if not folder.is_dir():
             raise DatasetError(f"{folder} is not a folder: --data-dir takes the folder that holds the four files")
         paths = find(folder)
-        as_it_is = _is_canonical(folder, paths)
+        readable = _is_canonical(folder, paths)
     except OSError as error:
-        raise DatasetError(f"{folder} cannot be read ({reason(error)}): see to its permissions") from error
-    # Through the validating reader before anything is trusted: a bomb or a wrong file ends here.
+        raise DatasetError(f"{folder} cannot be read ({reason(error)}): check its permissions") from error
+    # Every file passes the validating reader first.
     contents = {
         name: images_bytes(read_images(path)) if "images" in name else labels_bytes(read_labels(path))
         for name, path in paths.items()
     }
     sha256 = digest(contents)
     dataset_name = _name(folder, sha256, contents)
-    if as_it_is:
+    if readable:
         return load(folder, dataset_name)
-    # What is to be copied is checked first: nothing unusable gets into the cache.
+    # Checked before it is copied to the cache.
     for images, labels in (NAMES[:2], NAMES[2:]):
         check_pair(paths[images], paths[labels])
     return keep(contents, f"local-{sha256[:16]}", dataset_name)
 
 
 def _is_canonical(folder: Path, paths: dict[str, Path]) -> bool:
-    """Whether MindSpore can read the folder as it is: the right names in the right places, and nothing like them.
+    """Whether MindSpore can read the folder: the right names in the right places, and no similar ones.
 
-    MindSpore takes every file whose name contains the one it looks for, so that a .gz beside would be read too.
+    MindSpore reads every file whose name contains the one that it searches for, a .gz beside it too.
     """
     if any(path != folder / name for name, path in paths.items()) or not is_text(folder.resolve()):
         return False
@@ -106,6 +105,6 @@ def _name(folder: Path, sha256: str, contents: dict[str, bytes]) -> str:
     if all(hashlib.sha256(contents[name]).hexdigest() == MNIST_SHA256[name] for name in NAMES):
         return "mnist"
     word = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.resolve().name)[:64] or "data"
-    if word.lower() in NAMES_NOT_ITS_OWN:
-        word = f"local-{word}"  # a folder called mnist that does not hold MNIST must not look like it in a table
+    if word.lower() in RESERVED_NAMES:
+        word = f"local-{word}"  # other data in a folder called mnist must not look like MNIST in a table
     return f"{word}@{sha256[:12]}"
