@@ -57,7 +57,7 @@ def execute(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def interrupted(folder):
-    """A run that Ctrl-C stopped after its first record: exit code, what it said, the records then."""
+    """A run that Ctrl-C stopped after its first record: exit code, output, and the records then."""
     process = subprocess.Popen(
         command("run", "--matrix", "small.toml", "--output", "run"),
         cwd=folder,
@@ -80,17 +80,17 @@ def resumed(folder, interrupted):
     return execute(folder, "run", "--resume", "run")
 
 
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(interrupted):
+def test_ctrl_c_keeps_finished_records_and_names_the_command_that_resumes(interrupted):
     code, out, err, records = interrupted
     assert code == 130
     assert out == ""
-    assert "1 of 4 records are intact" in err
-    assert "lenet-bench run --resume run" in err
+    assert "stopped: 1 of 4 records are in run" in err
+    assert err.endswith("resume with: lenet-bench run --resume run\n")
     assert "Traceback" not in err
     assert len(records) == 1
 
 
-def test_resume_does_only_what_is_missing(folder, interrupted, resumed):
+def test_resume_measures_only_what_is_missing(folder, interrupted, resumed):
     assert resumed.returncode == 0, resumed.stderr
     assert "3 cases, 1 done before" in resumed.stderr
     for path, content in interrupted[3].items():
@@ -120,7 +120,7 @@ def test_each_figure_in_the_table_is_a_records(folder, resumed):
         assert row["peak_memory_bytes"] > 10**8
 
 
-def test_a_whole_run_left_alone_does_nothing_more(folder, resumed):
+def test_a_whole_run_that_is_resumed_measures_nothing(folder, resumed):
     again = execute(folder, "run", "--resume", "run")
     assert again.returncode == 0
     assert "0 cases, 4 done before" in again.stderr
@@ -146,7 +146,7 @@ def test_devices_that_are_not_there_are_rows_and_not_stack_traces(folder):
         assert by_device[device]["reason"]
         assert by_device[device]["images_per_second"] is None
     assert done.returncode == 1
-    assert "no case could be carried out" in done.stderr
+    assert "no case could be run" in done.stderr
 
 
 @pytest.fixture(scope="module")

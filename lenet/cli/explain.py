@@ -44,7 +44,7 @@ def explain(
     run = prepare(case, invocation.find, invocation.log, output, resume)
     limits = TimeLimits(timeout, silence_timeout)
     try:
-        with invocation.measuring(run, run.cases) as observer:
+        with invocation.measuring(run) as observer:
             explanation = Explainer(run, choose("local", limits, observer), limits, invocation.log).explain()
     except NothingToExplainError as error:
         print(f"lenet-bench: {case.label}: {error}", file=sys.stderr)

@@ -42,7 +42,7 @@ class Invocation:
 
     def log(self, text: str) -> None:
         """Print a message with the seconds since the command started."""
-        self.note(f"[{time.monotonic() - self._began:4.0f} s] {text}")
+        self.note(f"[{time.monotonic() - self._began:.0f} s] {text}")
 
     def find(self, name: str) -> Dataset:
         """The dataset that `--dataset` and `--data-dir` name; a download has a progress bar.
@@ -70,24 +70,30 @@ class Invocation:
         return self.console.is_terminal and not self.console.quiet
 
     @contextmanager
-    def measuring(self, run: Run, cases: Sequence[Case]) -> Iterator[Observer]:
-        """Show progress while the cases of the run are measured, live in a terminal and as lines elsewhere.
+    def measuring(self, run: Run, cases: Sequence[Case] | None = None) -> Iterator[Observer]:
+        """Show progress while cases of the run are measured, live in a terminal and as lines elsewhere.
 
-        Ctrl-C and SIGTERM end the command with exit code 130, and with a message how to resume the run.
+        Ctrl-C and SIGTERM end the command with exit code 130, and with a message how to resume the run. Without `cases`
+        the command decides while it runs what it measures.
         """
         from lenet.report.progress.observers import LiveObserver, PlainObserver
 
         store = run.store
         matrix = store.manifest.matrix
-        done = len(store.manifest.cases) - len(cases)
-        self.note(f"{matrix.name}: {len(cases)} cases{f', {done} done before' if done else ''} → {store.path}")
+        counts = ""
+        if cases is not None:
+            done = len(store.manifest.cases) - len(cases)
+            counts = f": {len(cases)} cases{f', {done} done before' if done else ''}"
+        self.note(f"{matrix.name}{counts} → {store.path}")
         self.note(matrix.description or matrix.span)
+        began = self._began if cases is None else None
         try:
             if self._live:
-                with LiveObserver(self.console, run.datasets, store.manifest.cases, store.records()) as live:
+                every = store.manifest.cases if cases is not None else ()
+                with LiveObserver(self.console, run.datasets, every, store.records(), began) as live:
                     yield live
             else:
-                yield PlainObserver(self.console)
+                yield PlainObserver(self.console, began)
         except KeyboardInterrupt as error:
             every = store.manifest.cases
             finished = len(every) - len(store.missing())

@@ -43,7 +43,7 @@ def tune(
         override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), invocation.find, invocation.log, output, resume
     )
     failed = False
-    with invocation.measuring(run, run.cases) as observer:
+    with invocation.measuring(run) as observer:
         engine = choose("local", TimeLimits(timeout, silence_timeout), observer)
         for result in search(run, budget, invocation.log, engine):
             print(tuning_text(result.case, result.search, TRACE_STEPS, TRACE_TOLERANCE))

@@ -88,8 +88,8 @@ class Measurements:
         self._repetitions[profile.text] = repetition + 1
         case = self._case.model_copy(update={"profile": profile, "repetition": repetition})
         measured = self._measured(self._run.measure_once(case, self._engine))
-        rate = "no figure" if measured.images_per_second is None else f"{measured.images_per_second:,.0f} images/s"
-        self._log(f"{profile.text}: {measured.fault or rate}")
+        if measured.fault:
+            self._log(f"{profile.text}: {measured.fault}")
         return measured
 
     def _measured(self, record: Record) -> Measured:

@@ -1,4 +1,4 @@
-"""Findings come out where they hold, and stay away where they do not."""
+"""Suspected causes of a slow step, and the findings that remain of them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ AVX2 = "onednn-3.10.1-avx2.log"
 class TestReferenceConvolution:
     """On the log of a CPU with AVX-512: on others it cannot occur."""
 
-    def test_it_is_called_out_by_name_with_its_time_and_its_share_of_the_peak(self):
+    def test_it_is_named_with_its_time_and_its_share_of_the_peak(self):
         seen = observed(AVX512)
         (suspected,) = suspicions(seen)
         text = " ".join(suspected.evidence)
@@ -72,7 +72,7 @@ class TestReferenceConvolution:
         assert "oneDNN 3.10.1 runs for Intel AVX-512" in text
         assert "% of this machine's matrix product" in text
 
-    def test_the_cap_to_avx2_is_tried_and_what_it_gained_is_told(self):
+    def test_the_cap_to_avx2_is_tried_and_its_gain_is_stated(self):
         seen = observed(AVX512)
         (suspected,) = suspicions(seen)
         assert suspected.change.apply(seen.case).profile.settings == {"onednn_isa": "AVX2"}
@@ -119,11 +119,11 @@ class TestStarvingLaunch:
         seen = observed(case=self.CASE)
         assert conclude(suspicions(seen), {"launch-starves-kernels": trial((500, 510), after)}, {}, seen) == []
 
-    def test_a_trial_that_could_not_be_measured_proves_nothing(self):
+    def test_a_change_that_could_not_be_measured_is_no_finding(self):
         seen = observed(case=self.CASE)
         assert conclude(suspicions(seen), {}, {}, seen) == []
 
-    def test_it_is_not_suspected_where_it_is_mended_or_cannot_be(self):
+    def test_it_is_not_suspected_if_the_launch_is_blocking_or_not_eager(self):
         blocking = Case(mode=Mode.PYNATIVE, profile=RuntimeProfile.parse("launch_blocking"))
         assert suspicions(observed(case=blocking)) == []
         assert suspicions(observed(case=Case(mode=Mode.GRAPH))) == []
@@ -141,23 +141,23 @@ class TestSlowJit:
         change = suspected["jit-slower-than-graph"].change
         assert change.apply(self.CASE) == self.CASE.model_copy(update={"mode": Mode.GRAPH})
 
-    def test_it_is_found_where_it_holds(self):
+    def test_a_much_faster_graph_mode_is_a_finding(self):
         (finding,) = self.found((3000, 3100))
         assert finding.key == "jit-slower-than-graph"
         assert finding.remedy is not None
 
     @pytest.mark.parametrize("after", [(380, 385), (500, 520), (300, 3000)])
-    def test_and_not_where_it_does_not(self, after):
+    def test_a_graph_mode_that_is_not_much_faster_is_none(self, after):
         assert self.found(after) == []
 
 
-def test_a_pipeline_that_takes_a_quarter_is_called_out():
+def test_a_pipeline_that_takes_a_quarter_of_a_step_is_suspected():
     assert keys(suspicions(observed(whole=10.0, resident=7.0))) == ["pipeline"]
     assert suspicions(observed(whole=10.0, resident=8.0, operators=7.0)) == []
     assert suspicions(observed(whole=10.0, resident=None)) == []
 
 
-def test_the_cached_pipeline_is_tried_where_it_is_not_the_one():
+def test_the_cached_pipeline_is_tried_unless_the_case_has_it():
     case = Case(profile=RuntimeProfile.parse("dataset_workers=1"))
     (suspected,) = suspicions(observed(case=case, resident=7.0))
     assert suspected.change.apply(case) == case.model_copy(update={"pipeline": Pipeline.CACHED})
@@ -165,11 +165,11 @@ def test_the_cached_pipeline_is_tried_where_it_is_not_the_one():
     assert suspected.change is None
 
 
-def test_a_step_that_is_mostly_no_operator_is_called_out():
+def test_a_step_that_is_mostly_outside_operators_is_suspected():
     assert keys(suspicions(observed(resident=9.0, operators=2.0))) == ["outside-operators"]
 
 
-def test_what_gained_most_comes_first():
+def test_the_largest_gain_comes_first():
     seen = observed(AVX512, Case(mode=Mode.JIT))
     trials = {
         "reference-kernel": trial((100, 101), (300, 310)),
@@ -179,7 +179,7 @@ def test_what_gained_most_comes_first():
     assert keys(conclude(suspicions(seen), trials, {}, seen)) == ["launch-starves-kernels", "reference-kernel"]
 
 
-def test_parts_of_a_step_never_go_below_nothing():
+def test_parts_of_a_step_are_never_negative():
     parts = step(whole=5.0, resident=6.0, operators=9.0)
     assert (parts.data, parts.outside) == (0.0, 0.0)
 

@@ -62,7 +62,7 @@ def test_it_finds_settings_that_gain_only_together(seed):
     assert len(outcome.winner.confirmed) == CONFIRMING_PROCESSES
 
 
-def test_where_nothing_gains_it_says_so():
+def test_without_a_gain_the_default_wins():
     winners = [Machine(lambda profile: 1000.0, 0.05, seed).search().winner.profile for seed in range(100)]
     false_gains = sum(profile != DEFAULT for profile in winners)
     # Three finalists at most, each by chance above the default in all four processes once in 70 times.
@@ -105,7 +105,7 @@ def test_a_setting_that_changes_the_training_never_wins():
     assert faulty.profile.launch_blocking
 
 
-def test_a_candidate_that_breaks_while_it_is_confirmed_is_out():
+def test_a_candidate_that_fails_in_the_confirmation_is_out():
     seen = []
 
     def truth(profile):
@@ -126,7 +126,7 @@ def test_a_default_that_cannot_run_ends_the_search_at_once():
     assert outcome.default.fault == "unavailable"
 
 
-def test_a_setting_without_effect_does_not_ride_along():
+def test_a_setting_without_effect_is_not_kept():
     gained = lambda profile: 3000.0 if profile.launch_blocking else 1000.0  # noqa: E731
     counts = [len(Machine(gained, 0.002, seed).search().winner.profile.settings) for seed in range(20)]
     assert counts.count(1) >= 15
@@ -160,11 +160,11 @@ class TestSpace:
         ]
         assert not any(text.startswith(("operator_threads", "cpu_affinity")) for text in self.texts(cores=1))
 
-    def test_blocking_launch_is_pynatives(self):
+    def test_blocking_launch_is_tried_in_pynative_only(self):
         assert "launch_blocking" in self.texts(Mode.PYNATIVE)
         assert "launch_blocking" not in self.texts(Mode.GRAPH)
 
-    def test_settings_of_the_cpu_are_for_the_cpu(self):
+    def test_settings_of_the_cpu_are_tried_on_the_cpu_only(self):
         texts = self.texts(device=DeviceTarget.GPU)
         assert not any(text.startswith(("operator_threads", "onednn_isa", "cpu_affinity")) for text in texts)
 
@@ -178,7 +178,7 @@ class TestSpace:
                 assert each.settings.get(name, 0) < max(cores, 2)
 
 
-def test_merging_keeps_both_and_the_latter_wins():
+def test_merged_profiles_keep_both_and_the_latter_wins():
     both = merged(
         RuntimeProfile.parse("operator_threads=2+launch_blocking"), RuntimeProfile.parse("operator_threads=1")
     )

@@ -42,7 +42,7 @@ class TestRealCase:
         details = store.records()[0].software.details
         assert (details["dataset_workers"], details["dataset_prefetch"], details["cores"]) == ("1", "3", "1")
 
-    def test_operators_outside_onednn_are_seen_too(self, explained):
+    def test_operators_outside_onednn_are_measured_too(self, explained):
         found, _, _ = explained
         calls = {each.name: each.calls for each in found.observed.operators}
         assert calls["Conv2D"] == 2
@@ -50,13 +50,13 @@ class TestRealCase:
         assert calls["ReLU"] == 4
         assert calls["ApplyMomentum"] == 8
 
-    def test_what_ran_is_the_workloads_arithmetic(self, explained):
+    def test_the_kernels_do_the_arithmetic_of_the_workload(self, explained):
         """GFLOP/s times the time, summed over the primitives, is what the layers' shapes say."""
         found, _, _ = explained
         counted = sum(each.gflops * each.milliseconds * 1e6 for each in found.observed.kernels if each.gflops)
         assert counted == pytest.approx(32 * training_flops(), rel=1e-6)
 
-    def test_the_library_names_itself(self, explained):
+    def test_the_library_is_named(self, explained):
         library = explained[0].observed.library
         assert library.version
         assert library.instruction_set
@@ -84,7 +84,7 @@ class TestRealCase:
             assert words in text
         assert Explanation.model_validate_json(found.model_dump_json()) == found
 
-    def test_it_says_what_it_does(self, explained):
+    def test_progress_is_logged(self, explained):
         assert any("without instruments" in line for line in explained[2])
 
 
@@ -108,7 +108,7 @@ GOOD = json.dumps({
 })  # fmt: skip
 
 
-def test_a_good_probe_is_taken(watched):
+def test_a_good_probe_is_returned(watched):
     found = watched(f"assert asked['steps'] == 10\nos.write(fd, {GOOD!r}.encode() + b'\\n')")
     assert isinstance(found, Probed)
     assert found.host_seconds == 0.5
@@ -122,14 +122,14 @@ def test_a_good_probe_is_taken(watched):
         ("os.write(fd, b'\\xff\\n'); time.sleep(60)", Status.INVALID, "not its event"),
     ],
 )
-def test_a_probe_that_misbehaves_is_a_reason_and_no_exception(watched, body, status, words):
+def test_a_probe_that_misbehaves_is_a_failure_with_its_reason(watched, body, status, words):
     found = watched(body)
     assert isinstance(found, Failed)
     assert found.status is status
     assert words in found.reason
 
 
-def test_a_probe_that_hangs_is_ended(watched):
+def test_a_probe_that_hangs_is_killed(watched):
     found = watched("time.sleep(60)", TimeLimits(1.0, 30.0))
     assert found.status is Status.TIMED_OUT
 
@@ -139,7 +139,7 @@ def test_a_probe_that_cannot_start(tmp_path, digits):
     assert found.status is Status.CRASHED
 
 
-def test_the_profilers_table_is_read_and_another_form_is_refused():
+def test_the_profilers_table_is_parsed_and_other_forms_are_refused():
     lines = ["op_type,type_occurrences,total_compute_time,percent", "ReLU,80,2.5,0.1", "Conv2D,40,21.5,0.9"]
     assert [(each.name, each.calls) for each in read_operators(lines)] == [("Conv2D", 40), ("ReLU", 80)]
     for bad in (["a,b", "1,2"], ["op_type,type_occurrences,total_compute_time", "ReLU,x,1"]):
@@ -156,7 +156,7 @@ class TestNamed:
             store.write_record(plain_record(case))
         return store
 
-    def test_a_records_file_and_a_run_with_an_id_are_the_same(self, stored):
+    def test_a_record_file_and_a_run_with_an_id_name_the_same_case(self, stored):
         case = stored.manifest.cases[1]
         assert recorded(stored.record_path(case), None).case == case
         assert recorded(stored.path, case.id).case == case

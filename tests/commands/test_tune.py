@@ -67,8 +67,8 @@ def faster(tune):
     return tune(FASTER, ("pynative", "graph"))
 
 
-def test_the_winner_is_kept_and_resolves(faster, monkeypatch):
-    (tuned, _), messages, store = faster
+def test_the_winner_is_saved_and_resolves(faster, monkeypatch):
+    (tuned, _), _, store = faster
     assert tuned.search.winner.profile.text == "launch_blocking"
     assert tuned.tuned.tuned_images_per_second / tuned.tuned.default_images_per_second == pytest.approx(4, rel=0.01)
     monkeypatch.setenv("LENET_BENCH_PROFILES", str(tuned.path.parent))
@@ -77,13 +77,13 @@ def test_the_winner_is_kept_and_resolves(faster, monkeypatch):
     (case,) = resolve([asked], store.manifest.machine.id)
     assert case.profile.launch_blocking
     assert case.profile.tuned_by == "run"
-    assert any("launch_blocking: 2,0" in line for line in messages)
 
 
 def test_every_measurement_is_a_record_of_the_run(faster):
     _, messages, store = faster
     records = Store.open(store.path).records()
-    assert len(records) == len(messages) == len(store.manifest.cases)
+    assert len(records) == len(store.manifest.cases) > 10
+    assert messages == []
     assert {record.case.hyperparameters for record in records} == {Case().hyperparameters}, "the workload is untouched"
 
 
@@ -115,7 +115,7 @@ def test_last_bits_of_a_loss_may_differ(tune):
     assert tuned.search.winner.profile.launch_blocking
 
 
-def test_a_case_that_cannot_run_keeps_nothing(tune):
+def test_a_case_that_cannot_run_saves_nothing(tune):
     (tuned,), _, _ = tune("emit(event='failed', status='unavailable', reason='no such device'); sys.exit(1)")
     assert tuned.tuned is None
     assert "no such device" in tuning_text(tuned.case, tuned.search, 200, 1e-4)

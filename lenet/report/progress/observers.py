@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on. On standard error, so that a table can be piped."""
+"""The progress of a run, as lines or as a live view, on standard error: results on standard output can be piped."""
 
 from __future__ import annotations
 
@@ -17,34 +17,39 @@ from lenet.store.events import Evaluated, Event, Resident, Started, Steps
 from lenet.store.record import Record, Status
 
 MOST_BARS = 8
-"""Cases under way that are shown at once: more would push the run's own lines off a small terminal."""
+"""Cases in progress that are shown at once: more would push the run's own lines off a small terminal."""
 
 DESCRIPTION = 40
 """Columns of a bar's text."""
 
 REFRESHES_PER_SECOND = 2
-"""Seldom: drawing takes time from the training that is measured on the same cores."""
+"""Few: drawing takes time from the training that is measured on the same cores."""
 
 
 class PlainObserver:
-    """A line a case; for logs and pipes, and below the live view."""
+    """Prints a line for each case: for logs and pipes, and above the live view.
 
-    def __init__(self, console: Console) -> None:
+    A line begins with the number of the case, or, with `began`, a reading of `time.monotonic`, with the seconds since
+    then: for commands that decide while they run which cases they measure.
+    """
+
+    def __init__(self, console: Console, began: float | None = None) -> None:
         self._console = console
+        self._began = began
         self._done = self._total = 0
         self._nodes: dict[str, str] = {}
-        """Of each case that is under way."""
+        """The node of each case in progress."""
 
     def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
-        """Remember where we are."""
+        """Note the counts and the node."""
         self._done, self._total = done, total
         self._nodes[case.id] = node
 
     def event(self, case: Case, event: Event) -> None:
-        """Say nothing between the lines."""
+        """Print nothing."""
 
     def case_finished(self, case: Case, record: Record) -> None:
-        """Say how it ended."""
+        """Print how the case ended."""
         self._done += 1
         node = self._nodes.pop(case.id, "")
         where = f" on {node}" if node else ""
@@ -54,14 +59,15 @@ class PlainObserver:
             words.append(f"accuracy {record.summary.accuracy:.4f}")
         if record.status is not Status.OK:
             words.append(f"{record.status.value}: {record.reason}")
-        line = f"[{self._done}/{self._total}] {case.label}{where}: {', '.join(words) or 'done'}"
+        place = f"{self._done}/{self._total}" if self._began is None else f"{time.monotonic() - self._began:.0f} s"
+        line = f"[{place}] {case.label}{where}: {', '.join(words) or 'done'}"
         self._console.print(wrapped(line, rest="    "), markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveObserver(PlainObserver):
-    """The same lines, and below them the matrix filling in, the run, and each case in hand: phase, speed, time left.
+    """The same lines, and below them the matrix, the run, and each case in progress: phase, speed, time left.
 
-    `cases` are all of the run, `records` those that were there before; without `cases` no matrix is shown.
+    `cases` are all cases of the run, `records` those that it had before; without `cases` no matrix is shown.
     """
 
     def __init__(
@@ -70,8 +76,9 @@ class LiveObserver(PlainObserver):
         datasets: Mapping[str, Dataset],
         cases: Sequence[Case] = (),
         records: Iterable[Record] = (),
+        began: float | None = None,
     ) -> None:
-        super().__init__(console)
+        super().__init__(console, began)
         self._board = Scoreboard(cases, records) if len(cases) > 1 else None
         self._datasets = datasets
         self._progress = Progress(
@@ -86,11 +93,11 @@ class LiveObserver(PlainObserver):
         self._live = Live(Group(*parts), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
         self._run: TaskID | None = None
         self._bars: dict[str, TaskID] = {}
-        """Of each case that is under way."""
-        self._began = time.monotonic()
+        """The bar of each case in progress."""
+        self._started = time.monotonic()
 
     def __enter__(self) -> LiveObserver:
-        """Begin to draw."""
+        """Start to draw."""
         self._live.start()
         return self
 
@@ -99,13 +106,13 @@ class LiveObserver(PlainObserver):
         self._live.stop()
 
     def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
-        """Show a new case, or one that begins again."""
+        """Show a new case, or one that starts again."""
         super().case_started(case, done, total, node)
         if self._board is not None:
             self._board.started(case)
         if self._run is None:
             self._run = self._progress.add_task("run", total=total, note="")
-        mean = (time.monotonic() - self._began) / done if done else None
+        mean = (time.monotonic() - self._started) / done if done else None
         left = f"about {_clock(mean * (total - done))} left" if mean else f"{total} cases"
         self._progress.update(self._run, completed=done, total=total, note=left)
         self._end_bar(case)
@@ -116,7 +123,7 @@ class LiveObserver(PlainObserver):
         )
 
     def _end_bar(self, case: Case) -> None:
-        """Take the case's bar away, and show the first of those that had no room."""
+        """Remove the case's bar, and show the first of those that were hidden."""
         if (bar := self._bars.pop(case.id, None)) is None:
             return
         self._progress.remove_task(bar)
@@ -124,14 +131,14 @@ class LiveObserver(PlainObserver):
             self._progress.update(shown, visible=True)
 
     def _steps(self, case: Case, window_steps: int = 0) -> int:
-        """Steps that the case will take; `window_steps` are those of a window that was seen."""
+        """Steps that the case will take; `window_steps` are those of a finished window."""
         plan = case.plan
         if plan.epochs is None:
             return plan.warmup_steps + plan.windows * max(plan.window_steps, window_steps)
         return plan.epochs * (self._datasets[case.dataset].card.training_images // case.global_batch_size)
 
     def event(self, case: Case, event: Event) -> None:
-        """Show how far the case is."""
+        """Show the progress of the case."""
         if (bar := self._bars.get(case.id)) is None:
             return
         if isinstance(event, Started):
@@ -152,7 +159,7 @@ class LiveObserver(PlainObserver):
             self._progress.update(bar, note="resident batch")
 
     def case_finished(self, case: Case, record: Record) -> None:
-        """Turn the bar into a line."""
+        """Replace the bar by a line."""
         self._end_bar(case)
         if self._board is not None:
             self._board.finished(case, record)

@@ -1,4 +1,4 @@
-"""The matrix as a table that fills in while a run goes on: what is done and how fast, what runs, what waits."""
+"""The matrix as a table that is filled in during a run: finished figures, running cases, waiting cases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_LINES = 14
 """Lines that are shown at once: more would push the run's own lines off a small terminal."""
 MOST_COLUMNS = 6
 WORD = 28
-"""Columns of a name."""
+"""Width of a name."""
 MOST_MARKS = 3
 """Marks of cases of one cell that run at once, on several nodes."""
 WAITING = "·"
@@ -37,7 +37,7 @@ class Cell:
     failed: Status | None = None
 
     def text(self, running: Sequence[float | None]) -> Text:
-        """What the table shows: a finished figure, how a case failed, or what runs: images/s so far of each."""
+        """A finished figure, a failed status, or the running cases; `running` has the images/s of each, if known."""
         count = f" {self.done}/{self.of}" if self.of > 1 else ""
         if running:
             known = [speed for speed in running if speed is not None]
@@ -51,7 +51,7 @@ class Cell:
 
 
 class Scoreboard:
-    """Cases by line (all that tells them apart but the batch size) and by batch size."""
+    """Cases by line (the axes in which they differ, except the batch size) and by batch size."""
 
     def __init__(self, cases: Sequence[Case], records: Iterable[Record] = ()) -> None:
         self._name = _names(cases)
@@ -60,7 +60,7 @@ class Scoreboard:
         for case in cases:
             self._cell(case).of += 1
         self._running: dict[Case, float | None] = {}
-        """What runs now, with its images/s as soon as they are known."""
+        """The running cases, with their images/s as soon as they are known."""
         for record in records:
             self.finished(record.case, record)
 

@@ -1,9 +1,10 @@
-"""What a person sees while a run goes on."""
+"""The progress of a run, as lines and as a live view."""
 
 from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -21,7 +22,7 @@ def terminal():
     return Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
 
 
-def test_a_pipe_gets_a_line_a_case_without_control_characters(plain_record):
+def test_a_pipe_gets_one_line_per_case_without_control_characters(plain_record):
     console = Console(file=io.StringIO(), width=80)
     observer = PlainObserver(console)
     case = Case()
@@ -29,6 +30,15 @@ def test_a_pipe_gets_a_line_a_case_without_control_characters(plain_record):
     observer.event(case, STEPS)
     observer.case_finished(case, plain_record(case, Status.CRASHED, "the worker ended with SIGSEGV [bold]"))
     assert console.file.getvalue() == ("[3/6] CPU · graph · batch 32: crashed: the worker ended with SIGSEGV [bold]\n")
+
+
+def test_lines_of_an_open_end_have_the_time(plain_record):
+    """As of tune, which decides while it runs what it measures."""
+    console = Console(file=io.StringIO(), width=80)
+    observer = PlainObserver(console, time.monotonic() - 75)
+    observer.case_started(Case(), 0, 1)
+    observer.case_finished(Case(), plain_record(Case()))
+    assert console.file.getvalue() == "[75 s] CPU · graph · batch 32: done\n"
 
 
 def test_a_terminal_shows_phase_epoch_step_rate_and_time_left(terminal, digits, plain_record):

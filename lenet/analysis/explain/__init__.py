@@ -1,0 +1,27 @@
+"""Explains the speed of a case in two passes.
+
+`suspicions` names what the observations point at, and the change that would confirm it; the caller measures those
+changes; `conclude` keeps what holds.
+"""
+
+from lenet.analysis.explain.findings import GAIN_AT_LEAST, Explanation, SpeedFinding, TriedChange, conclude
+from lenet.analysis.explain.observation import Bounds, Library, Observed, Operator, Speed, StepTimes
+from lenet.analysis.explain.suspicions import Change, Key, Suspicion, suspicions
+
+__all__ = [
+    "GAIN_AT_LEAST",
+    "Bounds",
+    "Change",
+    "Explanation",
+    "Key",
+    "Library",
+    "Observed",
+    "Operator",
+    "Speed",
+    "SpeedFinding",
+    "StepTimes",
+    "Suspicion",
+    "TriedChange",
+    "conclude",
+    "suspicions",
+]
