@@ -10,11 +10,15 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 from rich.console import Console
+from typer.testing import CliRunner
 
 from lenet.analysis.compare import COMPARED, Mark, compare, parse_over, select
 from lenet.analysis.versions import steps
@@ -23,10 +27,13 @@ from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_file, override
 from lenet.cases.profile import RuntimeProfile
+from lenet.cli import app
 from lenet.commands import explain, reproduce, sampling
 from lenet.report import render, rows
 from lenet.report.charts.points import Labels, datasets
 from lenet.report.content.gather import Entry, Report
+from lenet.report.content.headline import headline
+from lenet.report.content.leaders import leaderboard
 from lenet.report.progress.scoreboard import WAITING, Scoreboard
 from lenet.report.table import compare as comparison_table
 from lenet.report.table import versions as versions_table
@@ -35,6 +42,7 @@ from lenet.report.table.columns import for_page, for_table
 from lenet.report.table.groups import grouped
 from lenet.store.record import DatasetCard, Record, Software, Window, summarise
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 DIGESTS = {"mnist": "ab" * 32, "digits": "cd" * 32}
 
@@ -118,6 +126,13 @@ def report_of(records):
     return Report(entries, grouped(table), [], {}, [], 0, [])
 
 
+@pytest.fixture(scope="module")
+def pytest_help():
+    """What `pytest bench/ --help` prints."""
+    command = [sys.executable, "-m", "pytest", "bench", "--help", "-p", "no:cacheprovider"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 class TestTable:
     def test_names_are_unique(self):
         names = [name for each in AXES for name in (each.name, *each.aliases)]
@@ -188,6 +203,18 @@ class TestOptions:
         assert found == {"0", "1"} if axis.kind is Kind.REPETITION else {axis.identity(axis.parse(text))}
         if axis.several:
             assert len(override(base, **{axis.parameter: ",".join(texts(axis))}).cases()) == 2
+
+    @pytest.mark.parametrize("axis", with_option(), ids=lambda each: each.name)
+    @pytest.mark.parametrize("command", ["run", "explain"])
+    def test_the_commands_have_it(self, axis, command):
+        if command == "explain" and axis.name in ("epochs", "repetition"):
+            return  # it measures by a plan of its own
+        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}, terminal_width=200)
+        assert re.search(rf"{axis.option}\b", shown.output)
+
+    @pytest.mark.parametrize("axis", with_option(), ids=lambda each: each.name)
+    def test_pytest_has_it(self, axis, pytest_help):
+        assert re.search(rf"^ +{axis.option}[ =]", pytest_help, re.MULTILINE)
 
     @pytest.mark.parametrize("axis", with_option(), ids=lambda each: each.name)
     def test_nonsense_is_one_sentence_that_names_the_option(self, axis):
@@ -265,7 +292,7 @@ class TestRows:
         assert [getattr(row, axis.name) for row in table] == plain
         assert [row[axis.name] for row in json.loads(render(table, "json"))] == plain
         lines = list(csv.DictReader(io.StringIO(render(table, "csv"))))
-        assert [float(line[axis.name]) if isinstance(value, int) else line[axis.name] or None
+        assert [float(line[axis.name]) if isinstance(value, (int, float)) else line[axis.name] or None
                 for line, value in zip(lines, plain, strict=True)] == plain  # fmt: skip
 
     @NOT_REPEATED
@@ -341,6 +368,19 @@ class TestReport:
         assert labels(*tuned) == 2
         assert labels(tuned[0], RuntimeProfile.parse("operator_threads=1")) == 1
 
+    @APART
+    def test_a_figure_that_is_quoted_names_what_is_not_usual(self, axis):
+        usual = Case()
+        here, there = (record(case, 1000.0 + 1000 * n, machine=machine) for n, (case, machine) in enumerate(
+            [(usual, "here"), (next(each for each in two_cases(axis)[::-1]), "there")]))  # fmt: skip
+        report = report_of([here, there])
+        words = axis.words(axis.as_plain(axis.of_record(there)))
+        first, line = headline(report)[0], ", ".join(leaderboard(report).lines[0])
+        if axis.name == "mode":
+            words = there.case.mode.label
+        assert words in first
+        assert words in line or f"× {there.case.world_size}" in line
+
     @NOT_REPEATED
     def test_the_page_filters_by_it(self, axis):
         points = datasets(report_of(two_records(axis)))["rows"]
@@ -359,13 +399,13 @@ class TestLiveView:
 
 class TestReproduce:
     @ALL
-    def test_a_run_that_reproduces_has_the_recorded_cases(self, axis, tmp_path, digits, monkeypatch):
+    def test_a_run_that_reproduces_has_the_recorded_cases(self, axis, tmp_path, digits):
         if not axis.path or axis.name == "dataset":
             return
         records = [record(changed(case, "dataset", "digits")) for case in two_cases(axis)]
         card = digits.card
         records = [each.model_copy(update={"dataset": card}) for each in records]
-        run = reproduce.prepare(records, lambda name: digits, tmp_path / "run")
+        run = reproduce.prepare(records, lambda name: digits, print, tmp_path / "run", exact=True)
         assert run.store.manifest.cases == tuple(each.case for each in records)
         if axis.field and axis.several:
             assert set(run.store.manifest.matrix.cases()) == {each.case for each in records}
@@ -373,10 +413,11 @@ class TestReproduce:
 
 class TestExplain:
     @ALL
-    def test_the_case_that_is_explained_is_the_one_that_was_named(self, axis, tmp_path, digits):
+    def test_the_case_that_is_explained_is_the_one_that_was_named(self, axis, tmp_path, digits, monkeypatch):
         if not axis.path or axis.name in ("repetition", "epochs", "dataset"):
             return  # it measures by a plan of its own, once
         case = changed(two_cases(axis)[1], "dataset", "digits")
-        run = explain.prepare(case, lambda name: digits, tmp_path / "run")
+        monkeypatch.setattr(explain.releases, "prepare", lambda cases, log: None)  # makes environments
+        run = explain.prepare(case, lambda name: digits, print, tmp_path / "run")
         (planned,) = run.store.manifest.cases
         assert axis.of_case(planned) == axis.of_case(case)

@@ -9,7 +9,7 @@ from lenet.analysis.convergence import ConvergenceStatus
 from lenet.report.content.gather import Report
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
-from lenet.report.table.words import count, listed, mode, times
+from lenet.report.table.words import count, listed, mode, settings, times
 from lenet.store.record import Status
 
 
@@ -44,6 +44,8 @@ def _fastest(report: Report, best: Group) -> str:
         words += f" with the profile {row.profile}"
     if row.world_size > 1:
         words += f" over {row.world_size} processes"
+    named = ("framework", "mode", "device_target", "batch_size", "profile", "world_size")
+    words = ", ".join([words, *settings(row, without=named)])
     version = f"{row.framework} {row.framework_version}" if row.framework_version else row.framework
     card = report.machines.get(row.machine)
     where = f" on {card.cpu if card else row.machine}" if len(report.machines) > 1 else ""

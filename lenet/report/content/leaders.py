@@ -10,7 +10,8 @@ from lenet.report.content.gather import Report
 from lenet.report.content.headline import ranked
 from lenet.report.layout import DASH, number
 from lenet.report.table.groups import Group
-from lenet.report.table.words import mode, times
+from lenet.report.table.rows import Row
+from lenet.report.table.words import mode, settings, times
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def leaderboard(report: Report) -> Grid:
             [
                 report.machine(row.machine),
                 f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target,
-                f"{mode(row)}, batch {row.batch_size}, {row.profile}",
+                ", ".join([mode(row), *_setting(row)]),
                 f"{row.framework} {row.framework_version or ''}",
                 number(group.speed),
                 f"{(group.speed or 0) / top:.0%}",
@@ -44,6 +45,12 @@ def leaderboard(report: Report) -> Grid:
             ]
         )
     return Grid(("machine", "device", "case", "version", "images/s", "of the first", "accuracy"), lines, 3)
+
+
+def _setting(row: Row) -> list[str]:
+    """Batch size, profile and what else is not as usual: the best of a place may have any."""
+    named = ("framework", "mode", "device_target", "batch_size", "profile", "world_size")
+    return [f"batch {row.batch_size}", row.profile, *settings(row, without=named)]
 
 
 def _place(group: Group) -> tuple[object, ...]:
@@ -80,7 +87,7 @@ def history(report: Report) -> Grid:
                     row.device_target,
                     mode(row),
                     f"{row.framework} {version}",
-                    f"batch {row.batch_size}, {row.profile}",
+                    ", ".join(_setting(row)),
                     number(speed),
                     times(speed / previous) if previous and speed else DASH,
                 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from lenet.cases.axes import IDENTIFYING, Kind, values_of
 from lenet.cases.case import Case, Mode
 from lenet.report.layout import number
 from lenet.report.table.rows import Row
@@ -22,6 +25,21 @@ def with_dataset(case: Case) -> str:
     """
     label = case.label
     return label if case.dataset in label.split(SERIES_SEPARATOR) else f"{label}{SERIES_SEPARATOR}{case.dataset}"
+
+
+def settings(row: Row, without: Collection[str]) -> list[str]:
+    """What the row's case does not have as usual, in words, but for these axes.
+
+    A figure that is quoted apart from its table names them: a cached pipeline is not the tutorial's.
+    """
+    usual = values_of(Case())
+    return [
+        each.words(getattr(row, each.name))
+        for each in IDENTIFYING
+        if each.kind is Kind.CASE
+        and each.name not in without
+        and getattr(row, each.name) != each.as_plain(usual[each.name])
+    ]
 
 
 def times(ratio: float) -> str:
