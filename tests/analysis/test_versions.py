@@ -43,3 +43,12 @@ def test_the_table_names_the_regression():
     assert "<script" not in versions.render(table(), "html")
     assert versions.render(table(), "csv").count("\n") == 7
     assert versions.render(table(), "github").startswith("| mode")
+
+
+def test_the_histories_of_two_machines_are_two_and_named():
+    records = [each for machine in ("m1", "m2") for each in processes(STEADY, version="2.7.0", machine=machine)]
+    assert [each.comparison.case["machine"] for each in steps(records)] == ["m1", "m2"]
+    lines = versions.render(records, "github").splitlines()
+    assert "machine" in lines[0]
+    assert "m1" in lines[2]
+    assert "m2" in lines[3]

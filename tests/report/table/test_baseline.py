@@ -6,7 +6,7 @@ import pytest
 
 from lenet.cases.case import Mode
 from lenet.errors import UsageError
-from lenet.report.table.baseline import parse, speed_ups
+from lenet.report.table.baseline import parse, record_speed_ups, speed_ups
 from lenet.report.table.groups import grouped
 from lenet.report.table.rows import rows
 from lenet.store.record import Status
@@ -53,3 +53,29 @@ def test_a_choice_that_is_not_there_names_what_is(groups):
 def test_nonsense_is_refused(text):
     with pytest.raises(UsageError, match="write FIELD=VALUE"):
         parse(text)
+
+
+def test_a_record_is_compared_with_the_baseline_of_its_own_version(measured):
+    table = rows(
+        [
+            measured((rate,), mode=mode, version=version)
+            for version, mode, rate in (
+                ("2.7.0", Mode.PYNATIVE, 100), ("2.7.0", Mode.GRAPH, 300),
+                ("2.10.0", Mode.PYNATIVE, 200), ("2.10.0", Mode.GRAPH, 800),
+            )
+        ],
+        "r",
+    )  # fmt: skip
+    ratios = {
+        (row.framework_version, row.mode): ratio
+        for row, ratio in zip(table, record_speed_ups(table, grouped(table), None), strict=True)
+    }
+    assert ratios == {
+        ("2.7.0", "pynative"): 1, ("2.7.0", "graph"): pytest.approx(3),
+        ("2.10.0", "pynative"): 1, ("2.10.0", "graph"): pytest.approx(4),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("selector", ["mode=graph,device=cpu", "version=2.10.0,mode=GRAPH", "run=r,mode=graph"])
+def test_values_are_named_as_the_command_line_names_them(groups, selector):
+    assert speed_ups(groups, selector) == pytest.approx([0.4, 1, 200 / 300, 1])
