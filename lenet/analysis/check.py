@@ -13,7 +13,8 @@ from enum import Enum
 from pydantic import Field
 
 from lenet.analysis import traces
-from lenet.analysis.convergence import ConvergenceStatus, Reference, assess
+from lenet.analysis.bands import Reference
+from lenet.analysis.convergence import ConvergenceStatus, assess
 from lenet.cases.case import Case, Frozen
 from lenet.store.events import Layer, Traced
 from lenet.store.record import Record, Status

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lenet.analysis.convergence import FALSE_ALARMS, MIN_SEEDS, Origin, Reference, SeedCurve, band
+from lenet.analysis.bands import FALSE_ALARMS, MIN_SEEDS, Origin, Reference, SeedCurve, band
 from lenet.cases.axes import AXES
 from lenet.errors import UsageError, reason
 from lenet.files.plain import read_named

@@ -15,8 +15,8 @@ from lenet.cli.options import MEASUREMENT, WORKLOAD
 from lenet.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
+    from lenet.analysis.bands import Reference
     from lenet.analysis.check import Rung
-    from lenet.analysis.convergence import Reference
 
 
 @axis_options(without=("framework", "epochs", "world_size", "scaling", "repetition"), panel=WORKLOAD)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from lenet.analysis.bands import Reference
 from lenet.analysis.check import Pair, Rung
-from lenet.analysis.convergence import Reference, expected
+from lenet.analysis.convergence import expected
 from lenet.cases.axes import AXES
 from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework

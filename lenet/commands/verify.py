@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lenet import __version__
-from lenet.analysis.convergence import Reference
+from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.verify import Attempt, Evidence, Place, Violation, own_attempt, run, tables, violations
 from lenet.analysis.verify.reader import RunReader

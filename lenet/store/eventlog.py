@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,6 @@ from typing import Any
 from lenet.errors import StoreError, reason
 from lenet.files.plain import open_plain
 from lenet.store.events import MAX_LINE_BYTES, Event, validate
-
-BLOCK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,12 @@ class EventLog:
             return
         with self._writing():
             with self._open(os.O_RDONLY) as file:
-                complete = _complete_bytes(file)
-                torn = complete < file.seek(0, os.SEEK_END)
-            if torn:
+                size = file.seek(0, os.SEEK_END)
+                if size == 0:
+                    return
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    complete = content.rfind(b"\n") + 1
+            if complete < size:
                 with self._open(os.O_RDWR) as file:
                     file.truncate(complete)
 
@@ -180,16 +182,3 @@ class EventLog:
     def _open(self, flags: int) -> io.FileIO:
         """The file, unbuffered."""
         return io.FileIO(open_plain(self._path, flags), "rb+" if flags & os.O_RDWR else "rb")
-
-
-def _complete_bytes(file: io.FileIO) -> int:
-    """Bytes up to the end of the last complete line."""
-    place = file.seek(0, os.SEEK_END)
-    while place > 0:
-        begin = max(0, place - BLOCK_BYTES)
-        file.seek(begin)
-        found = file.read(place - begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
-        place = begin
-    return 0

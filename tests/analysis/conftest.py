@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 
-from lenet.analysis.convergence import FALSE_ALARMS, Origin, Reference, SeedCurve, band
+from lenet.analysis.bands import FALSE_ALARMS, Origin, Reference, SeedCurve, band
 from lenet.cases.case import Case, Hyperparameters, Plan
 from lenet.store.record import DatasetCard, Evaluation, Record, Software, Status, summarise
 

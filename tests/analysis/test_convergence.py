@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from lenet.analysis.convergence import FALSE_ALARMS, ConvergenceStatus, assess, band, expected, odds
+from lenet.analysis.bands import FALSE_ALARMS, band, odds
+from lenet.analysis.convergence import ConvergenceStatus, assess, expected
 from lenet.cases.case import Case, Hyperparameters, Mode
 from lenet.store.record import Status
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lenet.analysis import references
-from lenet.analysis.convergence import band
+from lenet.analysis.bands import band
 from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
 from lenet.cases.matrix import Matrix
 from lenet.errors import UsageError

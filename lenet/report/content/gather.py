@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lenet.analysis.convergence import Reference
+from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
 from lenet.cases.case import DeviceTarget
 from lenet.errors import StoreError, UsageError

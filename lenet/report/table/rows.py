@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, create_model
 
 from lenet.analysis import convergence
-from lenet.analysis.convergence import Reference
+from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.stability import Sample, assess, sample
 from lenet.cases.axes import AXES, IDENTIFYING, Kind

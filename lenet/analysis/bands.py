@@ -1,0 +1,186 @@
+"""Reference bands: what correct trainings reach after each epoch.
+
+A band is computed from at least 20 seeds of one batch size: per epoch a two-sided prediction interval for one further
+training, mean ± t(1 - a/2, n - 1) · s · sqrt(1 + 1/n), on the log odds of the accuracy and the logarithm of the mean
+training loss, where trainings spread more nearly as a normal distribution does than on the raw scales (G. J. Hahn and
+W. Q. Meeker, Statistical Intervals, 1991, chapter 4). Bonferroni divides `FALSE_ALARMS` over both figures of all
+epochs, so that at most that share of good trainings is flagged at any epoch. The band is never narrower than the
+range of the seeds, nor than `MIN_SPREAD` gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import Field, model_validator
+
+from lenet.cases.case import DeviceTarget, Frozen, Mode, RuntimeProfile
+from lenet.cases.frameworks import Framework
+from lenet.store.record import DatasetCard, Software
+
+REFERENCE_VERSION = 1
+"""Increased with every change that an older reader would misread."""
+
+MIN_SEEDS = 20
+FALSE_ALARMS = 0.01
+"""Share of good trainings that the check may flag, over all epochs and both figures together."""
+
+MIN_SPREAD = 0.01
+"""Smallest standard deviation on the transformed scales: about one image of 10,000 at an accuracy of 0.988."""
+
+
+class Band(Frozen):
+    """Interval of one figure of a further good training; `centre` is the middle on the transformed scale."""
+
+    low: float
+    centre: float
+    high: float
+
+
+class EpochBand(Frozen):
+    """The bands after one whole epoch."""
+
+    epoch: int = Field(ge=1)
+    accuracy: Band
+    training_loss: Band
+
+
+class SeedCurve(Frozen):
+    """Raw figures of one seed, one item per epoch; the band is computed from these."""
+
+    seed: int
+    case_id: str
+    correct: tuple[int, ...]
+    training_loss: tuple[float, ...]
+
+
+class Origin(Frozen):
+    """Where and when a run that a reference is made from was measured."""
+
+    lenet_bench_version: str
+    created_at: datetime
+    machine_id: str
+    machine: str
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+class Reference(Frozen):
+    """The reference for one batch size: provenance, the raw figures of the seeds, and the band computed from them."""
+
+    schema_version: int = Field(default=REFERENCE_VERSION, ge=1, le=REFERENCE_VERSION)
+    dataset: DatasetCard
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    momentum: float = Field(ge=0, lt=1)
+    framework: Framework
+    device_target: DeviceTarget
+    mode: Mode
+    profile: RuntimeProfile
+    software: Software
+    origins: tuple[Origin, ...] = Field(min_length=1)
+    epochs: int = Field(ge=1)
+    test_images: int = Field(ge=1)
+    """Images evaluated after each epoch."""
+    false_alarms: float = Field(gt=0, lt=1)
+    band: tuple[EpochBand, ...]
+    seeds: tuple[SeedCurve, ...] = Field(min_length=MIN_SEEDS)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Reference:
+        lengths = {len(part) for curve in self.seeds for part in (curve.correct, curve.training_loss)}
+        if lengths != {self.epochs} or [each.epoch for each in self.band] != list(range(1, self.epochs + 1)):
+            raise ValueError("seeds or band do not have one item per epoch")
+        if len({curve.seed for curve in self.seeds}) != len(self.seeds):
+            raise ValueError("a seed occurs twice")
+        return self
+
+
+def odds(correct: float, images: int) -> float:
+    """Log odds of a right answer, half an image added to both sides so that none and all are finite."""
+    return math.log((correct + 0.5) / (images - correct + 0.5))
+
+
+def _accuracy(log_odds: float, images: int) -> float:
+    """The inverse of `odds`, clipped to 0 and 1."""
+    return min(max(((images + 1) / (1 + math.exp(-log_odds)) - 0.5) / images, 0.0), 1.0)
+
+
+def band(seeds: Sequence[SeedCurve], test_images: int, false_alarms: float = FALSE_ALARMS) -> tuple[EpochBand, ...]:
+    """The band of every epoch, computed from these seeds.
+
+    Raises:
+        ValueError: fewer than two seeds, or curves of different lengths.
+    """
+    from scipy import stats
+
+    epochs, count = len(seeds[0].correct), len(seeds)
+    if count < 2 or any(len(curve.correct) != epochs for curve in seeds):
+        raise ValueError("a band takes at least two seeds of equally many epochs")
+    share = false_alarms / (2 * epochs)
+    reach = float(stats.t.ppf(1 - share / 2, count - 1)) * math.sqrt(1 + 1 / count)
+
+    def limits(values: Sequence[float]) -> tuple[float, float, float]:
+        centre = math.fsum(values) / count
+        spread = math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (count - 1))
+        half = reach * max(spread, MIN_SPREAD)
+        return min(centre - half, min(values)), centre, max(centre + half, max(values))
+
+    bands = []
+    for index in range(epochs):
+        accuracy = limits([odds(curve.correct[index], test_images) for curve in seeds])
+        loss = limits([math.log(curve.training_loss[index]) for curve in seeds])
+        bands.append(
+            EpochBand(
+                epoch=index + 1,
+                accuracy=_as_band([_accuracy(value, test_images) for value in accuracy]),
+                training_loss=_as_band([math.exp(value) for value in loss]),
+            )
+        )
+    return tuple(bands)
+
+
+def _as_band(values: Sequence[float]) -> Band:
+    low, centre, high = values
+    return Band(low=low, centre=centre, high=high)
+
+
+def between(below: Reference, above: Reference, batch_size: int) -> tuple[EpochBand, ...]:
+    """The bands at a batch size between two references', over the epochs that both have.
+
+    Linear in the logarithm of the batch size, on the transformed scales, with a margin for a curve that bends: at a
+    weight w between the two, every weight within min(w, 1 - w) of it counts as possible. The margin is zero at either
+    reference and covers everything between them half-way.
+    """
+    weight = math.log(batch_size / below.batch_size) / math.log(above.batch_size / below.batch_size)
+    margin = min(weight, 1 - weight)
+    images = min(below.test_images, above.test_images)
+
+    def accuracy(share: float) -> float:
+        return odds(share * images, images)
+
+    def mixed(one: float, other: float, at: float) -> float:
+        return one + at * (other - one)
+
+    def limits(one: Sequence[float], other: Sequence[float]) -> list[float]:
+        near, far = weight - margin, weight + margin
+        lows = [mixed(one[0], other[0], at) for at in (near, far)]
+        highs = [mixed(one[2], other[2], at) for at in (near, far)]
+        return [min(lows), mixed(one[1], other[1], weight), max(highs)]
+
+    bands = []
+    for a, b in zip(below.band, above.band, strict=False):
+        odds_limits = limits(*([accuracy(x) for x in (y.low, y.centre, y.high)] for y in (a.accuracy, b.accuracy)))
+        loss_limits = limits(
+            *([math.log(x) for x in (y.low, y.centre, y.high)] for y in (a.training_loss, b.training_loss))
+        )
+        bands.append(
+            EpochBand(
+                epoch=a.epoch,
+                accuracy=_as_band([_accuracy(value, images) for value in odds_limits]),
+                training_loss=_as_band([math.exp(value) for value in loss_limits]),
+            )
+        )
+    return tuple(bands)
