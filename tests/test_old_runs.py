@@ -75,4 +75,5 @@ def test_they_are_reported_with_the_same_figures():
     before = (RESULTS / "README.md").read_text(encoding="utf-8")
     assert figures(text) == figures(before)
     assert len(figures(text)) > 50
-    assert text.splitlines()[0] == before.splitlines()[0]
+    # The headline has come to name all that is not usual of a case, such as its pipeline.
+    assert set(before.splitlines()[0].split()) <= set(text.splitlines()[0].split())
