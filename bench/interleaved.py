@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING, Any
 from lenet.cases.case import Case, Hyperparameters, Mode, Pipeline, Plan, RuntimeProfile
 from lenet.dataset import Dataset, resolve
 from lenet.store.events import Event
-from lenet.worker.work import Assignment, PhaseClock, Training, set_environment
+from lenet.worker.clock import PhaseClock
+from lenet.worker.loop import TrainingLoop
+from lenet.worker.work import Assignment, set_environment
 
 if TYPE_CHECKING:
     from lenet.training import Trainer
@@ -177,7 +179,7 @@ def carry_out(assignment: Assignment, trainer: Any, channel: int) -> None:
     def emit(event: Event) -> None:
         os.write(channel, event.model_dump_json().encode() + b"\n")
 
-    Training(assignment, trainer, PhaseClock(time.perf_counter()), emit).run()
+    TrainingLoop(assignment.case, assignment.dataset, trainer, PhaseClock(time.perf_counter()), emit).run()
 
 
 def harness_seconds(assignment: Assignment, hollow: Hollow, channel: int) -> float:

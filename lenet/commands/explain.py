@@ -40,7 +40,7 @@ from lenet.machine.card import describe
 from lenet.store.events import Failed
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
-from lenet.worker.instruments import Method, Probed
+from lenet.worker.instruments import Method, ProbeResult
 
 PLAN = Plan(window_steps=5, window_seconds=0.25, windows=6, resident_windows=4, budget_seconds=10, evaluation_images=1)
 PROCESSES = 2
@@ -93,7 +93,7 @@ class Explainer:
         else:
             caveats.append(f"operators and kernels are read on CPU only, not on {case.device_target.value}")
         self.log("measuring this machine's matrix product and memory")
-        observed = observe(record, watched if isinstance(watched, Probed) else None, log, kernels, tuple(caveats),
+        observed = observe(record, watched if isinstance(watched, ProbeResult) else None, log, kernels, tuple(caveats),
                            self.run.store.manifest.machine.usable_cores, roofline.measure())  # fmt: skip
         suspected = suspicions(observed)
         trials, remedied = self._try(case, speed.median, suspected, count)
@@ -119,7 +119,7 @@ class Explainer:
         pace = sum(window.seconds for window in steady) / sum(window.steps for window in steady)
         return max(PROBE_STEPS[0], min(PROBE_STEPS[1], round(PROBE_SECONDS / pace)))
 
-    def _probe(self, case: Case, method: Method, count: int) -> Probed | Failed:
+    def _probe(self, case: Case, method: Method, count: int) -> ProbeResult | Failed:
         log = self.run.store.log_path(case, method)
         command: Sequence[str] = PROBE_COMMAND
         if case.framework_version is not None:
@@ -180,7 +180,7 @@ class Explainer:
 
 def observe(
     record: Record,
-    watched: Probed | None,
+    watched: ProbeResult | None,
     log: onednn.Log | None,
     kernels: tuple[onednn.Kernel, ...],
     caveats: tuple[str, ...],

@@ -11,7 +11,7 @@ from lenet.engine.builder import tail
 from lenet.engine.process import OverdueError, TimeLimits, WorkerStartError, worker, worker_command
 from lenet.store.events import Failed
 from lenet.store.record import Status
-from lenet.worker.instruments import Method, Probe, Probed, parse
+from lenet.worker.instruments import Method, ProbeRequest, ProbeResult, parse
 from lenet.worker.work import Assignment
 
 PROBE_COMMAND = worker_command(module="lenet.worker.instruments")
@@ -25,11 +25,11 @@ def probe(
     log: Path,
     limits: TimeLimits,
     command: Sequence[str] = PROBE_COMMAND,
-) -> Probed | Failed:
+) -> ProbeResult | Failed:
     """Instrument `steps` steps of the case; the worker's output, oneDNN's log among it, goes into `log`."""
     assignment = Assignment(case=case, dataset_folder=dataset.folder.resolve(), dataset=dataset.card)
-    request = Probe(assignment=assignment, method=method, steps=steps).model_dump_json().encode()
-    answer: Probed | Failed | None = None
+    request = ProbeRequest(assignment=assignment, method=method, steps=steps).model_dump_json().encode()
+    answer: ProbeResult | Failed | None = None
     try:
         with worker(command, request, log.resolve(), limits) as process:
             for line in process.lines():

@@ -1,7 +1,7 @@
-"""Entry of a worker process: `python -m lenet.worker FD [TURNS]`.
+"""The worker process: `python -m lenet.worker FD [TURNS]`.
 
-It reads an `Assignment` from standard input and reports events to the pipe FD. A worker of a group takes its turns from
-the pipe TURNS. A case of several processes goes to their launcher, every other one is worked on here.
+It reads an `Assignment` from standard input and reports events to the pipe FD. A worker of a group gets its turns from
+the pipe TURNS. A case of several processes is run by their launcher.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lenet.worker.work import Assignment, failure, work  # noqa: E402
 
 
 def main() -> int:
-    """Entry of the worker process; exit code 0 when the case was carried out, 1 when it failed by its own word."""
+    """Run the worker; return exit code 0 if the case has run, 1 if it failed and said so."""
     end_with_parent()
     channel_number = int(sys.argv[1])
     os.set_inheritable(channel_number, False)
@@ -39,7 +39,7 @@ def main() -> int:
             turns = Turns(int(sys.argv[2]), emit) if assignment.turn_seconds is not None else None
             work(assignment, emit, _BORN, turns=turns)
         except (BrokenPipeError, ParentGoneError):
-            return 1  # the parent is gone: nobody waits for this case
+            return 1  # the parent has ended
         except Exception as error:
             traceback.print_exc()
             emit(failure(error))

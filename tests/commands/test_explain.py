@@ -18,7 +18,7 @@ from lenet.report.text.explain import explanation_text
 from lenet.store.events import Failed
 from lenet.store.record import Status
 from lenet.store.run import Store
-from lenet.worker.instruments import Probed, read_operators
+from lenet.worker.instruments import ProbeResult, read_operators
 from lenet.workload.layers import training_flops
 
 SETTINGS = "dataset_workers=1+dataset_prefetch=3+cpu_affinity=1+operator_threads=1"
@@ -110,7 +110,7 @@ GOOD = json.dumps({
 
 def test_a_good_probe_is_returned(watched):
     found = watched(f"assert asked['steps'] == 10\nos.write(fd, {GOOD!r}.encode() + b'\\n')")
-    assert isinstance(found, Probed)
+    assert isinstance(found, ProbeResult)
     assert found.host_seconds == 0.5
 
 

@@ -10,7 +10,9 @@ import pytest
 from lenet.cases.case import Case, Hyperparameters, Plan, RuntimeProfile
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
-from lenet.worker.work import DivergedError, PhaseClock, failure
+from lenet.worker.clock import PhaseClock
+from lenet.worker.loop import DivergedError
+from lenet.worker.work import failure
 
 FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
 PLAN = Plan(windows=8, window_steps=5, window_seconds=0.08, evaluation_images=100)

@@ -1,0 +1,238 @@
+"""The training loop of a worker: it trains as the plan says, times windows of steps, evaluates, and reports events."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from collections.abc import Callable
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case
+from lenet.store.events import Compiled, Evaluated, Event, Resident, Steps
+from lenet.store.record import DatasetCard
+from lenet.worker.clock import PhaseClock
+from lenet.worker.turns import Turn, Turns, steps_of_a_turn, turns_wanted
+
+if TYPE_CHECKING:
+    from lenet.training import Trainer
+    from lenet.worker.trace import Tracer
+
+
+class DivergedError(RuntimeError):
+    """A loss that is not finite."""
+
+
+def own_value(value: float) -> float:
+    """Return the value that a single process agrees on with itself."""
+    return value
+
+
+class TrainingLoop:
+    """Runs a case's plan on a trainer and reports events.
+
+    `agree` returns the value of the first process to every process of a data-parallel training, and waits until all of
+    them have called it. A decision by the clock must be the same in all, or one would wait for another's gradients.
+
+    With `turns`, every steady window waits for its turn, which lasts about `turn_seconds`.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        dataset: DatasetCard,
+        trainer: Trainer,
+        clock: PhaseClock,
+        emit: Callable[[Event], None],
+        agree: Callable[[float], float] = own_value,
+        turns: Turns | None = None,
+        turn_seconds: float | None = None,
+    ) -> None:
+        self._plan = case.plan
+        self._trainer = trainer
+        self._clock = clock
+        self._emit = emit
+        self._agree = agree
+        self._images_per_step = case.rank_batch_size
+        self._steps_per_epoch = dataset.training_images // case.global_batch_size
+        self._turns = turns
+        self._turn_seconds = turn_seconds
+        self._turn: Turn | None = None
+        self._windows_wanted, self._resident_windows = self._plan.windows, self._plan.resident_windows
+        self._pending: list[Any] = []
+        self._step = 0
+        self._steady = 0
+        self._window_began = 0.0
+        self._epoch_losses: list[float] = []
+        self._losses_digest = hashlib.sha256()
+        self._window_steps = self._at_most_an_epoch(self._plan.window_steps)
+        self._tracer: Tracer | None = None
+        if self._plan.trace:
+            from lenet.worker.trace import Tracer
+
+            self._tracer = Tracer(trainer.weights, emit)
+
+    def _at_most_an_epoch(self, steps: int) -> int:
+        # A window of whole-epoch training never spans an evaluation.
+        return steps if self._plan.epochs is None else min(steps, self._steps_per_epoch)
+
+    def run(self) -> None:
+        """Train and evaluate as planned."""
+        epoch = 0
+        if self._tracer is not None:
+            self._tracer.record(0)
+        self._agree(0.0)  # wait for the slowest set-up, which is not part of the first step
+        self._window_began = self._clock.enter("compile_and_first_step")
+        while True:
+            epoch += 1
+            finished = self._train_epoch(epoch)
+            whole = self._plan.epochs is not None
+            if whole or finished:
+                self._evaluate(epoch if whole else epoch - 1)
+            if finished or epoch == self._plan.epochs:
+                break
+        self._resident()
+
+    @property
+    def losses_sha256(self) -> str:
+        """SHA-256 of every training loss so far, as little-endian float32."""
+        return self._losses_digest.hexdigest()
+
+    def _train_epoch(self, epoch: int) -> bool:
+        """Train an epoch, or less if a plan without whole epochs is complete before its end; return whether it is."""
+        steps = self._trainer.train_epoch(self._tracer.note_batch) if self._tracer else self._trainer.train_epoch()
+        for loss in steps:
+            self._pending.append(loss)
+            self._step += 1
+            if self._tracer is not None:
+                self._trainer.synchronize(loss)
+                self._tracer.record(self._step)
+            boundary = self._step in (1, self._plan.warmup_steps)
+            if boundary or len(self._pending) >= self._window_steps:
+                self._close_window(epoch)
+                if self._plan.epochs is None and self._enough():
+                    return True
+                if self._turns is not None and self._step >= self._plan.warmup_steps:
+                    self._window_began = self._wait("training", self._windows_wanted - self._steady)
+        if self._pending and self._plan.epochs is not None:
+            self._close_window(epoch)
+        return False
+
+    def _enough(self) -> bool:
+        if self._plan.trace:
+            return self._step >= self._plan.warmup_steps
+        if self._steady >= self._windows_wanted:
+            return True
+        if self._steady < STEADY_WINDOWS_AT_LEAST:
+            return False
+        return self._agree(self._clock.training) >= self._plan.budget_seconds
+
+    def _close_window(self, epoch: int) -> None:
+        self._trainer.synchronize(self._pending[-1])
+        now = self._clock.enter("training")
+        first = self._step - len(self._pending)
+        losses = self._trainer.read(self._pending)
+        warmup = first < self._plan.warmup_steps or self._plan.trace
+        self._steady += not warmup
+        self._losses_digest.update(struct.pack(f"<{len(losses)}f", *losses))
+        self._epoch_losses += losses
+        self._emit(
+            Steps(
+                epoch=epoch,
+                first_step=first,
+                steps=len(losses),
+                images=len(losses) * self._images_per_step,
+                seconds=now - self._window_began,
+                warmup=warmup,
+                cycle=self._turn.cycle if self._turn else None,
+                turn=self._turn.number if self._turn else None,
+                losses=tuple(loss if math.isfinite(loss) else None for loss in losses),
+            )
+        )
+        if first == 0:
+            self._emit(Compiled(seconds=now - self._window_began))
+        if self._step == self._plan.warmup_steps and first > 0:
+            self._set_windows(self._agree((now - self._window_began) / len(losses)))
+        # Windows are adjacent: the time to report one is part of the next, so that throughput contains all costs.
+        self._window_began = now
+        self._pending.clear()
+        for offset, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                raise DivergedError(f"the loss of step {first + offset + 1} is {loss}")
+
+    def _set_windows(self, pace: float) -> None:
+        """Set length and number of the steady windows by the seconds per step at the end of the warm-up."""
+        if self._turns is None or self._turn_seconds is None:
+            wanted = math.ceil(self._plan.window_seconds / pace)
+            self._window_steps = self._at_most_an_epoch(max(self._plan.window_steps, wanted))
+            return
+        self._window_steps = steps_of_a_turn(self._turn_seconds, pace)
+        self._windows_wanted = turns_wanted(self._plan, self._window_steps, pace)
+        share = self._plan.resident_windows / self._plan.windows
+        self._resident_windows = math.ceil(self._windows_wanted * share)
+
+    def _wait(self, phase: str, turns_left: int) -> float:
+        """Wait for the next turn, enter `phase`, and return the time at which the turn began."""
+        if self._turns is None:
+            raise AssertionError("only a worker that takes turns waits for one")
+        self._clock.enter("waiting")
+        self._turn = self._turns.wait(turns_left)
+        return self._clock.enter(phase)
+
+    def _evaluate(self, epoch: int) -> None:
+        # The time to report the last window is not training: the training phase is the sum of the windows.
+        began = self._clock.enter("evaluation", ended="other")
+        training_seconds = self._clock.training
+        result = self._trainer.evaluate(None if self._plan.epochs else self._plan.evaluation_images)
+        self._agree(0.0)  # wait for the slowest evaluation, which is not part of the next window
+        mean = sum(self._epoch_losses) / len(self._epoch_losses) if self._epoch_losses else None
+        self._epoch_losses = []
+        self._window_began = now = self._clock.enter("training")
+        self._emit(
+            Evaluated(
+                epoch=epoch,
+                steps=self._step,
+                training_seconds=training_seconds,
+                seconds=now - began,
+                images=result.images,
+                correct=result.correct,
+                distinct_answers=result.distinct_answers,
+                training_loss=mean,
+            )
+        )
+
+    def _resident(self) -> None:
+        """Time steps without the pipeline, after training and evaluation."""
+        self._clock.enter("resident", ended="other")
+        self._final_weights = self._trainer.weights_sha256()
+        if not self._resident_windows:
+            return
+        steps = self._trainer.train_resident()
+        self._trainer.synchronize(next(steps))  # fetches the batch
+        began = self._clock.enter("resident")
+        for index in range(self._resident_windows):
+            if self._turns is not None:
+                began = self._wait("resident", self._resident_windows - index)
+            for loss in islice(steps, self._window_steps):
+                last = loss
+            self._trainer.synchronize(last)
+            now = self._clock.enter("resident")
+            self._emit(
+                Resident(
+                    epoch=1,
+                    first_step=index * self._window_steps,
+                    steps=self._window_steps,
+                    images=self._window_steps * self._images_per_step,
+                    seconds=now - began,
+                    warmup=False,
+                    cycle=self._turn.cycle if self._turn else None,
+                    turn=self._turn.number if self._turn else None,
+                )
+            )
+            began = now
+
+    @property
+    def final_weights_sha256(self) -> str:
+        """SHA-256 of the weights after training and evaluation, before the resident steps."""
+        return self._final_weights
