@@ -1,8 +1,8 @@
 """Two sets of records, case by case: faster, slower, the same, or undecided.
 
-A difference is claimed only where three things agree: the Mann-Whitney test over the processes, corrected by Holm for
-the number of cases, the 95% interval of the ratio, and a smallest effect that matters. "The same" is claimed only where
-the whole interval lies within that effect. Everything else is "cannot tell", a test that fails too.
+A difference is claimed only where three things agree: a test (`lenet.analysis.difference`), corrected by Holm for the
+number of cases, the 95% interval of the ratio, and a smallest effect that matters. "The same" is claimed only where the
+whole interval lies within that effect. Everything else is "cannot tell", a test that fails too.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from enum import Enum
 
 from pydantic import Field
 
+from lenet.analysis.difference import SIGNIFICANT, difference
 from lenet.analysis.stability import Sample, sample
-from lenet.analysis.statistics import Interval, blocks, holm, ratio
+from lenet.analysis.statistics import Interval, holm
 from lenet.cases.axes import IDENTIFYING, Axis, Kind
 from lenet.cases.base import Frozen
 from lenet.errors import UsageError
 from lenet.store.record import Record, Status
 
-SIGNIFICANT = 0.05
 PRECISION_DETAILS = ("precision", "tf32", "hf32")
 """Entries of `Software.details` that say how exactly was computed."""
 
@@ -55,14 +55,18 @@ class Comparison(Frozen):
     a: float | None = None
     b: float | None = None
     ratio: float | None = None
-    """B over A, so that below 1 is slower: the median over all pairs of a process of each, not that of the medians."""
+    """B over A, so that below 1 is slower. Of independent processes it is the median over all pairs of a process of
+    each, not the quotient of the medians."""
     low: float | None = None
     high: float | None = None
     """95% interval of the ratio."""
     p: float | None = None
-    """Of the Mann-Whitney test, after Holm's correction."""
+    """Of the test that belongs to the interval, after Holm's correction."""
     unit: str | None = None
-    """What was compared: `processes`, or `windows` where a side has a single process (a weaker claim)."""
+    """What was compared: `groups` where the workers of both took turns, `processes`, or `windows` where a side has a
+    single process (a weaker claim)."""
+    groups: int = 0
+    """Groups that both were members of, where these are the unit."""
     samples_a: int = 0
     samples_b: int = 0
     accuracy_a: float | None = None
@@ -239,7 +243,7 @@ def compare_all(
 ) -> list[Comparison]:
     """`compare` of several pairs of A and B, one after another, with Holm's correction over all their tests."""
     found: list[Comparison] = []
-    tested: list[tuple[int, float]] = []
+    entered: list[tuple[int, _Side, _Side]] = []
     for a, b in pairs:
         ours, theirs = _sides(a, over), _sides(b, over)
         counterparts = _counterparts(ours, theirs, over)
@@ -247,14 +251,20 @@ def compare_all(
             if key not in counterparts:
                 found.append(_only(Mark.ONLY_A, side, over))
                 continue
-            entry, p = _compared(side, theirs[counterparts[key]], over)
-            if p is not None:
-                tested.append((len(found), p))
+            other = theirs[counterparts[key]]
+            entry = _entry(side, other, over)
+            if entry.mark is Mark.CANNOT_TELL and side.good and other.good:
+                entered.append((len(found), side, other))
             found.append(entry)
         paired = set(counterparts.values())
         found += [_only(Mark.ONLY_B, side, over) for key, side in theirs.items() if key not in paired]
+    tested: list[tuple[int, float]] = []
+    for index, a_side, b_side in entered:
+        found[index], p = _compared(found[index], a_side, b_side, len(entered))
+        if p is not None:
+            tested.append((index, p))
     for (index, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
-        found[index] = _marked(found[index], p, minimum_effect, len(tested))
+        found[index] = _marked(found[index], p, minimum_effect)
     return found
 
 
@@ -276,8 +286,8 @@ def _median(side: _Side) -> float | None:
     return statistics.median(side.medians) if side.good else None
 
 
-def _compared(a: _Side, b: _Side, over: Sequence[str]) -> tuple[Comparison, float | None]:
-    """The comparison before its mark, and the test's p; without p the mark is final."""
+def _entry(a: _Side, b: _Side, over: Sequence[str]) -> Comparison:
+    """The comparison before its test; `CANNOT_TELL` where it is to be tested."""
     entry = Comparison(
         case=a.case(over),
         values_a=a.values(over),
@@ -291,45 +301,40 @@ def _compared(a: _Side, b: _Side, over: Sequence[str]) -> tuple[Comparison, floa
         accuracy_b=b.accuracy,
     )
     if reason := _incomparable(a.records[0], b.records[0], over):
-        return entry.model_copy(update={"mark": Mark.NOT_COMPARABLE, "note": reason}), None
+        return entry.model_copy(update={"mark": Mark.NOT_COMPARABLE, "note": reason})
+    if not a.good and not b.good:
+        note = f"it failed in both: {a.bad[0].status.value}, {b.bad[0].status.value}"
+        return entry.model_copy(update={"note": note})
     if not a.good or not b.good:
-        if not a.good and not b.good:
-            note = f"it failed in both: {a.bad[0].status.value}, {b.bad[0].status.value}"
-            return entry.model_copy(update={"note": note}), None
         mark, failed = (Mark.BROKE, b.bad[0]) if a.good else (Mark.FIXED, a.bad[0])
-        return entry.model_copy(update={"mark": mark, "note": f"{failed.status.value}: {failed.reason}"[:500]}), None
+        return entry.model_copy(update={"mark": mark, "note": f"{failed.status.value}: {failed.reason}"[:500]})
     if a.bad and not b.bad:
-        entry = entry.model_copy(update={"note": f"{len(a.bad)} of A's processes failed"})
-    elif b.bad:
-        entry = entry.model_copy(update={"note": f"{len(b.bad)} of B's processes failed"})
-    unit, x, y = "processes", a.medians, b.medians
-    if min(len(x), len(y)) < 2:
-        unit = "windows"
-        x, y = ([each for _, one in side.good for each in blocks(one.rates)] for side in (a, b))
+        return entry.model_copy(update={"note": f"{len(a.bad)} of A's processes failed"})
+    if b.bad:
+        return entry.model_copy(update={"note": f"{len(b.bad)} of B's processes failed"})
+    return entry
+
+
+def _compared(entry: Comparison, a: _Side, b: _Side, tests: int) -> tuple[Comparison, float | None]:
+    """The comparison with its ratio, and the test's p; without p the mark is final."""
     try:
-        found, p = ratio(x, y), mann_whitney(x, y)
+        found = difference(a.good, b.good, tests)
     except (ValueError, ArithmeticError) as error:
-        return entry.model_copy(update={"unit": unit, "note": f"the test failed: {error}"[:500]}), None
-    update: dict[str, object] = {"unit": unit, "ratio": found.value}
+        return entry.model_copy(update={"note": f"the test failed: {error}"[:500]}), None
+    update: dict[str, object] = {"unit": found.unit, "ratio": found.ratio, "groups": found.groups}
     if found.interval is not None and math.isfinite(found.interval.low) and math.isfinite(found.interval.high):
         update |= {"low": found.interval.low, "high": found.interval.high}
-    if p is None or not math.isfinite(p):
-        return entry.model_copy(update=update | {"note": "the test gave no answer"}), None
-    return entry.model_copy(update=update), p
+    if found.p is None or not math.isfinite(found.p):
+        note = "; ".join(filter(None, (entry.note, found.note or "the test gave no answer")))
+        return entry.model_copy(update=update | {"note": note}), None
+    return entry.model_copy(update=update), found.p
 
 
-def mann_whitney(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Two-sided p of the Mann-Whitney test (exact where the samples are small and without ties)."""
-    from scipy import stats
-
-    return float(stats.mannwhitneyu(a, b, alternative="two-sided").pvalue)
-
-
-def _marked(entry: Comparison, p: float, minimum_effect: float, tests: int) -> Comparison:
+def _marked(entry: Comparison, p: float, minimum_effect: float) -> Comparison:
     interval = Interval(entry.low, entry.high) if entry.low is not None and entry.high is not None else None
     if entry.ratio is None or interval is None:
         return entry.model_copy(update={"p": p, "note": entry.note or "too few samples for an interval"})
-    mark, note = Mark.CANNOT_TELL, entry.note
+    mark = Mark.CANNOT_TELL
     beyond = abs(entry.ratio - 1) >= minimum_effect
     if p < SIGNIFICANT and beyond and interval.low > 1:
         mark = Mark.BETTER
@@ -337,14 +342,7 @@ def _marked(entry: Comparison, p: float, minimum_effect: float, tests: int) -> C
         mark = Mark.WORSE
     elif interval.low >= 1 - minimum_effect and interval.high <= 1 + minimum_effect:
         mark = Mark.SAME
-    elif entry.unit == "processes" and (least := least_processes(tests)) > min(entry.samples_a, entry.samples_b):
-        note = "; ".join(filter(None, (note, f"a difference can be found from {least} processes on each side")))
-    return entry.model_copy(update={"p": p, "mark": mark, "note": note})
-
-
-def least_processes(tests: int) -> int:
-    """Processes on each side below which no Mann-Whitney test is significant among so many, however far apart."""
-    return next(n for n in range(2, 1000) if 2 / math.comb(2 * n, n) * tests < SIGNIFICANT)
+    return entry.model_copy(update={"p": p, "mark": mark})
 
 
 def _incomparable(a: Record, b: Record, over: Sequence[str]) -> str:

@@ -142,13 +142,13 @@ class Ratio:
     """None for fewer than 2 values on a side."""
 
 
-def ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
+def ratio(a: Sequence[float], b: Sequence[float], ranks_from: int = BOOTSTRAP_FROM) -> Ratio:
     """The ratio of `b` to `a`: the median of all quotients of a value of `b` and one of `a`, all above 0.
 
     This is the Hodges-Lehmann estimate of the Mann-Whitney test (The Annals of Mathematical Statistics 34, 1963), over
     logarithms. Processes on a shared machine often have two speeds: the medians of two such samples jump between
-    them, while the quotients change with every value. From 6 values on each side the interval inverts the test
-    (Hollander & Wolfe, Nonparametric Statistical Methods, 1999, section 4.3); with fewer it is Welch's t over the
+    them, while the quotients change with every value. From `ranks_from` values on each side the interval inverts the
+    test (Hollander & Wolfe, Nonparametric Statistical Methods, 1999, section 4.3); with fewer it is Welch's t over the
     logarithms.
 
     Raises:
@@ -158,17 +158,17 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
         raise ValueError("a ratio needs a value on each side")
     logs_a, logs_b = np.log(np.asarray(a, dtype=np.float64)), np.log(np.asarray(b, dtype=np.float64))
     quotients = np.sort(np.subtract.outer(logs_b, logs_a), axis=None)
-    return Ratio(math.exp(float(np.median(quotients))), _ratio_interval(logs_a, logs_b, quotients))
+    return Ratio(math.exp(float(np.median(quotients))), _ratio_interval(logs_a, logs_b, quotients, ranks_from))
 
 
-def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array) -> Interval | None:
+def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array, ranks_from: int) -> Interval | None:
     """The interval, from logarithms (M,) and (N,) and their sorted differences (M * N,)."""
     from scipy import stats
 
     size_a, size_b = len(logs_a), len(logs_b)
     if min(size_a, size_b) < 2:
         return None
-    if min(size_a, size_b) >= BOOTSTRAP_FROM:
+    if min(size_a, size_b) >= ranks_from:
         spread = math.sqrt(size_a * size_b * (size_a + size_b + 1) / 12)
         left_out = max(1, round(size_a * size_b / 2 - float(stats.norm.ppf((1 + LEVEL) / 2)) * spread))
         return Interval(math.exp(quotients[left_out - 1]), math.exp(quotients[-left_out]))

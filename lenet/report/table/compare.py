@@ -101,6 +101,22 @@ def _identification(found: Sequence[Comparison], names: tuple[str, str]) -> str:
     return " ".join([*words, *([f"All: {', '.join(shared)}."] if shared else [])])
 
 
+def basis(found: Sequence[Comparison]) -> str:
+    """What the ratios rest on, in sentences."""
+    sentences = []
+    if groups := sorted({each.groups for each in found if each.unit == "groups"}):
+        span = "–".join(str(each) for each in dict.fromkeys((groups[0], groups[-1])))
+        sentences.append(
+            f"Workers took turns: the ratio is the mean over {span} group{'s' if span != '1' else ''}, p Student's t."
+        )
+    if any(each.unit == "processes" for each in found):
+        sentences.append(
+            "Independent processes: the ratio is the median of all quotients of two, p Welch's t where they are few, "
+            "Mann-Whitney's where they are many."
+        )
+    return " ".join(sentences)
+
+
 def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[str, str]) -> list[str]:
     counts = Counter(each.mark.value for each in found)
     processes = sorted({n for each in found for n in (each.samples_a, each.samples_b) if n})
@@ -108,9 +124,8 @@ def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[s
     captions = [
         _identification(found, names),
         f"A and B: images/s, the median of {span} process{'es' if span != '1' else ''} each. "
-        "B / A: the median of all quotients of a process of B and one of A. Verdicts: "
-        f"{', '.join(f'{count} {mark}' for mark, count in counts.items())}. better or worse: Mann-Whitney p below 5% "
-        f"after Holm's correction, the interval on one side of 1, and at least {minimum_effect:.2g} apart; "
+        f"{basis(found)} Verdicts: {', '.join(f'{count} {mark}' for mark, count in counts.items())}. better or worse: "
+        f"p below 5% after Holm's correction, the interval on one side of 1, and at least {minimum_effect:.2g} apart; "
         f"same: the interval within 1 ± {minimum_effect:.2g}.",
     ]
     if any(each.unit == "windows" for each in found):

@@ -104,10 +104,9 @@ def _captions(found: Sequence[Step], minimum_effect: float) -> list[str]:
     ]
     captions = [
         f"All: {', '.join(common)}." if common else "",
-        "step: against the version before, by images/s: up or DOWN where Mann-Whitney's p is below 5% after Holm's "
-        f"correction, the 95% interval does not hold 0 and the size is at least {minimum_effect:.1%}; same where the "
-        f"interval is within ±{minimum_effect:.1%}. size: the median of all quotients of two processes, one of each. "
-        "n: processes.",
+        "step: against the version before, by images/s: up or DOWN where p is below 5% after Holm's correction, the "
+        f"95% interval does not hold 0 and the size is at least {minimum_effect:.1%}; same where the interval is "
+        f"within ±{minimum_effect:.1%}. n: processes. {basis([each.comparison for each in found])}",
     ]
     if any(each.comparison.unit == "windows" for each in found):
         captions.append("WEAK: a single process of a version was judged by its windows: repeat it with --repeat 6.")

@@ -1,0 +1,126 @@
+"""How far apart the throughputs of two cases are: the ratio, its interval, and the test that belongs to the interval.
+
+Where the two cases were members of the same groups, whose workers took turns, the ratio is estimated within the groups
+(`lenet.analysis.paired`). Otherwise it is estimated from independent processes: by Welch's t on the logarithms where
+they are few, by Hodges and Lehmann's estimate with the Mann-Whitney test where they are many. A single process on a
+side is compared by blocks of its windows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lenet.analysis.paired import LEAST_GROUPS, TimedTurn, group_estimate, paired_ratio
+from lenet.analysis.stability import Sample
+from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Interval, blocks, ratio
+from lenet.store.record import Record
+
+SIGNIFICANT = 0.05
+
+Unit = Literal["groups", "processes", "windows"]
+Measured = tuple[Record, Sample]
+"""A process that ended well, and its steady rates."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How many times the throughput of B that of A is."""
+
+    unit: Unit
+    ratio: float
+    interval: Interval | None
+    p: float | None
+    """Two-sided; None where no test belongs to so few samples."""
+    groups: int = 0
+    """Groups that both were members of, where these are the unit."""
+    note: str = ""
+    """Why there is no test."""
+
+
+def turns_by_group(side: Sequence[Measured]) -> dict[str, list[TimedTurn]]:
+    """The timed turns of each group that a process of the side was a member of; a block is two cycles."""
+    return {
+        record.group: [
+            TimedTurn(window.cycle // 2, window.images, window.seconds)
+            for window in record.windows
+            if window.cycle is not None and not window.warmup
+        ]
+        for record, _ in side
+        if record.group
+    }
+
+
+def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> Difference:
+    """The difference of two cases, of which each has a process that ended well.
+
+    `tests` is how many differences are judged together: with that many, Mann-Whitney's test cannot be significant
+    below `least_processes(tests)` processes on each side, however far apart they are, and Welch's decides.
+
+    Raises:
+        ValueError, ArithmeticError: the samples cannot be tested.
+    """
+    ours, theirs = turns_by_group(a), turns_by_group(b)
+    shared = [(ours[name], theirs[name]) for name in ours if name in theirs]
+    if (paired := _paired(shared)) is not None:
+        return paired
+    few = max(BOOTSTRAP_FROM, least_processes(tests))
+    x, y = ([sample.median for _, sample in side] for side in (a, b))
+    if min(len(x), len(y)) < 2:
+        x, y = ([each for _, sample in side for each in blocks(sample.rates)] for side in (a, b))
+        found = ratio(x, y, few)
+        return Difference("windows", found.value, found.interval, _test(x, y, few))
+    found = ratio(x, y, few)
+    if min(len(x), len(y)) < MIN_PROCESSES:
+        note = f"a difference can be found from {MIN_PROCESSES} processes on each side"
+        return Difference("processes", found.value, found.interval, None, note=note)
+    return Difference("processes", found.value, found.interval, _test(x, y, few))
+
+
+def _paired(shared: Sequence[tuple[list[TimedTurn], list[TimedTurn]]]) -> Difference | None:
+    found = paired_ratio(shared)
+    if found is None:
+        return None
+    if found.these_processes_only:
+        note = f"these processes only: a difference can be found from {LEAST_GROUPS} groups"
+        return Difference("groups", found.value, found.interval, None, found.groups, note)
+    estimates = [estimate for a, b in shared if (estimate := group_estimate(a, b)) is not None]
+    return Difference("groups", found.value, found.interval, _student(estimates), found.groups)
+
+
+def _student(estimates: Sequence[float]) -> float:
+    """Two-sided p of Student's t on the groups' logarithms of the ratio, against 0."""
+    from scipy import stats
+
+    if len(set(estimates)) == 1:  # the test divides by their spread
+        return 1.0 if estimates[0] == 0 else 0.0
+    return float(stats.ttest_1samp(estimates, 0.0).pvalue)
+
+
+def _test(a: Sequence[float], b: Sequence[float], few: int) -> float:
+    """Two-sided p of the test that belongs to `ratio`'s interval."""
+    return mann_whitney(a, b) if min(len(a), len(b)) >= few else welch(a, b)
+
+
+def mann_whitney(a: Sequence[float], b: Sequence[float]) -> float:
+    """Two-sided p of the Mann-Whitney test (exact where the samples are small and without ties)."""
+    from scipy import stats
+
+    return float(stats.mannwhitneyu(a, b, alternative="two-sided").pvalue)
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> float:
+    """Two-sided p of Welch's t on the logarithms."""
+    from scipy import stats
+
+    logs_a, logs_b = ([math.log(value) for value in side] for side in (a, b))
+    if len(set(logs_a)) == len(set(logs_b)) == 1:  # the test divides by their spread
+        return 1.0 if logs_a[0] == logs_b[0] else 0.0
+    return float(stats.ttest_ind(logs_b, logs_a, equal_var=False).pvalue)
+
+
+def least_processes(tests: int) -> int:
+    """Processes on each side below which no Mann-Whitney test is significant among so many, however far apart."""
+    return next(n for n in range(2, 1000) if 2 / math.comb(2 * n, n) * tests < SIGNIFICANT)
