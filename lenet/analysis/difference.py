@@ -26,7 +26,7 @@ Measured = tuple[Record, Sample]
 
 
 @dataclass(frozen=True)
-class Difference:
+class SpeedDifference:
     """How many times the throughput of B that of A is."""
 
     unit: Unit
@@ -53,7 +53,7 @@ def turns_by_group(side: Sequence[Measured]) -> dict[str, list[TimedTurn]]:
     }
 
 
-def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> Difference:
+def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> SpeedDifference:
     """The difference of two cases, of which each has a process that ended well.
 
     `tests` is how many differences are judged together: with that many, Mann-Whitney's test cannot be significant
@@ -71,23 +71,23 @@ def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> 
     if min(len(x), len(y)) < 2:
         x, y = ([each for _, sample in side for each in blocks(sample.rates)] for side in (a, b))
         found = ratio(x, y, few)
-        return Difference("windows", found.value, found.interval, _test(x, y, few))
+        return SpeedDifference("windows", found.value, found.interval, _test(x, y, few))
     found = ratio(x, y, few)
     if min(len(x), len(y)) < MIN_PROCESSES:
         note = f"a difference can be found from {MIN_PROCESSES} processes on each side"
-        return Difference("processes", found.value, found.interval, None, note=note)
-    return Difference("processes", found.value, found.interval, _test(x, y, few))
+        return SpeedDifference("processes", found.value, found.interval, None, note=note)
+    return SpeedDifference("processes", found.value, found.interval, _test(x, y, few))
 
 
-def _paired(shared: Sequence[tuple[list[TimedTurn], list[TimedTurn]]]) -> Difference | None:
+def _paired(shared: Sequence[tuple[list[TimedTurn], list[TimedTurn]]]) -> SpeedDifference | None:
     found = paired_ratio(shared)
     if found is None:
         return None
     if found.these_processes_only:
         note = f"these processes only: a difference can be found from {LEAST_GROUPS} groups"
-        return Difference("groups", found.value, found.interval, None, found.groups, note)
+        return SpeedDifference("groups", found.value, found.interval, None, found.groups, note)
     estimates = [estimate for a, b in shared if (estimate := group_estimate(a, b)) is not None]
-    return Difference("groups", found.value, found.interval, _student(estimates), found.groups)
+    return SpeedDifference("groups", found.value, found.interval, _student(estimates), found.groups)
 
 
 def _student(estimates: Sequence[float]) -> float:

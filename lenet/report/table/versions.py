@@ -9,6 +9,7 @@ from lenet.analysis.versions import Step, steps
 from lenet.cases.axes import axis
 from lenet.errors import UsageError
 from lenet.report.layout import DASH, number
+from lenet.report.table.compare import basis
 from lenet.report.table.forms import Format, Layout, as_csv, as_json, shown
 from lenet.store.record import Record
 
