@@ -6,13 +6,12 @@ import inspect
 from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
-import typer
-
 from lenet.cases.axes import with_option
+from lenet.cli.options import WORKLOAD, option
 
 
 def axis_options(
-    *, without: Collection[str] = (), panel: str | None = None
+    *, without: Collection[str] = (), single: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command an option for each axis, where its parameter `axes` stands.
 
@@ -21,7 +20,7 @@ def axis_options(
 
     Args:
         without: names of axes that the command has no option for.
-        panel: title of the group that the help shows the options in.
+        single: whether the command takes one value of each.
     """
     chosen = [axis for axis in with_option() if axis.name not in without]
 
@@ -37,11 +36,10 @@ def axis_options(
                     axis.parameter,
                     inspect.Parameter.KEYWORD_ONLY,
                     default=None,
-                    annotation=Annotated[
-                        str | None, typer.Option(axis.option, help=axis.option_help, rich_help_panel=panel)
-                    ],
+                    annotation=Annotated[str | None, option(WORKLOAD, axis.option_help, axis.option, metavar=metavar)],
                 )
                 for axis in chosen
+                for metavar in ["VALUE" if single else "LIST" if axis.several else "N"]
             ]
 
         def run(**values: Any) -> None:

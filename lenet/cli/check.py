@@ -11,7 +11,7 @@ import typer
 from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation, typed_options
-from lenet.cli.options import MEASUREMENT, WORKLOAD
+from lenet.cli.options import MEASUREMENT, option
 from lenet.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -19,33 +19,26 @@ if TYPE_CHECKING:
     from lenet.analysis.check import Rung
 
 
-@axis_options(without=("framework", "epochs", "world_size", "scaling", "repetition"), panel=WORKLOAD)
+@axis_options(without=("framework", "epochs", "world_size", "scaling", "repetition"), single=True)
 def check(
     context: typer.Context,
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN]...", help="Check the convergence of these runs instead.")
+        list[Path] | None, typer.Argument(metavar="RUN", help="Check the convergence of these runs instead.")
     ] = None,
     *,
     axes: dict[str, str],
     data_dir: options.DataDir = None,
     rung: Annotated[
         str | None,
-        typer.Option(help="Only these: repeat,seed,modes,profile,framework,device,learn.", rich_help_panel=MEASUREMENT),
+        option(MEASUREMENT, "Only these: repeat,seed,modes,profile,framework,device,learn.", metavar="LIST"),
     ] = None,
-    steps: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Steps of each traced case.", rich_help_panel=MEASUREMENT)
-    ] = 100,
+    steps: Annotated[int, option(MEASUREMENT, "Steps of each traced case.", metavar="N", min=1, max=10_000)] = 100,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Largest relative difference allowed.", rich_help_panel=MEASUREMENT)
+        float, option(MEASUREMENT, "Largest relative difference allowed.", metavar="SHARE", min=0)
     ] = 1e-3,
     references: options.References = None,
     make_reference: Annotated[
-        bool,
-        typer.Option(
-            "--make-reference",
-            help="Make references from the RUNs in the folder --output.",
-            rich_help_panel=MEASUREMENT,
-        ),
+        bool, option(MEASUREMENT, "Make references from the RUNs in the folder --output.", "--make-reference")
     ] = False,
     resume: options.Resume = None,
     output: options.RunFolder = None,
@@ -54,7 +47,10 @@ def check(
     timeout: options.Timeout = None,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
-    """Check determinism and learning in a ladder of short trainings, or the convergence of runs."""
+    """Check determinism and learning in a ladder of short trainings, or the convergence of runs.
+
+    The options of the workload take one value each: all others are compared with that case.
+    """
     from lenet.analysis.check import evaluate
     from lenet.analysis.references import read_given, shipped
     from lenet.commands.check import CheckRequest

@@ -9,7 +9,7 @@ import typer
 
 from lenet.cli import options
 from lenet.cli.invocation import warn
-from lenet.cli.options import MEASUREMENT
+from lenet.cli.options import MEASUREMENT, option
 from lenet.errors import FAILED, UsageError
 
 
@@ -18,17 +18,13 @@ def compare(
     b: Annotated[Path | None, typer.Argument(metavar="B", help="The run after (default: A).")] = None,
     over: Annotated[
         str | None,
-        typer.Option(
-            help="The axis in which A and B differ: AXIS, or AXIS=VALUE-IN-A,VALUE-IN-B.", rich_help_panel=MEASUREMENT
-        ),
+        option(MEASUREMENT, "The axis in which A and B differ, and its values in them.", metavar="AXIS[=A,B]"),
     ] = None,
     fail_on: Annotated[
         str | None,
-        typer.Option(help="Exit 1 if a case fails or is slower by this much, as 5%.", rich_help_panel=MEASUREMENT),
+        option(MEASUREMENT, "Exit 1 if a case fails or is slower by this much, as 5%.", metavar="SHARE"),
     ] = None,
-    min_effect: Annotated[
-        str, typer.Option(help="The smallest difference that matters.", rich_help_panel=MEASUREMENT)
-    ] = "1%",
+    min_effect: Annotated[str, option(MEASUREMENT, "The smallest difference that matters.", metavar="SHARE")] = "1%",
     form: options.TableFormat = None,
     output: options.OutputFile = None,
 ) -> None:

@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from lenet.cli import options
-from lenet.cli.options import ENGINE, WORKLOAD
+from lenet.cli.options import ENGINE, WORKLOAD, option
 from lenet.errors import FAILED
 
 
 def doctor(
     device: Annotated[
-        str | None, typer.Option(help="cpu, gpu or ascend; exit 1 if it cannot be used.", rich_help_panel=WORKLOAD)
+        str | None, option(WORKLOAD, "cpu, gpu or ascend; exit 1 if it cannot be used.", metavar="DEVICE")
     ] = None,
     form: options.TextFormat = "terminal",
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that MindSpore may take to compute.", rich_help_panel=ENGINE)
+        float, option(ENGINE, "Time that MindSpore may take to compute.", metavar="SECONDS", min=1)
     ] = 60.0,
 ) -> None:
     """Check which device targets work on this machine, what the others lack and how to fix it."""

@@ -11,17 +11,16 @@ import typer
 from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
-from lenet.cli.options import WORKLOAD
 from lenet.errors import FAILED
 
 
-@axis_options(without=("epochs", "repetition"), panel=WORKLOAD)
+@axis_options(without=("epochs", "repetition"), single=True)
 def explain(
     context: typer.Context,
     target: Annotated[
-        Path | None, typer.Argument(metavar="[RUN|RECORD]", help="A run, or the file RUN/records/ID.json.")
+        Path | None, typer.Argument(metavar="RUN|RECORD", help="A run, or the file RUN/records/ID.json.")
     ] = None,
-    case_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The id of a case of that run.")] = None,
+    case_id: Annotated[str | None, typer.Argument(metavar="ID", help="The id of a case of that run.")] = None,
     *,
     axes: dict[str, str],
     data_dir: options.DataDir = None,
@@ -32,7 +31,10 @@ def explain(
     timeout: options.Timeout = 120.0,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
-    """Show where the time of a training step goes, what slows it down, and how much a fix would gain."""
+    """Show where the time of a training step goes, what slows it down, and how much a fix would gain.
+
+    The options of the workload take one value each.
+    """
     from lenet.commands.explain import Explainer, NothingToExplainError, chosen_case, prepare
     from lenet.engine import TimeLimits, choose
     from lenet.machine.installed import framework_version

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.options import OUTPUT
+from lenet.cli.options import OUTPUT, option
 from lenet.errors import FAILED
 
 
 def merge(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs, or merged stores.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Runs, or merged stores.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="The merged store; an existing one is extended.", rich_help_panel=OUTPUT),
+        option(OUTPUT, "The merged store; an existing one is extended.", "--output", "-o", metavar="FOLDER"),
     ],
 ) -> None:
     """Collect runs of several machines in one store; exit 1 if copies of a run disagree."""

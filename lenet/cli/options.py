@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,40 +14,46 @@ from lenet.errors import UsageError
 WORKLOAD, MEASUREMENT, OUTPUT, ENGINE = "Workload", "Measurement", "Output", "Engine"
 """Titles of the groups of options, in the order of the help."""
 
-DataDir = Annotated[
-    Path | None, typer.Option(help="Folder that holds the data, in MNIST's format.", rich_help_panel=WORKLOAD)
-]
+
+def option(
+    group: str,
+    text: str,
+    *names: str,
+    metavar: str | None = None,
+    min: float | None = None,
+    max: float | None = None,
+) -> Any:
+    """An option with this help text, in a group of the help. `min` and `max` bound a number."""
+    return typer.Option(*names, help=text, metavar=metavar, min=min, max=max, rich_help_panel=group)
+
+
+DataDir = Annotated[Path | None, option(WORKLOAD, "The data, in MNIST's format.", metavar="FOLDER")]
 RunFolder = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Folder of the run (default: results/run-TIME-NAME).", rich_help_panel=OUTPUT),
+    option(OUTPUT, "Folder of the run (default: results/run-TIME-NAME).", "--output", "-o", metavar="FOLDER"),
 ]
 OutputFile = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.", rich_help_panel=OUTPUT)
+    Path | None, option(OUTPUT, "Write to this file instead of printing.", "--output", "-o", metavar="FILE")
 ]
 Resume = Annotated[
-    Path | None,
-    typer.Option(help="Resume this run: measure only missing or stale cases.", rich_help_panel=MEASUREMENT),
+    Path | None, option(MEASUREMENT, "Resume this run: measure only missing or stale cases.", metavar="RUN")
 ]
 Timeout = Annotated[
-    float | None, typer.Option(min=0.1, help="Kill a worker that takes more seconds than this.", rich_help_panel=ENGINE)
+    float | None, option(ENGINE, "Kill a worker that takes longer than this.", metavar="SECONDS", min=0.1)
 ]
 SilenceTimeout = Annotated[
-    float,
-    typer.Option(min=0.1, help="Kill a worker that reports nothing for this many seconds.", rich_help_panel=ENGINE),
+    float, option(ENGINE, "Kill a worker that reports nothing for this many seconds.", metavar="SECONDS", min=0.1)
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, option(OUTPUT, "Show no progress.", "--quiet")]
 Baseline = Annotated[
-    str | None,
-    typer.Option(help="Compare with the rows where FIELD=VALUE,... holds.", rich_help_panel=OUTPUT),
+    str | None, option(OUTPUT, "Compare with the rows that have these values.", metavar="FIELD=VALUE,...")
 ]
-TextFormat = Annotated[str, typer.Option("--format", help="terminal or json.", rich_help_panel=OUTPUT)]
+TextFormat = Annotated[str, option(OUTPUT, "terminal or json.", "--format", metavar="FORMAT")]
 TableFormat = Annotated[
-    str | None,
-    typer.Option("--format", help="terminal, github, csv, json or html.", rich_help_panel=OUTPUT),
+    str | None, option(OUTPUT, "terminal, github, csv, json or html.", "--format", metavar="FORMAT")
 ]
 References = Annotated[
-    Path | None,
-    typer.Option("--reference", help="Use these references, a file or a folder.", rich_help_panel=MEASUREMENT),
+    Path | None, option(MEASUREMENT, "Convergence references, a file or a folder.", "--reference", metavar="PATH")
 ]
 
 SILENCE_SECONDS = 600.0

@@ -9,20 +9,18 @@ import typer
 
 from lenet.cli import options
 from lenet.cli.invocation import warn
-from lenet.cli.options import OUTPUT
+from lenet.cli.options import OUTPUT, option
 from lenet.errors import UsageError
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Runs, or folders that hold runs.")],
     references: options.References = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write to this .html or .md file.", rich_help_panel=OUTPUT),
+        option(OUTPUT, "Write to this .html or .md file.", "--output", "-o", metavar="FILE"),
     ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="html, markdown or terminal.", rich_help_panel=OUTPUT)
-    ] = None,
+    form: Annotated[str | None, option(OUTPUT, "html, markdown or terminal.", "--format", metavar="FORMAT")] = None,
     baseline: options.Baseline = None,
 ) -> None:
     """Make a report of runs: an HTML page, Markdown for GitHub, or text for this terminal."""

@@ -9,7 +9,7 @@ import typer
 
 from lenet.cli import options
 from lenet.cli.invocation import Invocation
-from lenet.cli.options import ENGINE, WORKLOAD
+from lenet.cli.options import ENGINE, WORKLOAD, option
 from lenet.errors import FAILED
 
 
@@ -19,7 +19,7 @@ def reproduce(
         str, typer.Argument(metavar="RUN|RECORD|URL", help="A run, the file of a record, or its https address.")
     ],
     case: Annotated[
-        list[str] | None, typer.Option("--case", help="Only this case id; may be repeated.", rich_help_panel=WORKLOAD)
+        list[str] | None, option(WORKLOAD, "Only this case; may be repeated.", "--case", metavar="ID")
     ] = None,
     data_dir: options.DataDir = None,
     resume: options.Resume = None,
@@ -28,7 +28,7 @@ def reproduce(
     quiet: options.Quiet = False,
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="Build an environment with the recorded versions.", rich_help_panel=ENGINE),
+        option(ENGINE, "Build an environment with the recorded versions.", "--exact"),
     ] = False,
     timeout: options.Timeout = None,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,

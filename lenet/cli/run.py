@@ -11,62 +11,55 @@ import typer
 from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation, typed_options
-from lenet.cli.options import ENGINE, MEASUREMENT, OUTPUT, WORKLOAD
+from lenet.cli.options import ENGINE, MEASUREMENT, OUTPUT, WORKLOAD, option
 from lenet.errors import FAILED, UsageError
 
 SPANNING = ("preset", "matrix", "output", "with_host")
 """Parameters, besides the axes, that a run which is resumed has already."""
 
 
-@axis_options(panel=WORKLOAD)
+@axis_options()
 def run(
     context: typer.Context,
     preset: Annotated[
-        str | None, typer.Option(help="A named matrix: quick (default), standard or full.", rich_help_panel=WORKLOAD)
+        str | None, option(WORKLOAD, "A named matrix: quick (default), standard or full.", metavar="NAME")
     ] = None,
-    matrix: Annotated[Path | None, typer.Option(help="A matrix in a TOML file.", rich_help_panel=WORKLOAD)] = None,
+    matrix: Annotated[Path | None, option(WORKLOAD, "A matrix in a TOML file.", metavar="FILE")] = None,
     *,
     axes: dict[str, str],
     data_dir: options.DataDir = None,
     until: Annotated[
         str | None,
-        typer.Option(help="Add processes until each 95% interval is this narrow, as 3%.", rich_help_panel=MEASUREMENT),
+        option(MEASUREMENT, "Add processes until each 95% interval is this narrow, as 3%.", metavar="SHARE"),
     ] = None,
     budget: Annotated[
-        float, typer.Option(min=1, help="Stop --until after this many seconds.", rich_help_panel=MEASUREMENT)
+        float, option(MEASUREMENT, "Stop --until after this many seconds.", metavar="SECONDS", min=1)
     ] = 1800.0,
     resume: options.Resume = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Print what --resume would measure, and why.", rich_help_panel=MEASUREMENT),
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Resume: measure failed cases too.", rich_help_panel=MEASUREMENT)
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Resume: measure every case again.", rich_help_panel=MEASUREMENT)
-    ] = False,
+    dry_run: Annotated[bool, option(MEASUREMENT, "Print what --resume would measure, and why.", "--dry-run")] = False,
+    retry_failed: Annotated[bool, option(MEASUREMENT, "Resume: measure failed cases too.", "--retry-failed")] = False,
+    force: Annotated[bool, option(MEASUREMENT, "Resume: measure every case again.", "--force")] = False,
     output: options.RunFolder = None,
     form: options.TableFormat = None,
     baseline: options.Baseline = None,
-    with_host: Annotated[
-        bool, typer.Option("--with-host", help="Store this host's name in the run.", rich_help_panel=OUTPUT)
-    ] = False,
+    with_host: Annotated[bool, option(OUTPUT, "Store this host's name in the run.", "--with-host")] = False,
     quiet: options.Quiet = False,
     engine: Annotated[
-        str, typer.Option(help="local, or ray: the nodes of a cluster (RAY_ADDRESS).", rich_help_panel=ENGINE)
+        str, option(ENGINE, "local, or ray: the nodes of a cluster (RAY_ADDRESS).", metavar="NAME")
     ] = "local",
     busy: Annotated[
-        str,
-        typer.Option(help="wait for another run on the device, or refuse to start.", rich_help_panel=ENGINE),
+        str, option(ENGINE, "wait for another run on the device, or refuse to start.", metavar="wait|refuse")
     ] = "wait",
     cann: Annotated[
-        Path | None, typer.Option(help="Source this set_env.sh of CANN for the workers.", rich_help_panel=ENGINE)
+        Path | None, option(ENGINE, "Source this set_env.sh of CANN for the workers.", metavar="FILE")
     ] = None,
     timeout: options.Timeout = None,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
-    """Run a matrix of trainings and print a table of the results."""
+    """Run a matrix of trainings and print a table of the results.
+
+    Without --device it runs on each device that this machine has.
+    """
     from lenet.cli.output import table_format
     from lenet.commands.run import RunRequest, failure, open_run
     from lenet.commands.sampling import Goal

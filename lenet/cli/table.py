@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from lenet.cli import options
-from lenet.cli.options import OUTPUT
+from lenet.cli.options import OUTPUT, option
 from lenet.errors import UsageError
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Runs, or folders that hold runs.")],
     form: Annotated[
         str | None,
-        typer.Option("--format", help="terminal, github, csv, json, html or mllog.", rich_help_panel=OUTPUT),
+        option(OUTPUT, "terminal, github, csv, json, html or mllog.", "--format", metavar="FORMAT"),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="version: compare each release with the one before.", rich_help_panel=OUTPUT)
+        str | None, option(OUTPUT, "version: compare each release with the one before.", metavar="AXIS")
     ] = None,
     baseline: options.Baseline = None,
     output: options.OutputFile = None,

@@ -9,19 +9,18 @@ import typer
 from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
-from lenet.cli.options import MEASUREMENT, WORKLOAD
+from lenet.cli.options import MEASUREMENT, option
 from lenet.errors import FAILED
 
 
-@axis_options(without=("seed", "epochs", "world_size", "scaling", "profile", "repetition"), panel=WORKLOAD)
+@axis_options(without=("seed", "epochs", "world_size", "scaling", "profile", "repetition"))
 def tune(
     context: typer.Context,
     *,
     axes: dict[str, str],
     data_dir: options.DataDir = None,
     budget: Annotated[
-        float,
-        typer.Option(min=1, help="Seconds for each device, mode and batch size.", rich_help_panel=MEASUREMENT),
+        float, option(MEASUREMENT, "Time for each device, mode and batch size.", metavar="SECONDS", min=1)
     ] = 240.0,
     resume: options.Resume = None,
     output: options.RunFolder = None,
