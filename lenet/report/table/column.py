@@ -95,7 +95,9 @@ class Column:
         if self.write is not None:
             return self.write(line)
         value = getattr(line.row, self.name)
-        return (self.figure.text if self.figure else as_it_is)(value)
+        if self.figure is not None:
+            return self.figure.text(value)
+        return DASH if value is None else str(value)
 
     def terse(self, line: Line) -> str:
         """A terminal's cell."""
@@ -110,8 +112,3 @@ class Column:
             "figure": asdict(self.figure) if self.figure else None,
             "filter": self.filter,
         }
-
-
-def as_it_is(value: object) -> str:
-    """A value without any mark between thousands, or a dash."""
-    return DASH if value is None else str(value)

@@ -5,14 +5,14 @@ CSV and JSON have all fields of a row, under the names that the columns have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from lenet.cases.axes import AXES, IDENTIFYING, Axis, Kind
 from lenet.cases.values import Mode
 from lenet.report.layout import DASH, number
-from lenet.report.table.column import CellKind, Column, Figure, Line, as_it_is
+from lenet.report.table.column import CellKind, Column, Figure, Line
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import several, target_field
 from lenet.report.table.sureness import described, marked
@@ -22,22 +22,15 @@ WHOLE, SECONDS, RATIO, SHARE, MIB = Figure(), Figure(2), Figure(2, suffix="×"),
 
 
 def _of_axis(axis: Axis) -> Column:
-    """The column of an axis, left out where all rows agree. Only the page marks the thousands of a whole number."""
-    number = axis.is_number
+    """The column of an axis, omitted if all rows agree. A number names a case: it is written without separators."""
     return Column(
         axis.name,
         axis.column_title,
-        kind="figure" if number else "text",
-        figure=WHOLE if number else None,
-        write=_plain(axis.name) if number else None,
+        kind="figure" if axis.is_number else "text",
         short=axis.column_title,
         axis=axis.name,
         filter=axis.kind is not Kind.REPETITION,
     )
-
-
-def _plain(name: str) -> Callable[[Line], str]:
-    return lambda line: as_it_is(getattr(line.row, name))
 
 
 def _figure(name: str, title: str, figure: Figure, kind: CellKind = "figure", **fields: Any) -> Column:

@@ -142,6 +142,7 @@ def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, w
         measured((900.5, 1000.25), batch_size=2048),
         measured((40,), mode=Mode.PYNATIVE, batch_size=2048),
         measured((), mode=Mode.JIT, status=Status.CRASHED, reason="why"),
+        measured((1.23e13, 4.5e15), batch_size=4096, epochs=10),
         runaway,
     ]
     write_run(tmp_path / "run", records)
@@ -150,8 +151,11 @@ def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, w
     tab = browser.new_page()
     tab.goto((tmp_path / "page.html").as_uri())
     tab.wait_for_selector("#table tbody tr")
+    filters = {each.locator("legend").text_content(): each for each in tab.locator("fieldset").all()}
+    assert filters["epochs"].locator("label").all_text_contents() == ["1", "2", "10", "none"]
+    assert filters["batch"].locator("label").all_text_contents() == ["32", "64", "2048", "4096"]
     titles = tab.locator("#table thead th").all_text_contents()
-    told = [line.locator("td").all_text_contents() for line in rows_of(tab).all()]
+    shown = [line.locator("td").all_text_contents() for line in rows_of(tab).all()]
     struck, status = tab.locator("#table s").all_text_contents(), tab.locator("#table .status.bad").all_text_contents()
     tab.close()
     assert struck == ["750"], "a training that failed the convergence check ended well, and is struck out as in a table"
@@ -162,6 +166,8 @@ def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, w
         Line(group, ratio, None) for group, ratio in zip(report.groups, speed_ups(report.groups, None), strict=True)
     ]
     compared = (
+        "batch_size",
+        "epochs",
         "images_per_second",
         "spread",
         "speed_up",
@@ -172,7 +178,7 @@ def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, w
     )
     for name in compared:
         place = next(index for index, column in enumerate(columns) if column.name == name)
-        assert [cells[place] for cells in told] == [columns[place].text(line) for line in lines], name
+        assert [cells[place] for cells in shown] == [columns[place].text(line) for line in lines], name
 
 
 def json_rows(report):

@@ -99,7 +99,7 @@ def test_a_reference_of_the_users_is_held_in_the_place_of_the_shipped(trained, w
     path = REFERENCE if given == "file" else REFERENCE.parent
     report([store.path])
     assert "reference band" not in capsys.readouterr().out
-    report([store.path], reference=path)
+    report([store.path], references=path)
     assert "1 of 1 inside the reference band" in " ".join(capsys.readouterr().out.split())
 
 
@@ -110,7 +110,7 @@ def test_what_is_no_reference_is_a_sentence(trained, write_run, tmp_path, text):
     if text is not None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"(no|not a) reference"):
-        report([store.path], reference=path)
+        report([store.path], references=path)
 
 
 def test_no_table_speaks_of_references_where_nothing_was_held(measured, trained):

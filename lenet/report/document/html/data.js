@@ -27,6 +27,10 @@ const digits = (places) => new Intl.NumberFormat("en", { minimumFractionDigits: 
 const decimals = [0, 1, 2, 3, 4].map((places) => digits(places));
 const [whole, , two, three, four] = decimals;
 
+// As `number` of lenet/report/layout.py: very large figures have an exponent.
+const figure = (value, places) =>
+  Math.abs(value) < 1e12 ? decimals[places].format(value) : value.toExponential(2).replace(/\.?0+e/, "e");
+
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 // What a cell shows. A partial training's accuracy must never read as a trained one's.
@@ -34,7 +38,7 @@ function shown(column, row) {
   const value = row[column.name];
   if (column.kind === "spread") {
     const { images_per_second_low: low, images_per_second_high: high } = row;
-    return isNumber(low) && isNumber(high) && row.windows > 1 ? `${whole.format(low)}–${whole.format(high)}` : DASH;
+    return isNumber(low) && isNumber(high) && row.windows > 1 ? `${figure(low, 0)}–${figure(high, 0)}` : DASH;
   }
   if (column.kind === "accuracy") {
     if (!isNumber(value)) return DASH;
@@ -42,7 +46,7 @@ function shown(column, row) {
   }
   if (!column.figure) return value === null || value === undefined || value === "" ? DASH : String(value);
   const { digits: places, divisor, suffix } = column.figure;
-  return isNumber(value) ? `${decimals[places].format(value / divisor)}${suffix}` : DASH;
+  return isNumber(value) ? `${figure(value / divisor, places)}${suffix}` : DASH;
 }
 
 // What a column sorts by.

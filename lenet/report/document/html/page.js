@@ -34,7 +34,7 @@ function redraw() {
 
 function valuesOf(column) {
   const values = [...new Set(rows.map((row) => text(row[column.name])))];
-  if (column.kind === "whole") values.sort((a, b) => Number(a) - Number(b));
+  if (column.kind === "figure") values.sort((a, b) => (a === "none") - (b === "none") || Number(a) - Number(b));
   return values;
 }
 
