@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lenet.analysis.compare import Comparison, compare_all
-from lenet.cases.axes import IDENTIFYING, axis
+from lenet.analysis.selection import Key, key
+from lenet.cases.axes import axis
 from lenet.cases.values import version_order
 from lenet.store.record import Record
 
@@ -27,11 +28,10 @@ def steps(records: Sequence[Record], minimum_effect: float = 0.01) -> list[Step]
     Holm's correction is over all steps of all cases.
     """
     version = axis("framework_version")
-    cases: dict[tuple[str, ...], dict[str, list[Record]]] = {}
+    cases: dict[Key, dict[str, list[Record]]] = {}
     for record in records:
         if release := version.record_identity(record):
-            case = tuple(each.record_identity(record) for each in IDENTIFYING if each is not version)
-            cases.setdefault(case, {}).setdefault(release, []).append(record)
+            cases.setdefault(key(record, [version.name]), {}).setdefault(release, []).append(record)
     pairs: list[tuple[str, str | None, list[Record], list[Record]]] = []
     for releases in cases.values():
         before: str | None = None

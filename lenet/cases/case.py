@@ -1,6 +1,7 @@
-"""What is measured: hyperparameters, runtime profile, measurement plan, case and matrix.
+"""What is measured: hyperparameters, measurement plan and case.
 
-All models are frozen, refuse unknown fields and validate on construction, so that a `Case` which exists can be run.
+Models are frozen, refuse unknown fields and validate on construction: a `Case` that exists can be run. The values of
+axes (`Mode`, `RuntimeProfile`, ...) can be imported from here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lenet.cases.values import Pipeline as Pipeline
 from lenet.cases.values import Scaling as Scaling
 
 MINDSPORE_UNSET_SEED = 5489
-"""The seed that MindSpore's data engine reads as "no seed": every run would see another order."""
+"""MindSpore's data engine reads this seed as "no seed": each run would see another order."""
 
 WARMUP_STEPS_AT_LEAST = 60
 """MindSpore's CPU kernels tune themselves by the clock during about the first 50 steps (RELEASE notes of 1.7.0)."""
@@ -54,12 +55,12 @@ class Hyperparameters(Frozen):
 
 
 class Plan(Frozen):
-    """How much of the training is carried out and measured.
+    """How much of the training is run and measured.
 
     With `epochs` the case trains that many whole epochs, evaluating the whole test set after each. Without, it
     trains until `windows` steady windows are measured or `budget_seconds` of training are spent, whichever is first,
     and evaluates once. A steady window is `window_steps` steps, or, where training is fast, as many as fill
-    `window_seconds` at the pace of the warm-up: what a reading of the clock costs then stays below the noise.
+    `window_seconds` at the speed of the warm-up: the cost of reading the clock then stays below the noise.
     """
 
     epochs: int | None = Field(default=None, ge=1, le=10_000)
@@ -70,18 +71,18 @@ class Plan(Frozen):
     resident_windows: int = Field(default=3, ge=0, le=1_000_000)
     budget_seconds: float = Field(default=60.0, gt=0)
     evaluation_images: int | None = Field(default=None, ge=1)
-    """Test images judged when the plan has no whole epochs; None is the whole test set."""
+    """Test images that a plan without whole epochs evaluates; None is the whole test set."""
     trace: bool = False
-    """A case for parity: weights and batches of every step are reported, arithmetic is full float32 on every device,
-    and no step is timed. Without `epochs` it trains `warmup_steps` steps."""
+    """Report weights and batches of every step instead of times, with full float32 arithmetic on every device: for
+    comparing trainings. Without `epochs`, `warmup_steps` steps are trained."""
 
 
 class Case(Frozen):
-    """One point of the matrix: exactly what one worker process carries out."""
+    """One point of the matrix: what one worker process runs."""
 
     framework: Framework = Framework.MINDSPORE
     framework_version: str | None = Field(default=None, pattern=VERSION)
-    """The release to run on, in an environment of its own; None is the one that is installed here."""
+    """The release to run, in its own environment; None is the installed one."""
     device_target: DeviceTarget = DeviceTarget.CPU
     mode: Mode = Mode.GRAPH
     dataset: str = Field(default="mnist", min_length=1, max_length=120)
@@ -89,7 +90,7 @@ class Case(Frozen):
     pipeline: Pipeline = Pipeline.TUTORIAL
     profile: RuntimeProfile = RuntimeProfile()
     world_size: int = Field(default=1, ge=1, le=1024)
-    """Processes, each with a device of its own, that carry the training out together (data parallel)."""
+    """Processes, each with its own device, that train together (data parallel)."""
     scaling: Scaling = Scaling.STRONG
     repetition: int = Field(default=0, ge=0)
     hyperparameters: Hyperparameters = Hyperparameters()
@@ -100,12 +101,12 @@ class Case(Frozen):
         if (why := self.refusal(values_of(self))) is not None:
             raise ValueError(why)
         if self.world_size == 1 and self.scaling is not Scaling.STRONG:
-            raise ValueError("one process has no scaling: leave it at strong")
+            raise ValueError("one process has no scaling; use strong")
         return self
 
     @staticmethod
     def refusal(values: Mapping[str, Any]) -> str | None:
-        """Why there is no case with these values, by the axes' names; None where there is one."""
+        """Why no case can have these values, by the names of the axes; None if one can."""
         framework, world_size, batch_size = values["framework"], values["world_size"], values["batch_size"]
         why = ABILITIES[framework].refusal(
             values["device_target"].value, values["mode"].value, values["profile"].settings, world_size
@@ -131,9 +132,9 @@ class Case(Frozen):
 
     @functools.cached_property
     def id(self) -> str:
-        """A stable name: readable fields, then a digest of every field that is not its default. Safe as a file name.
+        """A stable name, safe as a file name: readable fields, then a digest of every field that is not its default.
 
-        Defaults are left out so that an axis which is added later leaves the names of older cases as they were.
+        Without the defaults, an axis that is added later does not change the names of older cases.
         """
         chosen = self.model_dump(mode="json", exclude_defaults=True)
         canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
@@ -144,7 +145,7 @@ class Case(Frozen):
         return "-".join(words)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, changed. The id that the original has kept is not the copy's."""
+        """A changed copy, without the cached id of the original."""
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("id", None)
         return copy

@@ -1,7 +1,6 @@
-"""The frameworks, and what each of them can carry out: the one list that a new framework enters.
+"""The frameworks and what each supports.
 
-The parent reads this to make a matrix and never imports what is named here; `lenet.training.build` imports it in a
-worker.
+The parent process reads this table and never imports a trainer; `lenet.training.build` imports it in a worker.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 
 class Framework(str, Enum):
-    """The library that carries the workload out."""
+    """The library that runs the workload."""
 
     MINDSPORE = "mindspore"
     PYTORCH = "pytorch"
@@ -21,7 +20,7 @@ class Framework(str, Enum):
 
 @dataclass(frozen=True)
 class Abilities:
-    """What of a matrix a framework can carry out; None is everything. Values are those of the matrix's axes."""
+    """The part of a matrix that a framework supports; None is everything."""
 
     title: str
     package: str
@@ -32,19 +31,19 @@ class Abilities:
     modes: frozenset[str] | None = None
     profile_settings: frozenset[str] | None = None
     data_parallel: bool = True
-    """Whether several processes can carry one training out together."""
+    """Whether several processes can train together."""
 
     def refusal(self, device_target: str, mode: str, profile: Mapping[str, Any], world_size: int) -> str | None:
-        """Why that point of a matrix has no meaning here, as half a sentence; None when it has one.
+        """Why the framework does not support these values, as half a sentence; None if it does.
 
-        `profile` maps the settings that are not as installed to their values.
+        `profile` maps the settings of a profile to their values.
         """
         if self.device_targets is not None and device_target not in self.device_targets:
             return f"its device targets are {', '.join(sorted(self.device_targets))}, not {device_target}"
         if self.modes is not None and mode not in self.modes:
             return f"its modes are {', '.join(sorted(self.modes))}, not {mode}"
         if self.profile_settings is not None and (strange := sorted(set(profile) - self.profile_settings)):
-            return f"the profile setting {', '.join(strange)} has no meaning there"
+            return f"the profile setting {', '.join(strange)} is not supported"
         if world_size > 1 and not self.data_parallel:
             return f"it trains in one process, not in {world_size}"
         return None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from lenet.cases.axes import AXES, ROUNDS, Axis
+from lenet.cases.axes import AXES
+from lenet.cases.axis import ROUNDS, Axis
 from lenet.cases.base import Frozen
 from lenet.cases.case import Case, Plan, RuntimeProfile, Scaling
 
@@ -124,7 +125,7 @@ class Matrix(_MatrixAxes):
             if axis.field and axis.several:
                 values = self._values(axis)
                 if axis.always or values != (axis.of_case(Case()),):
-                    words.append(axis.words_of([axis.as_plain(value) for value in values]))
+                    words.append(axis.words(*(axis.as_plain(value) for value in values)))
         if self.repeat > 1:
             words.append(f"{self.repeat} processes per case")
         if self.plan.epochs is not None:
@@ -132,15 +133,15 @@ class Matrix(_MatrixAxes):
         return " × ".join(words)
 
     def _values(self, axis: Axis) -> Sequence[Any]:
-        """What the matrix spans of the axis, in order."""
+        """The values of the axis, in order."""
         held = attrgetter(axis.field)(self)
         if axis.field == "repeat":
             return range(held)
-        # No value, as of a release, is one: what a case has that does not name it.
+        # No release stands for the installed one.
         return (held if axis.several else (held,)) or (None,)
 
     def _points(self) -> Iterator[Mapping[str, Any]]:
-        """Every combination once, values by the axis's name; one process is one case, whatever the scaling."""
+        """Every combination once, values by the axis's name. One process is one case, whatever the scaling."""
         seen = set()
         for values in product(*map(self._values, SPANNED)):
             point = dict(zip((axis.name for axis in SPANNED), values, strict=True))
@@ -153,7 +154,7 @@ class Matrix(_MatrixAxes):
     def cases(self) -> list[Case]:
         """Every case, in rounds: all cases of one repetition before the next.
 
-        A combination that has no meaning in its framework (a mode or a setting that is not its own) is no case.
+        A combination that its framework does not support is omitted.
         """
         return [self._case(point) for point in self._points() if Case.refusal(point) is None]
 

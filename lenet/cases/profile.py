@@ -23,30 +23,30 @@ class RuntimeProfile(Frozen):
     dataset_prefetch: int | None = Field(default=None, ge=1, le=1024)
     """Batches that each stage of the data pipeline holds ready."""
     cpu_affinity: int | None = Field(default=None, ge=1, le=4096)
-    """How many cores the worker may use: one thread of each physical core before the second of any."""
+    """Cores that the worker may use: one thread of each physical core before the second of any."""
     launch_blocking: bool = False
     onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
     jit_level: Literal["O0", "O1"] | None = None
-    """How far MindSpore fuses a graph; in PyNative mode there is none."""
+    """How far MindSpore fuses a graph; PyNative mode has none."""
     deterministic: bool = False
-    """The switches that make the device's kernels and sums repeat themselves, where it has such."""
+    """Make the kernels and sums of the device deterministic, if it has such switches."""
     tuned_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,119}$")
-    """The run whose measurements gave a tuned profile. A profile named `tuned` without it still has to be looked up."""
+    """The run that measured a tuned profile. A profile named `tuned` without it is not looked up yet."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it sets, by name; empty for MindSpore as installed."""
+        """The settings by name; empty for the framework as installed."""
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "tuned_by"})
 
     @property
     def text(self) -> str:
-        """The settings as `parse` reads them; `default` where nothing is set."""
+        """The settings as `parse` reads them, in one order; `default` if nothing is set."""
         parts = (name if value is True else f"{name}={value}" for name, value in self.settings.items())
         return "+".join(parts) or "default"
 
     @property
     def unresolved(self) -> bool:
-        """Whether it is the name `tuned` only: the settings are those that were saved for a case."""
+        """Whether it is only the name `tuned`: the settings are those saved for a case."""
         return self.name == TUNED and self.tuned_by is None
 
     @property

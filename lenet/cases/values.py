@@ -35,16 +35,16 @@ class Mode(str, Enum):
 
 
 class Pipeline(str, Enum):
-    """Where the batches come from: made anew in every pass, or made once and held (`lenet.training.pipeline`)."""
+    """Where the batches come from: made anew in each pass, or made once and kept (`lenet.training.pipeline`)."""
 
     TUTORIAL = "tutorial"
     CACHED = "cached"
 
 
 class Scaling(str, Enum):
-    """What stays when a training is spread over several processes.
+    """How the batch size relates to several processes.
 
-    `strong`: the batch, which the processes share. `weak`: each process's batch, so that the whole grows with them.
+    `strong`: the processes share one batch. `weak`: each has a batch of that size.
     """
 
     STRONG = "strong"

@@ -30,6 +30,7 @@ def compare(
 ) -> None:
     """Show for each case whether B is faster than A, slower, the same, or cannot be distinguished from it."""
     from lenet.analysis import compare as comparison
+    from lenet.analysis.selection import parse_over, select
     from lenet.cli.output import put, table_format
     from lenet.report.table.compare import failures, render
     from lenet.store.run import Store
@@ -37,11 +38,11 @@ def compare(
     wanted = table_format(form, output)
     limit = options.share("--fail-on", fail_on) if fail_on is not None else None
     effect = options.share("--min-effect", min_effect)
-    chosen = comparison.parse_over(over) if over is not None else None
+    chosen = parse_over(over) if over is not None else None
     if b is None and (chosen is None or chosen.values is None):
         raise UsageError("compare needs two runs, or one and --over AXIS=VALUE-IN-A,VALUE-IN-B")
     first, second = Store.open(a), Store.open(b or a)
-    pair = comparison.select(first.records(), second.records(), chosen)
+    pair = select(first.records(), second.records(), chosen)
     names = [store.path.resolve().name for store in (first, second)]
     found = comparison.compare(pair.a, pair.b, effect, pair.over)
     put(render(found, wanted, effect, (names[0], names[1])), output)

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lenet.analysis import compare as comparison
 from lenet.analysis import difference as differences
-from lenet.analysis.compare import SIGNIFICANT, Mark, compare, parse_over, select
+from lenet.analysis.compare import SIGNIFICANT, Mark, compare
+from lenet.analysis.selection import parse_over, select
 from lenet.analysis.statistics import processes_needed
 from lenet.cases.case import Case, Hyperparameters, Mode, RuntimeProfile
-from lenet.errors import UsageError
 from lenet.store.record import DatasetCard, Record, Software, Status, Window
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -129,6 +128,9 @@ def test_what_is_no_matter_of_speed(a, b, mark):
 def test_a_process_that_failed_is_said():
     found = only(processes(STEADY), [*processes(STEADY), record([], 9, Status.CRASHED)])
     assert "1 of B's processes failed" in found.note
+    bad = record([], 9, Status.CRASHED)
+    found = only([*processes(STEADY), bad], [*processes(STEADY), bad])
+    assert found.note == "1 of A's processes failed; 1 of B's processes failed"
 
 
 @pytest.mark.parametrize("answer", [ValueError("too odd"), float("nan"), None])
@@ -188,49 +190,6 @@ class TestCasesThatDiffer:
 
     def test_other_data_under_one_name_is_not_comparable(self):
         assert only([record([1000.0] * 3)], [record([1000.0] * 3, sha="cd")]).mark is Mark.NOT_COMPARABLE
-
-
-class TestPlaces:
-    def test_another_version_is_compared_unless_a_side_has_several(self):
-        a, b = processes(STEADY, version="2.7.0"), processes([2 * each for each in STEADY], version="2.10.0")
-        found = only(a, b)
-        assert found.mark is Mark.BETTER
-        assert (found.values_a["framework_version"], found.values_b["framework_version"]) == ("2.7.0", "2.10.0")
-        assert select([*a, *b], a).over == ["machine"]
-
-    def test_another_machine_is_compared_and_named_unless_a_side_has_several(self):
-        a, b = processes(STEADY, machine="m1"), processes(STEADY, machine="m2")
-        found = only(a, b)
-        assert (found.values_a["machine"], found.values_b["machine"]) == ("m1", "m2")
-        assert select([*a, *b], a).over == ["framework_version"]
-
-    def test_machines_that_took_turns_over_the_cases_are_no_several(self):
-        ours = [record([1.0] * 3, machine="m1"), record([1.0] * 3, machine="m2", batch_size=64)]
-        assert select(ours, ours).over == list(comparison.COMPARED)
-
-
-class TestOver:
-    def test_one_axis_over_another(self):
-        both = [*processes(STEADY), *processes([2 * each for each in STEADY], mode=Mode.JIT)]
-        pair = select(both, both, parse_over("mode=graph,JIT"))
-        assert only(pair.a, pair.b, over=pair.over).ratio == pytest.approx(2)
-
-    def test_a_value_that_no_record_has(self):
-        with pytest.raises(UsageError, match="no record has mode=pynative; there are graph"):
-            select(processes(STEADY), processes(STEADY), parse_over("mode=graph,pynative"))
-
-    def test_an_axis_of_which_a_side_has_several_needs_its_values(self):
-        both = [*processes(STEADY), *processes(STEADY, mode=Mode.JIT)]
-        with pytest.raises(UsageError, match="write --over mode=VALUE-IN-A,VALUE-IN-B"):
-            select(both, processes(STEADY), parse_over("mode"))
-
-    @pytest.mark.parametrize("text", ["speed", "mode=graph", "mode=a,b,c", "repetition=0,1", ""])
-    def test_nonsense_is_refused(self, text):
-        with pytest.raises(UsageError, match="--over"):
-            parse_over(text)
-
-    def test_aliases_are_understood(self):
-        assert [parse_over(each).axis.name for each in ("version", "device")] == ["framework_version", "device_target"]
 
 
 def samples(name):

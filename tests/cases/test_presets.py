@@ -135,7 +135,7 @@ class TestOverride:
         [
             ({"mode": "graph"}, "pytorch cannot run this: its modes are pynative, not graph"),
             ({"device": "ascend", "mode": "pynative"}, "its device targets are CPU, GPU, not Ascend"),
-            ({"profile": "dataset_workers=1", "mode": "pynative"}, "profile setting dataset_workers has no meaning"),
+            ({"profile": "dataset_workers=1", "mode": "pynative"}, "profile setting dataset_workers is not supported"),
             (
                 {"mode": "pynative", "pipeline": "fast"},
                 "--pipeline: unknown value 'fast', choose from tutorial, cached",

@@ -20,9 +20,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from typer.testing import CliRunner
 
-from lenet.analysis.compare import COMPARED, Mark, compare, parse_over, select
+from lenet.analysis.compare import Mark, compare
+from lenet.analysis.selection import COMPARED, parse_over, select
 from lenet.analysis.versions import steps
-from lenet.cases.axes import AXES, Kind, axis, with_option
+from lenet.cases.axes import AXES, axis, with_option
+from lenet.cases.axis import Kind
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_file, override
@@ -186,7 +188,7 @@ class TestMatrix:
     @SPANNED
     def test_its_span_names_the_values(self, axis):
         span = Matrix.around(two_cases(axis)).span
-        assert all(axis.words_of([axis.as_plain(value)]).split()[-1] in span or str(axis.as_plain(value)) in span
+        assert all(axis.words(axis.as_plain(value)).split()[-1] in span or str(axis.as_plain(value)) in span
                    for value in values(axis))  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lenet.cases.axes import Axis, with_option
+from lenet.cases.axes import with_option
+from lenet.cases.axis import Axis
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.errors import UNKNOWN_KEY, UsageError, problems, reason
@@ -32,10 +33,10 @@ def presets() -> list[str]:
 
 
 def load_preset(name: str) -> Matrix:
-    """The matrix that people call by `name`.
+    """The preset of that name.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is no such preset.
     """
     if name not in presets():
         raise UsageError(f"unknown preset {name!r}: choose from {', '.join(presets())}")
@@ -99,9 +100,9 @@ def single_case(matrix: Matrix, options: Mapping[str, str]) -> Case:
 
 
 def _renamed(matrix: Matrix, changed: Matrix) -> Matrix:
-    """`changed` under a name of its own where it is no longer what the name and description of `matrix` say.
+    """`changed`, renamed if the name and description of `matrix` no longer describe it.
 
-    The device and the data are not part of that: a preset leaves them to the machine.
+    A preset does not describe device and data: it takes those of the machine.
     """
     described = {axis.field.partition(".")[0] for axis in with_option()} - {"device_targets", "datasets"}
     if all(getattr(matrix, field) == getattr(changed, field) for field in described):

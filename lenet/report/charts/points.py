@@ -1,7 +1,6 @@
-"""What charts draw: flat mappings made of a report's rows, records and traces.
+"""The data of charts: flat mappings made of a report's rows, records and traces.
 
-Every list is of mappings with `i`, the index of the row that a point belongs to, so that a filter of rows filters
-everything.
+Each mapping has `i`, the index of its row, so that a filter of rows filters every chart.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from lenet.store.record import Status
 
 Points = list[dict[str, Any]]
 LONGEST_PART = 44
-"""Characters of a name in a label; the record's own page has the whole."""
+"""Characters of a value in a line's label; the page of the record has all of it."""
 
 GROUPED_BY = ("series", "home", "place", "release", "parallel", "way", "label", "training")
-"""Names of a row by which charts group, methods of `Labels`."""
+"""Labels of a row by which charts group: methods of `Labels`."""
 FIRST = ("framework", "mode", "batch_size", "device_target", "machine", "profile")
 OTHERS = [each.name for each in IDENTIFYING if each.name not in FIRST]
-"""Axes without a place of their own in a label: they stand between the others and the profile."""
-NAMES = frozenset({"i", "ok", "standing", "why", *GROUPED_BY})
-"""What a point of `rows` has beyond the fields of its row."""
+"""The other axes, which follow these in a label; the profile is last."""
+NAMES = frozenset({"i", "ok", "final_status", "final_reason", *GROUPED_BY})
+"""The fields of a point of `rows` that its row does not have."""
 
 PHASES = (
     ("import_and_setup_seconds", "import and set-up"),
@@ -45,25 +44,26 @@ def _short(text: str) -> str:
 
 
 def _unique(names: Mapping[str, str]) -> dict[str, str]:
-    """The names by what they stand for, with a number after one that stands for something else already.
+    """The names by identity, with a number after a name that another identity has.
 
     >>> _unique({"a": "tuned", "b": "default", "c": "tuned"})
     {'a': 'tuned', 'b': 'default', 'c': 'tuned (2)'}
     """
     unique: dict[str, str] = {}
-    for meaning, name in names.items():
+    for identity, name in names.items():
         number, free = 1, name
         while free in unique.values():
             number += 1
             free = f"{name} ({number})"
-        unique[meaning] = free
+        unique[identity] = free
     return unique
 
 
 class Labels:
-    """Names for rows, with only those parts in which the report's rows differ.
+    """Labels for rows, made of the axes in which the report's rows differ.
 
-    Rows have one name if and only if they are the same by meaning: repetitions are, and two spellings of a profile.
+    Two rows have the same label if and only if their values mean the same. Repetitions have, and two spellings of one
+    profile.
     """
 
     def __init__(self, report: Report) -> None:
@@ -75,12 +75,12 @@ class Labels:
             for row in report.rows:
                 names.setdefault(row.identities[each.name], clean(each.words(getattr(row, each.name))))
             self._names[each.name] = _unique(names)
-            self._short[each.name] = _unique({meaning: _short(name) for meaning, name in names.items()})
-            if several(((meaning or None) for meaning in names), each.name):
+            self._short[each.name] = _unique({identity: _short(name) for identity, name in names.items()})
+            if several(((identity or None) for identity in names), each.name):
                 self._differing.add(each.name)
 
     def _line(self, row: Row, *names: str) -> list[str]:
-        """Parts of a line's name, which is short."""
+        """Parts of a line's label, cut to `LONGEST_PART`."""
         return self._parts(row, self._short, names)
 
     def _panel(self, row: Row, *names: str) -> list[str]:
@@ -125,7 +125,7 @@ class Labels:
         return SERIES_SEPARATOR.join([*first, *self._line(row, *OTHERS)])
 
     def label(self, row: Row) -> str:
-        """Everything that tells rows apart."""
+        """Everything in which rows differ."""
         return SERIES_SEPARATOR.join([self.way(row), *self._line(row, "profile")])
 
     def training(self, row: Row) -> str:
@@ -134,14 +134,14 @@ class Labels:
 
 
 def rows(report: Report) -> Points:
-    """A mapping a record: the row's fields and the names that charts group by."""
+    """One mapping per record: the fields of its row, and the labels that charts group by."""
     labels = Labels(report)
     found = []
     for i, row in enumerate(report.rows):
         data = row.flat()
         data["i"] = i
         data["ok"] = row.sound
-        data["standing"], data["why"] = row.standing
+        data["final_status"], data["final_reason"] = row.final_status
         for name in GROUPED_BY:
             data[name] = getattr(labels, name)(row)
         found.append(data)

@@ -110,7 +110,7 @@ def _learning(report: Report) -> str:
 
 
 def _failures(report: Report) -> list[str]:
-    statuses = Counter(row.standing[0] for row in report.rows if not row.sound)
+    statuses = Counter(row.final_status[0] for row in report.rows if not row.sound)
     if not statuses:
         return []
     words = listed([f"{number:,} {status}" for status, number in statuses.items()])

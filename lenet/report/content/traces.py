@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lenet.analysis.traces import losses
-from lenet.cases.axes import AXES, Kind
+from lenet.cases.axes import AXES
+from lenet.cases.axis import Kind
 from lenet.cases.case import Case, Mode
 from lenet.errors import StoreError
 from lenet.store.manifest import EVENTS

@@ -1,4 +1,4 @@
-"""The row that another is compared with."""
+"""The baseline: the row that speed-ups are relative to."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def _held(row: Row, name: str) -> str:
 
 
 def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | None]:
-    """Each group's images/s over that of the group which has the selector's values and agrees on all other axes.
+    """Each group's images/s over those of the group that has the selector's values and agrees on all other axes.
 
-    None where there is no such group or one of the two has no valid figure.
+    None if there is no such group, or if one of the two has no valid figure.
 
     Raises:
         UsageError: no group at all has the selector's values.
@@ -68,7 +68,7 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
 def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str | None) -> list[float | None]:
     """Each record's images/s over its baseline's, which is that of its group; `groups` are those of `rows`.
 
-    None where the group has no baseline or the record is not sound.
+    None if the group has no baseline or the record has no valid figure.
 
     Raises:
         UsageError: no group at all has the selector's values.

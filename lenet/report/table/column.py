@@ -1,4 +1,4 @@
-"""What a column is: its name and titles, how a line's value is read, and how every view writes and sorts it."""
+"""What a column is: its name and titles, and how each view reads, writes and sorts its values."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ View = Literal["document", "terminal", "page"]
 CellKind = Literal["text", "figure", "speed", "spread", "accuracy", "status", "link"]
 """How a column is written and sorted, in the page's script as here.
 
-- `text`, `link`: as it is, sorted as words; a link leads to the record.
-- `figure`: a number, written as `Figure` says, sorted by size.
-- `speed`: the same, struck through on the page where it must not be quoted.
-- `spread`: the range behind images/s, sorted by how wide it is.
-- `accuracy`: sorted by size; in brackets, with its images, where the training was stopped before an epoch ended.
-- `status`: words, with the reason below them on the page.
+- `text`, `link`: unchanged, sorted as words; a link opens the record.
+- `figure`: a number, written by `Figure`, sorted by size.
+- `speed`: a figure, struck through if it is invalid.
+- `spread`: the range behind images/s, sorted by its width.
+- `accuracy`: sorted by size; in brackets, with its images, if the training stopped before an epoch ended.
+- `status`: words, on the page with the reason below them.
 """
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a line of a table is made of."""
+    """The input of one line of a table."""
 
     group: Group
     speed_up: float | None
-    """Over the baseline; None where there is none."""
+    """Over the baseline; None without one."""
     note: int | None
-    """Number of the note that says why the status is what it is."""
+    """Number of the note with the reason of the status."""
 
     @property
     def row(self) -> Row:
@@ -42,20 +42,20 @@ class Line:
 
     @property
     def invalid(self) -> bool:
-        """Whether there is a speed that must not be quoted: no process behind it ended well."""
+        """Whether the speed is invalid: no process behind it succeeded."""
         return not self.group.processes and self.row.images_per_second is not None
 
 
 @dataclass(frozen=True)
 class Figure:
-    """How a number is written: over `divisor`, thousands separated, `digits` behind the point, then `suffix`."""
+    """How a number is written: divided by `divisor`, thousands separated, `digits` decimals, then `suffix`."""
 
     digits: int = 0
     divisor: int = 1
     suffix: str = ""
 
     def text(self, value: float | None) -> str:
-        """The number in words, or a dash.
+        """The number as text, or a dash.
 
         >>> Figure(2, suffix="×").text(1234.5), Figure(divisor=2**20).text(None)
         ('1,234.50×', '–')
@@ -65,14 +65,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Column:
-    """One column. A view that names or writes it otherwise than a document does has a field of its own here."""
+    """One column. What a view does differently from a document has a field of its own."""
 
     name: str
-    """The field of `Row` that it shows, as CSV and JSON name it; what no row has by itself has a name of its own."""
+    """The field of `Row`, as in CSV and JSON; a figure that is not a field of one row has its own name."""
     title: str
     kind: CellKind = "text"
     figure: Figure | None = None
-    """How its number is written, where it is one."""
+    """How its number is written, if it is one."""
     write: Callable[[Line], str] | None = None
     """Writes a document's cell; None: the field, as `figure` says."""
     brief: Callable[[Line], str] | None = None
@@ -84,9 +84,9 @@ class Column:
     heading: str | None = None
     """Its title on the page; None: `title`."""
     axis: str | None = None
-    """A field of `Row`: the column is left out where all rows have one value of it."""
+    """A field of `Row`: the column is omitted if all rows agree on it."""
     always: tuple[View, ...] = ()
-    """Views that show it even so."""
+    """Views that show it nevertheless."""
     filter: bool = False
     """Whether the page offers its values as a filter."""
 
@@ -104,7 +104,7 @@ class Column:
         return self.brief(line) if self.brief else self.text(line)
 
     def for_page(self) -> dict[str, Any]:
-        """What the page's script has to know of it."""
+        """What the page's script needs."""
         return {
             "name": self.name,
             "title": self.heading or self.title,

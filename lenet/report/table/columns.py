@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from lenet.cases.axes import AXES, IDENTIFYING, Axis, Kind
+from lenet.cases.axes import AXES, IDENTIFYING
+from lenet.cases.axis import Axis, Kind
 from lenet.cases.values import Mode
 from lenet.report.layout import DASH, number
 from lenet.report.table.column import CellKind, Column, Figure, Line
 from lenet.report.table.groups import Group
-from lenet.report.table.rows import several, target_field
+from lenet.report.table.rows import identity, several, target_field
 from lenet.report.table.sureness import described, marked
 from lenet.store.record import ACCURACY_TARGETS
 
@@ -86,9 +87,9 @@ AXIS_COLUMNS |= {
     "world_size": replace(AXIS_COLUMNS["world_size"], short="procs", right=True),
     "profile": PROFILE,
 }
-"""By the axis's name. Some are always shown, or written otherwise than by the axis's title and value."""
+"""By the axis's name. Some are always shown, or differ from the title and the value of the axis."""
 SERIES = Column("series", "mode", filter=True)
-"""What the page has in the place of the mode: framework and mode, as charts colour them."""
+"""Replaces the mode on the page: framework and mode, as charts colour them."""
 SPEED = _figure("images_per_second", "images/s", WHOLE, kind="speed", short="images/s")
 """The one column whose cell is struck through where the speed must not be quoted."""
 SPREAD = Column("spread", "spread", "spread", write=_spread, right=True, short="spread")
@@ -110,8 +111,8 @@ STATUS = Column(
     "status", "status", "status", write=_status, brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip(),
     short="status",
 )  # fmt: skip
-STANDING = Column("standing", "status", "status", filter=True)
-"""A record's, as `Row.standing` says it: a training that failed the convergence check ended well, and is not ok."""
+FINAL_STATUS = Column("final_status", "status", "status", filter=True)
+"""`Row.final_status`: a training that failed the convergence check is not ok."""
 CASE = Column("case_id", "record", "link")
 
 TABLE: tuple[Column, ...] = (
@@ -122,12 +123,12 @@ TABLE: tuple[Column, ...] = (
 PAGE: tuple[Column, ...] = (
     *(SERIES if each.name == "mode" else AXIS_COLUMNS[each.name] for each in AXES),
     RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT,
-    CONVERGENCE, SAMPLES, STANDING, CASE,
+    CONVERGENCE, SAMPLES, FINAL_STATUS, CASE,
 )  # fmt: skip
 
 
 def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) -> list[Column]:
-    """The columns that a table of these groups has, in order."""
+    """The columns of a table of these groups, in order."""
     return [
         column
         for column in TABLE
@@ -137,28 +138,27 @@ def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) ->
 
 
 def _differs(axis: str, groups: Sequence[Group]) -> bool:
-    """Whether the axis tells groups of a table apart: a version only where one framework has several.
+    """Whether the groups differ in the axis; in the version only if one framework has several.
 
-    Which version a framework has stands below the table anyway.
+    The captions name the version of each framework anyway.
     """
-    values = {getattr(group.row, axis) for group in groups}
-    if axis != "framework_version":
-        return several(values, axis)
-    frameworks = {group.row.framework for group in groups}
-    return any(
-        several((group.row.framework_version for group in groups if group.row.framework == name), axis)
-        for name in frameworks
-    )
+    sets: dict[str, list[str | None]] = {}
+    for group in groups:
+        framework = group.row.framework if axis == "framework_version" else ""
+        sets.setdefault(framework, []).append(identity(group.row, axis) or None)
+    return any(several(values, axis) for values in sets.values())
 
 
 def for_page(points: Sequence[Mapping[str, Any]], against: str) -> list[Column]:
-    """The columns that the page has of these flat rows: none without a value. `against` names the baseline."""
+    """The columns of the page for these flat rows: those that have a value. `against` names the baseline."""
 
-    def there(column: Column) -> bool:
+    def has_value(column: Column) -> bool:
         if column.axis is not None:
             return "page" in column.always or several((row[column.axis] for row in points), column.axis)
         return column is SPREAD or any(row.get(column.name) not in (None, "") for row in points)
 
     return [
-        replace(column, heading=f"over {against}") if column is SPEED_UP else column for column in PAGE if there(column)
+        replace(column, heading=f"over {against}") if column is SPEED_UP else column
+        for column in PAGE
+        if has_value(column)
     ]

@@ -1,4 +1,4 @@
-"""Comparisons as a table, and what a gate makes of them."""
+"""Comparisons as a table, and the failures among them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lenet.report.table.words import listed
 
 
 def failures(found: Sequence[Comparison], fail_on: float) -> list[Comparison]:
-    """What a gate stops at: cases that broke, and those that are worse by at least `fail_on` (0.05 is 5%)."""
+    """The cases that broke, and those that are worse by at least `fail_on` (0.05 is 5%)."""
     return [
         each
         for each in found
@@ -23,10 +23,10 @@ def failures(found: Sequence[Comparison], fail_on: float) -> list[Comparison]:
 
 
 def render(found: Sequence[Comparison], form: Format, minimum_effect: float, names: tuple[str, str]) -> str:
-    """The comparisons in `form`; `names` are what A and B are called.
+    """The comparisons in `form`; `names` are those of A and B.
 
     Raises:
-        UsageError: there is nothing to show.
+        UsageError: there is no comparison.
     """
     if not found:
         raise UsageError("there is no record to compare: both runs are empty")
@@ -76,7 +76,7 @@ def _sides(found: Sequence[Comparison]) -> list[str]:
 
 
 def _one_pair(found: Sequence[Comparison], name: str) -> tuple[str, str] | None:
-    """What A and B are on that axis, where that is the same of all cases."""
+    """The values of A and B on that axis, if they are the same for all cases."""
     sides = [[values[name] for values in side if name in values] for side in _values(found)]
     return (sides[0][0], sides[1][0]) if all(len(set(side)) == 1 for side in sides) else None
 
@@ -86,7 +86,7 @@ def _values(found: Sequence[Comparison]) -> tuple[list[dict[str, str]], list[dic
 
 
 def _identification(found: Sequence[Comparison], names: tuple[str, str]) -> str:
-    """What A and B are, in what they differ, and what all cases share."""
+    """The names of A and B, in what they differ, and what all cases share."""
     pairs = {axis(name).column_title: pair for name in _sides(found) if (pair := _one_pair(found, name)) is not None}
     apart = {title: pair for title, pair in pairs.items() if pair[0] != pair[1]}
     words = []

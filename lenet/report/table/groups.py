@@ -1,4 +1,4 @@
-"""Repetitions of a case, each a process of its own, as one line of a table."""
+"""The repetitions of a case as one line of a table."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from dataclasses import dataclass, replace
 from lenet.report.table.rows import Row, key, repetitions
 
 REASONS_SHOWN = 3
-"""Different reasons of merged rows that are told; the records have all."""
+"""Reasons of merged rows that a line shows; the records have all."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Repetitions of one case, each a process of its own, as one line of a table."""
+    """The repetitions of one case as one line of a table."""
 
     row: Row
-    """The repetitions' common fields, and the median of each figure over the processes that ended well."""
+    """The repetitions' common fields, and the median of each figure over the successful processes."""
     processes: int
-    """How many ended well."""
+    """Successful processes."""
     of: int
+    """All processes."""
     efficiency: float | None = None
-    """Images a second over those of one process times the number of processes; None where either is not known."""
+    """images/s divided by those of one process and by the number of processes; None if either is unknown."""
 
     @property
     def speed(self) -> float | None:
-        """Images a second, where it may be quoted: some process ended well."""
+        """images/s, if valid: None without a successful process."""
         return self.row.images_per_second if self.processes else None
 
 
@@ -38,11 +39,11 @@ def _median(values: Iterable[float | None]) -> float | None:
 def merged(rows: Sequence[Row]) -> Group:
     """Several processes as one: medians of their medians; the spread is their interval, below three their range."""
     good = [each for each in rows if each.sound]
-    # One that failed among good ones is said in the status; alone, it is the line itself.
+    # A failed process among successful ones is named in the status only.
     figures = good or list(rows)
     first = figures[0]
     if len(rows) == 1:
-        status, reason = first.standing
+        status, reason = first.final_status
         return Group(first.model_copy(update={"status": status, "reason": reason}), len(good), 1)
     failed = [each for each in rows if not each.sound]
     speeds = [each.images_per_second for each in figures if each.images_per_second is not None]
@@ -50,7 +51,7 @@ def merged(rows: Sequence[Row]) -> Group:
         name: _median(getattr(each, name) for each in figures)
         for name in ("resident_images_per_second", "compile_seconds", "accuracy", "final_loss")
     }
-    reasons = list(dict.fromkeys(each.standing[1] for each in (failed or good) if each.standing[1]))
+    reasons = list(dict.fromkeys(each.final_status[1] for each in (failed or good) if each.final_status[1]))
     if len(reasons) > REASONS_SHOWN:
         reasons[REASONS_SHOWN:] = [f"and {len(reasons) - REASONS_SHOWN} more reasons, in the records"]
     line = first.model_copy(
@@ -61,7 +62,7 @@ def merged(rows: Sequence[Row]) -> Group:
             "images_per_second_high": first.interval_high or max(speeds, default=None),
             "windows": len(speeds),
             "peak_memory_bytes": max((each.peak_memory_bytes or 0 for each in figures), default=0) or None,
-            "status": first.standing[0] if not failed or not good else f"{len(good)} of {len(rows)} ok",
+            "status": first.final_status[0] if not failed or not good else f"{len(good)} of {len(rows)} ok",
             "reason": "; ".join(reasons),
         }
     )
@@ -74,8 +75,8 @@ def grouped(table: Sequence[Row]) -> list[Group]:
 
 
 def with_efficiency(groups: Sequence[Group]) -> list[Group]:
-    """Groups with their scaling efficiency: against one process of the same batch, which under weak scaling is each
-    process's own.
+    """Groups with their scaling efficiency: relative to one process of the same batch size, which under weak scaling
+    is that of each process.
     """
     keys = [key(group.row, without=("world_size", "scaling")) for group in groups]
     alone = {each: group.speed for each, group in zip(keys, groups, strict=True) if group.row.world_size == 1}

@@ -1,8 +1,8 @@
 """Records as MLPerf log lines, `:::MLLOG {json}`, which mlcommons' `mlperf_logging` parses.
 
-The keys are those of its `mllog.constants`, and `train_loss` and `tracked_stats` as published logs have them. The
-training's own clock gives the times, so that epochs and run have the length that was measured. This is the format and
-not a submission: LeNet is none of MLPerf's benchmarks.
+The keys are those of its `mllog.constants`, and `train_loss` and `tracked_stats` as in published logs. Times are those
+of the training clock, so that epochs and the run have the measured length. This is the format, not a submission: LeNet
+is not an MLPerf benchmark.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 
 from lenet import __version__
 from lenet.analysis.stability import sample
+from lenet.cases.axes import AXES
 from lenet.errors import UsageError
 from lenet.store.record import Record, Status
 
 FORMAT = "mllog"
-TOKEN = ":::MLLOG "  # noqa: S105 (the word that begins a line, not a secret)
+TOKEN = ":::MLLOG "  # noqa: S105 (the first word of a line, not a secret)
 
 
 def render(records: Sequence[Record]) -> str:
-    """All records' lines, one case after another; the namespace of a line is its case's id.
+    """The lines of all records, case by case; the namespace of a line is the id of its case.
 
     Raises:
         UsageError: there is no record.
@@ -45,26 +46,24 @@ def _lines(record: Record) -> Iterator[str]:
         yield TOKEN + json.dumps(entry, ensure_ascii=True, allow_nan=False)
 
 
-Event = tuple[int, str, str, Any, dict[str, Any]]
+LogEntry = tuple[int, str, str, Any, dict[str, Any]]
+"""Milliseconds since 1970, type, key, value, metadata."""
 
 
-def _events(record: Record) -> Iterator[Event]:
+def _events(record: Record) -> Iterator[LogEntry]:
     case, hyper = record.case, record.case.hyperparameters
     began = record.started_at.timestamp()
 
     def at(seconds: float) -> int:
         return int((began + seconds) * 1000)
 
-    def point(seconds: float, key: str, value: Any, **metadata: Any) -> Event:
+    def point(seconds: float, key: str, value: Any, **metadata: Any) -> LogEntry:
         return at(seconds), "POINT_IN_TIME", key, value, metadata
 
     yield point(0, "submission_benchmark", "lenet", lenet_bench=__version__)
     if record.software is not None:
-        yield point(
-            0, "submission_platform", f"{case.framework.value} {record.software.framework_version}",
-            device_target=case.device_target.value, mode=case.mode.value, profile=case.profile.name,
-            machine=record.machine_id,
-        )  # fmt: skip
+        axes = {axis.name: axis.as_plain(axis.of_record(record)) for axis in AXES}
+        yield point(0, "submission_platform", f"{case.framework.value} {record.software.framework_version}", **axes)
     yield point(0, "seed", hyper.seed)
     yield point(0, "global_batch_size", case.global_batch_size)
     yield point(0, "opt_name", "sgd", momentum=hyper.momentum)
@@ -89,19 +88,20 @@ def _events(record: Record) -> Iterator[Event]:
 
 
 def _training(record: Record, setup: float) -> Iterator[tuple[float, tuple[str, str, Any, dict[str, Any]]]]:
-    """Epochs and evaluations with the seconds since the case began; the training's clock, evaluations added."""
+    """Epochs and evaluations with the seconds since the case began: the training clock plus the evaluations."""
     evaluated, before = 0.0, setup
     whole = record.case.plan.epochs is not None
-    for judged in record.evaluations:
-        metadata = {"epoch_num": judged.epoch, "step_num": judged.steps}
-        start, stop = before, setup + judged.training_seconds + evaluated
+    for evaluation in record.evaluations:
+        metadata = {"epoch_num": evaluation.epoch, "step_num": evaluation.steps}
+        start, stop = before, setup + evaluation.training_seconds + evaluated
         if whole:
             yield start, ("INTERVAL_START", "epoch_start", None, metadata)
             yield stop, ("INTERVAL_END", "epoch_stop", None, metadata)
         yield stop, ("INTERVAL_START", "eval_start", None, metadata)
-        evaluated += judged.seconds
-        before = stop + judged.seconds
-        if judged.training_loss is not None:
-            yield before, ("POINT_IN_TIME", "train_loss", judged.training_loss, metadata)
-        yield before, ("POINT_IN_TIME", "eval_accuracy", judged.accuracy, {**metadata, "samples": judged.images})
+        evaluated += evaluation.seconds
+        before = stop + evaluation.seconds
+        if evaluation.training_loss is not None:
+            yield before, ("POINT_IN_TIME", "train_loss", evaluation.training_loss, metadata)
+        samples = {**metadata, "samples": evaluation.images}
+        yield before, ("POINT_IN_TIME", "eval_accuracy", evaluation.accuracy, samples)
         yield before, ("INTERVAL_END", "eval_stop", None, metadata)

@@ -1,4 +1,4 @@
-"""One record, one flat row: what CSV and JSON carry, and what the tables are made of."""
+"""Records as flat rows: the content of CSV and JSON, and the input of all tables."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from lenet.analysis import convergence
 from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.stability import Sample, assess, sample
-from lenet.cases.axes import AXES, IDENTIFYING, Kind
+from lenet.cases.axes import AXES, IDENTIFYING
+from lenet.cases.axis import Kind
 from lenet.cases.base import Frozen
 from lenet.store.record import ACCURACY_TARGETS, Record, Status
 
 FAILED = frozenset(status.value for status in convergence.ConvergenceStatus if status.failed)
-"""Words of the convergence check after which a throughput may not be quoted."""
+"""Results of the convergence check that make a throughput invalid."""
 
 PLACES = frozenset(axis.name for axis in AXES if axis.kind is Kind.PLACE)
 SORTED = sorted((axis for axis in AXES if axis.name not in PLACES), key=lambda axis: axis.level)
 """The axes by which a table is sorted, outermost first."""
 FIELDS = (*(axis.name for axis in IDENTIFYING), "run")
-"""Fields that tell one measurement from another; rows that agree on all are repetitions."""
+"""Fields that identify a measurement; rows that agree on all are repetitions."""
 
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ else:
 class Row(_RowAxes):
     """A record as one row, with a field for each axis of the axis table.
 
-    Images a second, seconds, bytes; accuracy 0 to 1; null where there is no figure.
+    Units: images per second, seconds, bytes; accuracy 0 to 1. A missing figure is null.
     """
 
     identities: dict[str, str] = Field(exclude=True, repr=False)
-    """What the record is on each axis by meaning: equal texts mean the same. Not shown."""
+    """`Axis.identity` for each axis. Not in CSV and JSON."""
     global_batch_size: int
     """Images of one training step, over all processes."""
     status: str
@@ -54,18 +55,18 @@ class Row(_RowAxes):
     images_per_second_high: float | None
     resident_images_per_second: float | None
     windows: int
-    """Steady windows behind images_per_second, or processes where rows were merged."""
+    """Steady windows behind images_per_second, or processes if rows are merged."""
     samples: int = 0
-    """Processes of this case that ended well and were measured, this one among them."""
+    """Successful, measured processes of this case, including this one."""
     interval_low: float | None = None
     interval_high: float | None = None
-    """95% interval of the case's images/s over those processes; null below three."""
+    """95% interval of the case's images/s over those processes; null for fewer than three."""
     verdict: str | None = None
-    """On the case's images/s: `stable`, or `unstable:` and the reasons; null where it has none."""
+    """Stability of the case's images/s: `stable`, or `unstable:` and the reasons; null if not assessed."""
     more_processes: int | None = None
-    """Further processes for an interval of 3% to either side; null where over 1,000 or unknown."""
+    """Further processes for an interval of ±3%; null if unknown or over 1,000."""
     foreign_load: float | None = None
-    """Largest share of the machine, 0 to 1, that other processes took before, during or after the case."""
+    """Largest share of the machine, 0 to 1, that other processes used before, during or after the case."""
     compile_seconds: float | None
     accuracy: float | None
     evaluated_images: int | None
@@ -73,7 +74,7 @@ class Row(_RowAxes):
     final_loss: float | None
     seconds_to_accuracy: dict[str, float | None]
     convergence: str
-    """What the convergence check says, a word of `lenet.analysis.convergence.ConvergenceStatus`."""
+    """Result of the convergence check: a `lenet.analysis.convergence.ConvergenceStatus`."""
     convergence_reason: str
     peak_memory_bytes: int | None
     run: str
@@ -81,19 +82,19 @@ class Row(_RowAxes):
     dataset_sha256: str | None
 
     def flat(self) -> dict[str, Any]:
-        """Its fields as plain values, a name each: what CSV and the page have."""
+        """The fields of CSV and of the report's page."""
         data = self.model_dump(mode="json")
         data |= {f"seconds_to_accuracy_{target}": value for target, value in data.pop("seconds_to_accuracy").items()}
         return data
 
     @property
     def sound(self) -> bool:
-        """Whether its figures count: the case ended well and its training did not fail the convergence check."""
+        """Whether its figures are valid: the case succeeded and its training did not fail the convergence check."""
         return self.status == Status.OK.value and self.convergence not in FAILED
 
     @property
-    def standing(self) -> tuple[str, str]:
-        """Status and reason as a table's line shows them: what the convergence check says, where that failed."""
+    def final_status(self) -> tuple[str, str]:
+        """Status and reason as tables show them: those of the convergence check, if it failed."""
         if self.sound or self.status != Status.OK.value:
             return self.status, self.reason
         reason = f"failed the convergence check: {self.convergence_reason}"
@@ -101,7 +102,7 @@ class Row(_RowAxes):
 
 
 def target_field(target: float) -> str:
-    """The name in a flat row of the seconds to an accuracy, 0 to 1.
+    """The field of a flat row with the seconds to an accuracy, 0 to 1.
 
     >>> target_field(0.95)
     'seconds_to_accuracy_0.95'
@@ -110,19 +111,23 @@ def target_field(target: float) -> str:
 
 
 def several(values: Iterable[object], name: str) -> bool:
-    """Whether there is more than one value of that field. Where a case ran may be unknown, which is no value."""
+    """Whether the field has more than one value. An unknown version or machine is no value."""
     unknown = {None} if name in PLACES else set()
     return len(set(values) - unknown) > 1
 
 
 def key(row: Row, without: Collection[str] = ()) -> tuple[str, ...]:
-    """What the repetitions of a case agree on: its identity on each axis, and its run, but those `without`."""
-    identities = {**row.identities, "run": row.run}
-    return tuple(identities[name] for name in FIELDS if name not in without)
+    """What the repetitions of a case agree on: its identity on each axis and its run, except those in `without`."""
+    return tuple(identity(row, name) for name in FIELDS if name not in without)
+
+
+def identity(row: Row, name: str) -> str:
+    """A text that rows share if and only if they mean the same by that field of `FIELDS`."""
+    return row.run if name == "run" else row.identities[name]
 
 
 def row(record: Record, run: str) -> Row:
-    """The record as a row, without what only the case's other processes can tell."""
+    """The record as a row, without figures that depend on the case's other processes."""
     return _row(record, sample(record.windows), run, shipped())
 
 
@@ -167,44 +172,44 @@ def _quartiles(rates: Sequence[float]) -> tuple[float, float, float]:
     return low, median, high
 
 
-def _judged(records: Iterable[Record], run: str, references: Sequence[Reference]) -> Iterator[Row]:
-    """A row a record, with the verdict on its case."""
+def _with_stability(records: Iterable[Record], run: str, references: Sequence[Reference]) -> Iterator[Row]:
+    """One row per record, with the stability of its case."""
     found = [(record, sample(record.windows)) for record in records]
     table = [_row(record, measured, run, references) for record, measured in found]
     members = repetitions(table)
-    verdicts = assess([[found[index] for index in indices] for indices in members])
-    for indices, verdict in zip(members, verdicts, strict=True):
+    assessments = assess([[found[index] for index in indices] for indices in members])
+    for indices, stability in zip(members, assessments, strict=True):
         for index in indices:
-            if verdict is None:
+            if stability is None:
                 yield table[index]
                 continue
-            interval = verdict.interval
+            interval = stability.interval
             yield table[index].model_copy(
                 update={
-                    "samples": verdict.processes,
+                    "samples": stability.processes,
                     "interval_low": interval.low if interval else None,
                     "interval_high": interval.high if interval else None,
-                    "verdict": verdict.text,
-                    "more_processes": verdict.more,
+                    "verdict": stability.text,
+                    "more_processes": stability.more,
                 }
             )
 
 
 def rows(records: Iterable[Record], run: str, references: Sequence[Reference] | None = None) -> list[Row]:
-    """A row a record, in a table's order: by the axes' levels. Where a case ran does not change its place.
+    """One row per record, sorted by the levels of the axes; version and machine do not change the order.
 
-    Trainings are held against `references`, by default those that the program is shipped with.
+    Trainings are compared with `references`, by default those of this package.
     """
     return sorted(
-        _judged(records, run, shipped() if references is None else references),
+        _with_stability(records, run, shipped() if references is None else references),
         key=lambda each: (each.run, *(axis.rank(getattr(each, axis.name)) for axis in SORTED)),
     )
 
 
 def repetitions(table: Sequence[Row]) -> list[list[int]]:
-    """Indices of the rows that are one case, case by case in the order of first appearance.
+    """Indices of the rows of each case, in the order of first appearance.
 
-    A version is unknown where the worker never started: such a row belongs to the version that its case has elsewhere.
+    The version of a worker that never started is unknown: its row belongs to the first known version of its case.
     """
     version = "framework_version"
     keys = [key(each, without=[version]) for each in table]

@@ -1,4 +1,4 @@
-"""Releases of the framework beside each other: each step up or down, with its size and its interval."""
+"""Releases of the framework side by side: each change from one to the next, with its size and interval."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SIGNS = {
     Mark.BROKE: "BROKE",
     Mark.FIXED: "fixed",
 }
-"""What a step is called."""
+"""A mark as the table writes it."""
 
 
 def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01) -> str:
     """The records by release, each against the release before it, in `form`.
 
     Raises:
-        UsageError: there is no record whose release is known.
+        UsageError: no record has a known release.
     """
     found = steps(records, minimum_effect)
     if not found:
@@ -110,7 +110,7 @@ def _captions(found: Sequence[Step], minimum_effect: float) -> list[str]:
         f"within ±{minimum_effect:.1%}. n: processes. {basis([each.comparison for each in found])}",
     ]
     if any(each.comparison.unit == "windows" for each in found):
-        captions.append("WEAK: a single process of a version was judged by its windows: repeat it with --repeat 6.")
+        captions.append("WEAK: a single process of a version is compared by its windows: repeat it with --repeat 6.")
     if any(each.comparison.accuracy_b is not None and not each.comparison.case.get("epochs") for each in found):
-        captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")
+        captions.append("An accuracy in brackets is of a training that stopped when its speed was measured.")
     return [caption for caption in captions if caption]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lenet.cases.axes import IDENTIFYING, Kind, values_of
+from lenet.cases.axes import IDENTIFYING, values_of
+from lenet.cases.axis import Kind
 from lenet.cases.case import Case, Mode
 from lenet.report.layout import number
 from lenet.report.table.rows import Row
@@ -28,9 +29,9 @@ def with_dataset(case: Case) -> str:
 
 
 def settings(row: Row, without: Collection[str]) -> list[str]:
-    """What the row's case does not have as usual, in words, but for these axes.
+    """The values of a row's case that are not the default ones, in words, except those of the axes in `without`.
 
-    A figure that is quoted apart from its table names them: a cached pipeline is not the tutorial's.
+    A figure that is quoted outside its table needs them: a cached pipeline is not the tutorial's.
     """
     usual = values_of(Case())
     return [

@@ -36,9 +36,9 @@ def test_a_row_says_what_the_check_says(failed, measured):
     bad, good, speed = rows([failed(), measured(epochs=1, batch_size=64), measured(batch_size=128)], "r")
     assert (bad.status, bad.convergence, bad.sound) == ("ok", "diverged", False)
     assert "training loss 9.5" in bad.convergence_reason
-    assert bad.standing == ("diverged", f"failed the convergence check: {bad.convergence_reason}")
-    assert (good.convergence, good.standing, good.sound) == ("no reference", ("ok", ""), True)
-    assert (speed.convergence, speed.standing, speed.sound) == ("not judged", ("ok", ""), True)
+    assert bad.final_status == ("diverged", f"failed the convergence check: {bad.convergence_reason}")
+    assert (good.convergence, good.final_status, good.sound) == ("no reference", ("ok", ""), True)
+    assert (speed.convergence, speed.final_status, speed.sound) == ("not judged", ("ok", ""), True)
 
 
 @pytest.mark.parametrize(

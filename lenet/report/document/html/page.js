@@ -5,7 +5,7 @@ const chosenValues = new Map(); // column -> the values that are let through; ab
 let words = "";
 
 const text = (value) => (value === null || value === undefined || value === "" ? "none" : String(value));
-const haystacks = rows.map((row) => [row.label, row.standing, row.why, row.case_id, row.machine, row.run, row.dataset].join(" ").toLowerCase());
+const haystacks = rows.map((row) => [row.label, row.final_status, row.final_reason, row.case_id, row.machine, row.run, row.dataset].join(" ").toLowerCase());
 
 function chosen() {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);

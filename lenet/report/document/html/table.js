@@ -24,10 +24,10 @@ function cell(column, row) {
   const text = shown(column, row);
   const made = element("td", isText(column) ? { dir: "auto" } : { className: "n" });
   if (column.kind === "link") made.append(element("a", { href: address(row), textContent: text }));
-  else if (column.kind === "speed" && !row.ok && text !== DASH) made.append(element("s", { textContent: text, title: `not valid: ${row.standing}` }));
+  else if (column.kind === "speed" && !row.ok && text !== DASH) made.append(element("s", { textContent: text, title: `not valid: ${row.final_status}` }));
   else if (column.kind === "status") made.append(element("span", { className: `status ${row.ok ? "ok" : "bad"}`, textContent: text }));
   else made.textContent = text;
-  if (column.kind === "status" && row.why && !row.ok) made.append(element("span", { className: "reason", textContent: row.why, dir: "auto" }));
+  if (column.kind === "status" && row.final_reason && !row.ok) made.append(element("span", { className: "reason", textContent: row.final_reason, dir: "auto" }));
   return made;
 }
 
