@@ -7,15 +7,19 @@ environment, and all pages use it. The presets of the copies have a short plan, 
 
 An HTML comment before a block changes how it runs:
 
-    <!-- commands: numpy -->    workers train in NumPy (tests/with_numpy.py): the command is tested, not MindSpore
-    <!-- commands: exit 1 -->   the last command of the block ends with this exit code
-    <!-- commands: install -->  the block makes the environment of all pages
+    <!-- commands: numpy -->     workers train in NumPy (tests/with_numpy.py): the command is tested, not MindSpore
+    <!-- commands: exit 1 -->    the last command of the block ends with this exit code
+    <!-- commands: ctrl-c 20 --> Ctrl-C after 20 seconds: what was measured is kept, and the exit code is 130
+    <!-- commands: install -->   the block makes the environment of all pages
+
+Several, separated by commas, may stand in one comment.
 
 docs/commands-not-run.toml lists the commands that cannot run here, each with its reason.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -38,7 +42,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUN = tomllib.loads((ROOT / "docs/commands-not-run.toml").read_text(encoding="utf-8"))["command"]
 BLOCK_SECONDS = 600
 
-MARKER = re.compile(r"<!-- commands: (?P<what>[a-z0-9 ]+) -->")
+MARKER = re.compile(r"<!-- commands: (?P<what>[a-z0-9, -]+) -->")
 TABLE_COMMAND = re.compile(r"`(lenet-bench [^`]+)`")
 PLAN = """
 [plan]
@@ -59,10 +63,14 @@ class Block:
     commands: tuple[str, ...]
     marker: str = ""
 
-    @property
-    def exit_code(self) -> int:
-        """The exit code that the page promises."""
-        return int(self.marker.removeprefix("exit ")) if self.marker.startswith("exit ") else 0
+    def has(self, word: str) -> bool:
+        """Whether the marker has that word."""
+        return word in self.marker.split(", ")
+
+    def number(self, word: str) -> int | None:
+        """The number behind that word in the marker."""
+        found = re.search(rf"\b{word} (\d+)", self.marker)
+        return int(found[1]) if found else None
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -107,8 +115,13 @@ class Place:
     shared: Path
     """Holds what pages may share: the cache of data."""
 
-    def run(self, commands: tuple[str, ...], *, numpy: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run the commands in one shell, which stops at the first that fails and prints each."""
+    def run(
+        self, commands: tuple[str, ...], *, numpy: bool = False, interrupt: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the commands in one shell, which prints each and stops at the first that fails.
+
+        `interrupt` is the number of seconds after which they get Ctrl-C.
+        """
         home = self.folder.parent / "home"
         path = [str(self.environment / "bin"), os.environ["PATH"]]
         if numpy:
@@ -134,11 +147,15 @@ class Place:
             start_new_session=True,
         )
         try:
+            if interrupt is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(interrupt)
+                os.killpg(process.pid, signal.SIGINT)
             output, _ = process.communicate(timeout=BLOCK_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
-            output += f"\nstopped after {BLOCK_SECONDS} s"
+            output += f"\nkilled after {BLOCK_SECONDS} s"
         return subprocess.CompletedProcess(commands, process.returncode, output)
 
     def _numpy_commands(self) -> Path:
@@ -174,10 +191,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The environment of all pages, made by the commands of docs/tour.md."""
     folder = tmp_path_factory.mktemp("environment") / "checkout"
     folder.mkdir()
-    (folder.parent / "home").mkdir()
+    for name in ("home", "locks"):
+        (folder.parent / name).mkdir()
     copy_checkout(folder)
     place = Place(folder, folder / ".venv", folder.parent)
-    (install,) = (block for block in blocks(ROOT / "docs/tour.md") if block.marker == "install")
+    (install,) = (block for block in blocks(ROOT / "docs/tour.md") if block.has("install"))
     done = place.run(install.commands)
     assert done.returncode == 0, done.stdout
     done = place.run(("python -c 'import lenet.dataset; print(lenet.dataset.resolve(\"digits\").folder)'",))
@@ -220,12 +238,13 @@ def pages() -> list[Path]:
 def test_every_command_works_as_printed(page, place):
     for block in blocks(page):
         commands = tuple(command for command in block.commands if is_run(page, command))
-        if not commands or block.marker == "install":
+        if not commands or block.has("install"):
             continue
-        done = place.run(commands, numpy=block.marker == "numpy")
+        interrupt = block.number("ctrl-c")
+        done = place.run(commands, numpy=block.has("numpy"), interrupt=interrupt)
         where = f"{page.relative_to(ROOT)}:{block.line}"
         print(f"\n{where}\n{done.stdout[-6000:]}")
-        assert done.returncode == block.exit_code, where
+        assert done.returncode == (block.number("exit") or 0 if interrupt is None else 130), where
         assert "Traceback (most recent call last)" not in done.stdout, where
 
 
