@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lenet.commands.verify import verify
 from lenet.store.run import Store
 
 pytestmark = pytest.mark.mindspore
@@ -78,6 +79,11 @@ def interrupted(folder):
 @pytest.fixture(scope="module")
 def resumed(folder, interrupted):
     return execute(folder, "run", "--resume", "run")
+
+
+def test_an_interrupted_and_resumed_run_is_verified(folder, resumed):
+    assert resumed.returncode == 0, resumed.stderr
+    assert [str(each) for each in verify(folder / "run").violations] == []
 
 
 def test_ctrl_c_keeps_finished_records_and_names_the_command_that_resumes(interrupted):

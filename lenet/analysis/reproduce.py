@@ -1,33 +1,34 @@
-"""Whether a case that was run again bears its record out: a verdict a claim, each with its figures."""
+"""Whether a case that was run again confirms its record: a verdict on each claim, with its figures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from lenet.analysis.stability import FOREIGN_SHARE
 from lenet.analysis.traces import compare
 from lenet.cases.case import Frozen
+from lenet.store.manifest import Manifest
 from lenet.store.record import Evaluation, Record, Status, Throughput
 
 MARGIN = 0.01
-"""Two accuracies count as equal when they differ by less than one point in a hundred."""
+"""Two accuracies are equal if they differ by less than one percentage point."""
 
 CONFIDENCE = 0.90
-"""Of the interval on the difference; an interval of 90% inside the margin is a TOST at 5%."""
+"""Of the interval of the difference: a 90% interval inside the margin is a TOST at 5%."""
 
 TRACE_STEPS = 50
 TRACE_TOLERANCE = 1e-3
-"""Relative, over the first steps. Float rounding differs between processors and versions and grows with every step:
-later losses part in any two trainings that are not the same to the last bit."""
+"""Relative, over the first steps. Rounding differs between processors and versions and grows with every step: later
+losses diverge in any two trainings that are not equal to the last bit."""
 
-PROPORTION = 1.25
-"""Throughputs of two processes of one case on one machine are in proportion when neither is this much larger."""
+LARGEST_RATIO = 1.25
+"""Largest ratio of the throughputs of two processes of one case on one machine."""
 
 
 class Verdict(str, Enum):
-    """What can be said."""
+    """Whether a claim is confirmed."""
 
     YES = "yes"
     NO = "no"
@@ -35,7 +36,7 @@ class Verdict(str, Enum):
 
 
 class Claim(Frozen):
-    """One claim of a record, judged."""
+    """One claim of a record and the verdict on it."""
 
     case_id: str
     name: str
@@ -44,30 +45,69 @@ class Claim(Frozen):
 
 
 def claims(then: Record, now: Record, then_losses: Sequence[float], now_losses: Sequence[float]) -> list[Claim]:
-    """What the new record says of the old one. A trace is empty where the events are not at hand."""
-    judged = {
+    """The claims of the record `then`, tested by the record `now`. The losses are empty if there are no events."""
+    results = {
         "accuracy": accuracy(then, now),
         "loss trace": trace(then, now, then_losses, now_losses),
         "throughput": throughput(then, now),
     }
     return [
         Claim(case_id=then.case_id, name=name, verdict=verdict, figures=figures)
-        for name, (verdict, figures) in judged.items()
+        for name, (verdict, figures) in results.items()
     ]
 
 
-def _not_carried_out(now: Record) -> str | None:
+class Difference(Frozen):
+    """A version or a part of the hardware that differs between then and now."""
+
+    name: str
+    then: str
+    now: str
+
+
+class Reproduction(Frozen):
+    """The result, as it is written beside the new records."""
+
+    lenet_bench_version: str
+    claims: tuple[Claim, ...]
+    differences: tuple[Difference, ...]
+
+
+def differences(pairs: Iterable[tuple[Record, Record]], then: Manifest | None, now: Manifest) -> list[Difference]:
+    """What differs between the records of each pair and, if the first one's is available, between the manifests."""
+    found: dict[str, Difference] = {}
+
+    def note(name: str, before: object, here: object) -> None:
+        if before != here:
+            found.setdefault(name, Difference(name=name, then=str(before or "unknown"), now=str(here or "unknown")))
+
+    for old, new in pairs:
+        if old.software is not None and new.software is not None:
+            framework = old.case.framework.value
+            note(framework, old.software.framework_version, new.software.framework_version)
+            note("python", old.software.python_version, new.software.python_version)
+            note("numpy", old.software.numpy_version, new.software.numpy_version)
+        note("machine", old.machine_id, new.machine_id)
+    if then is not None:
+        note("lenet-bench", then.lenet_bench_version, now.lenet_bench_version)
+        note("system", then.machine.system, now.machine.system)
+        sets = (" ".join(each.machine.instruction_sets) for each in (then, now))
+        note("instruction sets", *sets)
+    return list(found.values())
+
+
+def _not_run(now: Record) -> str | None:
     if now.status.complete or now.status is Status.DIVERGED:
         return None
-    return f"it could not be carried out here: {now.status.value}: {now.reason}"
+    return f"the case did not run here: {now.status.value}: {now.reason}"
 
 
 def accuracy(then: Record, now: Record) -> tuple[Verdict, str]:
     """Equivalence of two proportions by two one-sided tests (Schuirmann 1987) on Newcombe's interval (1998, method 10).
 
-    Yes: the interval on the difference lies within the margin. No: it lies wholly outside.
+    Yes: the interval of the difference is within the margin. No: it is wholly outside.
     """
-    if (why := _not_carried_out(now)) is not None:
+    if (why := _not_run(now)) is not None:
         return Verdict.CANNOT_TELL, why
     if not then.evaluations:
         return Verdict.CANNOT_TELL, "the record has no evaluation"
@@ -81,7 +121,7 @@ def accuracy(then: Record, now: Record) -> tuple[Verdict, str]:
     if old.steps != new.steps:
         return (
             Verdict.CANNOT_TELL,
-            f"{figures}, after {new.steps:,} and {old.steps:,} steps: a measurement of speed ends by the clock",
+            f"{figures}, after {new.steps:,} and {old.steps:,} steps: the clock ends a measurement of speed",
         )
     low, high = newcombe(new, old)
     interval = f"{figures}; difference {low:+.4f} to {high:+.4f}, margin {MARGIN:g}"
@@ -93,7 +133,7 @@ def accuracy(then: Record, now: Record) -> tuple[Verdict, str]:
 
 
 def newcombe(new: Evaluation, old: Evaluation) -> tuple[float, float]:
-    """Interval on new accuracy less old accuracy, from the two Wilson intervals."""
+    """Interval of the new accuracy minus the old one, from the two Wilson intervals."""
     from scipy.stats import binomtest
 
     (l1, u1), (l2, u2) = (
@@ -105,19 +145,19 @@ def newcombe(new: Evaluation, old: Evaluation) -> tuple[float, float]:
 
 def trace(then: Record, now: Record, old: Sequence[float], new: Sequence[float]) -> tuple[Verdict, str]:
     """Every step's training loss: identical, or within the tolerance at the start."""
-    if (why := _not_carried_out(now)) is not None:
+    if (why := _not_run(now)) is not None:
         return Verdict.CANNOT_TELL, why
     if then.losses_sha256 is not None and then.losses_sha256 == now.losses_sha256:
         return Verdict.YES, f"identical to the last bit ({sum(window.steps for window in now.windows):,} steps)"
     if not old or not new:
         return Verdict.CANNOT_TELL, "not identical, and a record alone has no losses: name the run's folder"
-    start = "the same weights to begin with" if _same_start(then, now) else "other weights to begin with"
+    start = "the same initial weights" if _same_start(then, now) else "other initial weights"
     whole = compare(old, new, TRACE_TOLERANCE)
     if whole.identical:
         return Verdict.YES, f"identical to the last bit over the {whole.steps:,} steps that both have"
-    parted = f"parted at step {(whole.first_difference or 0) + 1} of {whole.steps:,}"
+    apart = f"differ from step {(whole.first_difference or 0) + 1} of {whole.steps:,}"
     first = compare(old[:TRACE_STEPS], new[:TRACE_STEPS], TRACE_TOLERANCE)
-    figures = f"{parted}, by at most {first.largest:.2g} (relative) in the first {first.steps}; {start}"
+    figures = f"{apart}, by at most {first.largest:.2g} (relative) in the first {first.steps}; {start}"
     return (Verdict.YES if first.within else Verdict.NO), figures
 
 
@@ -127,20 +167,20 @@ def _same_start(then: Record, now: Record) -> bool:
 
 
 def throughput(then: Record, now: Record) -> tuple[Verdict, str]:
-    """Images a second in proportion, on the same machine only."""
-    if (why := _not_carried_out(now)) is not None:
+    """Images per second within the largest ratio, on the same machine only."""
+    if (why := _not_run(now)) is not None:
         return Verdict.CANNOT_TELL, why
     old, new = then.summary.throughput, now.summary.throughput
     if old is None or new is None:
-        return Verdict.CANNOT_TELL, "there is no steady window to compare"
+        return Verdict.CANNOT_TELL, "there is no steady window"
     ratio = new.median / old.median
     figures = f"{new.median:,.0f} images/s here, {old.median:,.0f} then: {ratio:.2f}×"
     if then.machine_id != now.machine_id:
         return Verdict.CANNOT_TELL, f"{figures}, and another machine"
-    if 1 / PROPORTION <= ratio <= PROPORTION:
+    if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
         return Verdict.YES, figures
     if _overlap(old, new):
-        return Verdict.CANNOT_TELL, f"{figures}, and the windows of the two scatter as much"
+        return Verdict.CANNOT_TELL, f"{figures}, and the windows of both scatter as much"
     foreign = max(record.load.foreign_share if record.load else 0.0 for record in (then, now))
     if foreign > FOREIGN_SHARE:
         return Verdict.CANNOT_TELL, f"{figures}, and other processes had {foreign:.0%} of the machine in one of the two"

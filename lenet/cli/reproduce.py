@@ -35,7 +35,7 @@ def reproduce(
 ) -> None:
     """Run recorded cases again and check each of their claims: yes, no or cannot tell."""
     from lenet.analysis.reproduce import Verdict
-    from lenet.commands.reproduce import engine, load, outcome, prepare, recorded_interpreter
+    from lenet.commands.reproduce import engine, evaluate, load, prepare, recorded_interpreter
     from lenet.engine import TimeLimits
     from lenet.report.text.reproduce import reproduce_text
 
@@ -48,7 +48,7 @@ def reproduce(
     cases = run.outstanding()
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, engine(TimeLimits(timeout, silence_timeout), observer, python))
-    reproduction = outcome(original, records, run)
+    reproduction = evaluate(original, records, run)
     text = reproduction.model_dump_json(indent=1) + "\n"
     run.store.write_text("reproduction.json", text)
     run.write_tables()

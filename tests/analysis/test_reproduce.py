@@ -81,7 +81,7 @@ class TestTrace:
         new = [2.3 * (1 + 1e-7 * 1.1**step) for step in range(200)]
         verdict, figures = trace(record(), record(), old, new)
         assert verdict is Verdict.YES
-        assert "parted at step 1 of 200" in figures
+        assert "differ from step 1 of 200" in figures
 
     def test_another_training_is_a_no(self):
         assert trace(record(), record(), [2.3, 2.2, 2.1], [2.3, 2.25, 2.2])[0] is Verdict.NO

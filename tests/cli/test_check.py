@@ -12,6 +12,7 @@ import pytest
 from lenet.analysis.check import Match, Pair, Rung, evaluate
 from lenet.cases.case import Case, Hyperparameters, Mode
 from lenet.commands.check import cases, traced
+from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 
@@ -72,6 +73,9 @@ class TestLadder:
         assert ladder[0].returncode == 0, ladder
         assert results["learn"]["holds"] is None
         assert "no reference" in results["learn"]["reason"]
+
+    def test_its_run_is_verified(self, ladder):
+        assert [str(each) for each in verify(ladder[1]).violations] == []
 
     def test_a_repetition_is_bitwise_equal(self, results):
         comparison = results["repeat"]["comparison"]

@@ -81,3 +81,39 @@ def forge(event, change):
 def add(key, value):
     """A change that adds to a number of an event."""
     return lambda event: event.update({key: event[key] + value})
+
+
+def numbers(value, path=()):
+    """The path of every number in a JSON value."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from numbers(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from numbers(each, (*path, index))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield path
+
+
+def change_digit(value, path):
+    """Change a digit of the number at `path` of a JSON value, in place: the last one that makes another number."""
+    *outer, last = path
+    for key in outer:
+        value = value[key]
+    old = value[last]
+    digits, mark, exponent = repr(old).partition("e")
+    for at in reversed([at for at, digit in enumerate(digits) if digit.isdigit()]):
+        changed = digits[:at] + str((int(digits[at]) + 1) % 10) + digits[at + 1 :]
+        value[last] = type(old)(changed + mark + exponent)
+        if value[last] != old:
+            return
+
+
+def classes(values):
+    """One number of each class of figures: the index of a value among `values` and the path in it."""
+    found = {}
+    for index, value in enumerate(values):
+        for path in numbers(value):
+            name = (value.get("event"), *("*" if isinstance(part, int) else part for part in path))
+            found.setdefault(name, (index, path))
+    return found

@@ -10,6 +10,7 @@ import pytest
 from lenet.analysis.explain import Explanation
 from lenet.cases.case import Case, Mode, RuntimeProfile
 from lenet.commands.explain import PLAN, Explainer, prepare, recorded
+from lenet.commands.verify import verify
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.engine.probe import probe
@@ -41,6 +42,10 @@ class TestRealCase:
         _, store, _ = explained
         details = store.records()[0].software.details
         assert (details["dataset_workers"], details["dataset_prefetch"], details["cores"]) == ("1", "3", "1")
+
+    def test_its_run_is_verified(self, explained):
+        _, store, _ = explained
+        assert [str(each) for each in verify(store.path).violations] == []
 
     def test_operators_outside_onednn_are_measured_too(self, explained):
         found, _, _ = explained

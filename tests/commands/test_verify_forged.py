@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from forging import add, derive_again, edit, edit_events, forge, no_tables, refused_by, scale
+from forging import add, derive_again, edit, edit_events, forge, no_tables, numbers, refused_by, scale
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -254,17 +254,6 @@ class TestEveryRuleHasItsFault:
             edit(path, lambda data: data.update(machine_id=machine))
         no_tables(run)
         assert refused_by(run) == {"machine possible"}
-
-
-def numbers(value, path=()):
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from numbers(each, (*path, key))
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from numbers(each, (*path, index))
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield path
 
 
 def shown(folder):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from forging import change_digit, classes
 
 from lenet.commands.verify import verify
+from lenet.errors import UsageError
+from lenet.store.record import Status
+from lenet.store.run import Store
 
 TESTS = Path(__file__).resolve().parents[1]
 PLAN = """
@@ -22,7 +30,7 @@ resident_windows = 2
 """
 MATRICES = {
     "plain": 'modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [64]\nrepeat = 2\n' + PLAN,
-    "strong": 'modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [64]\nworld_sizes = [1, 2]\n' + PLAN,
+    "strong": 'modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [64]\nworld_sizes = [2]\n' + PLAN,
     "weak": 'modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [64]\nworld_sizes = [2]\nscalings = ["weak"]\n'
     + PLAN,
 }
@@ -60,17 +68,88 @@ def cli(tmp_path_factory, fake_msrun):
 RUNS = {
     "plain": ["run", "--matrix", "plain.toml"],
     "epochs": ["run", "--mode", "graph", "--batch-size", "64", "--epochs", "2", "--dataset", "digits"],
-    "until": ["run", "--matrix", "plain.toml", "--until", "0.01%", "--budget", "5"],
+    "until": ["run", "--matrix", "plain.toml", "--until", "0.01%", "--budget", "2"],
+    "versions": ["run", "--matrix", "plain.toml", "--versions", version("mindspore")],
     "strong": ["run", "--matrix", "strong.toml"],
     "strong-epochs": ["run", "--matrix", "strong.toml", "--epochs", "2"],
     "weak": ["run", "--matrix", "weak.toml"],
-    "check": ["check", "--dataset", "digits", "--batch-size", "64", "--steps", "30"],
-    "tune": ["tune", "--dataset", "digits", "--batch-size", "64", "--budget", "5"],
+    "check": ["check", "--rung", "repeat,learn", "--dataset", "digits", "--batch-size", "64", "--steps", "30"],
+    "tune": ["tune", "--dataset", "digits", "--batch-size", "64", "--budget", "3"],
+    "explain": ["explain", "--dataset", "digits", "--batch-size", "64"],
+    "reproduce": ["reproduce", "plain"],
+    "ray": ["run", "--matrix", "plain.toml", "--engine", "ray"],
 }
+MARKS = {"ray": [pytest.mark.ray]}
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_the_run_is_verified(cli, name):
-    done = cli(*RUNS[name], "--output", name)
-    violations = verify(cli.folder / name).violations
-    assert [str(each) for each in violations] == [], done.stdout
+@pytest.fixture(scope="module")
+def made(cli):
+    """Makes the run of that name, once; its folder."""
+
+    @functools.cache
+    def make(name):
+        for other in set(RUNS[name]) & {"plain"}:
+            make(other)
+        done = cli(*RUNS[name], "--output", name)
+        assert (cli.folder / name / "manifest.json").exists(), done.stderr
+        return cli.folder / name
+
+    return make
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in RUNS])
+class TestEveryCommandAndEngine:
+    def test_the_run_is_verified(self, made, name):
+        result = verify(made(name))
+        assert [str(each) for each in result.violations] == []
+        assert any(record.status is Status.OK for record in Store.open(made(name)).records())
+
+
+NO_WITNESS = {"load", "exit_code"}
+"""Of a record: what the parent alone observes."""
+ESTIMATES = {"norm", "sketch"}
+"""Of a trace: what no other number confirms to the last digit (`test_verify_traced.py`)."""
+
+
+@pytest.mark.parametrize("name", ["weak", "strong-epochs", "check"])
+class TestOneDigitIsChanged:
+    """In one number of each class of figures."""
+
+    def test_of_the_events(self, made, name, tmp_path):
+        run = shutil.copytree(made(name), tmp_path / "copy")
+        path = run / "events.jsonl"
+        lines = path.read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+        accepted = set()
+        for figure, (index, place) in classes(events).items():
+            event = json.loads(lines[index])
+            change_digit(event, place)
+            path.write_text("".join(f"{line}\n" for line in [*lines[:index], json.dumps(event), *lines[index + 1 :]]))
+            if not verify(run).violations:
+                accepted.add(figure)
+        assert {figure for figure in accepted if not ESTIMATES & set(figure)} == set()
+
+    def test_of_the_records(self, made, name, tmp_path):
+        run = shutil.copytree(made(name), tmp_path / "copy")
+        paths = sorted((run / "records").iterdir())
+        records = [json.loads(path.read_text()) for path in paths]
+        accepted = set()
+        for figure, (index, place) in classes(records).items():
+            record = json.loads(paths[index].read_text())
+            change_digit(record, place)
+            paths[index].write_text(json.dumps(record))
+            try:
+                if not verify(run).violations:
+                    accepted.add(figure)
+            except UsageError:
+                assert figure[-1] == "schema_version"
+            paths[index].write_text(json.dumps(records[index]))
+        assert {figure for figure in accepted if not NO_WITNESS & set(figure)} == set()
+
+
+def test_a_merged_store_is_verified_run_by_run(cli, made):
+    sources = [str(made(name)) for name in ("plain", "check", "weak")]
+    cli("merge", *sources, "--output", "merged")
+    done = cli("verify", "merged")
+    assert done.returncode == 0, done.stdout
+    assert " ".join(done.stdout.split()).count("verified: no violation") == 3
