@@ -34,8 +34,8 @@ from lenet.commands import explain, reproduce, sampling
 from lenet.report import render, rows
 from lenet.report.charts.points import Labels, datasets
 from lenet.report.content.gather import Entry, Report
+from lenet.report.content.grids import leaderboard
 from lenet.report.content.headline import headline
-from lenet.report.content.leaders import leaderboard
 from lenet.report.progress.scoreboard import WAITING, Scoreboard
 from lenet.report.table import compare as comparison_table
 from lenet.report.table import versions as versions_table

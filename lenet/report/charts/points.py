@@ -14,7 +14,7 @@ from lenet.cases.case import Case
 from lenet.report.content.gather import Report
 from lenet.report.layout import clean
 from lenet.report.table.rows import Row, several
-from lenet.report.table.words import SERIES_SEPARATOR, mode
+from lenet.report.table.words import SERIES_SEPARATOR, mode, unique
 from lenet.store.record import Status
 
 Points = list[dict[str, Any]]
@@ -43,22 +43,6 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_PART else f"{text[: LONGEST_PART - 1]}…"
 
 
-def _unique(names: Mapping[str, str]) -> dict[str, str]:
-    """The names by identity, with a number after a name that another identity has.
-
-    >>> _unique({"a": "tuned", "b": "default", "c": "tuned"})
-    {'a': 'tuned', 'b': 'default', 'c': 'tuned (2)'}
-    """
-    unique: dict[str, str] = {}
-    for identity, name in names.items():
-        number, free = 1, name
-        while free in unique.values():
-            number += 1
-            free = f"{name} ({number})"
-        unique[identity] = free
-    return unique
-
-
 class Labels:
     """Labels for rows, made of the axes in which the report's rows differ.
 
@@ -74,8 +58,8 @@ class Labels:
             names: dict[str, str] = {}
             for row in report.rows:
                 names.setdefault(row.identities[each.name], clean(each.words(getattr(row, each.name))))
-            self._names[each.name] = _unique(names)
-            self._short[each.name] = _unique({identity: _short(name) for identity, name in names.items()})
+            self._names[each.name] = dict(zip(names, unique(names.values()), strict=True))
+            self._short[each.name] = dict(zip(names, unique(map(_short, names.values())), strict=True))
             if several(((identity or None) for identity in names), each.name):
                 self._differing.add(each.name)
 

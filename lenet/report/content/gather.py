@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from lenet.analysis.bands import Reference
@@ -16,24 +15,11 @@ from lenet.report.content.traces import Trace, read_traces
 from lenet.report.layout import clean
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.rows import Row, rows
+from lenet.report.table.words import unique
 from lenet.store.machines import cards as cards_of
-from lenet.store.manifest import EVENTS, run_folders
+from lenet.store.manifest import EVENTS, Manifest, run_folders
 from lenet.store.record import Record
 from lenet.store.run import Store
-
-
-@dataclass(frozen=True)
-class RunCard:
-    """A run in the list of runs."""
-
-    name: str
-    created_at: datetime
-    lenet_bench_version: str
-    description: str
-    machine: str
-    cases: int
-    """Cases that it was asked for."""
-    records: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +36,8 @@ class Report:
 
     entries: Sequence[Entry]
     groups: Sequence[Group]
-    runs: Sequence[RunCard]
+    runs: Mapping[str, Manifest]
+    """By name, the oldest first."""
     machines: Mapping[str, MachineCard]
     traces: Sequence[Trace]
     traces_left_out: int
@@ -74,7 +61,7 @@ class Report:
 def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
     """Every run in or below the folders with its name in the report, in the order of the names.
 
-    A folder that is a run has its own name, a run below it the path from there.
+    A folder that is a run has its own name, a run below it the path from there; equal names are numbered.
 
     Raises:
         StoreError: a folder does not exist or holds no run.
@@ -84,7 +71,7 @@ def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
         for path in run_folders(folder):
             name = path.relative_to(folder).as_posix()
             found.setdefault(path.resolve(), clean(folder.resolve().name if name == "." else name))
-    return list(found.items())
+    return list(zip(found, unique(found.values()), strict=True))
 
 
 def gather(folders: Sequence[Path], references: Sequence[Reference] | None = None) -> Report:
@@ -99,11 +86,10 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
     known = shipped() if references is None else references
     named = {folder.resolve() for folder in folders}
     entries: list[Entry] = []
-    cards: list[RunCard] = []
+    manifests: dict[str, Manifest] = {}
     machines: dict[str, MachineCard] = {}
     stores: list[tuple[str, Store]] = []
     notes: list[str] = []
-    taken: set[str] = set()
     for path, name in find_runs(folders):
         try:
             store = Store.open(path)
@@ -113,22 +99,10 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
                 raise
             notes.append(f"left out: {str(error).replace(str(path), name)}")
             continue
-        name = _unused(name, taken)
-        manifest = store.manifest
+        manifests[name] = store.manifest
         machines |= cards_of(store)
         by_id = {record.case_id: record for record in records}
         entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known)]
-        cards.append(
-            RunCard(
-                name=name,
-                created_at=manifest.created_at,
-                lenet_bench_version=manifest.lenet_bench_version,
-                description=manifest.matrix.description or manifest.matrix.span,
-                machine=manifest.machine.id,
-                cases=len(manifest.cases),
-                records=len(records),
-            )
-        )
         if (path / EVENTS).is_file():
             stores.append((name, store))
     if not entries:
@@ -139,20 +113,10 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
     return Report(
         entries=entries,
         groups=grouped([entry.row for entry in entries]),
-        runs=sorted(cards, key=lambda card: card.created_at),
+        runs=dict(sorted(manifests.items(), key=lambda item: item[1].created_at)),
         machines=machines,
         traces=traces,
         traces_left_out=left_out,
         references=known,
         notes=[clean(note) for note in notes],
     )
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    """`name`, with a number if another run has it."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name} ({number})"
-    taken.add(free)
-    return free

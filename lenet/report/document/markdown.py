@@ -12,14 +12,14 @@ from lenet.report.charts.points import datasets
 from lenet.report.content.cards import machine_facts
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
+from lenet.report.content.grids import Grid, history, leaderboard, runs
 from lenet.report.content.headline import headline, ranked
-from lenet.report.content.leaders import Grid, history, leaderboard
 from lenet.report.layout import clean
 from lenet.report.table.forms import markdown
 from lenet.report.table.render import render
 
 MOST_LINES = 200
-"""Cases in the table; GitHub does not show a file of many thousand lines."""
+"""Lines of a table; GitHub does not show a file of many thousand lines."""
 
 
 def document(report: Report, baseline: str | None, pictures: str | None) -> tuple[str, dict[str, str]]:
@@ -48,7 +48,7 @@ def document(report: Report, baseline: str | None, pictures: str | None) -> tupl
     parts.append("## Machines")
     for name, card in report.machines.items():
         parts += [f"### {_text(name)}", _table(["", ""], machine_facts(card))]
-    parts += _runs(report)
+    parts += _grid("Runs", runs(report))
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n", drawn
 
 
@@ -63,7 +63,7 @@ def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], right: Sequen
 
 
 def _grid(title: str, grid: Grid, caption: str = "") -> list[str]:
-    table = _table(grid.titles, grid.lines, grid.titles[-grid.figures :])
+    table = _table(grid.titles, grid.lines[:MOST_LINES], grid.titles[-grid.figures :])
     return [f"## {title}", caption, table] if grid.lines else []
 
 
@@ -74,11 +74,3 @@ def _cases(report: Report, baseline: str | None) -> list[str]:
     fastest = {id(group.row): group.row for group in ranked(report.groups)[:MOST_LINES]}
     words = f"The {MOST_LINES} fastest of {len(report.groups):,} cases; `lenet-bench table` and the page have all."
     return [words, render(list(fastest.values()), "github", baseline)]
-
-
-def _runs(report: Report) -> list[str]:
-    lines = [
-        [run.name, f"{run.created_at:%Y-%m-%d %H:%M}", run.machine, f"{run.records} of {run.cases}", run.description]
-        for run in report.runs[:MOST_LINES]
-    ]
-    return ["## Runs", _table(["run", "started", "machine", "records", "matrix"], lines)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from lenet.report.charts.points import Labels, epochs
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
+from lenet.report.content.grids import Grid, history, leaderboard
 from lenet.report.content.headline import headline, ranked
-from lenet.report.content.leaders import Grid, history, leaderboard
 from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.render import render
 

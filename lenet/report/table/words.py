@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from lenet.cases.axes import IDENTIFYING, values_of
 from lenet.cases.axis import Kind
@@ -41,6 +41,22 @@ def settings(row: Row, without: Collection[str]) -> list[str]:
         and each.name not in without
         and getattr(row, each.name) != each.as_plain(usual[each.name])
     ]
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """The names, with a number after one that another has already.
+
+    >>> unique(["tuned", "default", "tuned", "tuned (2)"])
+    ['tuned', 'default', 'tuned (2)', 'tuned (2) (2)']
+    """
+    taken: dict[str, None] = {}
+    for name in names:
+        number, free = 1, name
+        while free in taken:
+            number += 1
+            free = f"{name} ({number})"
+        taken[free] = None
+    return list(taken)
 
 
 def times(ratio: float) -> str:

@@ -9,6 +9,7 @@ import pytest
 from lenet.cases.case import Mode
 from lenet.errors import StoreError, UsageError
 from lenet.report.content.gather import gather
+from lenet.report.content.grids import runs
 from lenet.report.content.traces import thin
 
 
@@ -17,7 +18,7 @@ def test_a_tree_of_runs_is_one_report(tmp_path, measured, write_run):
     write_run(tmp_path / "b" / "run-1", [measured()], cpu="Another CPU")
     (tmp_path / "b" / ".hidden").mkdir()
     report = gather([tmp_path])
-    assert {run.name: run.records for run in report.runs} == {"a/run-1": 2, "b/run-1": 1}
+    assert {line[0]: line[-1] for line in runs(report).lines} == {"a/run-1": "2 of 2", "b/run-1": "1 of 1"}
     assert len(report.entries) == 3
     assert sorted(card.cpu for card in report.machines.values()) == ["Another CPU", "Example CPU"]
     assert all(entry.row.case_id == entry.record.case_id for entry in report.entries)
@@ -28,7 +29,7 @@ def test_a_run_named_twice_counts_once_and_equal_names_stay_apart(tmp_path, meas
         write_run(tmp_path / parent / "run", [measured()])
     folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
     report = gather([*folders, folders[0]])
-    assert sorted(run.name for run in report.runs) == ["run", "run (2)"]
+    assert sorted(report.runs) == ["run", "run (2)"]
     assert len({row.run for row in report.rows}) == 2
 
 
@@ -45,7 +46,7 @@ def test_a_damaged_run_is_named_in_a_tree_and_an_error_by_itself(tmp_path, measu
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "manifest.json").write_text("{}", encoding="utf-8")
     report = gather([tmp_path])
-    assert [run.name for run in report.runs] == ["good"]
+    assert list(report.runs) == ["good"]
     (note,) = report.notes
     assert note.startswith("left out: bad/manifest.json is damaged")
     with pytest.raises(StoreError, match="damaged"):

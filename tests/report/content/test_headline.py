@@ -6,8 +6,8 @@ import pytest
 
 from lenet.cases.case import Mode
 from lenet.report.content.gather import gather
+from lenet.report.content.grids import history, leaderboard
 from lenet.report.content.headline import headline
-from lenet.report.content.leaders import history, leaderboard
 from lenet.store.record import Status
 
 

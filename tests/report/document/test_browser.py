@@ -97,7 +97,7 @@ def test_every_chart_is_drawn(tab):
     assert (
         tab.locator("h1")
         .text_content()
-        .startswith("Fastest: Graph (functional step) on CPU at batch 32 with the profile tuned, 4,500")
+        .startswith("Fastest: Graph (functional step) on CPU at batch 32 with the profile tuned, 2 epochs, 4,500")
     )
 
 

@@ -23,8 +23,8 @@ from lenet.report.charts.points import NAMES, PHASES, Points, datasets
 from lenet.report.content.cards import machine_facts
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
+from lenet.report.content.grids import history, leaderboard, runs
 from lenet.report.content.headline import headline
-from lenet.report.content.leaders import history, leaderboard
 from lenet.report.document.html.details import details
 from lenet.report.table.baseline import DEFAULT, record_speed_ups
 from lenet.report.table.columns import for_page
@@ -109,7 +109,7 @@ def page(report: Report, baseline: str | None = None) -> str:
             leaders=leaderboard(report),
             history=history(report),
             machines={name: machine_facts(card) for name, card in report.machines.items()},
-            runs=report.runs,
+            runs=runs(report),
             notes=notes(report),
             made_at=datetime.now(timezone.utc),
             version=__version__,

@@ -1,7 +1,8 @@
-"""Many runs side by side: the fastest case of each machine and device, and of each version, as tables."""
+"""The tables of a report beside that of its cases: the fastest of each machine and of each version, and the runs."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,3 +96,20 @@ def history(report: Report) -> Grid:
             previous = speed
     titles = ("machine", "device", "mode", "version", "best at", "images/s", "over the one before")
     return Grid(titles, lines, 2)
+
+
+def runs(report: Report) -> Grid:
+    """The runs with the number of their records, the oldest first."""
+    records = Counter(row.run for row in report.rows)
+    lines = [
+        [
+            name,
+            f"{manifest.created_at:%Y-%m-%d %H:%M}",
+            manifest.machine.id,
+            manifest.lenet_bench_version,
+            manifest.matrix.description or manifest.matrix.span,
+            f"{records[name]:,} of {len(manifest.cases):,}",
+        ]
+        for name, manifest in report.runs.items()
+    ]
+    return Grid(("run", "started", "machine", "lenet-bench", "matrix", "records"), lines, 1)
