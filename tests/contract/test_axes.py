@@ -38,6 +38,7 @@ from lenet.report.content.grids import leaderboard
 from lenet.report.content.headline import headline
 from lenet.report.progress.scoreboard import WAITING, Scoreboard
 from lenet.report.table import compare as comparison_table
+from lenet.report.table import mllog
 from lenet.report.table import versions as versions_table
 from lenet.report.table.baseline import speed_ups
 from lenet.report.table.columns import for_page, for_table
@@ -326,6 +327,15 @@ class TestRows:
         records = [each.model_copy(update={"case": each.case.model_copy(update={"repetition": number})})
                    for each in (ours, theirs) for number in (0, 1)]  # fmt: skip
         assert [each.processes for each in sampling.precisions(records)] == [2, 2]
+
+
+class TestLog:
+    @ALL
+    def test_the_log_for_mlperf_has_its_value(self, axis):
+        record = two_records(axis)[1]
+        lines = [json.loads(line.removeprefix(mllog.TOKEN)) for line in mllog.render([record]).splitlines()]
+        (platform,) = [line for line in lines if line["key"] == "submission_platform"]
+        assert platform["metadata"][axis.name] == axis.as_plain(axis.of_record(record))
 
 
 class TestVersions:
