@@ -11,7 +11,7 @@ from pathlib import Path
 from lenet.cases.case import Plan
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset
-from lenet.commands.run import begin, resume
+from lenet.commands.run import begin, open_run
 from lenet.dataset import resolve
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
@@ -42,7 +42,7 @@ def drive(folder, count, limits=None, retry=False):
     """
     worker = os.environ.get("DRIVE_WORKER", "fake")
     if (folder / "manifest.json").exists():
-        run = resume(folder, resolve)
+        run = open_run(folder, resolve, write=True)
     else:
         run = begin(matrix(worker, count).cases(), resolve, folder)
     states = {State.MISSING, State.FAILED} if retry else {State.MISSING}

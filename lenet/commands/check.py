@@ -10,13 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from lenet.analysis.bands import Reference
 from lenet.analysis.check import Pair, Rung
 from lenet.analysis.convergence import expected
 from lenet.cases.axes import AXES
-from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.cases.case import MINDSPORE_UNSET_SEED, Case, DeviceTarget, Mode, Plan, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override, single_case
@@ -109,25 +107,32 @@ def plan(
         dataset: the card of the case's data.
         references: the convergence references of the rung `learn`.
     """
-    wanted = set(rungs)
+
+    def pair(rung: Rung, compared: str, **changes: object) -> Pair:
+        return Pair(rung=rung, compared=compared, a=base, b=base.model_copy(update=changes))
+
+    hyper, mode, device = base.hyperparameters, base.mode.value, base.device_target
+    others = [each for each in devices if each is not device]
+    # The next seed may be the one that MindSpore reads as none, or too large.
+    seed = next(each for each in (hyper.seed + 1, hyper.seed + 2, 0) if each != MINDSPORE_UNSET_SEED and each < 2**32)
+    reseeded = hyper.model_copy(update={"seed": seed})
     pairs = [
-        *_repeat_and_seed(base),
-        *(
-            Pair(
-                rung=Rung.MODES,
-                compared=f"{base.mode.value} / {mode.value}",
-                a=base,
-                b=base.model_copy(update={"mode": mode}),
-            )
-            for mode in Mode
-            if mode is not base.mode
-        ),
-        _profile(base, profile),
-        *_framework(base),
-        *_devices(base, devices),
+        pair(Rung.REPEAT, f"{mode}, twice", repetition=base.repetition + 1),
+        pair(Rung.SEED, f"seed {hyper.seed} / {seed}", hyperparameters=reseeded),
+        *(pair(Rung.MODES, f"{mode} / {each.value}", mode=each) for each in Mode if each is not base.mode),
+        pair(Rung.PROFILE, f"default / {profile.name}", profile=profile)
+        if profile is not None and profile != base.profile
+        else _skipped(Rung.PROFILE, "default / another", "name the profile to compare with default: --profile"),
+        *(_twin(base, each) for each in Framework if each is not base.framework),
+        *(pair(Rung.DEVICE, f"{device.value} / {each.value}", device_target=each) for each in others),
+        *([] if others else [_skipped(Rung.DEVICE, f"{device.value} / another", "no second device")]),
         _learn(base, profile, dataset, references),
     ]
-    return [pair for pair in pairs if pair.rung in wanted]
+    return [each for each in pairs if each.rung in set(rungs)]
+
+
+def _skipped(rung: Rung, compared: str, reason: str) -> Pair:
+    return Pair(rung=rung, compared=compared, skipped=reason)
 
 
 def cases(pairs: Iterable[Pair]) -> list[Case]:
@@ -135,81 +140,25 @@ def cases(pairs: Iterable[Pair]) -> list[Case]:
     return list(dict.fromkeys(case for pair in pairs for case in pair.cases))
 
 
-def _repeat_and_seed(base: Case) -> list[Pair]:
-    hyper = base.hyperparameters
-    # The next seed may be the one that MindSpore reads as none.
-    other = next(seed for seed in (hyper.seed + 1, hyper.seed + 2, 0) if _is_seed(seed))
-    again = base.model_copy(update={"repetition": base.repetition + 1})
-    changed = hyper.model_copy(update={"seed": other})
-    return [
-        Pair(rung=Rung.REPEAT, compared=f"{base.mode.value}, twice", a=base, b=again),
-        Pair(
-            rung=Rung.SEED,
-            compared=f"seed {hyper.seed} / {other}",
-            a=base,
-            b=base.model_copy(update={"hyperparameters": changed}),
-        ),
-    ]
-
-
-def _is_seed(seed: int) -> bool:
-    try:
-        Hyperparameters(seed=seed)
-    except ValidationError:
-        return False
-    return True
-
-
-def _profile(base: Case, profile: RuntimeProfile | None) -> Pair:
-    if profile is None or profile == base.profile:
-        reason = "name the profile to compare with default: --profile"
-        return Pair(rung=Rung.PROFILE, compared="default / another", skipped=reason)
-    return Pair(
-        rung=Rung.PROFILE,
-        compared=f"default / {profile.name}",
-        a=base,
-        b=base.model_copy(update={"profile": profile}),
-    )
-
-
-def _framework(base: Case) -> list[Pair]:
-    return [_twin(base, each) for each in Framework if each is not base.framework]
-
-
 def _twin(base: Case, framework: Framework) -> Pair:
+    """The case in another framework, in another mode if it does not have the case's."""
     compared = f"{base.framework.value} / {framework.value}"
     if framework_version(framework) is None:
-        title = ABILITIES[framework].title
-        return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=f"{title} is not installed")
+        return _skipped(Rung.FRAMEWORK, compared, f"{ABILITIES[framework].title} is not installed")
     refusals = []
-    for mode in (base.mode, *Mode):  # it may have fewer modes
+    for mode in (base.mode, *Mode):
         other = base.model_copy(update={"framework": framework, "framework_version": None, "mode": mode})
         refusal = Case.refusal({axis.name: axis.of_case(other) for axis in AXES if axis.path})
         if refusal is None:
             return Pair(rung=Rung.FRAMEWORK, compared=compared, a=base, b=other)
         refusals.append(refusal)
-    return Pair(rung=Rung.FRAMEWORK, compared=compared, skipped=refusals[0])
-
-
-def _devices(base: Case, devices: Sequence[DeviceTarget]) -> list[Pair]:
-    others = [each for each in devices if each is not base.device_target]
-    if not others:
-        return [Pair(rung=Rung.DEVICE, compared=f"{base.device_target.value} / another", skipped="no second device")]
-    return [
-        Pair(
-            rung=Rung.DEVICE,
-            compared=f"{base.device_target.value} / {each.value}",
-            a=base,
-            b=base.model_copy(update={"device_target": each}),
-        )
-        for each in others
-    ]
+    return _skipped(Rung.FRAMEWORK, compared, refusals[0])
 
 
 def _learn(base: Case, profile: RuntimeProfile | None, dataset: DatasetCard, references: Sequence[Reference]) -> Pair:
-    bands, why = expected(dataset.sha256, base, references)
     compared = "one epoch / reference"
+    bands, reason = expected(dataset.sha256, base, references)
     if not bands:
-        return Pair(rung=Rung.LEARN, compared=compared, skipped=why)
+        return _skipped(Rung.LEARN, compared, reason)
     update = {"plan": Plan(epochs=1, resident_windows=0), "profile": profile or base.profile}
     return Pair(rung=Rung.LEARN, compared=compared, a=base.model_copy(update=update))

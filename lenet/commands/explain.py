@@ -12,7 +12,6 @@ from pathlib import Path
 
 from lenet.analysis import onednn
 from lenet.analysis.explain import (
-    GAIN_AT_LEAST,
     Bounds,
     Explanation,
     Key,
@@ -144,33 +143,27 @@ class Explainer:
     ) -> tuple[Mapping[Key, TriedChange], Mapping[Key, Sequence[onednn.Kernel]]]:
         """Test the change of each suspicion, in turn with the case; oneDNN's kernels with each change that gained."""
         plan = PLAN.model_copy(update={"resident_windows": 0})
-        asked = [each for each in suspected if each.change is not None]
+        changes = {each.key: each.change for each in suspected if each.change is not None}
         before = [first]
-        after: dict[Key, list[float]] = {each.key: [] for each in asked}
+        after: dict[Key, list[float]] = {key: [] for key in changes}
         for number in range(PROCESSES):
-            if number and asked:
+            if number and changes:
                 self.log("measuring the case again")
                 before += self._rates(case, number, plan)
-            for each in asked:
-                if each.change is not None:
-                    self.log(f"trying {each.change_words}")
-                    after[each.key] += self._rates(each.change.apply(case), number, plan)
+            for key, change in changes.items():
+                self.log(f"trying {change.option}")
+                after[key] += self._rates(change.apply(case), number, plan)
+        speed = Speed(rates=tuple(before))
         trials = {
-            each.key: TriedChange(
-                change=each.change_words,
-                before=Speed(rates=tuple(before)),
-                after=Speed(rates=tuple(after[each.key])),
-            )
-            for each in asked
-            if len(after[each.key]) == len(before)
+            key: TriedChange(change=changes[key].option, before=speed, after=Speed(rates=tuple(rates)))
+            for key, rates in after.items()
+            if len(rates) == len(before)
         }
         remedied: dict[Key, Sequence[onednn.Kernel]] = {}
-        for each in asked:
-            trial = trials.get(each.key)
-            gained = trial is not None and trial.holds and trial.gain >= GAIN_AT_LEAST
-            if gained and each.change is not None and case.device_target is DeviceTarget.CPU:
-                self.log(f"watching oneDNN with {each.change_words}")
-                remedied[each.key] = self._kernels(each.change.apply(case), count)[1]
+        for key, trial in trials.items():
+            if trial.gained and case.device_target is DeviceTarget.CPU:
+                self.log(f"watching oneDNN with {trial.change}")
+                remedied[key] = self._kernels(changes[key].apply(case), count)[1]
         return trials, remedied
 
     def _rates(self, case: Case, repetition: int, plan: Plan) -> list[float]:

@@ -25,6 +25,7 @@ from lenet.errors import UsageError
 from lenet.machine.card import MachineCard, describe, present_devices, with_host_name
 from lenet.machine.cores import usable_cores
 from lenet.report import render, rows
+from lenet.report.table.forms import TABLES
 from lenet.report.table.rows import Row
 from lenet.store import machines
 from lenet.store.freshness import CaseState, Conditions, changes, conditions, outstanding, states
@@ -104,10 +105,8 @@ class Run:
             StoreError: the folder cannot be written.
         """
         table = self.rows()
-        self.store.write_text("table.md", render(table, "github", baseline))
-        self.store.write_text("table.html", render(table, "html", baseline))
-        self.store.write_text("table.csv", render(table, "csv"))
-        self.store.write_text("table.json", render(table, "json"))
+        for name, form in TABLES.items():
+            self.store.write_text(name, render(table, form, baseline))
 
 
 def begin(
@@ -182,28 +181,18 @@ def _resumed(folder: Path, cases: Iterable[Case], output: Path | None) -> Store:
     return store
 
 
-def open_run(folder: Path, find: Find) -> Run:
-    """An existing run with its data. It is not held: nothing may be written.
-
-    Raises:
-        DatasetError: its data cannot be found.
-        StoreError: `folder` is not a run, or it is damaged.
-    """
-    store = Store.open(folder)
-    datasets = {name: find(name) for name in store.manifest.datasets}
-    return Run(store, datasets, store.manifest.cases)
-
-
-def resume(folder: Path, find: Find) -> Run:
-    """An existing run with its data, held for this process.
+def open_run(folder: Path, find: Find, *, write: bool = False) -> Run:
+    """An existing run with its data; with `write` it is held for this process.
 
     Raises:
         DatasetError: its data cannot be found.
         StoreError: `folder` is not a run, it is damaged, or another process writes it.
     """
-    run = open_run(folder, find)
-    run.store.hold()
-    return run
+    store = Store.open(folder)
+    datasets = {name: find(name) for name in store.manifest.datasets}
+    if write:
+        store.hold()
+    return Run(store, datasets, store.manifest.cases)
 
 
 def failure(records: Iterable[Record]) -> str:
@@ -252,7 +241,7 @@ class RunRequest:
 
             os.environ.update(source(self.cann))
         if self.resume is not None:
-            return resume(self.resume, find)
+            return open_run(self.resume, find, write=True)
         if self.retry_failed or self.force:
             raise UsageError("--retry-failed and --force continue a run: name it with --resume")
         matrix = self._matrix()

@@ -20,20 +20,12 @@ from lenet.cases.case import Case
 from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
 from lenet.report.table.baseline import DEFAULT
-from lenet.report.table.forms import Format
+from lenet.report.table.forms import TABLES, Format
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
 from lenet.store.record import Record
 
 BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
 """The baseline that a table for readers names below it."""
-
-TABLES: Mapping[str, Format] = {
-    "table.json": "json",
-    "table.csv": "csv",
-    "table.md": "github",
-    "table.html": "html",
-}
-"""The tables that a run writes beside its records, each with its format."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class TestReferenceConvolution:
         (suspected,) = suspicions(seen)
         assert suspected.change.apply(seen.case).profile.settings == {"onednn_isa": "AVX2"}
         after = onednn.kernels(onednn.parse((LOGS / AVX2).read_text().splitlines()), 2)
-        tried = trial((515, 520), (10_000, 11_000), suspected.change_words)
+        tried = trial((515, 520), (10_000, 11_000), suspected.change.option)
         (finding,) = conclude([suspected], {suspected.key: tried}, {suspected.key: after}, seen)
         assert finding.remedy == "--profile onednn_isa=AVX2"
         assert finding.trial.gain == pytest.approx(10_500 / 517.5)

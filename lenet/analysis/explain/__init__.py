@@ -4,12 +4,11 @@
 changes; `conclude` keeps what holds.
 """
 
-from lenet.analysis.explain.findings import GAIN_AT_LEAST, Explanation, SpeedFinding, TriedChange, conclude
+from lenet.analysis.explain.findings import Explanation, SpeedFinding, TriedChange, conclude
 from lenet.analysis.explain.observation import Bounds, Library, Observed, Operator, Speed, StepTimes
 from lenet.analysis.explain.suspicions import Change, Key, Suspicion, suspicions
 
 __all__ = [
-    "GAIN_AT_LEAST",
     "Bounds",
     "Change",
     "Explanation",

@@ -11,8 +11,8 @@ from lenet.cases.base import Frozen
 
 GAIN_AT_LEAST = 1.2
 """A change that gains less explains nothing."""
-MODE_FACTOR = 1.5
-"""A whole-step jit is called slow if Graph mode has this many times its throughput."""
+NEEDED: Mapping[Key, float] = {"launch-starves-kernels": GAIN_AT_LEAST, "jit-slower-than-graph": 1.5}
+"""Causes that are findings only if their change gains this many times; the evidence of the others is enough."""
 
 
 class TriedChange(Frozen):
@@ -32,6 +32,11 @@ class TriedChange(Frozen):
     def holds(self) -> bool:
         """Whether each process with the change is faster than each one without."""
         return min(self.after.rates) > max(self.before.rates)
+
+    @property
+    def gained(self) -> bool:
+        """Whether the change explains the speed: a gain beyond noise that is large enough."""
+        return self.holds and self.gain >= GAIN_AT_LEAST
 
     @property
     def words(self) -> str:
@@ -55,7 +60,7 @@ class SpeedFinding(Frozen):
     @property
     def remedy(self) -> str | None:
         """The change that fixes it, if one was tried and gained."""
-        return self.trial.change if self.trial and self.trial.holds and self.trial.gain >= GAIN_AT_LEAST else None
+        return self.trial.change if self.trial and self.trial.gained else None
 
 
 class Explanation(Frozen):
@@ -82,10 +87,8 @@ def conclude(
     found = []
     for each in suspected:
         trial = trials.get(each.key)
-        gained = trial is not None and trial.holds and trial.gain >= GAIN_AT_LEAST
-        if each.key == "launch-starves-kernels" and not gained:
-            continue
-        if each.key == "jit-slower-than-graph" and not (gained and trial and trial.gain >= MODE_FACTOR):
+        gain = trial.gain if trial is not None and trial.gained else 0.0
+        if gain < NEEDED.get(each.key, 0.0):
             continue
         evidence = [*each.evidence, *_kernels_changed(before.kernels, remedied.get(each.key, ()))]
         found.append(SpeedFinding(key=each.key, title=each.title, evidence=tuple(evidence), trial=trial))

@@ -22,6 +22,14 @@ Format = Literal["terminal", "github", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 """The forms of every table."""
 
+TABLES: Mapping[str, Format] = {
+    "table.json": "json",
+    "table.csv": "csv",
+    "table.md": "github",
+    "table.html": "html",
+}
+"""The tables that a run writes beside its records, each with its format."""
+
 
 @dataclass(frozen=True)
 class Layout:
