@@ -176,14 +176,14 @@ def compare(store: Store, a: Case, b: Case, tolerance: float) -> TraceComparison
     Raises:
         StoreError: the event log cannot be read.
     """
-    found = []
+    trained = []
     for case in (a, b):
         losses = traces.losses(store, case)
         traced = [event for event in store.events(case) if isinstance(event, Traced)]
         if not losses or not traced:
             return skipped(f"{case.label} reported no trace")
-        found.append((losses, traced))
-    (losses_a, traced_a), (losses_b, traced_b) = found
+        trained.append((losses, traced))
+    (losses_a, traced_a), (losses_b, traced_b) = trained
     return _compare(losses_a, traced_a, losses_b, traced_b, tolerance)
 
 
@@ -250,9 +250,9 @@ def _layer_distance(a: Layer, b: Layer) -> float:
 
 
 def _distances(a: Traced, b: Traced) -> tuple[LayerDistance, ...]:
-    found = sorted(zip(_relative(a, b), a.layers, strict=True), key=lambda pair: -pair[0])
+    ranked = sorted(zip(_relative(a, b), a.layers, strict=True), key=lambda pair: -pair[0])
     return tuple(
         LayerDistance(layer=layer.name, relative=value if math.isfinite(value) else None)
-        for value, layer in found
+        for value, layer in ranked
         if value
     )

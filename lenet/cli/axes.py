@@ -13,7 +13,7 @@ from lenet.cli.options import WORKLOAD, option
 def axis_options(
     *, without: Collection[str] = (), single: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command an option for each axis, where its parameter `axes` stands.
+    """Gives a command an option for each axis, in the place of its parameter `axes`.
 
     The command gets the texts that were given as one mapping, by `Axis.parameter`: what `presets.override` takes. An
     axis that was not given is not in it.

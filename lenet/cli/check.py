@@ -75,11 +75,11 @@ def check(
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, choose("local", TimeLimits(timeout, silence_timeout), observer))
     results = evaluate(run.store, begun.pairs, tolerance, known)
-    found = settings(run.store.records(), describe().usable_cores)
+    used = settings(run.store.records(), describe().usable_cores)
     if form == "json":
-        sys.stdout.write(results_json(results, found, tolerance))
+        sys.stdout.write(results_json(results, used, tolerance))
     else:
-        sys.stdout.write(results_text(results, settings_text(found), tolerance))
+        sys.stdout.write(results_text(results, settings_text(used), tolerance))
     invocation.note(f"records: {run.store.path}")
     if any(each.holds is False for each in results) or not any(each.holds for each in results):
         raise typer.Exit(FAILED)

@@ -44,16 +44,16 @@ def compare(
     first, second = Store.open(a), Store.open(b or a)
     pair = select(first.records(), second.records(), chosen)
     names = [store.path.resolve().name for store in (first, second)]
-    found = comparison.compare(pair.a, pair.b, effect, pair.over)
-    put(render(found, wanted, effect, (names[0], names[1])), output)
+    compared = comparison.compare(pair.a, pair.b, effect, pair.over)
+    put(render(compared, wanted, effect, (names[0], names[1])), output)
     if limit is not None:
-        failed = failures(found, limit)
-        unsure = sum(each.mark is comparison.Mark.CANNOT_TELL for each in found)
+        failed = failures(compared, limit)
+        unsure = sum(each.mark is comparison.Mark.CANNOT_TELL for each in compared)
         if unsure:
-            warn(f"{unsure} of {len(found)} cases cannot be distinguished; a larger --repeat would help")
+            warn(f"{unsure} of {len(compared)} cases cannot be distinguished; a larger --repeat would help")
         if failed:
-            warn(f"{len(failed)} of {len(found)} cases failed or are worse by {fail_on}")
+            warn(f"{len(failed)} of {len(compared)} cases failed or are worse by {fail_on}")
             raise typer.Exit(FAILED)
-        if not any(each.ratio is not None or each.mark is comparison.Mark.FIXED for each in found):
+        if not any(each.ratio is not None or each.mark is comparison.Mark.FIXED for each in compared):
             warn("no case could be compared, so nothing was checked")
             raise typer.Exit(FAILED)

@@ -70,7 +70,7 @@ class CheckRequest:
         description = "traced cases of `lenet-bench check`: no step is timed"
         matrix = Matrix.around(planned, "check", description)
         run = begin(planned, lambda _: data, output, resume=resume, matrix=matrix)
-        # The run has the settings that were tuned for this machine in the place of the profile `tuned`.
+        # The run has the settings that were tuned for this machine instead of the profile `tuned`.
         final = dict(zip(planned, run.cases, strict=True))
         return CheckRun(
             run,

@@ -140,19 +140,19 @@ def begin(
     """
     if not cases:
         raise UsageError("there is no case to run")
-    found = {name: find(name) for name in dict.fromkeys(case.dataset for case in cases)}
-    datasets = {each.card.name: each for each in found.values()}
-    if len(datasets) != len(found):
-        raise UsageError(f"--dataset {','.join(found)}: two of them are the same data here; name it once")
+    by_name = {name: find(name) for name in dict.fromkeys(case.dataset for case in cases)}
+    datasets = {each.card.name: each for each in by_name.values()}
+    if len(datasets) != len(by_name):
+        raise UsageError(f"--dataset {','.join(by_name)}: two of them are the same data here; name it once")
     for case in cases:
-        card, batch = found[case.dataset].card, case.global_batch_size
+        card, batch = by_name[case.dataset].card, case.global_batch_size
         if batch > (smallest := min(card.training_images, card.test_images)):
             raise UsageError(
                 f"--batch-size {case.hyperparameters.batch_size}: a step trains on {batch} images, and {card.name} has "
                 f"a set of {smallest}; choose less"
             )
     machine = machine or describe()
-    planned = resolve((_named(case, found[case.dataset].card.name) for case in cases), machine.id)
+    planned = resolve((_named(case, by_name[case.dataset].card.name) for case in cases), machine.id)
     cores = len(usable_cores())
     for profile in (case.profile for case in planned):
         if profile.cpu_affinity is not None and profile.cpu_affinity > cores:

@@ -50,7 +50,7 @@ def precisions(records: Sequence[Record]) -> list[CasePrecision]:
     groups: dict[Case, list[Record]] = {}
     for record in records:
         groups.setdefault(record.case.model_copy(update={"repetition": 0}), []).append(record)
-    found = []
+    known = []
     for case, members in groups.items():
         if any(record.status is not Status.OK for record in members):
             continue
@@ -58,7 +58,7 @@ def precisions(records: Sequence[Record]) -> list[CasePrecision]:
         if not rates:
             continue
         (interval,) = intervals([rates])
-        found.append(
+        known.append(
             CasePrecision(
                 case=case,
                 processes=len(rates),
@@ -67,7 +67,7 @@ def precisions(records: Sequence[Record]) -> list[CasePrecision]:
                 seconds=max((record.finished_at - record.started_at).total_seconds() for record in members),
             )
         )
-    return found
+    return known
 
 
 def sample_until(
@@ -82,14 +82,14 @@ def sample_until(
         StoreError: the run cannot be written.
     """
     while True:
-        found = precisions(store.records())
-        wide = [each for each in found if each.width is None or each.width > goal.precision]
+        known = precisions(store.records())
+        wide = [each for each in known if each.width is None or each.width > goal.precision]
         if not wide:
-            log(f"--until: all {len(found)} cases are within ±{goal.precision:.2%}" if found else "--until: no case")
+            log(f"--until: all {len(known)} cases are within ±{goal.precision:.2%}" if known else "--until: no case")
             return
         needed = sum(each.seconds for each in wide)
         left = goal.budget_seconds - (time.monotonic() - began)
-        counts = f"{len(wide)} of {len(found)} cases are wider than ±{goal.precision:.2%}"
+        counts = f"{len(wide)} of {len(known)} cases are wider than ±{goal.precision:.2%}"
         if needed > left:
             more = f"; and {len(wide) - CASES_NAMED} more" if len(wide) > CASES_NAMED else ""
             log(

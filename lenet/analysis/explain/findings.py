@@ -84,15 +84,15 @@ def conclude(
         remedied: oneDNN's kernels with a change, if they were logged.
         before: the observations of the case.
     """
-    found = []
+    findings = []
     for each in suspected:
         trial = trials.get(each.key)
         gain = trial.gain if trial is not None and trial.gained else 0.0
         if gain < NEEDED.get(each.key, 0.0):
             continue
         evidence = [*each.evidence, *_kernels_changed(before.kernels, remedied.get(each.key, ()))]
-        found.append(SpeedFinding(key=each.key, title=each.title, evidence=tuple(evidence), trial=trial))
-    return sorted(found, key=lambda each: each.trial.gain if each.remedy and each.trial else 0.0, reverse=True)
+        findings.append(SpeedFinding(key=each.key, title=each.title, evidence=tuple(evidence), trial=trial))
+    return sorted(findings, key=lambda each: each.trial.gain if each.remedy and each.trial else 0.0, reverse=True)
 
 
 def _kernels_changed(before: Sequence[Kernel], after: Sequence[Kernel]) -> list[str]:
