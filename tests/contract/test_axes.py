@@ -147,10 +147,11 @@ class TestTable:
         assert axis.record_identity(ours) != axis.record_identity(theirs)
 
     @ALL
-    def test_a_label_tells_them_apart(self, axis):
+    def test_a_label_and_an_id_tell_them_apart(self, axis):
         if axis.path:
             ours, theirs = two_cases(axis)
             assert ours.label != theirs.label
+            assert ours.id != theirs.id
 
 
 class TestMatrix:
