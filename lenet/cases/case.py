@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
@@ -54,6 +55,15 @@ class Hyperparameters(Frozen):
         return seed
 
 
+class SteadyWindows(NamedTuple):
+    """The windows past the warm-up."""
+
+    steps: int
+    """Training steps of each."""
+    windows: int
+    resident_windows: int
+
+
 class Plan(Frozen):
     """How much of the training is run and measured.
 
@@ -75,6 +85,24 @@ class Plan(Frozen):
     trace: bool = False
     """Report weights and batches of every step instead of times, with full float32 arithmetic on every device: for
     comparing trainings. Without `epochs`, `warmup_steps` steps are trained."""
+
+    def steady_windows(self, pace: float, turn_seconds: float | None = None) -> SteadyWindows:
+        """Length and number of the steady windows of a training whose steps take `pace` seconds after the warm-up.
+
+        A worker that takes turns trains one window of about `turn_seconds` in each turn. Every member of a group gets
+        the same time, `windows` times `window_seconds`, so that a slow one does not hold up the others, but at least
+        the steps of one window of the plan.
+        """
+        if turn_seconds is None:
+            steps = max(self.window_steps, math.ceil(self.window_seconds / pace))
+            return SteadyWindows(steps, self.windows, self.resident_windows)
+        steps = max(1, math.ceil(turn_seconds / pace))
+        if self.window_seconds:
+            wanted = max(self.windows * self.window_seconds / pace, self.window_steps)
+        else:
+            wanted = self.windows * self.window_steps
+        count = max(STEADY_WINDOWS_AT_LEAST, math.ceil(wanted / steps))
+        return SteadyWindows(steps, count, math.ceil(count * self.resident_windows / self.windows))
 
 
 class Case(Frozen):

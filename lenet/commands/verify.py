@@ -74,6 +74,7 @@ def _verify(reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence
             attempt = own_attempt(logged.get(case.id, ()), record)
             evidence.append(Evidence(case, machine, card, record, document, name, EVENTS, attempt))
     reader.violations += run.sequence(manifest, evidence)
+    reader.violations += run.groups(evidence)
     superseded = _superseded(reader)
     for each in evidence:
         attempts, before = logged.get(each.case.id, ()), superseded.get(each.case.id, set())

@@ -35,6 +35,7 @@ class Session:
         self._store = store
         self._observer = observer
         self._group = group
+        self._turn_seconds: float | None = None
         self._log = store.log_path(case)
         self._builder = RecordBuilder(case, dataset, store.manifest.machine.id)
         self._meter: LoadMeter | None = None
@@ -56,6 +57,7 @@ class Session:
             StoreError: the run or a temporary folder cannot be written.
         """
         self._meter = LoadMeter()
+        self._turn_seconds = turn_seconds
         assignment = Assignment(
             case=self.case,
             dataset_folder=self._dataset.folder.resolve(),
@@ -117,7 +119,7 @@ class Session:
         code = self._process.code if self._process is not None else None
         record = self._builder.build(code, self._log, status, reason)
         load = self._meter.finish() if self._meter is not None else None
-        self.record = record.model_copy(update={"load": load, "group": self._group})
+        self.record = record.model_copy(update={"load": load, "group": self._group, "turn_seconds": self._turn_seconds})
         self._opened.close()
         self._store.write_record(self.record)
         self._observer.case_finished(self.case, self.record)

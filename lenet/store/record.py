@@ -158,6 +158,8 @@ class Record(Frozen):
     """Names the lines of the event log that belong to this record: a case may have been started more than once."""
     group: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
     """The cases of one group were alive together and took turns. Empty where the case ran alone."""
+    turn_seconds: float | None = Field(default=None, gt=0)
+    """The length of a turn that was asked for; null where the case ran alone."""
     machine_id: str = ""
     node: str = Field(default="", pattern=rf"^[0-9a-z]{{0,{NODE_LENGTH}}}$")
     """The node of a cluster that ran the case: identical machines share an id. Empty for the machine of the run."""

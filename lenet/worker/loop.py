@@ -13,7 +13,7 @@ from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case
 from lenet.store.events import Compiled, Evaluated, Event, Resident, Steps
 from lenet.store.record import DatasetCard
 from lenet.worker.clock import PhaseClock
-from lenet.worker.turns import Turn, Turns, steps_of_a_turn, turns_wanted
+from lenet.worker.turns import Turn, Turns
 
 if TYPE_CHECKING:
     from lenet.training import Trainer
@@ -153,24 +153,17 @@ class TrainingLoop:
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
         if self._step == self._plan.warmup_steps and first > 0:
-            self._set_windows(self._agree((now - self._window_began) / len(losses)))
+            steady = self._plan.steady_windows(
+                self._agree((now - self._window_began) / len(losses)), self._turn_seconds
+            )
+            self._window_steps = self._at_most_an_epoch(steady.steps)
+            self._windows_wanted, self._resident_windows = steady.windows, steady.resident_windows
         # Windows are adjacent: the time to report one is part of the next, so that throughput contains all costs.
         self._window_began = now
         self._pending.clear()
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise DivergedError(f"the loss of step {first + offset + 1} is {loss}")
-
-    def _set_windows(self, pace: float) -> None:
-        """Set length and number of the steady windows by the seconds per step at the end of the warm-up."""
-        if self._turns is None or self._turn_seconds is None:
-            wanted = math.ceil(self._plan.window_seconds / pace)
-            self._window_steps = self._at_most_an_epoch(max(self._plan.window_steps, wanted))
-            return
-        self._window_steps = steps_of_a_turn(self._turn_seconds, pace)
-        self._windows_wanted = turns_wanted(self._plan, self._window_steps, pace)
-        share = self._plan.resident_windows / self._plan.windows
-        self._resident_windows = math.ceil(self._windows_wanted * share)
 
     def _wait(self, phase: str, turns_left: int) -> float:
         """Wait for the next turn, enter `phase`, and return the time at which the turn began."""

@@ -8,14 +8,13 @@ signals only freeze: whichever of the two arrives first, the worker trains exact
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from typing import Annotated, BinaryIO, Literal
 
 from pydantic import Field, TypeAdapter
 
-from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Frozen, Plan
+from lenet.cases.case import Frozen
 from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps, Traced
 
 
@@ -75,21 +74,3 @@ class Turns:
         if not line:
             raise ParentGoneError("the parent has ended")
         return Turn.model_validate_json(line)
-
-
-def steps_of_a_turn(seconds: float, pace: float) -> int:
-    """How many steps of `pace` seconds each fill a turn of `seconds`; at least one."""
-    return max(1, math.ceil(seconds / pace))
-
-
-def turns_wanted(plan: Plan, turn_steps: int, pace: float) -> int:
-    """How many turns of `turn_steps` steps, `pace` seconds each, measure what the plan's windows would.
-
-    Every member of a group gets the same time, `windows` times `window_seconds`, so that a slow one does not hold up
-    the others; but at least the steps of one window of the plan, and as many turns as give a spread.
-    """
-    if plan.window_seconds:
-        steps = max(plan.windows * plan.window_seconds / pace, plan.window_steps)
-    else:
-        steps = plan.windows * plan.window_steps
-    return max(STEADY_WINDOWS_AT_LEAST, math.ceil(steps / turn_steps))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from lenet.analysis.verify.evidence import Evidence, Messages
-from lenet.cases.case import STEADY_WINDOWS_AT_LEAST
+from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, SteadyWindows
 from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps, Traced
 
 CLASSES = 10
@@ -83,7 +83,7 @@ def window_sizes(e: Evidence) -> Messages:
         if event.epoch != math.ceil(end / epoch):
             yield e.on(line), f"epoch is {event.epoch}, and an epoch has {epoch} steps"
         if end == plan.warmup_steps and first > 0:
-            wanted = max(plan.window_steps, math.ceil(plan.window_seconds / (event.seconds / event.steps)))
+            wanted = plan.steady_windows(event.seconds / event.steps, e.record.turn_seconds).steps
             size = min(wanted, epoch) if whole else wanted
     for line, resident in e.attempt.of(Resident):
         if resident.steps != size or resident.epoch != 1 or resident.warmup:
@@ -130,7 +130,7 @@ def plan_fulfilled(e: Evidence) -> Messages:
     finished = e.attempt.first(Finished)
     if finished is None:
         return
-    line, plan = finished[0], e.case.plan
+    line, plan, planned = finished[0], e.case.plan, _steady_windows(e)
     evaluated, resident = e.attempt.of(Evaluated), e.attempt.of(Resident)
     if len(evaluated) != (plan.epochs or 1):
         yield e.on(line), f"finished with {len(evaluated)} evaluations, and the plan has {plan.epochs or 1}"
@@ -141,11 +141,41 @@ def plan_fulfilled(e: Evidence) -> Messages:
     elif plan.epochs is None and evaluated:
         steady = sum(not event.warmup for _, event in e.attempt.of(Steps))
         early = steady >= STEADY_WINDOWS_AT_LEAST and evaluated[-1][1].training_seconds >= plan.budget_seconds
-        if steady > plan.windows or (steady < plan.windows and not early):
-            yield e.on(line), f"finished with {steady} steady windows, and the plan has {plan.windows}"
-    if len(resident) != plan.resident_windows:
-        message = f"finished with {len(resident)} resident windows, and the plan has {plan.resident_windows}"
+        if steady > planned.windows or (steady < planned.windows and not early):
+            yield e.on(line), f"finished with {steady} steady windows, and the plan has {planned.windows}"
+    if len(resident) != planned.resident_windows:
+        message = f"finished with {len(resident)} resident windows, and the plan has {planned.resident_windows}"
         yield e.on(line), message
 
 
-RULES = (images, order, windows_touch, window_sizes, answers, evaluations_in_place, plan_fulfilled)
+def _steady_windows(e: Evidence) -> SteadyWindows:
+    """What the plan asks for after the warm-up, at the pace of its last window."""
+    plan = e.case.plan
+    last = [event for _, event in e.attempt.of(Steps) if 0 < event.first_step == plan.warmup_steps - event.steps]
+    if not last:  # the warm-up is the first step, which says nothing of the pace
+        return SteadyWindows(plan.window_steps, plan.windows, plan.resident_windows)
+    return plan.steady_windows(last[0].seconds / last[0].steps, e.record.turn_seconds)
+
+
+def turns(e: Evidence) -> Messages:
+    """Each window past the warm-up is a turn of its own in a cycle of its own, if the worker took turns, or none is."""
+    number = cycle = -1
+    windows: list[tuple[int, Steps | Resident]] = [*e.attempt.of(Steps), *e.attempt.of(Resident)]
+    for line, event in sorted(windows, key=lambda each: each[0]):
+        if (event.turn is None) is not (event.cycle is None):
+            yield e.on(line), "has a turn without a cycle, or a cycle without a turn"
+        elif event.turn is None or event.cycle is None:
+            if e.record.turn_seconds is not None and not event.warmup:
+                yield e.on(line), "is no turn, and the worker took turns"
+        elif e.record.turn_seconds is None or not e.record.group or event.warmup:
+            yield e.on(line), f"is turn {event.turn}, and no turn was to be taken here"
+        elif event.turn <= number or event.cycle <= cycle:
+            yield e.on(line), f"is turn {event.turn} of cycle {event.cycle} after turn {number} of cycle {cycle}"
+        else:
+            number, cycle = event.turn, event.cycle
+    waited = e.record.phases.waiting_seconds if e.record.phases else 0
+    if waited and e.record.turn_seconds is None:
+        yield e.at("phases", "waiting_seconds"), f"is {waited}, and the worker took no turns"
+
+
+RULES = (images, order, windows_touch, window_sizes, turns, answers, evaluations_in_place, plan_fulfilled)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from lenet.analysis.verify.evidence import Attempt, Evidence, Place, Violation
 from lenet.cases.case import Case, DeviceTarget
 from lenet.dataset.known import KNOWN
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, Manifest
+from lenet.store.record import Record
 
 
 def manifest(run: Manifest) -> Iterator[Violation]:
@@ -62,7 +64,7 @@ def kept(e: Evidence, logged: Sequence[Attempt], superseded: Container[str]) -> 
 
 
 def sequence(run: Manifest, evidence: Sequence[Evidence]) -> Iterator[Violation]:
-    """A machine runs one case at a time, a cluster's node one on each device; and none begins before the run did.
+    """A machine runs one case or group at a time, a cluster's node one on each device; none begins before the run.
 
     A node's clock is compared with itself only. A case that was lost with its node has its end by another clock.
     """
@@ -82,11 +84,47 @@ def _overlaps(cases: Sequence[Evidence]) -> Iterator[Violation]:
     """The cases of one place, in the order of their start, never take more devices than it has."""
     busy: list[Evidence] = []
     for each in cases:
-        busy = [other for other in busy if other.record.finished_at > each.record.started_at]
+        busy = [
+            other
+            for other in busy
+            if other.record.finished_at > each.record.started_at and not _together(other.record, each.record)
+        ]
         if sum(map(_devices, busy)) + _devices(each) > _devices_of_place(each):
             message = f"is before {busy[-1].file} had finished" if busy else "takes more devices than the node has"
             yield Violation("sequence", each.at("started_at"), message)
         busy.append(each)
+
+
+def _together(a: Record, b: Record) -> bool:
+    """Whether the workers of both were alive together and took turns."""
+    return a.group != "" and a.group == b.group
+
+
+def groups(evidence: Sequence[Evidence]) -> Iterator[Violation]:
+    """The workers of a group take one turn at a time, and each waits while the others train."""
+    members: dict[str, list[Evidence]] = {}
+    for each in evidence:
+        if each.record.group:
+            members.setdefault(each.record.group, []).append(each)
+    for group in members.values():
+        turns = sorted((turn, cycle, seconds, e.file) for e in group for turn, cycle, seconds in _turns(e.record))
+        for before, after in pairwise(turns):
+            if before[0] == after[0] or before[1] > after[1]:
+                message = f"turn {after[0]} of cycle {after[1]} follows turn {before[0]} of cycle {before[1]}"
+                yield Violation("groups", Place(after[3]), message)
+        for e in group:
+            own = [turn for turn, *_, file in turns if file == e.file]
+            others = sum(each[2] for each in turns if own and own[0] < each[0] < own[-1] and each[3] != e.file)
+            if e.record.phases is not None and e.record.phases.waiting_seconds < others:
+                waited = e.record.phases.waiting_seconds
+                message = f"is {waited}, and the others' turns between its own took {others} s"
+                yield Violation("groups", e.at("phases", "waiting_seconds"), message)
+
+
+def _turns(record: Record) -> Iterator[tuple[int, int, float]]:
+    for window in (*record.windows, *record.resident_windows):
+        if window.turn is not None and window.cycle is not None:
+            yield window.turn, window.cycle, window.seconds
 
 
 def _devices(e: Evidence) -> int:
