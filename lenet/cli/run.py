@@ -35,6 +35,18 @@ def run(
     budget: Annotated[
         float, option(MEASUREMENT, "Stop --until after this many seconds.", metavar="SECONDS", min=1)
     ] = 1800.0,
+    interleave: Annotated[
+        str,
+        option(
+            MEASUREMENT,
+            "windows: the workers of a repetition are alive together and take turns. rounds: one at a time.",
+            metavar="windows|rounds",
+        ),
+    ] = "windows",
+    alive: Annotated[
+        int | None,
+        option(MEASUREMENT, "The most workers alive together (default: as memory holds).", metavar="COUNT", min=1),
+    ] = None,
     resume: options.Resume = None,
     dry_run: Annotated[bool, option(MEASUREMENT, "Print what --resume would measure, and why.", "--dry-run")] = False,
     retry_failed: Annotated[bool, option(MEASUREMENT, "Resume: measure failed cases too.", "--retry-failed")] = False,
@@ -65,6 +77,7 @@ def run(
     from lenet.commands.sampling import Goal
     from lenet.engine import TimeLimits
     from lenet.engine.busy import choose
+    from lenet.engine.turns import parse as parse_interleave
     from lenet.report import render
     from lenet.report.table.baseline import parse
     from lenet.report.text.resume import resume_text
@@ -85,6 +98,8 @@ def run(
         engine=engine,
         limits=TimeLimits(timeout, silence_timeout),
         busy=choose(busy),
+        interleave=parse_interleave(interleave),
+        alive=alive,
         cann=cann,
         goal=Goal(options.share("--until", until), budget) if until is not None else None,
     )

@@ -21,6 +21,7 @@ from lenet.dataset import Dataset
 from lenet.engine import Engine, Observer, TimeLimits, available, choose
 from lenet.engine.busy import Busy
 from lenet.engine.environments.releases import prepare
+from lenet.engine.turns import Interleave
 from lenet.errors import UsageError
 from lenet.machine.card import MachineCard, describe, present_devices, with_host_name
 from lenet.machine.cores import usable_cores
@@ -224,6 +225,9 @@ class RunRequest:
     engine: str = "local"
     limits: TimeLimits = field(default_factory=TimeLimits)
     busy: Busy = "wait"
+    interleave: Interleave = "windows"
+    alive: int | None = None
+    """The most workers that are alive together; None: as many as memory holds."""
     cann: Path | None = None
     goal: Goal | None = None
 
@@ -236,6 +240,10 @@ class RunRequest:
             StoreError: the folder cannot be read or written.
         """
         available(self.engine)
+        if self.engine != "local" and self.alive is not None:
+            raise UsageError(
+                f"--alive is for workers that take turns on this machine: omit it with --engine {self.engine}"
+            )
         if self.cann is not None:
             from lenet.machine.devices.cann import source
 
@@ -272,7 +280,7 @@ class RunRequest:
         Raises: as `Run.measure`.
         """
         began = time.monotonic()
-        engine = choose(self.engine, self.limits, observer, self.busy)
+        engine = choose(self.engine, self.limits, observer, self.busy, self.interleave, self.alive)
         run.measure(self.outstanding(run), engine)
         if self.goal is not None:
             sample_until(run.store, lambda cases: run.measure(cases, engine), self.goal, log, began)

@@ -15,6 +15,7 @@ from lenet.store.record import Record
 if TYPE_CHECKING:
     from lenet.dataset import Dataset
     from lenet.engine.busy import Busy
+    from lenet.engine.turns import Interleave
     from lenet.store.run import Store
 
 __all__ = ["ENGINES", "Engine", "Observer", "SilentObserver", "TimeLimits", "available", "choose"]
@@ -44,7 +45,14 @@ def available(name: str) -> None:
         raise UsageError("--engine ray: Ray is not installed; pip install 'lenet-bench[ray]'")
 
 
-def choose(name: str, limits: TimeLimits, observer: Observer, busy: Busy = "wait") -> Engine:
+def choose(
+    name: str,
+    limits: TimeLimits,
+    observer: Observer,
+    busy: Busy = "wait",
+    interleave: Interleave = "windows",
+    alive: int | None = None,
+) -> Engine:
     """The engine of that name, which makes environments of the releases that cases ask for.
 
     Raises:
@@ -58,4 +66,6 @@ def choose(name: str, limits: TimeLimits, observer: Observer, busy: Busy = "wait
     from lenet.engine.environments import releases
     from lenet.engine.local import LocalEngine
 
-    return LocalEngine(limits, observer, interpreter=releases.interpreter, busy=busy)
+    return LocalEngine(
+        limits, observer, interpreter=releases.interpreter, busy=busy, interleave=interleave, alive=alive
+    )
