@@ -1,4 +1,4 @@
-"""SIGTERM ends a command as Ctrl-C does, and a command that is ending is not interrupted again."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does, and a command that is ending is not interrupted again."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class _Interrupt:
             raise KeyboardInterrupt
 
 
-HANDLED = (signal.SIGINT, signal.SIGTERM)
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def install() -> None:
-    """Handle SIGINT and SIGTERM in this process, unless they are ignored, as SIGINT is in a shell's background job."""
+    """Handle the signals, except those that are ignored: SIGINT in a shell's background job, SIGHUP under nohup."""
     handler = _Interrupt()
     for number in HANDLED:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -35,6 +35,6 @@ def install() -> None:
 
 
 def ignore() -> None:
-    """Ignore both from here on: as Python ends it restores their defaults, which would change the exit code."""
+    """Ignore the signals from here on: as Python ends it restores their defaults, which would change the exit code."""
     for number in HANDLED:
         signal.signal(number, signal.SIG_IGN)

@@ -38,7 +38,7 @@ def test_version(lenet_bench):
 
 
 BAD = {
-    "no-verb": ["fly"],
+    "no-command": ["fly"],
     "unknown-option": ["run", "--speed", "9"],
     "preset": ["run", "--preset", "fast"],
     "both": ["run", "--preset", "quick", "--matrix", "x.toml"],
@@ -221,14 +221,14 @@ def two_runs(tmp_path, digits):
         (["after", "before", "--fail-on", "5%"], 0),
     ],
 )
-def test_a_gate_stops_at_what_is_worse_by_that_much(lenet_bench, two_runs, arguments, code):
+def test_fail_on_fails_for_cases_that_are_worse_by_that_much(lenet_bench, two_runs, arguments, code):
     done = lenet_bench("compare", *arguments)
     assert done.returncode == code, done.stderr
     assert ("worse" if arguments[0] == "before" else "better") in done.stdout
     assert ("are worse by 5%" in done.stderr) == (code == 1)
 
 
-def test_a_folder_of_runs_stands_for_them(lenet_bench, two_runs):
+def test_a_folder_of_runs_names_all_of_them(lenet_bench, two_runs):
     done = lenet_bench("table", ".", "--by", "version")
     assert done.returncode == 0, done.stderr
     assert "2.10.0" in done.stdout

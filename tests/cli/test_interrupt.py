@@ -121,6 +121,11 @@ def test_ctrl_c(interrupted, tmp_path):
     stops(*interrupted([signal.SIGINT, signal.SIGINT]), tmp_path)
 
 
+@pytest.mark.parametrize("interrupted", ["run"], indirect=True)
+def test_a_closed_terminal(interrupted, tmp_path):
+    stops(*interrupted([signal.SIGHUP]), tmp_path)
+
+
 def test_sigterm_as_timeout_sends_it_and_the_resumed_run(interrupted, start, tmp_path):
     """Twice: once to the process, and once to its group."""
     code, out, err, before = interrupted([signal.SIGTERM, signal.SIGTERM])
