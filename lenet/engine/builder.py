@@ -59,6 +59,11 @@ class RecordBuilder:
         self._evaluations: list[Evaluation] = []
         self._final_loss: float | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether the worker has reported the whole case."""
+        return self._finished is not None
+
     def add(self, event: events.Event) -> None:
         """Take one event."""
         if isinstance(event, events.Started):

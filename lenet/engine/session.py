@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
@@ -10,6 +11,7 @@ from lenet.dataset import Dataset
 from lenet.engine.builder import RecordBuilder
 from lenet.engine.observer import Observer
 from lenet.engine.process import OverdueError, TimeLimits, WorkerProcess, WorkerStartError, worker
+from lenet.errors import StoreError
 from lenet.machine.load import LoadMeter
 from lenet.machine.redact import without_names
 from lenet.store.events import Event, Failed
@@ -125,7 +127,12 @@ class Session:
         self._observer.case_finished(self.case, self.record)
 
     def close(self) -> None:
-        """End a worker that still runs, without a record, and remove its folder."""
+        """End a worker that still runs and remove its folder; there is a record if it had reported the whole case."""
         if self._process is not None and self.record is None:
             self._process.kill()
+            if self._builder.complete:
+                # MindSpore takes seconds to end. Measured again after an interruption then, the case would have a
+                # finished attempt without a record, which `verify` refuses.
+                with contextlib.suppress(StoreError):
+                    self.end()
         self._opened.close()

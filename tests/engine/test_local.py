@@ -11,8 +11,10 @@ import psutil
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Plan
-from lenet.engine import TimeLimits
+from lenet.commands.verify import verify
+from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
+from lenet.store.events import Finished
 from lenet.store.record import Status
 from lenet.store.run import Store
 
@@ -260,6 +262,24 @@ def test_control_c_ends_the_worker_and_keeps_finished_records(tmp_path, digits, 
     reopened = Store.open(store.path)
     assert [record.case.repetition for record in reopened.records()] == [0]
     assert [case.repetition for case in reopened.missing()] == [1, 2]
+
+
+def test_an_interruption_while_a_worker_ends_keeps_its_record(digits, new_store, numpy_worker):
+    """The case is finished: measured again, it would have a finished attempt without a record."""
+
+    class Interrupter(SilentObserver):
+        def event(self, case, event):
+            if isinstance(event, Finished):
+                raise KeyboardInterrupt
+
+    case = Case(dataset="digits", hyperparameters=Hyperparameters(batch_size=64), plan=Plan(epochs=1))
+    store = new_store([case], digits)
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(observer=Interrupter(), command=numpy_worker).run([case], {"digits": digits}, store)
+    (record,) = Store.open(store.path).records()
+    assert record.status is Status.OK
+    assert "after it had reported the whole case" in record.reason
+    assert [str(each) for each in verify(store.path).violations] == []
 
 
 def test_a_worker_whose_parent_was_killed_ends_by_itself(tmp_path, digits):
