@@ -37,8 +37,10 @@ class Invocation:
         self._spanning = {"output", "resume", *spanning}
 
     def note(self, text: str) -> None:
-        """Print a message."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """Print a message in 80 columns."""
+        from lenet.report.layout import wrapped
+
+        self.console.print(wrapped(text, rest="  "), markup=False, highlight=False, soft_wrap=True)
 
     def log(self, text: str) -> None:
         """Print a message with the seconds since the command started."""

@@ -39,6 +39,7 @@ from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
 from lenet.analysis.tune import Candidate, Measured, SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.cli.invocation import Invocation
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
 from lenet.report import render, rows
 from lenet.report.content.gather import gather
@@ -300,6 +301,15 @@ def test_progress_fits(digits, plain_record, word):
                 observer.case_finished(case, plain_record(case, Status.CRASHED, word))
     fits(pipe.file.getvalue())
     fits(CURSOR.sub("\n", terminal.file.getvalue()))
+
+
+@relaxed
+@given(words)
+def test_messages_fit(capsys, word):
+    invocation = Invocation(None, False, None)
+    invocation.note(word)
+    invocation.log(f"records: {word}")
+    fits(capsys.readouterr().err)
 
 
 def test_a_path_is_shown_whole():
