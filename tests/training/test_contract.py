@@ -6,12 +6,11 @@ import importlib.util
 
 import pytest
 from contract import TrainerContract, found, reference
+from fast import FAST
 
 from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
 
 __all__ = ["found", "reference"]  # fixtures
-
-FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
 
 
 class TestReference(TrainerContract):

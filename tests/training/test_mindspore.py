@@ -1,29 +1,28 @@
-"""The training is the tutorial's: step by step, to the last bit, in every mode."""
+"""In every mode the training is the tutorial's, step by step and to the last bit."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fast import FAST
 
-from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 
 pytestmark = pytest.mark.mindspore
 
 TRANSCRIPTION = Path(__file__).parents[1] / "transcription.py"
-FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
 
 
-def transcribed(folder, mode, epochs, out, environment=None, cwd=None):
-    import os
-
+def transcribed(folder, mode, epochs, out, cwd):
     arguments = [str(folder), mode, "32", str(epochs), "1", str(out)]
-    env = {**os.environ, **(environment or {})}
+    env = {**os.environ, **FAST.environment}
     subprocess.run(
         [sys.executable, str(TRANSCRIPTION), *arguments], check=True, env=env, cwd=cwd, timeout=280, capture_output=True
     )
@@ -39,25 +38,25 @@ def ours(case, dataset, new_store, events_of):
 
 @pytest.fixture(scope="module")
 def reference(digits, tmp_path_factory):
-    """The transcription in PyNative on digits, as MindSpore is installed."""
+    """The transcription of the tutorial in PyNative on digits."""
     folder = tmp_path_factory.mktemp("transcription")
-    return transcribed(digits.folder, "pynative", 2, folder / "out.json", cwd=folder)
+    return transcribed(digits.folder, "pynative", 2, folder / "out.json", folder)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_every_mode_is_the_tutorial_to_the_last_bit(mode, reference, digits, new_store, events_of):
-    case = Case(mode=mode, dataset="digits", plan=Plan(epochs=2, resident_windows=1))
+    case = Case(mode=mode, dataset="digits", profile=FAST, plan=Plan(epochs=2, resident_windows=1))
     record, losses = ours(case, digits, new_store, events_of)
     assert record.status is Status.PLATEAU, record
     assert len(losses) == 80
     assert losses == reference["losses"]
-    assert losses[:40] != losses[40:], "the second epoch trains on, on other weights"
+    assert losses[:40] != losses[40:], "the second epoch continues with other weights"
     assert [[e.correct, e.images] for e in record.evaluations] == reference["accuracies"]
 
 
 def test_a_whole_epoch_of_real_mnist_is_the_tutorials(mnist, new_store, events_of, tmp_path):
     out = tmp_path / "out.json"
-    plain = transcribed(mnist.folder, "graph", 1, out, FAST.environment, tmp_path)
+    plain = transcribed(mnist.folder, "graph", 1, out, tmp_path)
     case = Case(mode=Mode.GRAPH, profile=FAST, plan=Plan(epochs=1, window_steps=100))
     record, losses = ours(case, mnist, new_store, events_of)
     assert record.status is Status.OK, record
@@ -68,10 +67,16 @@ def test_a_whole_epoch_of_real_mnist_is_the_tutorials(mnist, new_store, events_o
 
 
 def test_another_seed_is_another_training_and_the_same_seed_the_same(digits, new_store, events_of):
-    # By steps alone: a window that time fills would end each training where its speed ends it.
+    # Windows of a fixed number of steps: with a length in seconds each training would end elsewhere.
     plan = Plan(windows=1, warmup_steps=3, window_steps=7, window_seconds=0, resident_windows=0, evaluation_images=32)
     cases = [
-        Case(dataset="digits", plan=plan, repetition=repetition, hyperparameters=Hyperparameters(seed=seed))
+        Case(
+            dataset="digits",
+            profile=FAST,
+            plan=plan,
+            repetition=repetition,
+            hyperparameters=Hyperparameters(seed=seed),
+        )
         for seed, repetition in ((1, 0), (1, 1), (2, 0))
     ]
     store = new_store(cases, digits)

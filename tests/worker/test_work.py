@@ -6,16 +6,18 @@ import statistics
 import time
 
 import pytest
+from fast import FAST
 
-from lenet.cases.case import Case, Hyperparameters, Plan, RuntimeProfile
+from lenet.cases.case import Case, Hyperparameters, Plan
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 from lenet.worker.clock import PhaseClock
 from lenet.worker.loop import DivergedError
 from lenet.worker.work import failure
 
-FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
-PLAN = Plan(windows=8, window_steps=5, window_seconds=0.08, evaluation_images=100)
+PLAN = Plan(windows=8, window_steps=5, window_seconds=0.3, evaluation_images=100)
+
+EPOCHS = 24
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +118,14 @@ def test_a_training_that_blows_up_is_diverged(digits, new_store):
 
 
 @pytest.mark.mindspore
-def test_digits_are_learnt(digits, new_store):
-    """The embedded default is learnable data: whole epochs reach a real accuracy, and its time is told."""
-    case = Case(dataset="digits", profile=FAST, plan=Plan(epochs=60, resident_windows=0))
+def test_digits_are_learned(digits, new_store):
+    """Whole epochs reach an accuracy of 0.95 on the way, and the time to it is in the record."""
+    hyper = Hyperparameters(learning_rate=0.05)
+    case = Case(dataset="digits", profile=FAST, plan=Plan(epochs=EPOCHS, resident_windows=0), hyperparameters=hyper)
     (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.OK, record
-    assert record.summary.accuracy > 0.95
-    assert len(record.evaluations) == 60
+    assert record.summary.accuracy > 0.9
+    assert len(record.evaluations) == EPOCHS
     reached = record.summary.seconds_to_accuracy["0.95"]
     assert 0 < reached <= record.phases.compile_and_first_step_seconds + record.phases.training_seconds
 

@@ -7,15 +7,15 @@ import importlib.util
 import numpy as np
 import pytest
 from contract import child
+from fast import FAST
 
-from lenet.cases.case import Case, Mode, RuntimeProfile
+from lenet.cases.case import Case, Mode
 from lenet.workload.initial import initial_weights
 from lenet.workload.layers import PARAMETERS
 from lenet.workload.order import order
 from lenet.workload.pixels import network_input, resize
 from lenet.workload.reference import recompute
 
-FAST = RuntimeProfile.parse("onednn_isa=AVX2")
 STEPS = 300
 TOLERANCE = 2e-6
 """Until a network leaves the plateau of its first losses, three times the difference that rounding makes."""

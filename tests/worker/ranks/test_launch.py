@@ -7,9 +7,10 @@ import time
 
 import psutil
 import pytest
+from fast import FAST
 
 from lenet.analysis.traces import losses
-from lenet.cases.case import Case, Hyperparameters, Mode, Plan, RuntimeProfile
+from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.commands.verify import verify
 from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
@@ -18,7 +19,6 @@ from lenet.store.record import Status
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.parallel]
 
-FAST = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")
 LOSS_TOLERANCE = 1e-4
 """Float32 means taken in another order, over two epochs of growing weights."""
 
