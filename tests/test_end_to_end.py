@@ -187,6 +187,9 @@ class TestPytestBenchmark:
         assert bench["extra_info"]["images_per_second"] == record.summary.throughput.median
         assert bench["extra_info"]["mode"] == "graph"
 
+    def test_its_run_is_verified(self, session, folder):
+        assert [str(each) for each in verify(folder / "bench").violations] == []
+
     def test_the_tables_are_printed_and_stored(self, session, folder):
         assert "images/s" in session.stdout
         assert (folder / "bench" / "table.md").read_text().startswith("| device")

@@ -130,6 +130,8 @@ class Case(Frozen):
             raise ValueError(why)
         if self.world_size == 1 and self.scaling is not Scaling.STRONG:
             raise ValueError("one process has no scaling; use strong")
+        if self.world_size > 1 and self.plan.trace:
+            raise ValueError("the batches of several processes are not traced; use one process")
         return self
 
     @staticmethod

@@ -89,6 +89,7 @@ class TestSeveralProcesses:
             {"world_size": 64},
             {"scaling": "weak"},
             {"world_size": 2, "scaling": "x"},
+            {"world_size": 2, "plan": {"trace": True}},
         ],
         ids=str,
     )
