@@ -206,7 +206,7 @@ class TestForReal:
     def test_it_is_verified(self, execute, made):
         done = execute("verify", "run")
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-        assert "run: verified: no violation (1 records, " in done.stdout
+        assert "run: verified: no violation (1 record, " in done.stdout
 
     def test_it_is_reproduced_to_the_last_bit(self, execute, made):
         done = execute("reproduce", "run", "--output", "again")
