@@ -24,31 +24,38 @@ def tune(
     ] = 240.0,
     resume: options.Resume = None,
     output: options.RunFolder = None,
+    form: options.TextFormat = "terminal",
     quiet: options.Quiet = False,
     timeout: options.Timeout = 120.0,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
     """Find the fastest runtime profile on this machine and save it for `--profile tuned`."""
+    from pydantic import TypeAdapter
+
     from lenet.cases.case import Mode
     from lenet.cases.matrix import Matrix
     from lenet.cases.presets import override
-    from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, prepare
+    from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, TuneResult, prepare
     from lenet.commands.tune import tune as search
     from lenet.engine import TimeLimits, choose
     from lenet.report.text.tune import tuning_text
 
+    options.choice("--format", form, options.TEXT_FORMATS)
     invocation = Invocation(context, quiet, data_dir)
     run = prepare(
         override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), invocation.find, invocation.log, output, resume
     )
-    failed = False
+    results = []
     with invocation.measuring(run) as observer:
         engine = choose("local", TimeLimits(timeout, silence_timeout), observer)
         for result in search(run, budget, invocation.log, engine):
-            print(tuning_text(result.case, result.search, TRACE_STEPS, TRACE_TOLERANCE))
-            failed |= result.tuned is None
+            results.append(result)
+            if form == "terminal":
+                print(tuning_text(result.case, result.search, TRACE_STEPS, TRACE_TOLERANCE), flush=True)
             if result.path is not None:
-                print(f"saved for --profile tuned: {result.path}\n", flush=True)
+                invocation.log(f"saved for --profile tuned: {result.path}")
+    if form == "json":
+        print(TypeAdapter(list[TuneResult]).dump_json(results, indent=1).decode())
     invocation.note(f"records: {run.store.path}")
-    if failed:
+    if any(result.tuned is None for result in results):
         raise typer.Exit(FAILED)

@@ -116,6 +116,8 @@ BAD = {
     "table-nowhere": ["table", "nowhere"],
     "table-format": ["table", ".", "--format", "pdf"],
     "verify-nowhere": ["verify", "nowhere"],
+    "verify-format": ["verify", ".", "--format", "pdf"],
+    "tune-format": ["tune", "--format", "pdf"],
     "reproduce-nowhere": ["reproduce", "nowhere"],
     "reproduce-http": ["reproduce", "http://localhost/record.json"],
     "merge-nowhere": ["merge", "nowhere", "-o", "all"],
@@ -194,6 +196,14 @@ class TestTable:
         command = f"{sys.executable} -m lenet.cli table {stored.path} --format csv | head -c 1"
         done = subprocess.run(command, shell=True, capture_output=True, text=True)
         assert done.stderr == ""
+
+
+def test_verify_as_json(lenet_bench, stored):
+    done = lenet_bench("verify", stored.path, "--format", "json")
+    assert done.returncode == 1, "records without events"
+    (result,) = json.loads(done.stdout)
+    assert (result["run"], result["records"]) == (str(stored.path), 2)
+    assert {"rule", "place", "message"} == set(result["violations"][0])
 
 
 @pytest.fixture
