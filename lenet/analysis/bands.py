@@ -11,7 +11,8 @@ range of the seeds, nor than `MIN_SPREAD` gives.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pydantic import Field, model_validator
@@ -37,6 +38,15 @@ class Band(Frozen):
     low: float
     centre: float
     high: float
+
+    def __contains__(self, value: float) -> bool:
+        """Whether a training with this figure is inside."""
+        return self.low <= value <= self.high
+
+    def map(self, function: Callable[..., float], *arguments: int) -> Band:
+        """The band on another scale, an increasing function of this one."""
+        low, centre, high = (function(each, *arguments) for each in (self.low, self.centre, self.high))
+        return Band(low=low, centre=centre, high=high)
 
 
 class EpochBand(Frozen):
@@ -103,8 +113,12 @@ def odds(correct: float, images: int) -> float:
     return math.log((correct + 0.5) / (images - correct + 0.5))
 
 
+def _share_odds(accuracy: float, images: int) -> float:
+    return odds(accuracy * images, images)
+
+
 def _accuracy(log_odds: float, images: int) -> float:
-    """The inverse of `odds`, clipped to 0 and 1."""
+    """The inverse of `_share_odds`, clipped to 0 and 1."""
     return min(max(((images + 1) / (1 + math.exp(-log_odds)) - 0.5) / images, 0.0), 1.0)
 
 
@@ -122,29 +136,19 @@ def band(seeds: Sequence[SeedCurve], test_images: int, false_alarms: float = FAL
     share = false_alarms / (2 * epochs)
     reach = float(stats.t.ppf(1 - share / 2, count - 1)) * math.sqrt(1 + 1 / count)
 
-    def limits(values: Sequence[float]) -> tuple[float, float, float]:
-        centre = math.fsum(values) / count
-        spread = math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (count - 1))
-        half = reach * max(spread, MIN_SPREAD)
-        return min(centre - half, min(values)), centre, max(centre + half, max(values))
+    def limits(values: Sequence[float]) -> Band:
+        centre = statistics.fmean(values)
+        half = reach * max(statistics.stdev(values, centre), MIN_SPREAD)
+        return Band(low=min(centre - half, *values), centre=centre, high=max(centre + half, *values))
 
-    bands = []
-    for index in range(epochs):
-        accuracy = limits([odds(curve.correct[index], test_images) for curve in seeds])
-        loss = limits([math.log(curve.training_loss[index]) for curve in seeds])
-        bands.append(
-            EpochBand(
-                epoch=index + 1,
-                accuracy=_as_band([_accuracy(value, test_images) for value in accuracy]),
-                training_loss=_as_band([math.exp(value) for value in loss]),
-            )
+    return tuple(
+        EpochBand(
+            epoch=index + 1,
+            accuracy=limits([odds(curve.correct[index], test_images) for curve in seeds]).map(_accuracy, test_images),
+            training_loss=limits([math.log(curve.training_loss[index]) for curve in seeds]).map(math.exp),
         )
-    return tuple(bands)
-
-
-def _as_band(values: Sequence[float]) -> Band:
-    low, centre, high = values
-    return Band(low=low, centre=centre, high=high)
+        for index in range(epochs)
+    )
 
 
 def between(below: Reference, above: Reference, batch_size: int) -> tuple[EpochBand, ...]:
@@ -158,29 +162,22 @@ def between(below: Reference, above: Reference, batch_size: int) -> tuple[EpochB
     margin = min(weight, 1 - weight)
     images = min(below.test_images, above.test_images)
 
-    def accuracy(share: float) -> float:
-        return odds(share * images, images)
-
     def mixed(one: float, other: float, at: float) -> float:
         return one + at * (other - one)
 
-    def limits(one: Sequence[float], other: Sequence[float]) -> list[float]:
-        near, far = weight - margin, weight + margin
-        lows = [mixed(one[0], other[0], at) for at in (near, far)]
-        highs = [mixed(one[2], other[2], at) for at in (near, far)]
-        return [min(lows), mixed(one[1], other[1], weight), max(highs)]
+    def limits(one: Band, other: Band) -> Band:
+        extremes = (weight - margin, weight + margin)
+        return Band(
+            low=min(mixed(one.low, other.low, at) for at in extremes),
+            centre=mixed(one.centre, other.centre, weight),
+            high=max(mixed(one.high, other.high, at) for at in extremes),
+        )
 
-    bands = []
-    for a, b in zip(below.band, above.band, strict=False):
-        odds_limits = limits(*([accuracy(x) for x in (y.low, y.centre, y.high)] for y in (a.accuracy, b.accuracy)))
-        loss_limits = limits(
-            *([math.log(x) for x in (y.low, y.centre, y.high)] for y in (a.training_loss, b.training_loss))
+    return tuple(
+        EpochBand(
+            epoch=a.epoch,
+            accuracy=limits(*(each.accuracy.map(_share_odds, images) for each in (a, b))).map(_accuracy, images),
+            training_loss=limits(*(each.training_loss.map(math.log) for each in (a, b))).map(math.exp),
         )
-        bands.append(
-            EpochBand(
-                epoch=a.epoch,
-                accuracy=_as_band([_accuracy(value, images) for value in odds_limits]),
-                training_loss=_as_band([math.exp(value) for value in loss_limits]),
-            )
-        )
-    return tuple(bands)
+        for a, b in zip(below.band, above.band, strict=False)
+    )

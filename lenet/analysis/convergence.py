@@ -106,24 +106,15 @@ def _check_images(evaluation: Evaluation, dataset: DatasetCard, batch_size: int)
 
 def _check_epoch(evaluation: Evaluation, expected: EpochBand) -> Convergence | None:
     """The failed check of that epoch, or None."""
-    loss = evaluation.training_loss
-    accuracy_words = (
-        f"accuracy {evaluation.accuracy:.4f} after epoch {evaluation.epoch}, where {expected.accuracy.low:.4f} to "
-        f"{expected.accuracy.high:.4f} is expected"
+    slow, good = ConvergenceStatus.TOO_SLOW, ConvergenceStatus.TOO_GOOD
+    checks = (
+        # A low accuracy comes first: together with a low loss, the training learnt another task.
+        ("accuracy {:.4f} after epoch", evaluation.accuracy, expected.accuracy, slow, good),
+        ("training loss {:.4f} in epoch", evaluation.training_loss, expected.training_loss, good, slow),
     )
-    # A low accuracy comes first: together with a low loss, the training learnt another task.
-    if evaluation.accuracy < expected.accuracy.low:
-        return Convergence(ConvergenceStatus.TOO_SLOW, accuracy_words)
-    if evaluation.accuracy > expected.accuracy.high:
-        return Convergence(ConvergenceStatus.TOO_GOOD, accuracy_words)
-    if loss is None:
-        return None
-    loss_words = (
-        f"training loss {loss:.4f} in epoch {evaluation.epoch}, where {expected.training_loss.low:.4f} to "
-        f"{expected.training_loss.high:.4f} is expected"
-    )
-    if loss > expected.training_loss.high:
-        return Convergence(ConvergenceStatus.TOO_SLOW, loss_words)
-    if loss < expected.training_loss.low:
-        return Convergence(ConvergenceStatus.TOO_GOOD, loss_words)
+    for words, value, band, if_below, if_above in checks:
+        if value is not None and value not in band:
+            limits = f"{band.low:.4f} to {band.high:.4f} is expected"
+            reason = f"{words.format(value)} {evaluation.epoch}, where {limits}"
+            return Convergence(if_below if value < band.low else if_above, reason)
     return None

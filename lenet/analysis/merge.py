@@ -23,24 +23,16 @@ Stream = tuple[str, ...]
 """A case's events, a JSON line each."""
 
 
-def _sets() -> defaultdict[str, set[str]]:
-    return defaultdict(set)
-
-
-def _streams() -> defaultdict[str, set[Stream]]:
-    return defaultdict(set)
-
-
 @dataclass
 class MergedRun:
     """One run, as the union of its copies. Texts are by case id."""
 
     manifest: Manifest
-    records: defaultdict[str, set[str]] = field(default_factory=_sets)
+    records: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Every version of each case's record."""
-    superseded: defaultdict[str, set[str]] = field(default_factory=_sets)
+    superseded: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The records that were kept when their case was measured again."""
-    streams: defaultdict[str, set[Stream]] = field(default_factory=_streams)
+    streams: defaultdict[str, set[Stream]] = field(default_factory=lambda: defaultdict(set))
     """Every version of each case's events, none of which is the beginning of another."""
     cards: dict[str, str] = field(default_factory=dict)
     """The cards of the other machines that its records are of, by machine id. A machine's load when its card was made

@@ -136,9 +136,8 @@ def _origins(stores: Iterable[Store]) -> tuple[Origin, ...]:
 def name(reference: Reference) -> str:
     """The name of the reference's file."""
     word = reference.dataset.name.replace("@", "-")
-    rates = "" if (reference.learning_rate, reference.momentum) == (1e-2, 0.9) else (
-        f"-lr{reference.learning_rate:g}-m{reference.momentum:g}"
-    )  # fmt: skip
+    usual = (reference.learning_rate, reference.momentum) == (1e-2, 0.9)
+    rates = "" if usual else f"-lr{reference.learning_rate:g}-m{reference.momentum:g}"
     return f"{word}-b{reference.batch_size}{rates}.json"
 
 
@@ -201,12 +200,10 @@ def flagged_seeds(reference: Reference) -> list[int]:
     for curve in reference.seeds:
         others = [other for other in reference.seeds if other is not curve]
         bands = band(others, reference.test_images, reference.false_alarms)
-        for correct, loss, expected in zip(curve.correct, curve.training_loss, bands, strict=True):
-            accuracy = correct / reference.test_images
-            if not (
-                expected.accuracy.low <= accuracy <= expected.accuracy.high
-                and expected.training_loss.low <= loss <= expected.training_loss.high
-            ):
-                flagged.append(curve.seed)
-                break
+        figures = zip(curve.correct, curve.training_loss, bands, strict=True)
+        if any(
+            correct / reference.test_images not in expected.accuracy or loss not in expected.training_loss
+            for correct, loss, expected in figures
+        ):
+            flagged.append(curve.seed)
     return flagged

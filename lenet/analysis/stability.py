@@ -6,10 +6,11 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from lenet.analysis.statistics import Interval, intervals, processes_needed
-from lenet.analysis.steady import Steady, steady
-from lenet.store.record import Record, Status, Window
+from lenet.analysis.steady import steady
+from lenet.store.record import Record, Status, Window, steady_rates
 
 PRECISION = 0.03
 """Largest distance of the interval's ends from a stable figure, relative to the figure."""
@@ -68,20 +69,13 @@ class Stability:
         return "stable" if self.stable else f"unstable: {', '.join(REASONS[letter] for letter in self.reasons)}"
 
 
-def full_windows(windows: Iterable[Window]) -> list[Window]:
-    """The windows after the warm-up, without the short one at the end of an epoch."""
-    warm = [window for window in windows if not window.warmup]
-    full = max((window.steps for window in warm), default=0)
-    return [window for window in warm if window.steps == full]
-
-
 def sample(windows: Iterable[Window]) -> Sample | None:
-    """The steady rates of a process's windows; None without a window after the warm-up."""
-    rates = tuple(window.images_per_second for window in full_windows(windows))
+    """The steady rates of a process's windows, without a slow start; None without a window after the warm-up."""
+    rates = tuple(steady_rates(windows))
     if not rates:
         return None
-    found: Steady = steady(rates)
-    return Sample(rates[found.start :], found.drifts)
+    part = steady(rates)
+    return Sample(rates[part.start :], part.drifts)
 
 
 def has_outliers(values: Sequence[float]) -> bool:
@@ -111,11 +105,9 @@ def is_bimodal(values: Sequence[float]) -> bool:
         return False
     logs = sorted(math.log(value) for value in values)
     least = max(2, -(-count // 5))
-    totals, squares = [0.0], [0.0]
     centre = statistics.fmean(logs)
-    for each in logs:
-        totals.append(totals[-1] + each - centre)
-        squares.append(squares[-1] + (each - centre) ** 2)
+    totals = list(accumulate((each - centre for each in logs), initial=0.0))
+    squares = list(accumulate(((each - centre) ** 2 for each in logs), initial=0.0))
 
     def variation(first: int, last: int) -> float:
         total = totals[last] - totals[first]
@@ -129,19 +121,15 @@ def is_bimodal(values: Sequence[float]) -> bool:
 
 def _of_process(record: Record, measured: Sample) -> set[str]:
     """The reasons against the figure of one process, as keys of `REASONS`."""
-    found = set()
-    if measured.drifts:
-        found.add("d")
-    if has_outliers(measured.rates):
-        found.add("o")
-    if is_bimodal(measured.rates):
-        found.add("b")
-    if record.load is not None:
-        if record.load.foreign_share > FOREIGN_SHARE:
-            found.add("l")
-        if record.load.frequency_change > FREQUENCY_CHANGE:
-            found.add("f")
-    return found
+    load = record.load
+    reasons = {
+        "d": measured.drifts,
+        "b": is_bimodal(measured.rates),
+        "o": has_outliers(measured.rates),
+        "l": load is not None and load.foreign_share > FOREIGN_SHARE,
+        "f": load is not None and load.frequency_change > FREQUENCY_CHANGE,
+    }
+    return {reason for reason, holds in reasons.items() if holds}
 
 
 def assess(cases: Sequence[Sequence[tuple[Record, Sample | None]]]) -> list[Stability | None]:
@@ -150,32 +138,34 @@ def assess(cases: Sequence[Sequence[tuple[Record, Sample | None]]]) -> list[Stab
     A reason counts if a quarter of the processes have it, or their medians do.
     """
     measured = [
-        [(record, found) for record, found in case if found is not None and record.status is Status.OK]
+        [(record, sample) for record, sample in case if sample is not None and record.status is Status.OK]
         for case in cases
     ]
-    medians = [[found.median for _, found in case] for case in measured]
-    found: list[Stability | None] = []
-    for case, values, interval in zip(measured, medians, intervals(medians), strict=True):
-        if not values:
-            found.append(None)
-            continue
-        held = [_of_process(record, found) for record, found in case]
-        reasons = {each for each in REASONS if sum(each in one for one in held) * 4 >= len(held)}
-        needed = processes_needed(values, PRECISION)
-        more = None if needed is None else max(0, needed - len(values))
-        if interval is None or width(interval, values) > PRECISION:
-            reasons.add("n")
-            more = max(1, more) if more is not None else None
-        else:
-            more = 0
-        if steady(values).drifts or steady(values).start:
-            reasons.add("d")
-        if has_outliers(values):
-            reasons.add("o")
-        if is_bimodal(values):
-            reasons.add("b")
-        found.append(Stability(tuple(each for each in REASONS if each in reasons), len(values), interval, more))
-    return found
+    medians = [[sample.median for _, sample in case] for case in measured]
+    return [
+        _assess([_of_process(*each) for each in case], values, interval) if values else None
+        for case, values, interval in zip(measured, medians, intervals(medians), strict=True)
+    ]
+
+
+def _assess(held: Sequence[set[str]], medians: Sequence[float], interval: Interval | None) -> Stability:
+    """The stability of a case from the reasons and the median of each process."""
+    wide = interval is None or width(interval, medians) > PRECISION
+    part = steady(medians)
+    of_medians = {
+        "n": wide,
+        "d": part.drifts or part.start > 0,
+        "b": is_bimodal(medians),
+        "o": has_outliers(medians),
+    }
+    reasons = tuple(
+        each for each in REASONS if of_medians.get(each) or sum(each in one for one in held) * 4 >= len(held)
+    )
+    more: int | None = 0
+    if wide:
+        needed = processes_needed(medians, PRECISION)
+        more = None if needed is None else max(1, needed - len(medians))
+    return Stability(reasons, len(medians), interval, more)
 
 
 def width(interval: Interval, values: Sequence[float]) -> float:

@@ -127,12 +127,6 @@ def _fewer(cores: int) -> list[int]:
     return sorted({count for count in (1, cores // 4, cores // 2) if 1 <= count < cores})
 
 
-def merged(a: RuntimeProfile, b: RuntimeProfile) -> RuntimeProfile:
-    """The settings of both profiles; if both set the same, that of `b`."""
-    settings = {**a.settings, **b.settings}
-    return RuntimeProfile(**settings).model_copy(update={"name": RuntimeProfile(**settings).text.lower()})
-
-
 class Search:
     """One search; `run` runs it."""
 
@@ -180,21 +174,15 @@ class Search:
 
     def _together(self, alone: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
         """Add settings to the best so far, the most promising first; return those tried, and those that gained."""
-        base = self._default.median
-        hopeful = sorted(
-            (each for each in alone if not each.fault and each.median >= LATENT * base),
-            key=lambda each: each.median,
-            reverse=True,
-        )
+        least = LATENT * self._default.median
+        hopeful = _fastest_first(each for each in alone if not each.fault and each.median >= least)
         tried: list[Candidate] = []
         kept: list[Candidate] = []
-        if not hopeful:
-            return tried, kept
-        best = hopeful[0]
+        best = next(iter(hopeful), self._default)
         for each in hopeful[1:]:
             if set(each.profile.settings) <= set(best.profile.settings):
                 continue  # another value of a setting that it has, and slower
-            candidate = Candidate(merged(best.profile, each.profile))
+            candidate = Candidate(best.profile.with_settings(each.profile))
             if not self._affordable(candidate):
                 continue
             tried.append(candidate)
@@ -205,17 +193,16 @@ class Search:
 
     def _confirm(self, candidates: Sequence[Candidate]) -> Candidate:
         """Measure the best candidates and the default again, in turn; return the winner, or the default."""
-        sound = [each for each in candidates if not each.fault and each.rates]
-        ranked = sorted(sound, key=lambda each: each.median, reverse=True)
         # A candidate that screened slower than the default is hardly faster.
-        finalists = _finalists([each for each in ranked if each.median > self._default.median])
+        sound = [each for each in candidates if not each.fault and each.median > self._default.median]
+        finalists = _finalists(_fastest_first(sound))
         for number in range(CONFIRMING_PROCESSES):
             cost = statistics.mean(self._spent)
             left = CONFIRMING_PROCESSES - number
             while len(finalists) > 1 and self._clock() + cost * left * (1 + len(finalists)) > self._deadline:
-                finalists = _without_slowest(finalists)
+                finalists = _fastest_first(finalists)[:-1]
             if number == CONFIRMING_PROCESSES // 2 and len(finalists) > 1:
-                finalists = _without_slowest(finalists, (len(finalists) + 1) // 2)
+                finalists = _fastest_first(finalists)[: (len(finalists) + 1) // 2]
             if not finalists:
                 break
             turn = [self._default, *finalists]
@@ -241,15 +228,13 @@ def _finalists(ranked: Sequence[Candidate]) -> list[Candidate]:
     return list(chosen.values())[:FINALISTS]
 
 
-def _without_slowest(candidates: Sequence[Candidate], keep: int | None = None) -> list[Candidate]:
-    ranked = sorted(candidates, key=lambda each: each.median, reverse=True)
-    return ranked[: keep or len(ranked) - 1]
+def _fastest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda each: each.median, reverse=True)
 
 
 def beyond_noise(candidate: Candidate, default: Candidate) -> bool:
     """Whether each confirming process of the candidate beats each of the default's, by a gain worth a setting."""
-    mine = [each.images_per_second for each in candidate.confirmed if each.images_per_second is not None]
-    base = [each.images_per_second for each in default.confirmed if each.images_per_second is not None]
+    mine, base = candidate.rates, default.rates
     if candidate.fault or min(len(mine), len(base)) < CONFIRMING_PROCESSES:
         return False
-    return min(mine) > max(base) and statistics.median(mine) >= GAIN_AT_LEAST * statistics.median(base)
+    return min(mine) > max(base) and candidate.median >= GAIN_AT_LEAST * default.median

@@ -44,6 +44,11 @@ class RuntimeProfile(Frozen):
         parts = (name if value is True else f"{name}={value}" for name, value in self.settings.items())
         return "+".join(parts) or "default"
 
+    def with_settings(self, other: RuntimeProfile) -> RuntimeProfile:
+        """The settings of both profiles; if both set the same, that of `other`."""
+        profile = RuntimeProfile.model_validate({**self.settings, **other.settings})
+        return profile.model_copy(update={"name": profile.text.lower()})
+
     @property
     def unresolved(self) -> bool:
         """Whether it is only the name `tuned`: the settings are those saved for a case."""

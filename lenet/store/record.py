@@ -7,6 +7,7 @@ Units are in the names: `_seconds`, `_bytes`; throughput is images a second.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
 
@@ -185,17 +186,22 @@ class Record(Frozen):
     summary: Summary = Summary()
 
 
-def throughput(windows: tuple[Window, ...]) -> Throughput | None:
-    """Median and quartiles over the steady windows, in images/s; None without a steady window.
+def steady_rates(windows: Iterable[Window]) -> list[float]:
+    """Images/s of each full window after the warm-up, in order.
 
     A shorter window (the rest of an epoch) is not used if there is a full one: its rate contains a start-up over few
     steps.
     """
     steady = [window for window in windows if not window.warmup]
-    if not steady:
+    full = max((window.steps for window in steady), default=0)
+    return [window.images_per_second for window in steady if window.steps == full]
+
+
+def throughput(windows: Iterable[Window]) -> Throughput | None:
+    """Median and quartiles of the steady rates; None without a steady window."""
+    rates = steady_rates(windows)
+    if not rates:
         return None
-    full = max(window.steps for window in steady)
-    rates = sorted(window.images_per_second for window in steady if window.steps == full)
     low, median, high = statistics.quantiles(rates, n=4, method="inclusive") if len(rates) > 1 else rates * 3
     return Throughput(median=median, low=low, high=high, windows=len(rates))
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from lenet.analysis.tune import CONFIRMING_PROCESSES, DEFAULT, Candidate, Measured, Search, beyond_noise, merged, space
+from lenet.analysis.tune import CONFIRMING_PROCESSES, DEFAULT, Candidate, Measured, Search, beyond_noise, space
 from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
 
@@ -179,9 +179,10 @@ class TestSpace:
 
 
 def test_merged_profiles_keep_both_and_the_latter_wins():
-    both = merged(
-        RuntimeProfile.parse("operator_threads=2+launch_blocking"), RuntimeProfile.parse("operator_threads=1")
+    first, second = (
+        RuntimeProfile.parse(text) for text in ("operator_threads=2+launch_blocking", "operator_threads=1")
     )
+    both = first.with_settings(second)
     assert both.settings == {"operator_threads": 1, "launch_blocking": True}
     assert both == RuntimeProfile.parse(both.name.replace("avx2", "AVX2"))
 

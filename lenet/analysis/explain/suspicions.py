@@ -51,9 +51,7 @@ def suspicions(observed: Observed) -> list[Suspicion]:
 
 def _setting(case: Case, text: str) -> Change:
     """A setting of the profile, added to those that the case has."""
-    settings = {**case.profile.settings, **RuntimeProfile.parse(text).settings}
-    profile = RuntimeProfile.model_validate(settings)
-    return Change(f"--profile {text}", {"profile": profile.model_copy(update={"name": profile.text.lower()})})
+    return Change(f"--profile {text}", {"profile": case.profile.with_settings(RuntimeProfile.parse(text))})
 
 
 def _reference_kernels(observed: Observed) -> Suspicion | None:
