@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 import time
 
 import pytest
@@ -71,12 +71,12 @@ class TestMeasuredCase:
         steady = [window for window in record.windows if not window.warmup]
         assert len(steady) == record.summary.throughput.windows == 8
 
-    def test_a_fast_training_fills_its_windows_with_more_steps(self, measured):
+    def test_the_pace_of_the_warm_up_sets_the_length_of_a_window(self, measured):
         record, _, _ = measured
         steady = [window for window in record.windows if not window.warmup]
-        assert len({window.steps for window in steady}) == 1
-        assert steady[0].steps > PLAN.window_steps
-        assert statistics.median(window.seconds for window in steady) > PLAN.window_seconds / 3
+        last = [window for window in record.windows if window.warmup][-1]
+        wanted = math.ceil(PLAN.window_seconds / (last.seconds / last.steps))
+        assert {window.steps for window in steady} == {max(PLAN.window_steps, wanted)}
         assert {window.steps for window in record.windows if window.warmup} <= {1, 5, 4}
 
     def test_the_first_step_is_its_own_figure(self, measured):
