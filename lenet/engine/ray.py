@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -175,6 +177,14 @@ class Cluster:
             ray.cancel(said, force=True)
 
 
+def init(runtime_env: Mapping[str, Any] | None) -> None:
+    """`ray.init`, which replaces the handler of SIGTERM in this process: it is set again, so that a run can end."""
+    handler = signal.getsignal(signal.SIGTERM)
+    ray.init(log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
 class RayEngine:
     """Runs cases on the nodes of a Ray cluster. `command` starts a worker there; tests give one that misbehaves."""
 
@@ -203,7 +213,7 @@ class RayEngine:
         ours = not ray.is_initialized()
         if ours:
             try:
-                ray.init(log_to_driver=False, logging_level="ERROR", runtime_env=self._runtime_env)
+                init(self._runtime_env)
             except (RayError, ConnectionError, RuntimeError, ValueError) as error:
                 text = " ".join(str(error).split())[:300]
                 raise UsageError(f"--engine ray: no Ray cluster (RAY_ADDRESS): {text}") from error
