@@ -198,11 +198,10 @@ def open_run(folder: Path, find: Find, *, write: bool = False) -> Run:
 
 def failure(records: Iterable[Record]) -> str:
     """Why a run of these records failed, in a sentence; empty if a case succeeded and no other failed."""
-    good = (Status.OK, Status.PLATEAU)
     statuses = {record.status for record in records}
-    if not statuses.intersection(good):
+    if not any(status.complete for status in statuses):
         return "no case could be run; the table's notes give the reasons"
-    if statuses - {*good, Status.UNAVAILABLE}:
+    if any(not status.complete and status is not Status.UNAVAILABLE for status in statuses):
         return "some cases failed; the table's notes give the reasons"
     return ""
 
@@ -249,15 +248,21 @@ class RunRequest:
 
             os.environ.update(source(self.cann))
         if self.resume is not None:
-            return open_run(self.resume, find, write=True)
+            run = open_run(self.resume, find, write=True)
+            self._make_environments(self.outstanding(run), log)
+            return run
         if self.retry_failed or self.force:
             raise UsageError("--retry-failed and --force continue a run: name it with --resume")
         matrix = self._matrix()
         cases = matrix.cases()
-        if self.engine == "local":  # each node of a cluster makes its own environments
-            prepare(cases, log)
+        self._make_environments(cases, log)
         machine = with_host_name(describe()) if self.with_host else None
         return begin(cases, find, self.output, matrix=matrix, machine=machine)
+
+    def _make_environments(self, cases: Sequence[Case], log: Log) -> None:
+        """Before the run begins, so that a release that cannot be installed leaves no folder."""
+        if self.engine == "local":  # each node of a cluster makes its own
+            prepare(cases, log)
 
     def _matrix(self) -> Matrix:
         if self.preset is not None and self.matrix is not None:

@@ -99,6 +99,28 @@ class TestRequest:
         assert not (tmp_path / "run").exists()
 
 
+class TestEnvironments:
+    """Of the releases that cases name: made before the run's folder, here but not for a cluster."""
+
+    @pytest.fixture
+    def prepared(self, monkeypatch):
+        versions = []
+        monkeypatch.setattr(
+            "lenet.commands.run.prepare", lambda cases, _: versions.extend(case.framework_version for case in cases)
+        )
+        monkeypatch.setattr("lenet.commands.run.available", lambda _: None)
+        return versions
+
+    @pytest.mark.parametrize(("engine", "expected"), [("local", ["2.7.0"]), ("ray", [])])
+    def test_they_are_made_as_a_run_begins_and_is_resumed(self, prepared, digits, tmp_path, engine, expected):
+        axes = {"mode": "graph", "batch_size": "8", "device": "cpu", "versions": "2.7.0"}
+        run = RunRequest(axes, output=tmp_path / "run", engine=engine).begin(lambda _: digits, print)
+        run.store.release()
+        assert prepared == expected
+        RunRequest(resume=tmp_path / "run", engine=engine).begin(lambda _: digits, print)
+        assert prepared == expected * 2
+
+
 @pytest.mark.parametrize(
     ("statuses", "words"),
     [
