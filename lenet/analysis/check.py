@@ -126,20 +126,21 @@ def evaluate(
 def _evaluate(
     store: Store, pair: Pair, records: Mapping[Case, Record], tolerance: float, references: Sequence[Reference]
 ) -> RungResult:
-    def result(holds: bool | None, comparison: TraceComparison, reason: str) -> RungResult:
-        return RungResult(rung=pair.rung, compared=pair.compared, holds=holds, comparison=comparison, reason=reason)
+    def result(holds: bool | None, comparison: TraceComparison) -> RungResult:
+        return RungResult(
+            rung=pair.rung, compared=pair.compared, holds=holds, comparison=comparison, reason=comparison.reason
+        )
 
     if pair.a is None:
-        return result(None, skipped(pair.skipped), pair.skipped)
+        return result(None, skipped(pair.skipped))
     for case in pair.cases:
         record = records.get(case)
         if record is None:
-            return result(None, skipped("not run"), "not run")
+            return result(None, skipped("not run"))
         if record.status is Status.UNAVAILABLE:
-            return result(None, skipped(record.reason), record.reason)
+            return result(None, skipped(record.reason))
         if not (record.status.complete or record.status is Status.DIVERGED):
-            reason = f"{case.label} {record.status.value}: {record.reason}"
-            return result(False, skipped(reason), reason)
+            return result(False, skipped(f"{case.label} {record.status.value}: {record.reason}"))
     if pair.b is None:
         convergence = assess(records[pair.a], references)
         status = convergence.status
@@ -151,7 +152,7 @@ def _evaluate(
             reason=convergence.reason,
         )
     comparison = compare(store, pair.a, pair.b, tolerance)
-    return result(holds(pair.rung, comparison), comparison, comparison.reason)
+    return result(holds(pair.rung, comparison), comparison)
 
 
 def holds(rung: Rung, comparison: TraceComparison) -> bool:
@@ -176,29 +177,17 @@ def compare(store: Store, a: Case, b: Case, tolerance: float) -> TraceComparison
     Raises:
         StoreError: the event log cannot be read.
     """
-    trained = []
+    losses, traced = [], []
     for case in (a, b):
-        losses = traces.losses(store, case)
-        traced = [event for event in store.events(case) if isinstance(event, Traced)]
-        if not losses or not traced:
+        losses.append(traces.losses(store, case))
+        traced.append([event for event in store.events(case) if isinstance(event, Traced)])
+        if not losses[-1] or not traced[-1]:
             return skipped(f"{case.label} reported no trace")
-        trained.append((losses, traced))
-    (losses_a, traced_a), (losses_b, traced_b) = trained
-    return _compare(losses_a, traced_a, losses_b, traced_b, tolerance)
-
-
-def _compare(
-    losses_a: Sequence[float],
-    traced_a: Sequence[Traced],
-    losses_b: Sequence[float],
-    traced_b: Sequence[Traced],
-    tolerance: float,
-) -> TraceComparison:
-    pairs = list(zip(traced_a, traced_b, strict=False))
+    pairs = list(zip(*traced, strict=False))
     start = pairs[0]
     if [len(step.layers) for step in start] != [len(start[0].layers)] * 2:
         return skipped("the two networks have different parameters")
-    loss = traces.compare(losses_a, losses_b, tolerance)
+    loss = traces.compare(losses[0], losses[1], tolerance)
     batches = [index for index, (x, y) in enumerate(pairs) if x.labels_sha256 != y.labels_sha256]
     apart = [index for index, (x, y) in enumerate(pairs) if _unequal(x, y)]
     same_start = not _unequal(*start)
@@ -207,7 +196,7 @@ def _compare(
     )
     beyond_loss = None if loss.first_beyond is None else loss.first_beyond + 1
     beyond = min((step for step in (beyond_loss, beyond_weights) if step is not None), default=None)
-    identical = loss.identical and not apart and len(losses_a) == len(losses_b)
+    identical = loss.identical and not apart and len(losses[0]) == len(losses[1])
     if batches:
         outcome = Match.OTHER_DATA
     elif not same_start and beyond_weights == 0:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lenet.store.events import STEPS_BEGIN, STEPS_END
@@ -46,25 +46,39 @@ class Execution:
     @property
     def flops(self) -> int | None:
         """Multiplications and additions of this execution; None if they are not known for the primitive."""
-        return flops(self.operator, self.problem)
+        if self.operator == "convolution" and (found := _CONVOLUTION.search(self.problem)):
+            size = {name: int(value) for name, value in found.groupdict(default="1").items()}
+            # oneDNN writes ic and oc of all groups together.
+            return 2 * math.prod(size[name] for name in ("mb", "ic", "oc", "oh", "ow", "kh", "kw")) // size["g"]
+        if self.operator == "matmul" and (found := _MATMUL.match(self.problem)) and found["k"] == found["k2"]:
+            return 2 * int(found["m"]) * int(found["k"]) * int(found["n"])
+        if self.operator == "inner_product" and (found := _INNER.search(self.problem)):
+            return 2 * math.prod(int(value) for value in found.groupdict(default="1").values())
+        return None
+
+
+@dataclass(frozen=True)
+class Library:
+    """oneDNN, as its log names it."""
+
+    version: str | None = None
+    instruction_set: str | None = None
+    """In oneDNN's words: `Intel AVX2`, `Intel AVX-512 with …`."""
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
 class Log:
     """The content of a verbose log."""
 
-    version: str | None
-    instruction_set: str | None
-    """In oneDNN's words: `Intel AVX2`, `Intel AVX-512 with …`."""
-    threads: int | None
+    library: Library
     executions: tuple[Execution, ...]
     """In order; if the log has the marks of instrumented steps, those between them."""
 
 
 def parse(lines: Iterable[str]) -> Log:
     """Parse a log. No content of a line raises an error."""
-    version = instruction_set = None
-    threads = None
+    version = instruction_set = threads = None
     executions: list[Execution] = []
     inside: bool | None = None
     for line in lines:
@@ -77,11 +91,10 @@ def parse(lines: Iterable[str]) -> Log:
         elif ",info," in line:
             version = _first(r"oneDNN v(\S{1,40})", line) or version
             instruction_set = _first(r",isa:(.{1,200})", line) or instruction_set
-            count = _first(r",nthr:(\d{1,6})", line)
-            threads = int(count) if count else threads
+            threads = _first(r",nthr:(\d{1,6})", line) or threads
         elif (execution := _execution(line)) is not None:
             executions.append(execution)
-    return Log(version, instruction_set, threads, tuple(executions))
+    return Log(Library(version, instruction_set, int(threads) if threads else None), tuple(executions))
 
 
 def _first(pattern: str, line: str) -> str | None:
@@ -101,19 +114,6 @@ def _execution(line: str) -> Execution | None:
     if not math.isfinite(milliseconds) or milliseconds < 0 or len(fields) < at + 10:
         return None
     return Execution(operator[:60], direction[:60], implementation[:120], problem[:200], milliseconds)
-
-
-def flops(operator: str, problem: str) -> int | None:
-    """Multiplications and additions of a primitive of that shape; None if not known."""
-    if operator == "convolution" and (found := _CONVOLUTION.search(problem)):
-        size = {name: int(value) for name, value in found.groupdict(default="1").items()}
-        # oneDNN writes ic and oc of all groups together.
-        return 2 * math.prod(size[name] for name in ("mb", "ic", "oc", "oh", "ow", "kh", "kw")) // size["g"]
-    if operator == "matmul" and (found := _MATMUL.match(problem)) and found["k"] == found["k2"]:
-        return 2 * int(found["m"]) * int(found["k"]) * int(found["n"])
-    if operator == "inner_product" and (found := _INNER.search(problem)):
-        return 2 * math.prod(int(value) for value in found.groupdict(default="1").values())
-    return None
 
 
 @dataclass(frozen=True)
@@ -138,20 +138,21 @@ def kernels(log: Log, steps: int) -> tuple[Kernel, ...]:
     groups: dict[tuple[str, str, str], list[Execution]] = {}
     for each in log.executions:
         groups.setdefault((each.operator, each.direction, each.implementation), []).append(each)
-    found = []
-    for (operator, direction, implementation), members in groups.items():
-        milliseconds = sum(each.milliseconds for each in members)
-        counted = [each.flops for each in members if each.flops is not None]
-        rate = sum(counted) / milliseconds / 1e6 if len(counted) == len(members) and milliseconds > 0 else None
-        found.append(
-            Kernel(
-                operator,
-                direction,
-                implementation,
-                calls=len(members) / steps,
-                milliseconds=milliseconds / steps,
-                gflops=rate,
-                is_reference=members[0].is_reference,
-            )
-        )
+    found = [_kernel(members, steps) for members in groups.values()]
     return tuple(sorted(found, key=lambda each: each.milliseconds, reverse=True))
+
+
+def _kernel(members: Sequence[Execution], steps: int) -> Kernel:
+    """The executions of one primitive by one implementation."""
+    first = members[0]
+    milliseconds = sum(each.milliseconds for each in members)
+    counted = [each.flops for each in members if each.flops is not None]
+    return Kernel(
+        first.operator,
+        first.direction,
+        first.implementation,
+        calls=len(members) / steps,
+        milliseconds=milliseconds / steps,
+        gflops=sum(counted) / milliseconds / 1e6 if len(counted) == len(members) and milliseconds > 0 else None,
+        is_reference=first.is_reference,
+    )

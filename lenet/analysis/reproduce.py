@@ -10,7 +10,7 @@ from lenet.analysis.stability import FOREIGN_SHARE
 from lenet.analysis.traces import compare
 from lenet.cases.case import Frozen
 from lenet.store.manifest import Manifest
-from lenet.store.record import Evaluation, Record, Status, Throughput
+from lenet.store.record import Evaluation, Record, Status
 
 MARGIN = 0.01
 """Two accuracies are equal if they differ by less than one percentage point."""
@@ -46,11 +46,15 @@ class Claim(Frozen):
 
 def claims(then: Record, now: Record, then_losses: Sequence[float], now_losses: Sequence[float]) -> list[Claim]:
     """The claims of the record `then`, tested by the record `now`. The losses are empty if there are no events."""
-    results = {
-        "accuracy": accuracy(then, now),
-        "loss trace": trace(then, now, then_losses, now_losses),
-        "throughput": throughput(then, now),
-    }
+    if now.status.complete or now.status is Status.DIVERGED:
+        results = {
+            "accuracy": accuracy(then, now),
+            "loss trace": trace(then, now, then_losses, now_losses),
+            "throughput": throughput(then, now),
+        }
+    else:
+        reason = f"the case did not run here: {now.status.value}: {now.reason}"
+        results = dict.fromkeys(("accuracy", "loss trace", "throughput"), (Verdict.CANNOT_TELL, reason))
     return [
         Claim(case_id=then.case_id, name=name, verdict=verdict, figures=figures)
         for name, (verdict, figures) in results.items()
@@ -96,19 +100,11 @@ def differences(pairs: Iterable[tuple[Record, Record]], then: Manifest | None, n
     return list(found.values())
 
 
-def _not_run(now: Record) -> str | None:
-    if now.status.complete or now.status is Status.DIVERGED:
-        return None
-    return f"the case did not run here: {now.status.value}: {now.reason}"
-
-
 def accuracy(then: Record, now: Record) -> tuple[Verdict, str]:
     """Equivalence of two proportions by two one-sided tests (Schuirmann 1987) on Newcombe's interval (1998, method 10).
 
     Yes: the interval of the difference is within the margin. No: it is wholly outside.
     """
-    if (why := _not_run(now)) is not None:
-        return Verdict.CANNOT_TELL, why
     if not then.evaluations:
         return Verdict.CANNOT_TELL, "the record has no evaluation"
     if now.status is Status.DIVERGED or not now.evaluations:
@@ -119,10 +115,8 @@ def accuracy(then: Record, now: Record) -> tuple[Verdict, str]:
     if final[0] is not None and final[0] == final[1] and (old.correct, old.images) == (new.correct, new.images):
         return Verdict.YES, f"{figures}: the same weights to the last bit"
     if old.steps != new.steps:
-        return (
-            Verdict.CANNOT_TELL,
-            f"{figures}, after {new.steps:,} and {old.steps:,} steps: the clock ends a measurement of speed",
-        )
+        figures += f", after {new.steps:,} and {old.steps:,} steps: the clock ends a measurement of speed"
+        return Verdict.CANNOT_TELL, figures
     low, high = newcombe(new, old)
     interval = f"{figures}; difference {low:+.4f} to {high:+.4f}, margin {MARGIN:g}"
     if low > -MARGIN and high < MARGIN:
@@ -145,31 +139,24 @@ def newcombe(new: Evaluation, old: Evaluation) -> tuple[float, float]:
 
 def trace(then: Record, now: Record, old: Sequence[float], new: Sequence[float]) -> tuple[Verdict, str]:
     """Every step's training loss: identical, or within the tolerance at the start."""
-    if (why := _not_run(now)) is not None:
-        return Verdict.CANNOT_TELL, why
     if then.losses_sha256 is not None and then.losses_sha256 == now.losses_sha256:
         return Verdict.YES, f"identical to the last bit ({sum(window.steps for window in now.windows):,} steps)"
     if not old or not new:
         return Verdict.CANNOT_TELL, "not identical, and a record alone has no losses: name the run's folder"
-    start = "the same initial weights" if _same_start(then, now) else "other initial weights"
+    initial = then.weights_sha256.get("initial")
+    same = initial is not None and initial == now.weights_sha256.get("initial")
     whole = compare(old, new, TRACE_TOLERANCE)
     if whole.identical:
         return Verdict.YES, f"identical to the last bit over the {whole.steps:,} steps that both have"
     apart = f"differ from step {(whole.first_difference or 0) + 1} of {whole.steps:,}"
     first = compare(old[:TRACE_STEPS], new[:TRACE_STEPS], TRACE_TOLERANCE)
-    figures = f"{apart}, by at most {first.largest:.2g} (relative) in the first {first.steps}; {start}"
+    figures = f"{apart}, by at most {first.largest:.2g} (relative) in the first {first.steps}; "
+    figures += "the same initial weights" if same else "other initial weights"
     return (Verdict.YES if first.within else Verdict.NO), figures
-
-
-def _same_start(then: Record, now: Record) -> bool:
-    initial = then.weights_sha256.get("initial")
-    return initial is not None and initial == now.weights_sha256.get("initial")
 
 
 def throughput(then: Record, now: Record) -> tuple[Verdict, str]:
     """Images per second within the largest ratio, on the same machine only."""
-    if (why := _not_run(now)) is not None:
-        return Verdict.CANNOT_TELL, why
     old, new = then.summary.throughput, now.summary.throughput
     if old is None or new is None:
         return Verdict.CANNOT_TELL, "there is no steady window"
@@ -179,13 +166,9 @@ def throughput(then: Record, now: Record) -> tuple[Verdict, str]:
         return Verdict.CANNOT_TELL, f"{figures}, and another machine"
     if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
         return Verdict.YES, figures
-    if _overlap(old, new):
+    if old.low <= new.high and new.low <= old.high:
         return Verdict.CANNOT_TELL, f"{figures}, and the windows of both scatter as much"
     foreign = max(record.load.foreign_share if record.load else 0.0 for record in (then, now))
     if foreign > FOREIGN_SHARE:
         return Verdict.CANNOT_TELL, f"{figures}, and other processes had {foreign:.0%} of the machine in one of the two"
     return Verdict.NO, figures
-
-
-def _overlap(a: Throughput, b: Throughput) -> bool:
-    return a.low <= b.high and b.low <= a.high

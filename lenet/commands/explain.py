@@ -15,7 +15,6 @@ from lenet.analysis.explain import (
     Bounds,
     Explanation,
     Key,
-    Library,
     Observed,
     Operator,
     Speed,
@@ -211,9 +210,7 @@ def observe(
         step=step,
         operators=operators,
         kernels=kernels,
-        library=Library(version=log.version, instruction_set=log.instruction_set, threads=log.threads)
-        if log
-        else Library(),
+        library=log.library if log else onednn.Library(),
         bounds=Bounds.of(limits.gflops, limits.gigabytes_per_second, batch, speed.median),
         caveats=caveats,
     )

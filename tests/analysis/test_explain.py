@@ -9,7 +9,6 @@ import pytest
 from lenet.analysis import onednn
 from lenet.analysis.explain import (
     Bounds,
-    Library,
     Observed,
     Speed,
     StepTimes,
@@ -32,11 +31,11 @@ def step(**fields):
 
 
 def observed(log=None, case=None, steps=2, **fields):
-    kernels, library = (), Library()
+    kernels, library = (), onednn.Library()
     if log is not None:
         read = onednn.parse((LOGS / log).read_text(encoding="ascii").splitlines())
         kernels = onednn.kernels(read, steps)
-        library = Library(version=read.version, instruction_set=read.instruction_set, threads=read.threads)
+        library = read.library
     return Observed(
         case=case or Case(),
         cores=2,

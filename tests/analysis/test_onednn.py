@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.analysis.onednn import Execution, flops, kernels, parse
+from lenet.analysis.onednn import Execution, Library, kernels, parse
 from lenet.store.events import STEPS_BEGIN, STEPS_END
 from lenet.workload.layers import training_flops
 
@@ -38,8 +38,7 @@ mb32_ic6oc16_ih14oh10kh5sh1dh0ph0_iw14ow10kw5sw1dw0pw0,0.25"""
 @pytest.mark.parametrize(("lines", "isa"), [(REAL, "Intel AVX2"), (AVX512, ISA_AVX512)], ids=["avx2", "avx512"])
 class TestRealLog:
     def test_the_library(self, lines, isa):
-        log = parse(lines)
-        assert (log.version, log.instruction_set, log.threads) == ("3.10.1", isa, 2)
+        assert parse(lines).library == Library("3.10.1", isa, 2)
 
     def test_its_arithmetic_is_the_workloads(self, lines, isa):
         """The FLOPs of the shapes that ran, beside those of the layers."""
@@ -75,8 +74,7 @@ class TestRealLog:
 
 def test_version_2():
     log = parse(V2.splitlines())
-    assert (log.version, log.threads) == ("2.2.0", None)
-    assert "AVX-512" in log.instruction_set
+    assert log.library == Library("2.2.0", "Intel AVX-512 with Intel DL Boost", None)
     (one,) = log.executions
     assert (one.operator, one.direction, one.implementation) == ("convolution", "forward_training", "gemm:jit")
     assert one.milliseconds == 0.25
@@ -114,7 +112,7 @@ def test_a_reference_implementation_is_known_by_its_name(implementation, is_refe
     ],
 )
 def test_flops_of_a_shape(operator, problem, expected):
-    assert flops(operator, problem) == expected
+    assert Execution(operator, "", "", problem, 0.0).flops == expected
 
 
 FIELDS = st.lists(st.sampled_from(["exec", "v1", "primitive", "info", "cpu", "convolution", "0.1", ""]), max_size=14)

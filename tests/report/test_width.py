@@ -26,7 +26,6 @@ from lenet.analysis.convergence import Convergence, ConvergenceStatus
 from lenet.analysis.explain import (
     Bounds,
     Explanation,
-    Library,
     Observed,
     Operator,
     Speed,
@@ -34,7 +33,7 @@ from lenet.analysis.explain import (
     StepTimes,
     TriedChange,
 )
-from lenet.analysis.onednn import Kernel
+from lenet.analysis.onednn import Kernel, Library
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
 from lenet.analysis.tune import Candidate, Measured, SearchResult

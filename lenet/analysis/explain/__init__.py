@@ -5,7 +5,7 @@ changes; `conclude` keeps what holds.
 """
 
 from lenet.analysis.explain.findings import Explanation, SpeedFinding, TriedChange, conclude
-from lenet.analysis.explain.observation import Bounds, Library, Observed, Operator, Speed, StepTimes
+from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed, StepTimes
 from lenet.analysis.explain.suspicions import Change, Key, Suspicion, suspicions
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Change",
     "Explanation",
     "Key",
-    "Library",
     "Observed",
     "Operator",
     "Speed",

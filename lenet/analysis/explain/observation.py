@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from lenet.analysis.onednn import Kernel
+from lenet.analysis.onednn import Kernel, Library
 from lenet.cases.base import Frozen
 from lenet.cases.case import Case
 from lenet.workload.layers import bytes_per_step, training_flops
@@ -58,14 +58,6 @@ class StepTimes(Frozen):
         if self.resident is None or self.operators is None:
             return None
         return max(self.resident - self.operators, 0.0)
-
-
-class Library(Frozen):
-    """oneDNN, as its log names it."""
-
-    version: str | None = None
-    instruction_set: str | None = None
-    threads: int | None = None
 
 
 class Bounds(Frozen):
