@@ -107,8 +107,9 @@ def test_the_band_and_the_panel_of_the_accuracy_chart(spread, images):
 
 @SPREADS
 def test_the_time_of_a_step_in_the_chart(spread, images):
-    (step,) = [chart for chart in charts(datasets(report_of(record(spread)))) if chart.id == "step"]
-    assert "global_batch_size" in step.fields
+    data = datasets(report_of(record(spread)))
+    (step,) = [chart for chart in charts(data) if chart.id == "step"]
+    assert "global_batch_size" in step.fields(data["rows"][0])
     assert "datum.batch_size" not in json.dumps(step.spec)
 
 

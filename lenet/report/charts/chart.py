@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lenet.report.charts.points import GROUPED_BY, Points
+from lenet.report.charts.points import Points
 
 Spec = dict[str, Any]
 """A Vega-Lite specification, or a part of one."""
@@ -18,11 +19,6 @@ MOST_BARS = 20
 LINE_HEIGHT = 24
 """Pixels per line of a bar chart."""
 MOST_PANELS = 6
-DRAWN = (
-    "i", "ok", *GROUPED_BY, "batch_size", "global_batch_size", "profile", "framework_version", "world_size",
-    "images_per_second", "images_per_second_low", "images_per_second_high", "resident_images_per_second",
-)  # fmt: skip
-"""Fields of a row that charts may read."""
 ALWAYS = ("i", "ok", "batch_size", "images_per_second")
 """Fields that every chart has: panels are sorted by them."""
 
@@ -46,8 +42,7 @@ class Chart:
     needs: str = "images_per_second"
     """The figure that a row must have to be drawn, if rows are drawn."""
 
-    @property
-    def fields(self) -> list[str]:
+    def fields(self, row: Mapping[str, Any]) -> list[str]:
         """The fields of a row that it reads: a point with all fields would be many times as large."""
-        read = json.dumps([self.spec, self.panel, self.lines, self.contrast, self.needs])
-        return [field for field in DRAWN if field in ALWAYS or field in read]
+        read = re.findall(r"\w+", json.dumps([self.spec, self.panel, self.lines, self.contrast, self.needs]))
+        return [field for field in row if field in ALWAYS or field in read]

@@ -17,21 +17,22 @@ FONT = "Arial, Liberation Sans, sans-serif"
 
 def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str, Any]]]:
     """The chart's panels, each a name and a specification with its points in it; at most `MOST_PANELS`."""
-    rows, fields = data["rows"], chart.fields
+    rows = data["rows"]
+    fields = chart.fields(rows[0])
     if chart.data == "rows":
         valid = [row for row in rows if row["ok"] and row[chart.needs] is not None]
         points = [{field: row[field] for field in fields} for row in valid]
     else:
         points = joined(data[chart.data], rows, fields)
-    names: dict[str, tuple[float, ...]] = {}
+    ranks: dict[str, float] = {}
     for point in points:
         # Speeds: the fastest panel first. Trainings: the smallest batch first.
         rank = -(point["images_per_second"] or 0) if chart.data == "rows" else point["batch_size"]
         name = point[chart.panel] if chart.panel else ""
-        names[name] = min((rank,), names.get(name, (rank,)))
+        ranks[name] = min(rank, ranks.get(name, rank))
     panels: list[tuple[str, dict[str, Any]]] = []
     params = [{**param, **_ends(points)[param["name"]]} for param in chart.spec.get("params", ())]
-    for name in sorted(names, key=lambda each: (names[each], each))[:MOST_PANELS]:
+    for name in sorted(ranks, key=lambda each: (ranks[each], each))[:MOST_PANELS]:
         shown = [point for point in points if not chart.panel or point[chart.panel] == name]
         band = [each for each in data["band"] if each["training"] == name]
         spec = {**chart.spec, "description": f"{chart.title}, {name}" if name else chart.title}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
 from lenet.cases.case import Mode
-from lenet.report.charts import MOST_BARS, MOST_PANELS, charts
+from lenet.report.charts import MOST_BARS, MOST_PANELS, Chart, charts
+from lenet.report.charts.channels import Palette
+from lenet.report.charts.chart import Data
 from lenet.report.charts.look import COLOURS
 from lenet.report.charts.picture import adaptive, count_lines, filled, svg
 from lenet.report.charts.points import datasets
@@ -114,8 +118,19 @@ def test_a_point_has_only_what_its_chart_reads(data_of, measured):
     for chart in charts(data):
         for _, spec in filled(chart, data):
             for point in spec["datasets"]["shown"]:
-                assert set(chart.fields) <= set(point)
+                assert set(chart.fields(data["rows"][0])) <= set(point)
                 assert not {"reason", "machine", "case_id"} & set(point)
+
+
+def test_the_chart_that_the_guide_adds_is_drawn(data_of, measured):
+    guide = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall("```python\n(.*?)```", guide, re.DOTALL) if "-> Chart" in block)
+    names = {"Palette": Palette, "Data": Data, "Chart": Chart}
+    exec(code, names)
+    data = data_of([measured(), measured(mode=Mode.JIT)])
+    ((_, spec),) = filled(names["memory"](Palette.of(data["rows"]), data), data)
+    assert [point["peak_memory_bytes"] for point in spec["datasets"]["shown"]] == [2**30] * 2
+    assert svg(spec).startswith("<svg")
 
 
 def test_a_colour_is_plain_for_a_viewer_without_variables():

@@ -123,7 +123,7 @@ def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart],
     rows = data["rows"]
     return {
         "sets": {name: packed(points) for name, points in data.items()},
-        "charts": [{**asdict(chart), "fields": chart.fields} for chart in drawn],
+        "charts": [{**asdict(chart), "fields": chart.fields(rows[0])} for chart in drawn],
         "config": config(FONT),
         "columns": [column.for_page() for column in for_page(rows, against)],
         "fields": [name for name in rows[0] if name not in NAMES],
