@@ -28,7 +28,7 @@ def data_of(tmp_path, write_run):
     return make
 
 
-def test_sections_without_data_are_left_out(data_of, measured):
+def test_sections_without_data_are_omitted(data_of, measured):
     data = data_of([measured(), measured(mode=Mode.JIT)])
     assert [chart.id for chart in charts(data)] == ["throughput", "phases"]
 
@@ -43,7 +43,7 @@ def test_every_section_that_has_data_is_there(data_of, measured):
     ]  # fmt: skip
 
 
-def test_failed_cases_are_in_no_chart(data_of, measured):
+def test_failed_cases_are_not_drawn(data_of, measured):
     data = data_of([measured(), measured(mode=Mode.JIT, status=Status.DIVERGED, reason="nan")])
     throughput = charts(data)[0]
     ((_, spec),) = filled(throughput, data)
@@ -80,7 +80,7 @@ def test_a_training_that_failed_the_check_is_in_no_chart_of_speeds(data_of, trai
     assert {point["i"] for point in data["times"]} <= {0}
 
 
-def test_a_case_under_one_profile_is_no_line_of_the_comparison(data_of, measured):
+def test_a_case_under_one_profile_is_not_in_the_comparison(data_of, measured):
     data = data_of([measured(), measured(profile="tuned"), measured(mode=Mode.JIT)])
     profiles = next(chart for chart in charts(data) if chart.id == "profiles")
     ((_, spec),) = filled(profiles, data)
@@ -104,7 +104,7 @@ def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, mea
     assert "a&lt;b&gt;&amp;c" in pictures["phases"]
 
 
-def test_of_lines_that_tie_no_more_are_drawn_than_are_read(data_of, measured):
+def test_ties_do_not_exceed_the_largest_number_of_lines(data_of, measured):
     records = [measured(batch_size=32 + size, seed=size) for size in range(2 * MOST_BARS)]
     data = data_of(records)
     phases = next(chart for chart in charts(data) if chart.id == "phases")

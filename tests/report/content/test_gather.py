@@ -41,7 +41,7 @@ def test_the_machines_of_a_run_over_several_are_known(spread_run):
     assert len({report.machine(name) for name in machines}) == 2
 
 
-def test_a_damaged_run_is_named_in_a_tree_and_an_error_by_itself(tmp_path, measured, write_run):
+def test_a_damaged_run_is_a_note_in_a_tree_and_an_error_by_itself(tmp_path, measured, write_run):
     write_run(tmp_path / "good", [measured()])
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "manifest.json").write_text("{}", encoding="utf-8")
@@ -54,7 +54,7 @@ def test_a_damaged_run_is_named_in_a_tree_and_an_error_by_itself(tmp_path, measu
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_a_folder_without_a_run_is_a_sentence(tmp_path, made):
+def test_a_folder_without_a_run_is_an_error(tmp_path, made):
     folder = tmp_path / "empty"
     if made:
         folder.mkdir()
@@ -62,14 +62,14 @@ def test_a_folder_without_a_run_is_a_sentence(tmp_path, made):
         gather([folder])
 
 
-def test_a_run_without_a_record_is_a_sentence(tmp_path, measured, write_run):
+def test_a_run_without_a_record_is_a_usage_error(tmp_path, measured, write_run):
     store = write_run(tmp_path / "run", [measured()])
     store.record_path(measured().case).unlink()
     with pytest.raises(UsageError, match="no record to report"):
         gather([tmp_path])
 
 
-def test_loss_traces_are_read_once_a_kind_of_case(tmp_path, measured, write_run):
+def test_one_loss_trace_is_read_for_each_kind_of_case(tmp_path, measured, write_run):
     records = [measured(), measured(repetition=1), measured(mode=Mode.JIT)]
     write_run(tmp_path / "run", records, losses=[2.0, 1.0, None, 0.5])
     report = gather([tmp_path])
@@ -88,7 +88,7 @@ def test_cases_of_two_kinds_have_a_trace_each(tmp_path, measured, write_run, fie
     assert len(gather([tmp_path]).traces) == 2
 
 
-def test_a_damaged_event_log_costs_the_curve_and_not_the_report(tmp_path, measured, write_run):
+def test_a_damaged_event_log_loses_the_curve_but_not_the_report(tmp_path, measured, write_run):
     store = write_run(tmp_path / "run", [measured()])
     (store.path / "events.jsonl").write_text(f"nonsense of {store.manifest.cases[0].id}\n", encoding="utf-8")
     report = gather([tmp_path / "run"])

@@ -203,7 +203,7 @@ def test_a_record_has_an_address_with_its_raw_figures(tab):
     assert tab.locator("#record").is_hidden()
 
 
-def test_hostile_words_are_text(tab):
+def test_hostile_text_is_shown_as_text(tab):
     assert tab.evaluate("window.hacked") is None
     shown = rows_of(tab).filter(has_text="<script>window.hacked")
     assert shown.count() >= 2
@@ -294,7 +294,7 @@ def test_axe_finds_no_serious_fault(browser, path, scheme):
     assert serious == []
 
 
-def test_the_weight_of_ten_thousand_records_is_bounded_by_what_a_record_weighs(path, tmp_path, measured, write_run):
+def test_the_size_of_a_page_grows_with_that_of_a_record(path, tmp_path, measured, write_run):
     """10,000 records must weigh less than 10 MB: the library, and at most 900 bytes a record with ten windows."""
     records = [measured([100.0 + i / 7 for i in range(10)], batch_size=1 + size) for size in range(200)]
     write_run(tmp_path / "few", records[:100])

@@ -32,7 +32,7 @@ def failed(measured):
     return create
 
 
-def test_a_row_says_what_the_check_says(failed, measured):
+def test_a_row_has_the_result_of_the_check(failed, measured):
     bad, good, speed = rows([failed(), measured(epochs=1, batch_size=64), measured(batch_size=128)], "r")
     assert (bad.status, bad.convergence, bad.sound) == ("ok", "diverged", False)
     assert "training loss 9.5" in bad.convergence_reason
@@ -44,7 +44,7 @@ def test_a_row_says_what_the_check_says(failed, measured):
 @pytest.mark.parametrize(
     ("form", "struck"), [("terminal", "[2,000]"), ("github", "~~2,000~~"), ("html", "<s>2,000</s>")]
 )
-def test_it_is_struck_out_with_the_reason_in_a_note(failed, measured, form, struck):
+def test_its_speed_is_struck_out_with_the_reason_in_a_note(failed, measured, form, struck):
     text = render(rows([failed(), measured((100,), batch_size=64, epochs=1)], "r"), form)
     assert struck in text
     assert "failed the convergence check: training loss 9.5" in " ".join(text.split())
@@ -52,20 +52,20 @@ def test_it_is_struck_out_with_the_reason_in_a_note(failed, measured, form, stru
     assert "failed the convergence check" not in " ".join(good.split())
 
 
-def test_spreadsheets_and_programs_get_the_word(failed):
+def test_csv_and_json_have_the_status(failed):
     table = rows([failed()], "r")
     (line,) = csv.DictReader(io.StringIO(render(table, "csv")))
     assert line["convergence"] == json.loads(render(table, "json"))[0]["convergence"] == "diverged"
 
 
-def test_it_is_no_baseline_and_has_no_speed_up(failed, measured):
+def test_it_is_not_a_baseline_and_has_no_speed_up(failed, measured):
     from lenet.cases.case import Mode
 
     groups = grouped(rows([measured((100,), epochs=1, mode=Mode.PYNATIVE), failed()], "r"))
     assert speed_ups(groups, None) == [1.0, None]
 
 
-def test_among_repetitions_it_is_counted_out(failed, measured):
+def test_among_repetitions_it_is_not_counted(failed, measured):
     table = rows([measured((100,), epochs=1), failed(repetition=1)], "r")
     (group,) = grouped(table)
     assert (group.processes, group.of) == (1, 2)
@@ -81,7 +81,7 @@ def test_all_repetitions_failed(failed):
     assert "[2,000]" in render(rows([failed(), failed(repetition=1)], "r"), "terminal")
 
 
-def test_tables_and_reports_hold_trainings_against_the_shipped_references(shipped, trained, write_run, tmp_path):
+def test_tables_and_reports_compare_trainings_with_the_shipped_references(shipped, trained, write_run, tmp_path):
     store = write_run(tmp_path / "run", [trained(), trained(nth=1, right=0.5)])
     table = rows(store.records(), "r")
     assert [row.convergence for row in table] == ["converged", "too slow"]
@@ -94,7 +94,7 @@ def test_tables_and_reports_hold_trainings_against_the_shipped_references(shippe
 
 
 @pytest.mark.parametrize("given", ["file", "folder"])
-def test_a_reference_of_the_users_is_held_in_the_place_of_the_shipped(trained, write_run, tmp_path, capsys, given):
+def test_a_reference_of_the_user_replaces_the_shipped_ones(trained, write_run, tmp_path, capsys, given):
     store = write_run(tmp_path / "run", [trained()])
     path = REFERENCE if given == "file" else REFERENCE.parent
     report([store.path])
@@ -104,7 +104,7 @@ def test_a_reference_of_the_users_is_held_in_the_place_of_the_shipped(trained, w
 
 
 @pytest.mark.parametrize("text", ['{"32": {"1": [0.9, 0.95, 0.97]}}', "", None])
-def test_what_is_no_reference_is_a_sentence(trained, write_run, tmp_path, text):
+def test_a_file_that_is_not_a_reference_is_a_usage_error(trained, write_run, tmp_path, text):
     store = write_run(tmp_path / "run", [trained()])
     path = tmp_path / "x.json"
     if text is not None:
@@ -113,6 +113,6 @@ def test_what_is_no_reference_is_a_sentence(trained, write_run, tmp_path, text):
         report([store.path], references=path)
 
 
-def test_no_table_speaks_of_references_where_nothing_was_held(measured, trained):
+def test_a_table_without_comparisons_does_not_name_references(measured, trained):
     for records in ([measured()], [trained()]):
         assert "references" not in render(rows(records, "r", []), "github")

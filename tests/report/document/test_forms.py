@@ -38,12 +38,12 @@ def report(tmp_path, measured, write_run):
         ("x.txt", "markdown", "markdown"), (None, "html", "html"),
     ],
 )  # fmt: skip
-def test_the_form_is_that_of_the_suffix_or_the_option(output, form, meant):
+def test_the_suffix_or_the_option_chooses_the_form(output, form, meant):
     assert choose(Path(output) if output else None, form) == meant
 
 
 @pytest.mark.parametrize(("output", "form"), [("report.pdf", None), (None, "pdf")])
-def test_an_unknown_form_is_a_sentence(output, form):
+def test_an_unknown_form_is_a_usage_error(output, form):
     with pytest.raises(UsageError, match="html"):
         choose(Path(output) if output else None, form)
 
@@ -61,7 +61,7 @@ def test_the_markdown_has_headline_tables_and_pictures_that_exist(report, tmp_pa
     assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.svg")) < 500_000
 
 
-def test_hostile_words_stay_words_in_the_markdown(report, tmp_path):
+def test_hostile_text_is_escaped_in_markdown(report, tmp_path):
     write(report, "markdown", tmp_path / "README.md", None)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "<script>" not in text
@@ -85,7 +85,7 @@ def test_the_terminal_fits_80_columns_and_reads_without_colour(report):
     assert max(len(line) for line in head.splitlines()) <= 80
 
 
-def test_a_run_whose_path_is_no_text_is_reported_in_every_form(tmp_path, measured, write_run):
+def test_a_run_with_an_undecodable_path_is_reported_in_every_form(tmp_path, measured, write_run):
     folder = tmp_path / os.fsdecode(b"\xff\xfe")
     write_run(folder / os.fsdecode(b"a \x1b[31m\xff"), [measured(), measured(mode=Mode.JIT)], losses=[2.3, 1.5])
     write_run(folder / "b", [measured()])
@@ -99,14 +99,14 @@ def test_a_run_whose_path_is_no_text_is_reported_in_every_form(tmp_path, measure
     report_text(found).encode()
 
 
-def test_a_baseline_that_no_row_has_is_a_sentence(report, tmp_path):
+def test_a_baseline_that_no_row_has_is_a_usage_error(report, tmp_path):
     for form, name in (("markdown", "a.md"), ("html", "a.html")):
         with pytest.raises(UsageError, match="no row has it"):
             write(report, form, tmp_path / name, "batch_size=7")
         assert not (tmp_path / name).exists()
 
 
-def test_the_command_writes_a_page_and_says_what_it_cannot_use(report, tmp_path):
+def test_the_command_writes_a_page_and_refuses_bad_input(report, tmp_path):
     from typer.testing import CliRunner
 
     from lenet.cli import app

@@ -44,13 +44,13 @@ def test_a_default_that_is_not_there_is_no_error(measured):
     assert speed_ups(grouped(rows([measured()], "r")), None) == [None]
 
 
-def test_a_choice_that_is_not_there_names_what_is(groups):
+def test_a_value_that_is_not_there_names_those_that_are(groups):
     with pytest.raises(UsageError, match=r"no row has it; the table has mode: graph, pynative"):
         speed_ups(groups, "mode=jit")
 
 
 @pytest.mark.parametrize("text", ["", "graph", "speed=9", "mode=graph,", "=", "images_per_second=1"])
-def test_nonsense_is_refused(text):
+def test_an_invalid_selector_is_a_usage_error(text):
     with pytest.raises(UsageError, match="write FIELD=VALUE"):
         parse(text)
 

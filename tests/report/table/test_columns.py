@@ -36,7 +36,7 @@ def test_every_cell_of_every_column_is_written(measured):
 
 
 @pytest.mark.parametrize("view", ["document", "terminal"])
-def test_a_column_in_which_all_rows_agree_is_left_out(measured, view):
+def test_a_column_in_which_all_rows_agree_is_omitted(measured, view):
     alike = {column.name for column in for_table(grouped(rows([measured(), measured(mode=Mode.JIT)], "r")), view)}
     apart = {column.name for column in for_table(grouped(rows([measured(), measured(seed=2)], "r")), view)}
     assert apart - alike == {"seed"}
@@ -57,7 +57,7 @@ def test_a_version_is_a_column_where_one_framework_has_several(measured):
     assert "framework_version" in named(ours, newer, twin)
 
 
-def test_a_version_that_no_worker_told_makes_no_column(measured):
+def test_an_unknown_version_makes_no_column(measured):
     groups = grouped(rows([measured(), measured((), mode=Mode.JIT, status=Status.CRASHED)], "r"))
     assert {group.row.framework_version for group in groups} == {"2.10.0", None}
     assert "framework_version" not in {column.name for column in for_table(groups, "document")}

@@ -36,7 +36,7 @@ class TestMerged:
         table = rows([measured((rate,) * 4, repetition=i) for i, rate in enumerate((1000, 1001, 1002))], "r")
         assert {(each.verdict, each.more_processes) for each in table} == {("stable", 0)}
 
-    def test_a_failed_one_is_said_and_not_counted(self, measured):
+    def test_a_failed_process_is_named_and_not_counted(self, measured):
         good, bad = measured((100,)), measured((900,), repetition=1, status=Status.CRASHED, reason="SIGSEGV")
         group = merged([row(good, "r"), row(bad, "r")])
         assert (group.processes, group.of) == (1, 2)

@@ -60,6 +60,6 @@ def test_a_case_that_failed_is_aborted(parsed):
     assert (last.key, last.value["metadata"]["status"]) == ("run_stop", "aborted")
 
 
-def test_no_record_is_said():
+def test_no_record_is_a_usage_error():
     with pytest.raises(UsageError, match="no record"):
         mllog.render([])

@@ -49,7 +49,7 @@ epochs  mode      batch  images/s       spread  speed-up  accuracy  status
 """
 
 
-def test_the_terminals(table):
+def test_terminal(table):
     lines = render(table, "terminal").splitlines()
     assert set(lines.pop(1)) == {"─"}
     assert [line.split() for line in lines[:9]] == [line.split() for line in TERMINAL.splitlines()]
@@ -78,7 +78,7 @@ def _cells(line):
     return [each.strip() for each in line.strip().strip("|").split("|")]
 
 
-def test_githubs(table):
+def test_markdown(table):
     lines = render(table, "github").splitlines()
     header = _cells(lines[0])
     found = [dict(zip(header, _cells(line), strict=True)) for line in lines[2:7]]
@@ -93,7 +93,7 @@ def test_githubs(table):
     assert found[2]["status"] == "crashed (1)"
 
 
-def test_json_is_strict_and_has_a_row_a_record(table):
+def test_json_is_strict_and_has_one_row_per_record(table):
     def refuse(constant):
         raise AssertionError(constant)
 
@@ -161,7 +161,7 @@ class Page(html.parser.HTMLParser):
 
 @pytest.mark.parametrize("reason", HOSTILE, ids=lambda text: text[:12])
 @pytest.mark.parametrize("form", FORMATS)
-def test_hostile_words_in_a_record_are_text(measured, reason, form):
+def test_hostile_text_in_a_record_is_escaped(measured, reason, form):
     text = render(rows([measured((), status=Status.CRASHED, reason=reason)], "r"), form)
     assert "\x1b" not in text
     if form == "html":
@@ -193,12 +193,12 @@ def test_other_data_is_never_shown_as_mnist(measured):
         assert "NOT MNIST" not in render(rows([measured()], "r"), form)
 
 
-def test_repeated_cases_say_over_how_many_processes(measured):
+def test_the_spread_of_repeated_cases_is_explained(measured):
     table = rows([measured((rate,), repetition=i) for i, rate in enumerate((100, 300))], "r")
     assert "the range over fewer than 3 processes" in render(table, "terminal")
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_no_record_is_a_sentence(form):
+def test_no_record_is_a_usage_error(form):
     with pytest.raises(UsageError, match="no record to show"):
         render([], form)
