@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,17 @@ class MachineCard(Frozen):
     def summary(self) -> str:
         """The machine in one line."""
         sets = "AVX-512" if "avx512f" in self.instruction_sets else ", ".join(self.instruction_sets[-2:])
+        gpus = Counter(self.gpus)
+        npus = sum(line.startswith("NPU ID") for line in self.npus)
         parts = [
             f"{self.cpu}, {self.usable_cores} of {self.logical_cores} cores",
             sets,
             f"{self.memory_bytes >> 30} GiB",
+            *(name if count == 1 else f"{count} x {name}" for name, count in gpus.items()),
+            "" if not npus else "1 NPU" if npus == 1 else f"{npus} NPUs",
+            self.system,
         ]
-        return ", ".join(filter(None, [*parts, *self.gpus, *self.npus, self.system]))
+        return ", ".join(filter(None, parts))
 
 
 @functools.cache

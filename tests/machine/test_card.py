@@ -1,4 +1,4 @@
-"""The machine's card: what it says, and what it must never say."""
+"""The machine card: its content, what must never be in it, and the name and summary of machines of several kinds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ import psutil
 import pytest
 
 from lenet.machine.card import MachineCard, describe, with_host_name
+
+MACHINES = Path(__file__).parents[1] / "machines"
+
+
+@pytest.fixture(params=["this machine", *sorted(path.stem for path in MACHINES.glob("*.json"))])
+def card(request):
+    """The card of this machine, and of each machine in tests/machines."""
+    if request.param == "this machine":
+        return describe()
+    return MachineCard.model_validate_json((MACHINES / f"{request.param}.json").read_bytes())
 
 
 @pytest.fixture
@@ -89,12 +99,35 @@ def test_its_name_is_safe_as_a_folders(machine_card):
     assert f"-{machine_card.usable_cores}c-" in machine_card.id
 
 
-def test_its_name_is_that_of_the_hardware(machine_card):
-    card = machine_card
+def test_its_name_is_that_of_the_hardware(card):
     assert card.model_copy(update={"load_average": 9.0, "python": "CPython 3.12", "packages": {}}).id == card.id
     assert card.model_copy(update={"cpu": "another"}).id != card.id
     assert card.model_copy(update={"gpus": ("one",)}).id != card.id
-    assert card.model_copy(update={"cpu_limit": 0.5}).id != card.id
+    assert card.model_copy(update={"cpu_limit": 0.375}).id != card.id
+    assert re.fullmatch(r"[a-z0-9-]{1,60}", card.id), "safe as a folder's name"
+    assert f"-{card.usable_cores}c-" in card.id
+
+
+def test_its_summary_is_one_line_that_names_the_hardware(card):
+    assert card.summary.startswith(f"{card.cpu}, {card.usable_cores} of {card.logical_cores} cores, ")
+    assert card.summary.endswith(card.system)
+    assert len(card.summary) < 200
+    assert "\n" not in card.summary
+    if card.host:
+        assert card.host not in card.summary
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("amd-epyc-a100-128c", ", 8 x NVIDIA A100-SXM4-80GB, 535.104.05, 81920 MiB, "),
+        ("kunpeng-ascend-192c", ", asimd, 1510 GiB, 8 NPUs, "),
+        ("intel-xeon-amx-2c", ", AVX-512, "),
+        ("amd-epyc-avx2-2c", ", avx2, fma, "),
+    ],
+)
+def test_a_summary_counts_equal_devices(name, words):
+    assert words in MachineCard.model_validate_json((MACHINES / f"{name}.json").read_bytes()).summary
 
 
 def test_its_name_stays_what_it_was_for_hardware_that_was_recorded_before():
