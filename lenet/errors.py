@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -66,3 +68,12 @@ def reason(error: Exception) -> str:
         text = str(error)
     shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in " ".join(text.split()))
     return shown[:REASON_LENGTH]
+
+
+@contextlib.contextmanager
+def failing_as(kind: type[UsageError], what: str, advice: str = "") -> Iterator[None]:
+    """Raise `kind` where the operating system refuses a file inside, or its text is not UTF-8: what, why, advice."""
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        raise kind(f"{what}: {reason(error)}{'; ' if advice else ''}{advice}") from error

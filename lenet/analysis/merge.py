@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from lenet.store.machines import file_name
-from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
+from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest, card_name
 
 CONFLICTS = "conflicts"
 
@@ -67,7 +66,7 @@ class MergedRun:
     def files(self) -> dict[str, str]:
         """The run's files: their names in its folder, and their texts."""
         files = {MANIFEST: self.manifest.model_dump_json(indent=1) + "\n"}
-        files |= {file_name(machine): text for machine, text in self.cards.items()}
+        files |= {card_name(machine): text for machine, text in self.cards.items()}
         events: list[str] = []
         conflicts = set(self.conflicts())
         for case_id in (case.id for case in self.manifest.cases):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from lenet.analysis.bands import FALSE_ALARMS, MIN_SEEDS, Origin, Reference, SeedCurve, band
 from lenet.cases.axes import AXES
-from lenet.errors import UsageError, reason
+from lenet.errors import UsageError, failing_as, reason
 from lenet.files.plain import read_named
 from lenet.files.text import make_folder, write_atomically
 from lenet.store.record import Record, Status
@@ -171,11 +171,9 @@ def read_given(path: Path) -> tuple[Reference, ...]:
     Raises:
         UsageError: it cannot be read, has none, or a file is not a reference.
     """
-    try:
+    with failing_as(UsageError, f"cannot read the references in {path}"):
         paths = [path] if path.is_file() else sorted(path.glob("*.json"))
         texts = [read_named(each, MAX_FILE_BYTES).decode() for each in paths]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the references in {path}: {reason(error)}") from error
     if not texts:
         raise UsageError(f"{path} has no reference: name the folder that --make-reference wrote")
     return tuple(read(text, str(each)) for text, each in zip(texts, paths, strict=True))

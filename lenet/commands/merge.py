@@ -21,10 +21,20 @@ from lenet.errors import StoreError, reason
 from lenet.files.folder import Folder, scan
 from lenet.files.text import write_atomically
 from lenet.machine.card import MachineCard
-from lenet.store import machines
 from lenet.store.eventlog import decode
 from lenet.store.events import MAX_LINE_BYTES
-from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, RUNS, SUPERSEDED, Manifest, read_model, run_folders
+from lenet.store.manifest import (
+    CARD,
+    EVENTS,
+    MANIFEST,
+    RECORDS,
+    RUNS,
+    SUPERSEDED,
+    Manifest,
+    card_name,
+    read_model,
+    run_folders,
+)
 from lenet.store.record import Record
 
 
@@ -62,7 +72,7 @@ def _read(root: Path) -> MergedRun:
     folder = scan(root)
     run = MergedRun(read_model(root / MANIFEST, Manifest))
     for name in folder.files:
-        if machines.CARD.fullmatch(name):
+        if CARD.fullmatch(name):
             run.cards |= _card(root / name)
     cases = {case.id: case for case in run.manifest.cases}
     known = {run.manifest.machine.id, *run.cards}
@@ -85,7 +95,7 @@ def _read(root: Path) -> MergedRun:
 
 def _card(path: Path) -> dict[str, str]:
     card = read_model(path, MachineCard)
-    if path.name != machines.file_name(card.id):
+    if path.name != card_name(card.id):
         raise StoreError(f"{path} is the card of another machine: see lenet-bench verify")
     return {card.id: card.model_dump_json(indent=1) + "\n"}
 

@@ -28,7 +28,6 @@ from lenet.machine.cores import usable_cores
 from lenet.report import render, rows
 from lenet.report.table.forms import TABLES
 from lenet.report.table.rows import Row
-from lenet.store import machines
 from lenet.store.freshness import CaseState, Conditions, changes, conditions, outstanding, states
 from lenet.store.profiles import resolve
 from lenet.store.record import Record, Status
@@ -83,7 +82,7 @@ class Run:
         if not cases:
             return []
         if (before := self.store.manifest.machine).id != describe().id:
-            machines.keep(self.store, before)
+            self.store.keep_card(before)
         self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
         return engine.run(cases, self.datasets, self.store)
 

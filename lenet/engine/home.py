@@ -12,7 +12,6 @@ from lenet.engine.builder import RecordBuilder
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
 from lenet.machine.card import MachineCard
-from lenet.store import machines
 from lenet.store.eventlog import decode
 from lenet.store.events import MAX_LINE_BYTES
 from lenet.store.record import NODE_LENGTH, Record, Status
@@ -72,7 +71,7 @@ class Home:
             if isinstance(said, Arrived):
                 card = MachineCard.model_validate_json(said.machine)
                 if card.id != self._store.manifest.machine.id:
-                    machines.keep(self._store, card)
+                    self._store.keep_card(card)
                 under_way.machine_id = card.id
             elif isinstance(said, Heard):
                 self._take(placed.case, under_way, said.events)

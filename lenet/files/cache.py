@@ -10,7 +10,7 @@ from typing import Literal
 
 import platformdirs
 
-from lenet.errors import CacheError, reason
+from lenet.errors import CacheError, failing_as
 from lenet.files.locks import wait_for
 
 LOCK_SECONDS = 1800.0
@@ -47,10 +47,8 @@ def cache_folder() -> Path:
     folder = user_folder("cache", "LENET_BENCH_CACHE")
     if not is_text(folder.resolve()):
         raise CacheError(f"the path {folder} of the cache is not UTF-8: set LENET_BENCH_CACHE to one that is")
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_writable(folder, error) from error
     return folder
 
 
@@ -62,20 +60,17 @@ def locked(name: str) -> Iterator[Path]:
         CacheError: the cache cannot be written, or another process holds the lock for `LOCK_SECONDS`.
     """
     folder = cache_folder()
-    try:
-        lock = wait_for(folder / f"{name}.lock", LOCK_SECONDS)
-    except TimeoutError as error:
-        raise CacheError(f"another process has held {folder / name}.lock for {LOCK_SECONDS:g} s: end it") from error
-    except OSError as error:
-        raise _not_writable(folder, error) from error
-    try:
-        (folder / name).mkdir(exist_ok=True)
-        yield folder / name
-    except OSError as error:
-        raise _not_writable(folder, error) from error
-    finally:
-        lock.release()
+    with _writing(folder):
+        try:
+            lock = wait_for(folder / f"{name}.lock", LOCK_SECONDS)
+        except TimeoutError as error:
+            raise CacheError(f"another process has held {folder / name}.lock for {LOCK_SECONDS:g} s: end it") from error
+        try:
+            (folder / name).mkdir(exist_ok=True)
+            yield folder / name
+        finally:
+            lock.release()
 
 
-def _not_writable(folder: Path, error: OSError) -> CacheError:
-    return CacheError(f"the cache {folder} cannot be written: {reason(error)}; set LENET_BENCH_CACHE to another folder")
+def _writing(folder: Path) -> contextlib.AbstractContextManager[None]:
+    return failing_as(CacheError, f"the cache {folder} cannot be written", "set LENET_BENCH_CACHE to another folder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lenet.errors import StoreError, reason
+from lenet.errors import StoreError, failing_as
 from lenet.files.plain import read_plain, replace
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -17,10 +17,8 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         StoreError: the folder is read-only, full or absent.
     """
-    try:
+    with failing_as(StoreError, f"cannot write {path}", "choose another --output"):
         replace(path, text.encode())
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {reason(error)}; choose another --output") from error
 
 
 def make_folder(path: Path) -> None:
@@ -29,10 +27,8 @@ def make_folder(path: Path) -> None:
     Raises:
         StoreError: it cannot be made.
     """
-    try:
+    with failing_as(StoreError, f"cannot write {path}", "choose another --output"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {reason(error)}; choose another --output") from error
 
 
 def read_text(path: Path) -> str:
@@ -41,9 +37,9 @@ def read_text(path: Path) -> str:
     Raises:
         StoreError: it cannot be read, is too large, is a link or a pipe, or is not UTF-8.
     """
+    with failing_as(StoreError, f"cannot read {path}"):
+        data = read_plain(path, MAX_FILE_BYTES)
     try:
-        return read_plain(path, MAX_FILE_BYTES).decode()
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {reason(error)}") from error
+        return data.decode()
     except UnicodeDecodeError as error:
         raise StoreError(f"{path} is not UTF-8 text: not a file of a run") from error

@@ -7,16 +7,15 @@ again) has lines of two attempts, which are never read as one trace.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from lenet.errors import StoreError, reason
+from lenet.errors import StoreError, failing_as
 from lenet.files.plain import open_plain
 from lenet.store.events import MAX_LINE_BYTES, Event, validate
 
@@ -89,11 +88,8 @@ class EventLog:
         Raises:
             StoreError: it cannot be written.
         """
-        line = LogLine(case_id, attempt, event).encode().encode() + b"\n"
-        with self._writing(), self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[file.write(rest) :]
+        with self._writing("ab", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
+            file.write(LogLine(case_id, attempt, event).encode().encode() + b"\n")
 
     def truncate_torn_line(self) -> None:
         """Remove what follows the last complete line: half a line of a writer that was killed.
@@ -105,16 +101,15 @@ class EventLog:
         """
         if not self._path.exists():
             return
-        with self._writing():
-            with self._open(os.O_RDONLY) as file:
-                size = file.seek(0, os.SEEK_END)
-                if size == 0:
-                    return
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    complete = content.rfind(b"\n") + 1
-            if complete < size:
-                with self._open(os.O_RDWR) as file:
-                    file.truncate(complete)
+        with self._writing("rb", os.O_RDONLY) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size == 0:
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                complete = content.rfind(b"\n") + 1
+        if complete < size:
+            with self._writing("rb+", os.O_RDWR) as file:
+                file.truncate(complete)
 
     def sync(self) -> None:
         """Flush the log to disk: a record must not be durable before its events.
@@ -124,7 +119,7 @@ class EventLog:
         """
         if not self._path.exists():
             return
-        with self._writing(), self._open(os.O_RDWR) as file:
+        with self._writing("rb+", os.O_RDWR) as file:
             os.fsync(file.fileno())
 
     def read(self, case_id: str, attempt: str | None) -> Iterator[Event]:
@@ -154,31 +149,22 @@ class EventLog:
 
     def _lines(self, case_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Location, attempt and content of each line of the case."""
-        try:
-            with self._open(os.O_RDONLY) as raw, io.BufferedReader(raw) as file:
-                for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
-                    if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
-                        return  # incomplete
-                    if case_id.encode() not in line:
-                        continue
-                    place = f"{self._path}, line {number}"
-                    try:
-                        name, attempt, content = _split(json.loads(line))
-                    except (ValueError, RecursionError) as error:
-                        raise StoreError(f"{place} is not an event: the run is damaged") from error
-                    if name == case_id:
-                        yield place, attempt, content
-        except OSError as error:
-            raise StoreError(f"cannot read {self._path}: {reason(error)}") from error
+        with failing_as(StoreError, f"cannot read {self._path}"), os.fdopen(open_plain(self._path), "rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+                    return  # incomplete
+                if case_id.encode() not in line:
+                    continue
+                place = f"{self._path}, line {number}"
+                try:
+                    name, attempt, content = _split(json.loads(line))
+                except (ValueError, RecursionError) as error:
+                    raise StoreError(f"{place} is not an event: the run is damaged") from error
+                if name == case_id:
+                    yield place, attempt, content
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turn an operating system's error into one sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(f"cannot write {self._path}: {reason(error)}; free space, then --resume") from error
-
-    def _open(self, flags: int) -> io.FileIO:
-        """The file, unbuffered."""
-        return io.FileIO(open_plain(self._path, flags), "rb+" if flags & os.O_RDWR else "rb")
+    def _writing(self, mode: str, flags: int) -> Iterator[IO[bytes]]:
+        refused = failing_as(StoreError, f"cannot write {self._path}", "free space, then --resume")
+        with refused, os.fdopen(open_plain(self._path, flags), mode) as file:
+            yield file

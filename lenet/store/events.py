@@ -34,16 +34,20 @@ class Compiled(Frozen):
     seconds: float
 
 
-class Steps(Window):
+class TimedSteps(Window):
+    """What the events of a window have in common."""
+
+    @property
+    def window(self) -> Window:
+        """The timing alone."""
+        return Window(**self.model_dump(include=set(Window.model_fields)))
+
+
+class Steps(TimedSteps):
     """A window of training, with the loss of each step (null where it was not finite)."""
 
     event: Literal["steps"] = "steps"
     losses: tuple[float | None, ...]
-
-    @property
-    def window(self) -> Window:
-        """The timing without the losses."""
-        return Window(**self.model_dump(exclude={"event", "losses"}))
 
 
 class Evaluated(Evaluation):
@@ -57,15 +61,10 @@ class Evaluated(Evaluation):
         return Evaluation(**self.model_dump(exclude={"event"}))
 
 
-class Resident(Window):
+class Resident(TimedSteps):
     """A window of steps on one batch that stays on the device: training without the data pipeline."""
 
     event: Literal["resident"] = "resident"
-
-    @property
-    def window(self) -> Window:
-        """The same without the name of the event."""
-        return Window(**self.model_dump(exclude={"event"}))
 
 
 class Layer(Frozen):

@@ -15,10 +15,10 @@ from lenet.machine.installed import framework_version, package_version
 from lenet.store.record import DatasetCard, Record
 
 WORKLOAD_SOURCES = (
-    "dataset",
-    "workload",
-    "training",
-    "worker",
+    "dataset/**/*.py",
+    "workload/**/*.py",
+    "training/**/*.py",
+    "worker/**/*.py",
     "cases/case.py",
     "cases/profile.py",
     "machine/cores.py",
@@ -78,9 +78,8 @@ def changes(record: Record, now: Conditions) -> list[str]:
     if record.dataset is not None and record.dataset.sha256 != data:
         found.append(f"data {record.dataset.sha256[:12]}, now {data[:12] if data else 'absent'}")
     if (software := record.software) is not None and not unseen:
-        framework = record.case.framework.value
-        then = {framework: software.framework_version, "python": software.python_version}
-        then["numpy"] = software.numpy_version
+        then = {record.case.framework.value: software.framework_version}
+        then |= {"python": software.python_version, "numpy": software.numpy_version}
         found += [
             f"{name} {known}, now {now.versions.get(name, 'absent')}"
             for name, known in then.items()
@@ -118,14 +117,10 @@ def workload_sha256() -> str:
     """Digest over the names and bytes of the source files of `WORKLOAD_SOURCES`."""
     root = Path(__file__).parents[1]
     total = hashlib.sha256()
-    for path in sorted(path for source in WORKLOAD_SOURCES for path in _python_files(root / source)):
+    for path in sorted(path for source in WORKLOAD_SOURCES for path in root.glob(source)):
         data = path.read_bytes()
         total.update(f"{path.relative_to(root).as_posix()} {len(data)}\n".encode() + data)
     return total.hexdigest()
-
-
-def _python_files(path: Path) -> Iterable[Path]:
-    return [path] if path.is_file() else path.rglob("*.py")
 
 
 def conditions(machine_id: str, datasets: Mapping[str, DatasetCard], cluster: bool = False) -> Conditions:

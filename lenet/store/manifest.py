@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from lenet.cases.case import Case, Frozen
 from lenet.cases.matrix import Matrix
-from lenet.errors import StoreError, reason
+from lenet.errors import StoreError, failing_as, reason
 from lenet.files.text import read_text
 from lenet.machine.card import MachineCard
 from lenet.store.record import SCHEMA_VERSION, DatasetCard
@@ -23,6 +24,9 @@ LOCK = ".lock"
 RECORDS, LOGS, SUPERSEDED = "records", "logs", "superseded"
 RUNS = "runs"
 """Names in the folder of a run, and of the folder of runs in a merged store."""
+
+CARD = re.compile(r"machine-([a-z0-9-]{1,80})\.json")
+"""Name of the file of a machine's card, with its id."""
 
 M = TypeVar("M", bound=Frozen)
 
@@ -60,6 +64,11 @@ def read_model(path: Path, kind: type[M]) -> M:
         raise StoreError(f"{path} is damaged: {reason(error)}") from error
 
 
+def card_name(machine_id: str) -> str:
+    """Name of the file with the card of that machine."""
+    return f"machine-{machine_id}.json"
+
+
 def run_folders(folder: Path) -> list[Path]:
     """The runs in a folder, sorted: itself if it is one, else those below it, as a merged store has them.
 
@@ -73,14 +82,12 @@ def run_folders(folder: Path) -> list[Path]:
         raise error
 
     found = []
-    try:
+    with failing_as(StoreError, f"cannot read {folder}", "name a run, or a folder that holds runs"):
         for path, names, files in os.walk(folder, onerror=fail):
             if MANIFEST in files:
                 found.append(Path(path))
                 names.clear()  # a run contains no other run
             names[:] = [name for name in names if not name.startswith(".")]
-    except OSError as error:
-        raise StoreError(f"cannot read {folder}: {reason(error)}; name a run, or a folder that holds runs") from error
     if not found:
         raise StoreError(f"{folder} holds no run: there is no {MANIFEST}; name a folder that `run` wrote")
     return sorted(found)

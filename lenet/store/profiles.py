@@ -17,7 +17,7 @@ from lenet.cases.case import TUNED, Case, DeviceTarget, Frozen, Mode, RuntimePro
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.errors import StoreError, UsageError
 from lenet.files.cache import user_folder
-from lenet.files.text import read_text, write_atomically
+from lenet.files.text import make_folder, read_text, write_atomically
 from lenet.machine.installed import framework_version
 
 
@@ -81,9 +81,9 @@ def save(tuned: TunedProfile) -> Path:
     """
     path = tuned.scope.path
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomically(path, tuned.model_dump_json(indent=1) + "\n")
-    except (OSError, StoreError) as error:
+    except StoreError as error:
         raise StoreError(
             f"cannot save the tuned profile in {path.parent}; set LENET_BENCH_PROFILES to a folder that can be written"
         ) from error

@@ -3,7 +3,7 @@
     manifest.json        what is measured, on which machine, with which data
     events.jsonl         every event of every case, append-only: the raw samples
     records/ID.json      one record per case, written whole or not at all
-    machine-ID.json      the card of each other machine that records are of (`lenet.store.machines`)
+    machine-ID.json      the card of each other machine: nodes of a cluster, and those before it was resumed elsewhere
     superseded/          records that were measured again, manifests of earlier machines: nothing is deleted
     logs/ID.log          the output of the worker
     .lock                held by the process that writes
@@ -26,13 +26,24 @@ from pathlib import Path
 import lenet
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
-from lenet.errors import StoreError, reason
+from lenet.errors import StoreError, failing_as
 from lenet.files.locks import Lock, holder, take
 from lenet.files.text import make_folder, read_text, write_atomically
 from lenet.machine.card import MachineCard
 from lenet.store.eventlog import EventLog
 from lenet.store.events import Event
-from lenet.store.manifest import EVENTS, LOCK, LOGS, MANIFEST, RECORDS, SUPERSEDED, Manifest, read_model
+from lenet.store.manifest import (
+    CARD,
+    EVENTS,
+    LOCK,
+    LOGS,
+    MANIFEST,
+    RECORDS,
+    SUPERSEDED,
+    Manifest,
+    card_name,
+    read_model,
+)
 from lenet.store.record import DatasetCard, Record
 
 
@@ -69,10 +80,8 @@ class Store:
             StoreError: another process writes it, or the folder cannot be written.
         """
         path = self.path / LOCK
-        try:
+        with failing_as(StoreError, f"cannot write {path}", "choose another --output"):
             self._lock = take(path)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {reason(error)}; choose another --output") from error
         if self._lock is None:
             raise StoreError(f"{self.path} is being written by {holder(path)}: wait for it, or choose another --output")
         for name in (RECORDS, LOGS):  # a run may have been copied without its logs
@@ -179,6 +188,31 @@ class Store:
         every = tuple(dict.fromkeys((*self.manifest.cases, *cases)))
         self.manifest = self.manifest.model_copy(update={"cases": every})
         self._write_manifest()
+
+    def keep_card(self, card: MachineCard) -> None:
+        """Write the card of another machine beside the manifest, unless it has one.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        if not (self.path / card_name(card.id)).exists():
+            self.write_text(card_name(card.id), card.model_dump_json(indent=1) + "\n")
+
+    def cards(self) -> dict[str, MachineCard]:
+        """The cards of the run's machines, by their ids. A file that does not hold the card of its name is ignored.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
+        found = {self.manifest.machine.id: self.manifest.machine}
+        with failing_as(StoreError, f"cannot read {self.path}"):
+            paths = sorted(path for path in self.path.iterdir() if CARD.fullmatch(path.name))
+        for path in paths:
+            with contextlib.suppress(StoreError):
+                card = read_model(path, MachineCard)
+                if path.name == card_name(card.id):
+                    found.setdefault(card.id, card)
+        return found
 
     def append_event(self, case: Case, event: Event, attempt: str = "") -> None:
         """Add a line to the event log; `attempt` is that of the record which follows from these events.

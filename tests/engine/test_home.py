@@ -12,7 +12,6 @@ from lenet.engine.home import Home
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
 from lenet.machine.card import describe
-from lenet.store.machines import cards
 from lenet.store.record import Status
 
 CASE = Case(dataset="digits")
@@ -77,7 +76,7 @@ def test_what_a_node_says_is_written_and_shown_while_the_case_is_under_way(at_ho
     assert (record.status, record.machine_id, record.node) == (Status.OK, other.id, NODE[:12])
     assert [event.event for event in store.events(CASE)] == ["compiled", "steps"]
     assert store.log_path(CASE).read_bytes() == b"the log"
-    assert cards(store) == {describe().id: describe(), other.id: other}
+    assert store.cards() == {describe().id: describe(), other.id: other}
     assert watcher.seen[2:] == [("event", "steps"), ("finished", Status.OK)]
 
 

@@ -18,7 +18,6 @@ from lenet.engine import TimeLimits
 from lenet.engine.node import Arrived, Heard, Result
 from lenet.engine.placement import Placed
 from lenet.engine.spread import Said
-from lenet.store.machines import cards
 from lenet.store.record import NODE_LENGTH
 from lenet.store.run import Store
 
@@ -58,8 +57,8 @@ def test_a_run_over_two_nodes_is_whole(spread_run):
     records = store.records()
     assert store.missing() == []
     assert {record.node for record in records} == {node[:NODE_LENGTH] for node in NODES}
-    assert {record.machine_id for record in records} == cards(store).keys()
-    assert len(cards(store)) == 2
+    assert {record.machine_id for record in records} == store.cards().keys()
+    assert len(store.cards()) == 2
     by_start = sorted(records, key=lambda record: record.started_at)
     assert any(a.finished_at > b.started_at for a, b in combinations(by_start, 2)), "the nodes work at the same time"
 

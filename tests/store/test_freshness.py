@@ -136,6 +136,7 @@ def test_a_failure_keeps_its_reason(measured):
 
 
 NOT_THE_WORKLOAD = {
+    "lenet.cases.axis": "how an axis is named and read; the values of a case are in its record",
     "lenet.cases.axes": "labels; the values of a case are in its record",
     "lenet.cases.base": "the base class of every value",
     "lenet.cases.frameworks": "names; which trainer they stand for is in the case",

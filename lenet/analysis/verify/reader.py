@@ -15,10 +15,9 @@ from lenet.errors import UsageError, problems, reason
 from lenet.files.folder import scan
 from lenet.files.text import MAX_FILE_BYTES
 from lenet.machine.card import MachineCard
-from lenet.store import machines
 from lenet.store.eventlog import LogLine
 from lenet.store.events import MAX_LINE_BYTES, Started
-from lenet.store.manifest import EVENTS
+from lenet.store.manifest import CARD, EVENTS, card_name
 from lenet.store.record import SCHEMA_VERSION
 
 M = TypeVar("M", bound=Frozen)
@@ -128,9 +127,9 @@ class RunReader:
         """The cards of the run's machines by their ids: `own`, the manifest's, and those of the others."""
         found = {own.id: own}
         for name in self._folder.files:
-            if machines.CARD.fullmatch(name) and (read := self.model(name, MachineCard)) is not None:
+            if CARD.fullmatch(name) and (read := self.model(name, MachineCard)) is not None:
                 card, written = read
-                if name == machines.file_name(card.id):
+                if name == card_name(card.id):
                     found.setdefault(card.id, card)
                 else:
                     self.refuse("machine", name, f"its content gives the id {card.id}, not its name's", written.line())

@@ -16,7 +16,6 @@ from lenet.report.layout import clean
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.rows import Row, rows
 from lenet.report.table.words import unique
-from lenet.store.machines import cards as cards_of
 from lenet.store.manifest import EVENTS, Manifest, run_folders
 from lenet.store.record import Record
 from lenet.store.run import Store
@@ -100,7 +99,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
             notes.append(f"left out: {str(error).replace(str(path), name)}")
             continue
         manifests[name] = store.manifest
-        machines |= cards_of(store)
+        machines |= store.cards()
         by_id = {record.case_id: record for record in records}
         entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known)]
         if (path / EVENTS).is_file():
