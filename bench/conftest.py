@@ -13,8 +13,8 @@ from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset, override
 from lenet.commands.run import Run, begin
 from lenet.dataset import Dataset, resolve
-from lenet.engine import TimeLimits
-from lenet.engine.local import LocalEngine
+from lenet.engine import SilentObserver, TimeLimits, choose
+from lenet.engine.environments.releases import prepare
 from lenet.errors import UsageError
 from lenet.machine.card import describe
 from lenet.report import render
@@ -39,8 +39,9 @@ class Session:
         """Run the case in a worker process. What no other case can survive (a full disk, a bad option) ends pytest."""
         try:
             if self.run is None:
+                prepare(self.cases, lambda text: print(text))
                 self.run = begin(self.cases, self._datasets.__getitem__, self._folder, matrix=self._matrix)
-            (record,) = LocalEngine(TimeLimits()).run([case], self.run.datasets, self.run.store)
+            (record,) = self.run.measure([case], choose("local", TimeLimits(), SilentObserver()))
         except UsageError as error:
             pytest.exit(str(error), pytest.ExitCode.USAGE_ERROR)
         return record

@@ -7,7 +7,7 @@ environment, and all pages use it. The presets of the copies have a short plan, 
 
 An HTML comment before a block changes how it runs:
 
-    <!-- commands: numpy -->     workers train in NumPy (tests/with_numpy.py): the command is tested, not MindSpore
+    <!-- commands: numpy -->     workers train in NumPy (tests/cheap): the command is tested, not MindSpore
     <!-- commands: exit 1 -->    the last command of the block ends with this exit code
     <!-- commands: ctrl-c 20 --> Ctrl-C after 20 seconds: what was measured is kept, and the exit code is 130
     <!-- commands: install -->   the block makes the environment of all pages
@@ -124,11 +124,9 @@ class Place:
         """
         home = self.folder.parent / "home"
         path = [str(self.environment / "bin"), os.environ["PATH"]]
-        if numpy:
-            path.insert(0, str(self._numpy_commands()))
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TOX_", "VIRTUAL_ENV"))
-        }
+        outer = ("PYTEST_", "TOX_", "VIRTUAL_ENV", "PYTHON")  # of the tox and pytest that run this
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
+        in_numpy = {"PYTHONPATH": str(ROOT / "tests/cheap"), "FAKE_MSRUN": str(self.shared / "msrun")}
         process = subprocess.Popen(
             ["bash", "-e", "-o", "pipefail", "-x", "-c", "\n".join(commands)],
             cwd=self.folder,
@@ -139,6 +137,7 @@ class Place:
                 "LENET_BENCH_CACHE": str(self.shared / "cache"),
                 "LENET_BENCH_LOCKS": str(self.shared / "locks"),
                 "COLUMNS": "100",
+                **(in_numpy if numpy else {}),
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -157,18 +156,6 @@ class Place:
             output, _ = process.communicate()
             output += f"\nkilled after {BLOCK_SECONDS} s"
         return subprocess.CompletedProcess(commands, process.returncode, output)
-
-    def _numpy_commands(self) -> Path:
-        """A folder with `lenet-bench` and `pytest` whose workers train in NumPy."""
-        folder = self.folder.parent / "numpy"
-        folder.mkdir(exist_ok=True)
-        for name in ("lenet-bench", "pytest"):
-            script = folder / name
-            script.write_text(
-                f'#!/bin/sh\nexec "{self.environment}/bin/python" "{ROOT}/tests/with_numpy.py" {name} "$@"\n'
-            )
-            script.chmod(0o755)
-        return folder
 
 
 def copy_checkout(target: Path) -> None:
@@ -201,6 +188,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Place:
     done = place.run(("python -c 'import lenet.dataset; print(lenet.dataset.resolve(\"digits\").folder)'",))
     assert done.returncode == 0, done.stdout
     (folder.parent / "digits").symlink_to(done.stdout.splitlines()[-1])
+    launcher = folder.parent / "msrun" / "msrun"
+    launcher.parent.mkdir()
+    source = (ROOT / "tests/cheap/msrun.py").read_text(encoding="utf-8")
+    launcher.write_text(f"#!{place.environment}/bin/python\n{source}", encoding="utf-8")
+    launcher.chmod(0o755)
     return place
 
 

@@ -11,7 +11,8 @@ import pytest
 from lenet.store.run import Store
 
 ROOT = Path(__file__).parents[2]
-WITH_NUMPY = ROOT / "tests/with_numpy.py"
+IN_NUMPY = os.pathsep.join((str(ROOT / "tests/cheap"), str(ROOT)))
+"""PYTHONPATH with which workers train in NumPy."""
 EXTRA = ("timeout", "randomly", "xdist", "hypothesispytest")
 """Plugins of the extra `test`, which `pip install .` does not bring."""
 
@@ -23,12 +24,12 @@ def bench(tmp_path):
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
         return subprocess.run(
             [
-                *(sys.executable, str(WITH_NUMPY), "pytest", "bench/", "-p", "no:cacheprovider"),
+                *(sys.executable, "-m", "pytest", "bench/", "-p", "no:cacheprovider"),
                 *(*without, "--mode", "graph", "--batch-size", "32", "--dataset", "digits"),
                 *("--output", str(tmp_path / output), f"--benchmark-storage=file://{tmp_path / 'stored'}", *arguments),
             ],
             cwd=ROOT,
-            env={**own, "COLUMNS": "80", "NUMPY_WORKER_STEP_SECONDS": str(step_seconds), "PYTHONPATH": str(ROOT)},
+            env={**own, "COLUMNS": "80", "NUMPY_WORKER_STEP_SECONDS": str(step_seconds), "PYTHONPATH": IN_NUMPY},
             capture_output=True,
             text=True,
             timeout=120,
@@ -95,7 +96,7 @@ def test_a_training_shorter_than_the_warm_up_has_no_figure(bench, tmp_path):
     [
         (["--benchmark-only", "--benchmark-cprofile=cumtime"], "cProfile cannot see the training"),
         (["--numprocesses", "2"], "bench/ measures one case at a time"),
-        (["--benchmark-only", "--batch-size", "3000"], "--batch-size 3000: digits has a set of"),
+        (["--benchmark-only", "--batch-size", "3000"], "digits has a set of 512; choose less"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_a_sentence(bench, tmp_path, arguments, sentence):

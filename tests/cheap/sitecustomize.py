@@ -1,7 +1,7 @@
 """Makes every worker process of lenet-bench train in NumPy: on PYTHONPATH, each Python imports this as it starts.
 
 It reaches the workers of every command and engine, and ranks as well, and changes nothing else. FAKE_MSRUN is the
-folder of the launcher for the ranks.
+folder of the launcher for the ranks, where there are any.
 """
 
 import os
@@ -15,5 +15,6 @@ if any(word.startswith("lenet.worker") or word == "rank.py" for word in sys.orig
     from lenet import training
 
     training.build = Regression
-    # The engine puts the interpreter's own folder first.
-    os.environ["PATH"] = os.pathsep.join((os.environ["FAKE_MSRUN"], os.environ["PATH"]))
+    if "FAKE_MSRUN" in os.environ:
+        # The engine puts the interpreter's own folder first.
+        os.environ["PATH"] = os.pathsep.join((os.environ["FAKE_MSRUN"], os.environ["PATH"]))
