@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from pydantic import Field
@@ -18,7 +18,7 @@ from pydantic import Field
 from lenet.analysis.difference import SIGNIFICANT, difference
 from lenet.analysis.selection import COMPARED, Key, key
 from lenet.analysis.stability import Sample, sample
-from lenet.analysis.statistics import Interval, holm
+from lenet.analysis.statistics import holm
 from lenet.cases.axes import IDENTIFYING
 from lenet.cases.axis import Axis
 from lenet.cases.base import Frozen
@@ -84,16 +84,16 @@ def _shown(record: Record, axes: Iterable[Axis]) -> dict[str, str]:
 class _Side:
     """One case's processes on one side."""
 
-    good: list[tuple[Record, Sample]]
-    bad: list[Record]
+    good: list[tuple[Record, Sample]] = field(default_factory=list)
+    bad: list[Record] = field(default_factory=list)
 
     @property
     def records(self) -> list[Record]:
         return [*(record for record, _ in self.good), *self.bad]
 
     @property
-    def medians(self) -> list[float]:
-        return [measured.median for _, measured in self.good]
+    def median(self) -> float | None:
+        return statistics.median(measured.median for _, measured in self.good) if self.good else None
 
     @property
     def accuracy(self) -> float | None:
@@ -106,15 +106,14 @@ class _Side:
 
     def values(self, over: Sequence[str]) -> dict[str, str]:
         """Its values on the axes `over`; several if its processes ran on several machines, for example."""
-        axes = [axis for axis in IDENTIFYING if axis.name in over]
-        each = [_shown(record, axes) for record in self.records]
-        return {axis.name: ", ".join(dict.fromkeys(values[axis.name] for values in each)) for axis in axes}
+        each = [_shown(record, [axis for axis in IDENTIFYING if axis.name in over]) for record in self.records]
+        return {name: ", ".join(dict.fromkeys(values[name] for values in each)) for name in (each[0] if each else ())}
 
 
 def _sides(records: Sequence[Record], over: Sequence[str]) -> dict[Key, _Side]:
     sides: dict[Key, _Side] = {}
     for record in records:
-        side = sides.setdefault(key(record, over), _Side([], []))
+        side = sides.setdefault(key(record, over), _Side())
         measured = sample(record.windows) if record.status is Status.OK else None
         if measured is None:
             side.bad.append(record)
@@ -156,7 +155,7 @@ def compare_all(
         counterparts = _counterparts(ours, theirs, over)
         for case, side in ours.items():
             if case not in counterparts:
-                found.append(_only(Mark.ONLY_A, side, over))
+                found.append(_comparison(Mark.ONLY_A, side, _Side(), over))
                 continue
             other = theirs[counterparts[case]]
             entry = _entry(side, other, over)
@@ -164,7 +163,7 @@ def compare_all(
                 entered.append((len(found), side, other))
             found.append(entry)
         paired = set(counterparts.values())
-        found += [_only(Mark.ONLY_B, side, over) for case, side in theirs.items() if case not in paired]
+        found += [_comparison(Mark.ONLY_B, _Side(), side, over) for case, side in theirs.items() if case not in paired]
     tested: list[tuple[int, float]] = []
     for index, a_side, b_side in entered:
         found[index], p = _compared(found[index], a_side, b_side, len(entered))
@@ -175,38 +174,24 @@ def compare_all(
     return found
 
 
-def _only(mark: Mark, side: _Side, over: Sequence[str]) -> Comparison:
-    here = "a" if mark is Mark.ONLY_A else "b"
-    return Comparison.model_validate(
-        {
-            "case": side.case(over),
-            "mark": mark,
-            here: _median(side),
-            f"values_{here}": side.values(over),
-            f"samples_{here}": len(side.good),
-            f"accuracy_{here}": side.accuracy,
-        }
-    )
-
-
-def _median(side: _Side) -> float | None:
-    return statistics.median(side.medians) if side.good else None
-
-
-def _entry(a: _Side, b: _Side, over: Sequence[str]) -> Comparison:
-    """The comparison before its test; `CANNOT_TELL` if it is to be tested."""
-    entry = Comparison(
-        case=a.case(over),
+def _comparison(mark: Mark, a: _Side, b: _Side, over: Sequence[str]) -> Comparison:
+    return Comparison(
+        case=(a if a.records else b).case(over),
         values_a=a.values(over),
         values_b=b.values(over),
-        mark=Mark.CANNOT_TELL,
-        a=_median(a),
-        b=_median(b),
+        mark=mark,
+        a=a.median,
+        b=b.median,
         samples_a=len(a.good),
         samples_b=len(b.good),
         accuracy_a=a.accuracy,
         accuracy_b=b.accuracy,
     )
+
+
+def _entry(a: _Side, b: _Side, over: Sequence[str]) -> Comparison:
+    """The comparison before its test; `CANNOT_TELL` if it is to be tested."""
+    entry = _comparison(Mark.CANNOT_TELL, a, b, over)
     if reason := _incomparable(a.records[0], b.records[0], over):
         return entry.model_copy(update={"mark": Mark.NOT_COMPARABLE, "note": reason})
     if not a.good and not b.good:
@@ -235,16 +220,15 @@ def _compared(entry: Comparison, a: _Side, b: _Side, tests: int) -> tuple[Compar
 
 
 def _marked(entry: Comparison, p: float, minimum_effect: float) -> Comparison:
-    interval = Interval(entry.low, entry.high) if entry.low is not None and entry.high is not None else None
-    if entry.ratio is None or interval is None:
+    if entry.ratio is None or entry.low is None or entry.high is None:
         return entry.model_copy(update={"p": p, "note": entry.note or "too few samples for an interval"})
     mark = Mark.CANNOT_TELL
     beyond = abs(entry.ratio - 1) >= minimum_effect
-    if p < SIGNIFICANT and beyond and interval.low > 1:
+    if p < SIGNIFICANT and beyond and entry.low > 1:
         mark = Mark.BETTER
-    elif p < SIGNIFICANT and beyond and interval.high < 1:
+    elif p < SIGNIFICANT and beyond and entry.high < 1:
         mark = Mark.WORSE
-    elif interval.low >= 1 - minimum_effect and interval.high <= 1 + minimum_effect:
+    elif entry.low >= 1 - minimum_effect and entry.high <= 1 + minimum_effect:
         mark = Mark.SAME
     return entry.model_copy(update={"p": p, "mark": mark})
 

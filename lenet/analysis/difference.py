@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lenet.analysis.paired import LEAST_GROUPS, TimedTurn, group_estimate, paired_ratio
+from lenet.analysis.paired import LEAST_GROUPS, TimedTurn, paired_ratio
 from lenet.analysis.stability import Sample
 from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Interval, blocks, ratio
 from lenet.store.record import Record
@@ -40,7 +40,7 @@ class SpeedDifference:
     """Why there is no test."""
 
 
-def turns_by_group(side: Sequence[Measured]) -> dict[str, list[TimedTurn]]:
+def _turns_by_group(side: Sequence[Measured]) -> dict[str, list[TimedTurn]]:
     """The timed turns of each group that a process of the side was a member of; a block is two cycles."""
     return {
         record.group: [
@@ -62,41 +62,22 @@ def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> 
     Raises:
         ValueError, ArithmeticError: the samples cannot be tested.
     """
-    ours, theirs = turns_by_group(a), turns_by_group(b)
-    shared = [(ours[name], theirs[name]) for name in ours if name in theirs]
-    if (paired := _paired(shared)) is not None:
-        return paired
+    ours, theirs = _turns_by_group(a), _turns_by_group(b)
+    if (paired := paired_ratio([(ours[name], theirs[name]) for name in ours if name in theirs])) is not None:
+        few_groups = f"these processes only: a difference can be found from {LEAST_GROUPS} groups"
+        note = few_groups if paired.these_processes_only else ""
+        return SpeedDifference("groups", paired.value, paired.interval, paired.p, paired.groups, note)
     few = max(BOOTSTRAP_FROM, least_processes(tests))
     x, y = ([sample.median for _, sample in side] for side in (a, b))
+    unit: Unit = "processes"
     if min(len(x), len(y)) < 2:
+        unit = "windows"
         x, y = ([each for _, sample in side for each in blocks(sample.rates)] for side in (a, b))
-        found = ratio(x, y, few)
-        return SpeedDifference("windows", found.value, found.interval, _test(x, y, few))
     found = ratio(x, y, few)
-    if min(len(x), len(y)) < MIN_PROCESSES:
+    if unit == "processes" and min(len(x), len(y)) < MIN_PROCESSES:
         note = f"a difference can be found from {MIN_PROCESSES} processes on each side"
-        return SpeedDifference("processes", found.value, found.interval, None, note=note)
-    return SpeedDifference("processes", found.value, found.interval, _test(x, y, few))
-
-
-def _paired(shared: Sequence[tuple[list[TimedTurn], list[TimedTurn]]]) -> SpeedDifference | None:
-    found = paired_ratio(shared)
-    if found is None:
-        return None
-    if found.these_processes_only:
-        note = f"these processes only: a difference can be found from {LEAST_GROUPS} groups"
-        return SpeedDifference("groups", found.value, found.interval, None, found.groups, note)
-    estimates = [estimate for a, b in shared if (estimate := group_estimate(a, b)) is not None]
-    return SpeedDifference("groups", found.value, found.interval, _student(estimates), found.groups)
-
-
-def _student(estimates: Sequence[float]) -> float:
-    """Two-sided p of Student's t on the groups' logarithms of the ratio, against 0."""
-    from scipy import stats
-
-    if len(set(estimates)) == 1:  # the test divides by their spread
-        return 1.0 if estimates[0] == 0 else 0.0
-    return float(stats.ttest_1samp(estimates, 0.0).pvalue)
+        return SpeedDifference(unit, found.value, found.interval, None, note=note)
+    return SpeedDifference(unit, found.value, found.interval, _test(x, y, few))
 
 
 def _test(a: Sequence[float], b: Sequence[float], few: int) -> float:

@@ -12,7 +12,6 @@ Cloud Computing Environments, ICPE 2017; L. Bulej et al., Duet Benchmarking, ICP
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +51,8 @@ class PairedRatio:
     groups: int
     deviation: float | None
     """Standard deviation of the logarithm of the ratio over the groups; None below two."""
+    p: float | None
+    """Two-sided, of Student's t on the groups' logarithms against 0; None below `LEAST_GROUPS` groups."""
 
     @property
     def these_processes_only(self) -> bool:
@@ -59,44 +60,24 @@ class PairedRatio:
         return self.groups < LEAST_GROUPS
 
 
-def _rates(turns: Sequence[TimedTurn]) -> dict[int, tuple[float, float]]:
-    """Images and seconds of each block."""
-    totals: dict[int, tuple[float, float]] = {}
-    for turn in turns:
-        images, seconds = totals.get(turn.block, (0.0, 0.0))
-        totals[turn.block] = (images + turn.images, seconds + turn.seconds)
-    return totals
-
-
-def _nearest(blocks: Sequence[int], block: int) -> int:
-    """The one of the sorted `blocks` that is nearest to `block`, the earlier of two."""
-    right = bisect.bisect_left(blocks, block)
-    return min(blocks[max(0, right - 1) : right + 1], key=lambda each: (abs(each - block), each))
-
-
 def contrasts(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> list[float]:
     """Log throughput of `b` less that of `a`, one value for each block of the member with fewer blocks.
 
     A slow member takes part in every k-th block only. The other member's blocks count towards the slow member's
-    nearest one, so that none of them is wasted.
+    nearest one, the earlier of two, so that none of them is wasted.
     """
-    ours, theirs = _rates(a), _rates(b)
-    coarse, fine = (ours, theirs) if len(ours) <= len(theirs) else (theirs, ours)
-    anchors = sorted(coarse)
-    if not anchors or not fine:
+    if not a or not b:
         return []
-    gathered: dict[int, tuple[float, float]] = {}
-    for block, (images, seconds) in fine.items():
-        anchor = _nearest(anchors, block)
-        before = gathered.get(anchor, (0.0, 0.0))
-        gathered[anchor] = (before[0] + images, before[1] + seconds)
-    sign = 1.0 if coarse is ours else -1.0
-    found = []
-    for anchor in anchors:
-        if anchor in gathered:
-            (images, seconds), (other_images, other_seconds) = coarse[anchor], gathered[anchor]
-            found.append(sign * (math.log(other_images / other_seconds) - math.log(images / seconds)))
-    return found
+    anchors = min((np.unique([turn.block for turn in side]) for side in (a, b)), key=len)
+    borders = (anchors[1:] + anchors[:-1]) / 2
+    images, seconds = np.zeros((2, len(anchors))), np.zeros((2, len(anchors)))
+    for member, side in enumerate((a, b)):
+        nearest = np.searchsorted(borders, [turn.block for turn in side])
+        np.add.at(images[member], nearest, [turn.images for turn in side])
+        np.add.at(seconds[member], nearest, [turn.seconds for turn in side])
+    both = seconds.all(axis=0)
+    rates = np.log(images[:, both] / seconds[:, both])
+    return [float(value) for value in rates[1] - rates[0]]
 
 
 def group_estimate(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> float | None:
@@ -117,6 +98,14 @@ def _student(values: Sequence[float], level: float) -> Interval | None:
     return Interval(math.exp(array.mean() - reach), math.exp(array.mean() + reach))
 
 
+def _test(estimates: Sequence[float]) -> float:
+    from scipy import stats
+
+    if len(set(estimates)) == 1:  # the test divides by their spread
+        return 1.0 if estimates[0] == 0 else 0.0
+    return float(stats.ttest_1samp(estimates, 0.0).pvalue)
+
+
 def paired_ratio(
     groups: Sequence[tuple[Sequence[TimedTurn], Sequence[TimedTurn]]], level: float = LEVEL
 ) -> PairedRatio | None:
@@ -131,9 +120,9 @@ def paired_ratio(
     value = math.exp(sum(estimates) / len(estimates))
     deviation = float(np.std(estimates, ddof=1)) if len(estimates) > 1 else None
     if len(estimates) >= LEAST_GROUPS:
-        return PairedRatio(value, _student(estimates, level), len(estimates), deviation)
+        return PairedRatio(value, _student(estimates, level), len(estimates), deviation, _test(estimates))
     blocks = [contrast for a, b in groups for contrast in contrasts(a, b)]
-    return PairedRatio(value, _student(blocks, level), len(estimates), deviation)
+    return PairedRatio(value, _student(blocks, level), len(estimates), deviation, None)
 
 
 def groups_needed(deviation: float, precision: float, level: float = LEVEL) -> int | None:

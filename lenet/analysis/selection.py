@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lenet.cases.axes import IDENTIFYING
+from lenet.cases.axes import BY_NAME, IDENTIFYING
 from lenet.cases.axis import Axis, Kind
 from lenet.errors import UsageError
 from lenet.store.record import Record
@@ -48,13 +48,13 @@ def parse_over(text: str) -> Over:
     """
     name, separator, values = text.partition("=")
     parts = [part.strip() for part in values.split(",")]
-    known = {each: axis for axis in IDENTIFYING for each in (axis.name, *axis.aliases)}
-    if name.strip() not in known or (separator and len(parts) != 2):
+    named = BY_NAME.get(name.strip())
+    if named not in IDENTIFYING or (separator and len(parts) != 2):
         raise UsageError(
             f"--over {text!r}: write AXIS or AXIS=VALUE-IN-A,VALUE-IN-B with an axis of "
             f"{', '.join(axis.name for axis in IDENTIFYING)}"
         )
-    return Over(known[name.strip()], (parts[0], parts[1]) if separator else None)
+    return Over(named, (parts[0], parts[1]) if separator else None)
 
 
 def select(a: Sequence[Record], b: Sequence[Record], over: Over | None = None) -> Selection:
@@ -93,13 +93,9 @@ def _has_several(records: Sequence[Record], axis: Axis, over: Sequence[str]) -> 
 
 
 def _with_value(records: Sequence[Record], axis: Axis, value: str) -> list[Record]:
-    plains = [axis.as_plain(axis.of_record(record)) for record in records]
-    chosen = [
-        record
-        for record, plain in zip(records, plains, strict=True)
-        if axis.is_named(value, plain, axis.record_identity(record))
-    ]
+    plains = [(record, axis.as_plain(axis.of_record(record))) for record in records]
+    chosen = [record for record, plain in plains if axis.is_named(value, plain, axis.record_identity(record))]
     if not chosen:
-        held = ", ".join(sorted({axis.as_text(plain) for plain in plains})) or "none"
+        held = ", ".join(sorted({axis.as_text(plain) for _, plain in plains})) or "none"
         raise UsageError(f"--over: no record has {axis.name}={value}; there are {held}")
     return chosen

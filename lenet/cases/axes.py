@@ -103,16 +103,17 @@ IDENTIFYING = tuple(each for each in AXES if each.kind is not Kind.REPETITION)
 """The axes that records must agree on to be processes of one case."""
 
 
+BY_NAME = {name: each for each in AXES for name in (each.name, *each.aliases)}
+"""The axes by their names and aliases."""
+
+
 def axis(name: str) -> Axis:
     """The axis of that name or alias.
 
     Raises:
         KeyError: there is none.
     """
-    for each in AXES:
-        if name == each.name or name in each.aliases:
-            return each
-    raise KeyError(name)
+    return BY_NAME[name]
 
 
 def with_option() -> list[Axis]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from lenet.cases.axes import IDENTIFYING, axis
+from lenet.cases.axes import BY_NAME, IDENTIFYING, axis
 from lenet.errors import UsageError
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row, key, repetitions
@@ -19,7 +19,7 @@ def parse(selector: str) -> dict[str, str]:
     Raises:
         UsageError: not of that form, or an unknown field.
     """
-    known = {each: axis.name for axis in IDENTIFYING for each in (axis.name, *axis.aliases)} | {"run": "run"}
+    known = {name: axis.name for name, axis in BY_NAME.items() if axis in IDENTIFYING} | {"run": "run"}
     wanted = {}
     for part in selector.split(","):
         name, separator, value = part.partition("=")
@@ -48,21 +48,17 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
         UsageError: no group at all has the selector's values.
     """
     wanted = parse(selector or DEFAULT)
-    keys = [key(group.row, without=wanted) for group in groups]
     found = {
-        each: group.speed
-        for each, group in zip(keys, groups, strict=True)
+        key(group.row, without=wanted): group.speed
+        for group in groups
         if all(_has(group.row, name, value) for name, value in wanted.items())
     }
     if not found and selector is not None:
         held = {name: sorted({_held(group.row, name) for group in groups}) for name in wanted}
         choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in held.items())
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
-    ratios = []
-    for each, group in zip(keys, groups, strict=True):
-        base, own = found.get(each), group.speed
-        ratios.append(own / base if base and own else None)
-    return ratios
+    bases = (found.get(key(group.row, without=wanted)) for group in groups)
+    return [group.speed / base if base and group.speed else None for base, group in zip(bases, groups, strict=True)]
 
 
 def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str | None) -> list[float | None]:

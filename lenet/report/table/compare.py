@@ -10,7 +10,7 @@ from lenet.cases.axes import axis
 from lenet.errors import UsageError
 from lenet.report.layout import DASH, number
 from lenet.report.table.forms import Format, Layout, as_csv, as_json, shown
-from lenet.report.table.words import listed
+from lenet.report.table.words import listed, numbered, span
 
 
 def failures(found: Sequence[Comparison], fail_on: float) -> list[Comparison]:
@@ -45,9 +45,6 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
     notes: dict[str, int] = {}
     cells = []
     for each in found:
-        mark = each.mark.value
-        if each.note:
-            mark += f" ({notes.setdefault(each.note, len(notes) + 1)})"
         cells.append(
             [
                 *(each.case.get(name) or DASH for name in shared),
@@ -55,7 +52,7 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
                 *(number(each.a), number(each.b), number(each.ratio, 3)),
                 DASH if each.low is None or each.high is None else f"{each.low:.3f}–{each.high:.3f}",
                 DASH if each.p is None else f"{each.p:.2g}",
-                mark,
+                each.mark.value + numbered(each.note, notes),
             ]
         )
     right = [False] * (len(shared) + 2 * len(sides)) + [True] * 5 + [False]
@@ -77,8 +74,8 @@ def _sides(found: Sequence[Comparison]) -> list[str]:
 
 def _one_pair(found: Sequence[Comparison], name: str) -> tuple[str, str] | None:
     """The values of A and B on that axis, if they are the same for all cases."""
-    sides = [[values[name] for values in side if name in values] for side in _values(found)]
-    return (sides[0][0], sides[1][0]) if all(len(set(side)) == 1 for side in sides) else None
+    a, b = ({values[name] for values in side if name in values} for side in _values(found))
+    return (a.pop(), b.pop()) if len(a) == len(b) == 1 else None
 
 
 def _values(found: Sequence[Comparison]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
@@ -104,11 +101,9 @@ def _identification(found: Sequence[Comparison], names: tuple[str, str]) -> str:
 def basis(found: Sequence[Comparison]) -> str:
     """What the ratios rest on, in sentences."""
     sentences = []
-    if groups := sorted({each.groups for each in found if each.unit == "groups"}):
-        span = "–".join(str(each) for each in dict.fromkeys((groups[0], groups[-1])))
-        sentences.append(
-            f"Workers took turns: the ratio is the mean over {span} group{'s' if span != '1' else ''}, p Student's t."
-        )
+    if groups := [each.groups for each in found if each.unit == "groups"]:
+        words = f"{span(groups)} group{'s' if max(groups) > 1 else ''}"
+        sentences.append(f"Workers took turns: the ratio is the mean over {words}, p Student's t.")
     if any(each.unit == "processes" for each in found):
         sentences.append(
             "Independent processes: the ratio is the median of all quotients of two, p Welch's t where they are few, "
@@ -119,11 +114,10 @@ def basis(found: Sequence[Comparison]) -> str:
 
 def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[str, str]) -> list[str]:
     counts = Counter(each.mark.value for each in found)
-    processes = sorted({n for each in found for n in (each.samples_a, each.samples_b) if n})
-    span = "–".join(str(each) for each in dict.fromkeys((processes[0], processes[-1]))) if processes else "no"
+    processes = span(n for each in found for n in (each.samples_a, each.samples_b) if n)
     captions = [
         _identification(found, names),
-        f"A and B: images/s, the median of {span} process{'es' if span != '1' else ''} each. "
+        f"A and B: images/s, the median of {processes} process{'es' if processes != '1' else ''} each. "
         f"{basis(found)} Verdicts: {', '.join(f'{count} {mark}' for mark, count in counts.items())}. better or worse: "
         f"p below 5% after Holm's correction, the interval on one side of 1, and at least {minimum_effect:.2g} apart; "
         f"same: the interval within 1 ± {minimum_effect:.2g}.",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lenet.analysis.stability import PRECISION, REASONS
 from lenet.analysis.statistics import MIN_PROCESSES
 from lenet.report.table.groups import Group
+from lenet.report.table.words import span
 
 LETTERS = {reason: letter for letter, reason in REASONS.items()}
 
@@ -42,14 +43,12 @@ def marked(group: Group) -> str:
 
 def legend_of(groups: Sequence[Group]) -> list[str]:
     """The meaning of the marks in use, as captions."""
-    used = dict.fromkeys(
-        reason for group in groups if marked(group) and group.row.verdict for reason in _reasons(group.row.verdict)
-    )
+    unstable = [group.row for group in groups if marked(group)]
+    used = dict.fromkeys(reason for row in unstable for reason in _reasons(row.verdict or ""))
     if not used:
         return []
     meanings = ", ".join(f"{LETTERS[reason]} {reason}" for reason in used if reason in LETTERS)
-    needs = [group.row.more_processes for group in groups if marked(group)]
-    most = max((need for need in needs if need), default=0)
+    most = max((row.more_processes or 0 for row in unstable), default=0)
     wanted = (
         f" Up to {most:,} more processes a case are needed for ±{PRECISION:.0%}: "
         f"lenet-bench run --resume RUN --until {PRECISION:.0%}."
@@ -64,14 +63,11 @@ def samples_caption(groups: Sequence[Group]) -> str:
     kinds = []
     merged = [group for group in groups if group.of > 1]
     if any(group.row.interval_low is not None for group in merged):
-        kinds.append(f"the 95% interval over {_counts(merged, MIN_PROCESSES)} processes")
+        counts = span(group.row.windows for group in merged if group.row.windows >= MIN_PROCESSES)
+        kinds.append(f"the 95% interval over {counts} processes")
     if any(group.row.interval_low is None for group in merged):
         kinds.append(f"the range over fewer than {MIN_PROCESSES} processes")
     if len(merged) < len(groups) or not groups:
-        kinds.append(f"the quartiles of {_counts([g for g in groups if g.of == 1], 1)} windows of one process")
+        counts = span(group.row.windows for group in groups if group.of == 1 and group.row.windows)
+        kinds.append(f"the quartiles of {counts} windows of one process")
     return f"spread: {'; '.join(kinds)}."
-
-
-def _counts(groups: Sequence[Group], least: int) -> str:
-    counts = sorted({group.row.windows for group in groups if group.row.windows >= least})
-    return "–".join(str(each) for each in dict.fromkeys((counts[0], counts[-1]))) if counts else "no"

@@ -11,6 +11,7 @@ from lenet.errors import UsageError
 from lenet.report.layout import DASH, number
 from lenet.report.table.compare import basis
 from lenet.report.table.forms import Format, Layout, as_csv, as_json, shown
+from lenet.report.table.words import numbered
 from lenet.store.record import Record
 
 SIGNS = {
@@ -36,8 +37,7 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
         raise UsageError("there is no record with a known version to show by version")
     if form == "json" or form == "csv":
         return (as_json if form == "json" else as_csv)([_flat(each) for each in found])
-    case = found[0].comparison.case
-    axes = [name for name in case if len({each.comparison.case[name] for each in found}) > 1]
+    axes = _differing(found)
     headers = [
         *(axis(name).column_title for name in axes),
         *("version", "images/s", "n", "step", "size", "95% interval", "accuracy"),
@@ -45,9 +45,7 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
     cells, notes = [], dict[str, int]()
     for each in found:
         entry = each.comparison
-        sign = SIGNS.get(entry.mark, "") if each.before is not None else ""
-        if each.before is not None and entry.note:
-            sign += f" ({notes.setdefault(entry.note, len(notes) + 1)})"
+        sign = SIGNS.get(entry.mark, "") + numbered(entry.note, notes) if each.before is not None else ""
         cells.append(
             [
                 *(entry.case[name] or DASH for name in axes),
@@ -58,6 +56,12 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
     right = [False] * (len(axes) + 1) + [True, True, False, True, False, False]
     layout = Layout(headers, cells, right, list(notes), _captions(found, minimum_effect))
     return shown(layout, form, "lenet-bench by version")
+
+
+def _differing(found: Sequence[Step]) -> list[str]:
+    """The axes in which the cases differ."""
+    case = found[0].comparison.case
+    return [name for name in case if len({each.comparison.case[name] for each in found}) > 1]
 
 
 def _flat(step: Step) -> dict[str, object]:
@@ -97,11 +101,10 @@ def _accuracy(step: Step) -> str:
 
 
 def _captions(found: Sequence[Step], minimum_effect: float) -> list[str]:
-    case = found[0].comparison.case
     common = [
         f"{axis(name).column_title} {value}"
-        for name, value in case.items()
-        if value and len({each.comparison.case[name] for each in found}) == 1
+        for name, value in found[0].comparison.case.items()
+        if value and name not in _differing(found)
     ]
     captions = [
         f"All: {', '.join(common)}." if common else "",

@@ -77,6 +77,21 @@ def count(quantity: int, noun: str, plural: str = "") -> str:
     return f"{quantity:,} {noun if quantity == 1 else plural or noun + 's'}"
 
 
+def span(numbers: Iterable[int]) -> str:
+    """The lowest and the highest of the numbers, `no` without any.
+
+    >>> span([8, 2, 4]), span([3, 3]), span([])
+    ('2–8', '3', 'no')
+    """
+    ordered = sorted(numbers)
+    return "–".join(str(each) for each in dict.fromkeys((ordered[0], ordered[-1]))) if ordered else "no"
+
+
+def numbered(text: str, notes: dict[str, int]) -> str:
+    """The number of a note in brackets; a new text gets the next one. Empty without a text."""
+    return f" ({notes.setdefault(text, len(notes) + 1)})" if text else ""
+
+
 def listed(words: list[str]) -> str:
     """Words as a list in a sentence.
 
