@@ -2,8 +2,8 @@
 
 A command is a line of a fenced `sh` block, a line after `$ ` in a `console` block, or a `lenet-bench` command in a
 table of README.md. Each page runs in its own copy of the checkout and its own home, where ~/mnist holds data (the
-digits). RUN, BEFORE, AFTER, A and B are finished runs in that copy. docs/tour.md tells its reader to make an
-environment, and all pages use it. The presets of the copies have a short plan, so that commands train for seconds.
+digits). RUN, BEFORE, AFTER, A and B are finished runs in that copy. All pages use the environment that README.md and
+docs/tour.md tell their reader to make. The presets of the copies have a short plan: commands train for seconds.
 
 An HTML comment before a block changes how it runs:
 
@@ -111,7 +111,7 @@ class Place:
 
     folder: Path
     environment: Path
-    """The virtual environment that docs/tour.md makes."""
+    """The virtual environment of all pages."""
     shared: Path
     """Holds what pages may share: the cache of data."""
 
@@ -175,15 +175,15 @@ def copy_checkout(target: Path) -> None:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """The environment of all pages, made by the commands of docs/tour.md."""
+    """The environment of all pages, made by the commands that README.md and docs/tour.md print."""
     folder = tmp_path_factory.mktemp("environment") / "checkout"
     folder.mkdir()
     for name in ("home", "locks"):
         (folder.parent / name).mkdir()
     copy_checkout(folder)
     place = Place(folder, folder / ".venv", folder.parent)
-    (install,) = (block for block in blocks(ROOT / "docs/tour.md") if block.has("install"))
-    done = place.run(install.commands)
+    (install,) = {block.commands for page in PAGES for block in blocks(page) if block.has("install")}
+    done = place.run(install)
     assert done.returncode == 0, done.stdout
     done = place.run(("python -c 'import lenet.dataset; print(lenet.dataset.resolve(\"digits\").folder)'",))
     assert done.returncode == 0, done.stdout
