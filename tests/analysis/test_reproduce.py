@@ -1,4 +1,4 @@
-"""Verdicts on claims: yes, no, and cannot tell, each with the figures that decide."""
+"""Verdicts on claims: yes, no and cannot tell, each with the figures that decide."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ IDLE = Load(foreign_cores=0.0)
 
 def record(correct=9800, images=10_000, *, steps=600, median=1000.0, scatter=10.0, status=Status.OK, **fields):
     case = Case(plan=Plan(epochs=1))
-    judged = Evaluation(
+    evaluation = Evaluation(
         epoch=1, steps=steps, training_seconds=1, seconds=1, images=images, correct=correct, distinct_answers=10
     )
     speed = Throughput(median=median, low=median - scatter, high=median + scatter, windows=10)
     return Record(
         case_id=case.id, case=case, status=status, started_at=NOW, finished_at=NOW,
         machine_id=fields.pop("machine", "a"),
-        evaluations=(judged,), summary=Summary(throughput=speed), **fields,
+        evaluations=(evaluation,), summary=Summary(throughput=speed), **fields,
     )  # fmt: skip
 
 
@@ -62,9 +62,9 @@ class TestAccuracy:
 
     @pytest.mark.parametrize("status", [Status.CRASHED, Status.UNAVAILABLE, Status.TIMED_OUT])
     def test_what_could_not_run_tells_nothing(self, status):
-        judged = claims(record(), record(status=status, reason="why"), [1.0], [1.0])
-        assert {claim.verdict for claim in judged} == {Verdict.CANNOT_TELL}
-        assert all("why" in claim.figures for claim in judged)
+        tested = claims(record(), record(status=status, reason="why"), [1.0], [1.0])
+        assert {claim.verdict for claim in tested} == {Verdict.CANNOT_TELL}
+        assert all("why" in claim.figures for claim in tested)
 
     def test_a_divergence_is_a_no(self):
         assert accuracy(record(), record(status=Status.DIVERGED))[0] is Verdict.NO

@@ -210,8 +210,8 @@ class TestForReal:
 
     def test_it_is_reproduced_to_the_last_bit(self, execute, made):
         done = execute("reproduce", "run", "--output", "again")
-        judged = json.loads((execute.folder / "again" / "reproduction.json").read_text())
-        claims = {claim["name"]: claim for claim in judged["claims"]}
+        written = json.loads((execute.folder / "again" / "reproduction.json").read_text())
+        claims = {claim["name"]: claim for claim in written["claims"]}
         # What the machine does beside this test is not its to say: a throughput that is refused is exit code 1.
         assert done.returncode == (claims["throughput"]["verdict"] == "no"), done.stdout + done.stderr
         assert claims["accuracy"]["verdict"] == claims["loss trace"]["verdict"] == "yes"

@@ -140,7 +140,7 @@ class TestAHostileFolder:
     def test_a_key_that_is_there_twice(self, run, names):
         path = run / "records" / f"{names[0]}.json"
         path.write_text(path.read_text().replace('"status":', '"status": "ok",\n "status":', 1))
-        assert any("'status' is there twice" in each.message for each in verify(run).violations)
+        assert any("'status' occurs twice" in each.message for each in verify(run).violations)
 
     def test_a_number_that_is_written_as_text(self, run, names):
         edit(run / "records" / f"{names[0]}.json", lambda data: data["summary"].update(trained_images="896"))

@@ -145,7 +145,7 @@ class TestPlantedFaults:
         store = Store.open(run)
         before = render(rows(store.records(), store.name), "github", "mode=graph")
         after = render(rows(store.records(), store.name, [newer]), "github", "mode=graph")
-        assert before != after, "the reference says something of these trainings"
+        assert before != after, "the reference applies to these trainings"
         assert verify(run).violations == []
         store.write_text("table.json", render(rows(store.records(), store.name, [newer]), "json"))
         assert refused_by(run) == {"table"}, "half of them before and half of them after"

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from forging import change_digit, classes
+from forging import change_digit, classes, edit, edit_events, no_tables, refused_by
 
 from lenet.commands.verify import verify
 from lenet.errors import UsageError
@@ -145,6 +145,15 @@ class TestOneDigitIsChanged:
                 assert figure[-1] == "schema_version"
             paths[index].write_text(json.dumps(records[index]))
         assert {figure for figure in accepted if not NO_WITNESS & set(figure)} == set()
+
+
+def test_a_run_on_another_release_than_its_cases_name_is_refused(made, tmp_path):
+    run = shutil.copytree(made("versions"), tmp_path / "copy")
+    no_tables(run)
+    for path in (run / "records").iterdir():
+        edit(path, lambda data: data["software"].update(framework_version="2.0.0"))
+        edit_events(run, path.stem, lambda event: event.get("software", {}).update(framework_version="2.0.0"))
+    assert refused_by(run) == {"software"}
 
 
 def test_a_merged_store_is_verified_run_by_run(cli, made):

@@ -152,7 +152,7 @@ def _steady_windows(e: Evidence) -> SteadyWindows:
     """What the plan asks for after the warm-up, at the pace of its last window."""
     plan = e.case.plan
     last = [event for _, event in e.attempt.of(Steps) if 0 < event.first_step == plan.warmup_steps - event.steps]
-    if not last:  # the warm-up is the first step, which says nothing of the pace
+    if not last:  # the warm-up is the first step, which has no pace
         return SteadyWindows(plan.window_steps, plan.windows, plan.resident_windows)
     return plan.steady_windows(last[0].seconds / last[0].steps, e.record.turn_seconds)
 

@@ -1,4 +1,4 @@
-"""JSON that a stranger wrote: read once, with the line of every value, nothing said twice, nothing too deep."""
+"""A stranger's JSON, with the line of every value: no repeated key, no number that is none, limited nesting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-DEEPEST = 32
+MAX_DEPTH = 32
 """Levels of nesting; a record has seven."""
 
 Path = tuple[str | int, ...]
@@ -39,7 +39,7 @@ def load(text: str) -> Any:
         value = json.loads(text, object_pairs_hook=_single, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if _depth(text) > DEEPEST:
+    if _depth(text) > MAX_DEPTH:
         raise ValueError("nested too deeply")
     return value
 
@@ -57,7 +57,7 @@ def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
-        raise ValueError(f"{twice[:60]!r} is there twice")
+        raise ValueError(f"{twice[:60]!r} occurs twice")
     return found
 
 
@@ -74,10 +74,10 @@ def _depth(text: str) -> int:
 
 
 def _lines(text: str) -> dict[Path, int]:
-    """Text that `load` has accepted: every value's path and line."""
+    """The path and line of every value in a text that `load` accepts."""
     lines: dict[Path, int] = {}
     path: list[str | int] = []
-    """Where the next value stands; its last part is the key or index in the innermost object or list."""
+    """Of the next value; its last part is the key or index in the innermost object or list."""
     line, counted = 1, 0
     for token in TOKEN.finditer(text):
         line += text.count("\n", counted, token.start())
@@ -99,7 +99,7 @@ def _lines(text: str) -> dict[Path, int]:
 
 
 def difference(written: Any, read: Any, path: Path = ()) -> Path | None:
-    """Where a text's value is not what was understood of it; None where it is. Parts left out are defaults."""
+    """Where a text's value is not the value that was read from it, None if it is. What the text omits is a default."""
     if isinstance(written, dict) and isinstance(read, dict):
         for key, value in written.items():
             if key not in read:

@@ -78,7 +78,7 @@ def test_any_interleaving_gives_the_same(order):
     assert {each.seconds for each in merged} == {1.0}
 
 
-def test_a_failure_goes_through_at_once():
+def test_a_failure_is_passed_on_at_once():
     merger = Merger(2)
     (failed,) = merger.take(1, Failed(status=Status.DIVERGED, reason="nan"))
     assert failed.status is Status.DIVERGED

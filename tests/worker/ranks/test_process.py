@@ -51,9 +51,9 @@ raise SystemExit(main())
 def run(tmp_path, digits, new_store, fake_msrun):
     """A two-rank case whose ranks do `body`."""
 
-    def go(body, limits=None):
+    def go(body, limits=None, preamble=RANK):
         rank = tmp_path / "canned.py"
-        rank.write_text(RANK + textwrap.dedent(body), encoding="utf-8")
+        rank.write_text(preamble + textwrap.dedent(body), encoding="utf-8")
         worker = tmp_path / "worker.py"
         worker.write_text(WORKER.format(bin=str(fake_msrun), rank=str(rank)), encoding="utf-8")
         case = Case(dataset="digits", world_size=2)
@@ -82,7 +82,7 @@ def test_two_good_ranks_are_one_record(run):
     assert record.exit_code == 0
 
 
-def test_all_ranks_hear_what_rank_0_measured(run):
+def test_all_ranks_get_the_value_of_rank_0(run):
     record = run("""
         start()
         agreed = [channel.agree(10.0 * rank + turn) for turn in range(3)]
@@ -96,7 +96,7 @@ def test_all_ranks_hear_what_rank_0_measured(run):
 
 
 @pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(3)", "raise ValueError('why')"])
-def test_a_rank_that_dies_ends_the_case_at_once_and_the_other_rank(run, how, tmp_path):
+def test_a_rank_that_dies_ends_the_case_and_the_other_rank_at_once(run, how, tmp_path):
     began = time.monotonic()
     record = run(f"""
         open({str(tmp_path)!r} + f"/pid{{rank}}", "w").write(str(os.getpid()))
@@ -118,13 +118,19 @@ def test_a_rank_that_dies_ends_the_case_at_once_and_the_other_rank(run, how, tmp
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_rank_that_never_comes_is_the_launchers_end(run):
+def test_a_rank_that_dies_before_it_reports_crashes_the_case(run):
     record = run("os._exit(5)")
     assert record.status is Status.CRASHED
-    assert "of 2 died before it had reported the whole case" in record.reason
+    assert "died before it had reported the whole case" in record.reason
 
 
-def test_a_failure_of_one_rank_is_the_cases(run):
+def test_ranks_that_never_connect_crash_the_case(run):
+    record = run("raise SystemExit(5)", preamble="")
+    assert record.status is Status.CRASHED
+    assert record.reason == "the ranks' launcher msrun ended with exit code 1 before they had reported"
+
+
+def test_a_failure_of_one_rank_is_that_of_the_case(run):
     record = run("""
         start()
         if rank == 1:
@@ -140,7 +146,7 @@ def test_ranks_with_different_weights_are_invalid(run):
     assert "do not end with the same weights" in record.reason
 
 
-def test_a_silent_rank_meets_the_engines_limit_and_all_are_ended(run, tmp_path):
+def test_a_silent_rank_exceeds_the_engines_limit_and_all_are_killed(run, tmp_path):
     record = run(
         f"""
         open({str(tmp_path)!r} + f"/pid{{rank}}", "w").write(str(os.getpid()))
