@@ -11,19 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lenet.analysis import onednn
-from lenet.analysis.explain import (
-    Bounds,
-    Explanation,
-    Key,
-    Observed,
-    Operator,
-    Speed,
-    StepTimes,
-    Suspicion,
-    TriedChange,
-    conclude,
-    suspicions,
-)
+from lenet.analysis.explain.findings import Explanation, TriedChange, conclude
+from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed, StepTimes
+from lenet.analysis.explain.suspicions import Key, Suspicion, suspicions
 from lenet.cases.case import Case, DeviceTarget, Mode, Plan
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override, single_case

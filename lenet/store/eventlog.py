@@ -76,18 +76,15 @@ def _split(content: object) -> tuple[str, str, dict[str, Any]]:
 class EventLog:
     """The log at `path`. One process writes it, ensured by the store's lock; any number read it.
 
-    Before the first write `truncate_torn_line` must be called: an event appended to half a line would be lost.
+    Before the first write `truncate_torn_line` must be called: an event appended to half a line would be lost. A log
+    that cannot be written or read, or that has a line which is not an event, raises `StoreError`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def append(self, case_id: str, attempt: str, event: Event) -> None:
-        """Add a line.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Add a line."""
         with self._writing("ab", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
             file.write(LogLine(case_id, attempt, event).encode().encode() + b"\n")
 
@@ -95,9 +92,6 @@ class EventLog:
         """Remove what follows the last complete line: half a line of a writer that was killed.
 
         A complete log is not opened for writing, because it may be on a read-only file system.
-
-        Raises:
-            StoreError: it cannot be written.
         """
         if not self._path.exists():
             return
@@ -112,11 +106,7 @@ class EventLog:
                 file.truncate(complete)
 
     def sync(self) -> None:
-        """Flush the log to disk: a record must not be durable before its events.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Flush the log to disk: a record must not be durable before its events."""
         if not self._path.exists():
             return
         with self._writing("rb+", os.O_RDWR) as file:
@@ -127,9 +117,6 @@ class EventLog:
 
         `attempt` None is the last one. If `attempt` has no line, the lines without an attempt are its: older versions
         wrote none. An incomplete last line is being written, or its writer was killed: it is skipped.
-
-        Raises:
-            StoreError: the log cannot be read, or a line of it is not an event.
         """
         if not self._path.exists():
             return

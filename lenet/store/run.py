@@ -60,7 +60,11 @@ def _no_collection() -> Iterator[None]:
 
 
 class Store:
-    """One run on disk."""
+    """One run on disk.
+
+    Every method that reads or writes raises `StoreError` if the folder cannot be read or written, or if a file of it is
+    damaged or another's.
+    """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
@@ -153,20 +157,12 @@ class Store:
 
     @_no_collection()
     def records(self) -> list[Record]:
-        """The existing records, in the order of the manifest.
-
-        Raises:
-            StoreError: a record is damaged, or of another case than its name says.
-        """
+        """The existing records, in the order of the manifest."""
         found = (self.record(case) for case in self.manifest.cases)
         return [record for record in found if record is not None]
 
     def record(self, case: Case) -> Record | None:
-        """The case's record, if it exists.
-
-        Raises:
-            StoreError: it is damaged, or of another case.
-        """
+        """The case's record, if it exists."""
         path = self.record_path(case)
         if not path.exists() and not path.is_symlink():
             return None
@@ -180,30 +176,18 @@ class Store:
         return [case for case in self.manifest.cases if not self.record_path(case).exists()]
 
     def extend(self, cases: Sequence[Case]) -> None:
-        """Add cases to the manifest; those that it has already stay where they are.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Add cases to the manifest; those that it has already stay where they are."""
         every = tuple(dict.fromkeys((*self.manifest.cases, *cases)))
         self.manifest = self.manifest.model_copy(update={"cases": every})
         self._write_manifest()
 
     def keep_card(self, card: MachineCard) -> None:
-        """Write the card of another machine beside the manifest, unless it has one.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Write the card of another machine beside the manifest, unless it has one."""
         if not (self.path / card_name(card.id)).exists():
             self.write_text(card_name(card.id), card.model_dump_json(indent=1) + "\n")
 
     def cards(self) -> dict[str, MachineCard]:
-        """The cards of the run's machines, by their ids. A file that does not hold the card of its name is ignored.
-
-        Raises:
-            StoreError: the folder cannot be read.
-        """
+        """The cards of the run's machines, by their ids. A file that does not hold the card of its name is ignored."""
         found = {self.manifest.machine.id: self.manifest.machine}
         with failing_as(StoreError, f"cannot read {self.path}"):
             paths = sorted(path for path in self.path.iterdir() if CARD.fullmatch(path.name))
@@ -215,41 +199,26 @@ class Store:
         return found
 
     def append_event(self, case: Case, event: Event, attempt: str = "") -> None:
-        """Add a line to the event log; `attempt` is that of the record which follows from these events.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Add a line to the event log; `attempt` is that of the record which follows from these events."""
         self._log.append(case.id, attempt, event)
 
     def events(self, case: Case) -> Iterator[Event]:
         """The events of the attempt that the case's record is of, in order, read lazily.
 
         Without a record, those of the last attempt.
-
-        Raises:
-            StoreError: the event log cannot be read, or a line of it is not an event.
         """
         record = self.record(case)
         return self._log.read(case.id, record.attempt if record else None)
 
     def write_record(self, record: Record) -> None:
-        """Write a case's record; an earlier one is copied to `superseded/`.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Write a case's record; an earlier one is copied to `superseded/`."""
         self._log.sync()
         path = self.record_path(record.case)
         self._copy_superseded(path)
         write_atomically(path, record.model_dump_json(indent=1) + "\n")
 
     def renew(self, machine: MachineCard, datasets: Mapping[str, DatasetCard]) -> None:
-        """Write the machine and the data of a resumed run into its manifest; the earlier is copied to `superseded/`.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Write the machine and the data of a resumed run into its manifest; the earlier is copied to `superseded/`."""
         if machine.id == self.manifest.machine.id and dict(datasets) == self.manifest.datasets:
             return
         self._copy_superseded(self.path / MANIFEST)
@@ -274,9 +243,5 @@ class Store:
         write_atomically(copy, text)
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a report beside the manifest.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Write a report beside the manifest."""
         write_atomically(self.path / name, text)

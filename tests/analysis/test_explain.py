@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis import onednn
-from lenet.analysis.explain import (
-    Bounds,
-    Observed,
-    Speed,
-    StepTimes,
-    TriedChange,
-    conclude,
-    suspicions,
-)
+from lenet.analysis.explain.findings import TriedChange, conclude
+from lenet.analysis.explain.observation import Bounds, Observed, Speed, StepTimes
+from lenet.analysis.explain.suspicions import suspicions
 from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
 from lenet.workload.layers import training_flops
 

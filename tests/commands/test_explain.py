@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lenet.analysis.explain import Explanation
+from lenet.analysis.explain.findings import Explanation
 from lenet.cases.case import Case, Mode, RuntimeProfile
 from lenet.commands.explain import PLAN, Explainer, prepare, recorded
 from lenet.commands.verify import verify

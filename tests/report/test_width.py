@@ -23,16 +23,8 @@ import lenet.report.text
 from lenet.analysis.check import LayerDistance, Match, Rung, RungResult, TraceComparison
 from lenet.analysis.compare import compare
 from lenet.analysis.convergence import Convergence, ConvergenceStatus
-from lenet.analysis.explain import (
-    Bounds,
-    Explanation,
-    Observed,
-    Operator,
-    Speed,
-    SpeedFinding,
-    StepTimes,
-    TriedChange,
-)
+from lenet.analysis.explain.findings import Explanation, SpeedFinding, TriedChange
+from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed, StepTimes
 from lenet.analysis.onednn import Kernel, Library
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lenet.analysis.explain import Explanation, Observed, SpeedFinding
+from lenet.analysis.explain.findings import Explanation, SpeedFinding
+from lenet.analysis.explain.observation import Observed
 from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.words import times, with_dataset
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lenet.analysis.explain import Explanation
+from lenet.analysis.explain.findings import Explanation
 from lenet.report.text.explain import explanation_text
 
 RECORDED = sorted((Path(__file__).parent / "explanations").glob("*.json"))
