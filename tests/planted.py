@@ -1,7 +1,7 @@
 """A worker that trains with a planted fault: `planted.py FAULT FD`. Everything else is the real worker's.
 
 The faults are those that a benchmark's training may really have. Each changes, in this process and before the trainer
-is built, what the trainer's room takes from MindSpore: how a set is read, the optimiser, an activation.
+is built, what the trainer's module takes from MindSpore: how a set is read, the optimiser, an activation.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from lenet.dataset.idx import read_images, read_labels
 from lenet.worker import __main__ as worker
 
 
-def _reading(room: ModuleType, read: Callable[[Any, Path], Any]) -> None:
+def _reading(module: ModuleType, read: Callable[[Any, Path], Any]) -> None:
     """Let the trainer read its sets by `read(MnistDataset, folder)`."""
-    mnist = room.ds.MnistDataset
-    room.ds.MnistDataset = lambda folder, **_: read(mnist, Path(folder))
+    mnist = module.ds.MnistDataset
+    module.ds.MnistDataset = lambda folder, **_: read(mnist, Path(folder))
 
 
-def none(room: ModuleType) -> None:
+def none(module: ModuleType) -> None:
     """No fault."""
-    del room
+    del module
 
 
-def learning_rate(room: ModuleType) -> None:
+def learning_rate(module: ModuleType) -> None:
     """A tenth of the learning rate that was asked for."""
-    momentum = room.nn.Momentum
-    room.nn.Momentum = lambda parameters, rate, share: momentum(parameters, rate / 10, share)
+    momentum = module.nn.Momentum
+    module.nn.Momentum = lambda parameters, rate, share: momentum(parameters, rate / 10, share)
 
 
-def file_order(room: ModuleType) -> None:
+def file_order(module: ModuleType) -> None:
     """The training set in the order of its file, which was shuffled when the file was made."""
-    _reading(room, lambda mnist, folder: mnist(str(folder), shuffle=folder.name == "test"))
+    _reading(module, lambda mnist, folder: mnist(str(folder), shuffle=folder.name == "test"))
 
 
-def unshuffled(room: ModuleType) -> None:
+def unshuffled(module: ModuleType) -> None:
     """The training set class by class, as a folder for each class is read without shuffling."""
 
     def read(mnist: Any, folder: Path) -> Any:
@@ -50,12 +50,12 @@ def unshuffled(room: ModuleType) -> None:
         images, labels = read_images(*folder.glob("*images*")), read_labels(*folder.glob("*labels*"))
         order = np.argsort(labels, kind="stable")
         columns = {"image": images[order, :, :, None], "label": labels[order].astype(np.uint32)}
-        return room.ds.NumpySlicesDataset(columns, shuffle=False)
+        return module.ds.NumpySlicesDataset(columns, shuffle=False)
 
-    _reading(room, read)
+    _reading(module, read)
 
 
-def labels_off_by_one(room: ModuleType) -> None:
+def labels_off_by_one(module: ModuleType) -> None:
     """Each training image with the label of the next class; the test set as it is."""
 
     def read(mnist: Any, folder: Path) -> Any:
@@ -64,27 +64,27 @@ def labels_off_by_one(room: ModuleType) -> None:
             data = data.map(lambda label: np.array((int(label) + 1) % 10, np.uint32), "label")
         return data
 
-    _reading(room, read)
+    _reading(module, read)
 
 
-def missing_relu(room: ModuleType) -> None:
+def missing_relu(module: ModuleType) -> None:
     """No activation at all: only the pooling is left that is not linear."""
-    room.nn.ReLU = room.nn.Identity
+    module.nn.ReLU = module.nn.Identity
 
 
-def evaluation_on_the_training_set(room: ModuleType) -> None:
+def evaluation_on_the_training_set(module: ModuleType) -> None:
     """The training set judged in the place of the test set."""
-    _reading(room, lambda mnist, folder: mnist(str(folder.parent / "train")))
+    _reading(module, lambda mnist, folder: mnist(str(folder.parent / "train")))
 
 
-def evaluation_on_as_many_training_images(room: ModuleType) -> None:
+def evaluation_on_as_many_training_images(module: ModuleType) -> None:
     """The same, cut to as many images as the test set has: the count betrays nothing."""
 
     def read(mnist: Any, folder: Path) -> Any:
         data = mnist(str(folder.parent / "train"))
         return data.take(len(read_labels(*folder.glob("*labels*")))) if folder.name == "test" else data
 
-    _reading(room, read)
+    _reading(module, read)
 
 
 FAULTS = {
@@ -108,9 +108,9 @@ def main() -> int:
     build = training.build
 
     def planted(case: Any, dataset: Any) -> Any:
-        import lenet.training.mindspore as room
+        import lenet.training.mindspore as module
 
-        fault(room)
+        fault(module)
         return build(case, dataset)
 
     training.build = planted

@@ -39,7 +39,7 @@ class Client:
     read_seconds: float = 10.0
     """Longest silence of the server."""
     total_seconds: float = 600.0
-    """For one file with all its retries: a server that sends a byte now and then must not block for ever."""
+    """For one file with all its retries: a server that sends a byte now and then must not block forever."""
     retries: int = 2
     """After a response code in `RETRIED` or a lost connection. A host that does not connect is not asked again:
     a machine without a network must not wait."""

@@ -1,4 +1,4 @@
-"""Finding the data: digits, local folders in every layout, and what a name may mean."""
+"""Datasets by name: digits, local folders in every layout, MNIST."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def lay(folder, files, inner="", flat=False, packed=False, dotted=False):
 
 
 class TestDigits:
-    def test_they_are_the_same_everywhere(self):
+    def test_they_are_the_known_ones(self):
         assert digest(contents()) == "f4612983cad0100933bc8caf939ebed9f075bab9599a65c8ca73abaa406f8267"
 
-    def test_they_are_real_digits_in_mnists_shape(self):
+    def test_they_are_handwritten_digits_in_mnists_shape(self):
         dataset = resolve("digits")
         images = read_images(dataset.folder / NAMES[0])
         labels = read_labels(dataset.folder / NAMES[1])
@@ -97,20 +97,20 @@ class TestLocal:
         for name, data in files.items():
             assert (dataset.folder / name).read_bytes() == data
 
-    def test_it_is_never_passed_off_as_mnist(self, tmp_path, files):
+    def test_it_is_never_called_mnist(self, tmp_path, files):
         folder = lay(tmp_path / "mnist", files)
         assert resolve("auto", folder).card.name.startswith("local-mnist@")
         with pytest.raises(DatasetError, match="not mnist"):
             resolve("mnist", folder)
 
-    def test_its_own_name_is_accepted_when_a_run_goes_on(self, tmp_path, files):
+    def test_its_own_name_is_accepted_when_a_run_is_resumed(self, tmp_path, files):
         folder = lay(tmp_path / "shirts", files)
         name = resolve("auto", folder).card.name
         assert resolve(name, folder).card.name == name
         with pytest.raises(DatasetError, match="--data-dir"):
             resolve(name)
 
-    def test_a_strange_folder_name_is_made_harmless(self, tmp_path, files):
+    def test_characters_of_a_folders_name_are_replaced(self, tmp_path, files):
         name = resolve("auto", lay(tmp_path / "a <b>|c", files, packed=True)).card.name
         assert name.startswith("a__b__c@")
 
@@ -125,7 +125,7 @@ class TestLocal:
         with pytest.raises(DatasetError, match="keep one"):
             resolve("auto", folder)
 
-    def test_images_and_labels_must_be_equally_many(self, tmp_path, files):
+    def test_the_numbers_of_images_and_labels_must_be_equal(self, tmp_path, files):
         files[NAMES[1]] = labels_bytes(np.zeros(39, np.uint8))
         with pytest.raises(DatasetError, match=r"40 images and .* 39 labels"):
             resolve("auto", lay(tmp_path / "x", files))
@@ -145,7 +145,7 @@ def test_an_unknown_name():
         resolve("cifar")
 
 
-def test_without_network_auto_takes_digits_and_says_so():
+def test_without_network_auto_is_the_digits_with_a_warning():
     nowhere = Downloader(mirrors=(Mirror("https://nowhere.invalid/"), Mirror("https://127.0.0.1:1/")))
     said = []
     dataset = resolve("auto", warn=said.append, downloader=nowhere)

@@ -1,4 +1,4 @@
-"""The download against a real HTTP server that misbehaves in every way we know."""
+"""Downloads from a real HTTP server that fails in each known way."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def files(monkeypatch):
-    """Small files that stand for MNIST: the expected sizes and digests are theirs for this test."""
+    """Small files in place of MNIST's; sizes and digests are expected to be theirs."""
     generator = np.random.default_rng(11)
     made = {}
     for name, count in zip(NAMES, (300, 300, 50, 50), strict=True):
@@ -56,11 +56,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
-        """Silence."""
+        """Log nothing."""
 
     def do_GET(self):
         self.close_connection = True
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         queue = self.server.faults.get(self.path, [])
         fault = queue.pop(0) if queue else self.server.always
         with contextlib.suppress(OSError):  # the client has had enough
@@ -89,7 +89,7 @@ def redirect(target):
 
 
 def drop(count):
-    """Promise all, send `count` bytes, hang up."""
+    """Promise the whole body, send `count` bytes and close the connection."""
 
     def fault(handler):
         body = handler.server.bodies[handler.path]
@@ -138,7 +138,7 @@ def server(files):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.bodies = {path: gzip.compress(files[name]) for path, name in zip(PATHS, NAMES, strict=True)}
-    server.faults, server.always, server.asked, server.released = {}, None, [], threading.Event()
+    server.faults, server.always, server.requests, server.released = {}, None, [], threading.Event()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -170,16 +170,16 @@ def assert_whole(dataset, files):
     assert left == {Path(name).name for name in NAMES}, "nothing half-done is left"
 
 
-def test_four_files_arrive_and_are_asked_for_once(server, files):
-    told = []
+def test_four_files_are_downloaded_once(server, files):
+    seen = []
     fetch = downloader(server)
-    assert_whole(fetch.mnist(lambda *said: told.append(said)), files)
-    assert sorted(server.asked) == sorted(PATHS)
-    last = {name: (done, total) for name, done, total in told}
+    assert_whole(fetch.mnist(lambda *progress: seen.append(progress)), files)
+    assert sorted(server.requests) == sorted(PATHS)
+    last = {name: (done, total) for name, done, total in seen}
     assert last == {path[1:]: (len(body), len(body)) for path, body in server.bodies.items()}
-    server.asked.clear()
+    server.requests.clear()
     assert_whole(fetch.mnist(), files)
-    assert server.asked == [], "what is in the cache is not asked for again"
+    assert server.requests == [], "what is in the cache is not asked for again"
 
 
 def test_plain_files(server, files):
@@ -187,15 +187,15 @@ def test_plain_files(server, files):
     assert_whole(downloader(server, Mirror(url(server), "plain")).mnist(), files)
 
 
-def test_an_answer_without_a_length(server, files):
+def test_a_response_without_a_length(server, files):
     server.faults[PATHS[0]] = [no_length]
     assert_whole(downloader(server).mnist(), files)
 
 
-def test_a_dropped_connection_is_tried_again(server, files):
+def test_a_dropped_connection_is_retried(server, files):
     server.faults[PATHS[0]] = [drop(5000), drop(100)]
     assert_whole(downloader(server).mnist(), files)
-    assert server.asked[:3] == [PATHS[0]] * 3
+    assert server.requests[:3] == [PATHS[0]] * 3
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_dropped_connection_is_tried_again(server, files):
         "no-http",
     ],
 )
-def test_a_bad_mirror_is_named_and_the_next_one_serves(server, files, fault, words, cache):
+def test_a_bad_mirror_is_named_and_the_next_one_is_used(server, files, fault, words, cache):
     def worst(handler):
         if handler.path.startswith("/bad/"):
             handler.path = handler.path.removeprefix("/bad")
@@ -245,14 +245,14 @@ def test_a_bad_mirror_is_named_and_the_next_one_serves(server, files, fault, wor
     assert_whole(downloader(server, bad, url(server)).mnist(), files)
 
 
-def test_a_passing_failure_is_tried_again(server, files):
+def test_a_transient_failure_is_retried(server, files):
     for path in PATHS:
         server.faults[path] = [status(503), status(429)]
     assert_whole(downloader(server).mnist(), files)
-    assert len(server.asked) == 3 * len(PATHS)
+    assert len(server.requests) == 3 * len(PATHS)
 
 
-def test_a_server_that_drips_ends_too(server):
+def test_a_server_that_drips(server):
     server.always = drip
     with pytest.raises(DatasetError, match="incomplete after 1 s"):
         downloader(server, total_seconds=1).mnist()
@@ -280,10 +280,10 @@ def archive(files, extra=()):
 
 
 class TestZip:
-    def test_one_archive_gives_all_four(self, server, files, tmp_path):
+    def test_one_archive_contains_all_four(self, server, files, tmp_path):
         server.bodies["/all.zip"] = archive(files, [("../../evil", b"x"), ("notes.txt", b"x")])
         assert_whole(downloader(server, Mirror(f"{url(server)}all.zip", "zip")).mnist(), files)
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
         assert not list(tmp_path.rglob("evil"))
 
     @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ class TestZip:
             downloader(server, Mirror(f"{url(server)}all.zip", "zip")).mnist()
 
 
-def test_two_at_once_download_once(server, files):
+def test_three_threads_download_once(server, files):
     found = []
     racers = [threading.Thread(target=lambda: found.append(downloader(server).mnist())) for _ in range(3)]
     for racer in racers:
@@ -313,31 +313,31 @@ def test_two_at_once_download_once(server, files):
         racer.join()
     assert len(found) == 3
     assert_whole(found[0], files)
-    assert sorted(server.asked) == sorted(PATHS)
+    assert sorted(server.requests) == sorted(PATHS)
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(server, files):
+def test_a_damaged_file_in_the_cache_is_downloaded_again(server, files):
     fetch = downloader(server)
     dataset = fetch.mnist()
     (dataset.folder / NAMES[2]).write_bytes(b"damaged")
-    server.asked.clear()
+    server.requests.clear()
     assert_whole(fetch.mnist(), files)
-    assert server.asked == [PATHS[2]]
+    assert server.requests == [PATHS[2]]
 
 
-def test_without_the_permission_for_loopback_only_https_is_asked(server):
+def test_by_default_only_https_is_requested(server):
     with pytest.raises(DatasetError, match="only https is followed"):
         downloader(server, prefixes=("https://",)).mnist()
-    assert server.asked == []
+    assert server.requests == []
 
 
-def test_every_mirror_of_ours_is_asked_over_tls():
+def test_every_mirror_has_tls():
     assert {urlsplit(mirror.url).scheme for mirror in MIRRORS} == {"https"}
     assert len({urlsplit(mirror.url).hostname for mirror in MIRRORS}) == len(MIRRORS) >= 3
     assert Downloader().client.prefixes == ("https://",)
 
 
-def test_a_certificate_that_nobody_vouches_for(server, tmp_path):
+def test_a_self_signed_certificate_is_refused(server, tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("makes a certificate with openssl, which is not here")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -355,4 +355,4 @@ def test_a_certificate_that_nobody_vouches_for(server, tmp_path):
     server.handle_error = lambda *_: None  # the handshake fails, as it should
     with pytest.raises(DatasetError, match="certificate cannot be verified"):
         downloader(server, url(server).replace("http://", "https://")).mnist()
-    assert server.asked == []
+    assert server.requests == []

@@ -1,4 +1,4 @@
-"""The IDX reader takes nothing on trust."""
+"""The IDX reader on valid, damaged and hostile files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refusal(tmp_path, data, read=read_images, name="x-idx3-ubyte"):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_what_is_written_is_read(tmp_path, pack):
+def test_an_idx_file_is_read_as_written(tmp_path, pack):
     suffix = ".gz" if pack is gzip.compress else ""
     (tmp_path / f"i{suffix}").write_bytes(pack(images_bytes(IMAGES)))
     (tmp_path / f"l{suffix}").write_bytes(pack(labels_bytes(LABELS)))
@@ -90,7 +90,7 @@ def test_an_absent_file(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 5), st.just(28), st.just(28))))
-def test_any_images_survive(tmp_path_factory, images):
+def test_any_images_are_read_as_written(tmp_path_factory, images):
     path = tmp_path_factory.mktemp("any") / "i"
     path.write_bytes(images_bytes(images))
     assert np.array_equal(read_images(path), images)
@@ -98,7 +98,7 @@ def test_any_images_survive(tmp_path_factory, images):
 
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.binary(max_size=60), st.binary(max_size=60).map(lambda tail: struct.pack(">I", 2049) + tail)))
-def test_no_bytes_raise_anything_else(tmp_path_factory, data):
+def test_any_bytes_are_data_or_one_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("fuzz") / "x"
     path.write_bytes(data)
     for read in (read_images, read_labels):

@@ -1,4 +1,4 @@
-"""Which cores a worker is given, and that the system really confines it."""
+"""The cores that a worker is confined to."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from lenet.store.freshness import conditions
 from lenet.store.profiles import Scope
 
 PACKAGES = {Framework.MINDSPORE: "mindspore", Framework.PYTORCH: "torch"}
-"""Each framework's name on the package index, spelt here once more on purpose."""
+"""Each framework's name on the package index, deliberately written again."""
 
 every_framework = pytest.mark.parametrize("framework", Framework)
 

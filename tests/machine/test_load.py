@@ -1,4 +1,4 @@
-"""The load of others: a busy neighbour is seen, the case itself is not taken for one."""
+"""The load of other processes is measured, that of the case itself is not part of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lenet.machine.load import CaseLoad, Load, LoadMeter, _Span, measure
 BUSY = "import time; end = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
 
 
-def test_a_busy_neighbour_is_seen():
+def test_the_load_of_another_process_is_measured():
     neighbour = subprocess.Popen([sys.executable, "-c", BUSY.format(30)])
     try:
         assert measure(1.0).foreign_cores > 0.1
@@ -22,7 +22,7 @@ def test_a_busy_neighbour_is_seen():
         neighbour.wait()
 
 
-def test_what_the_case_used_itself_is_no_foreign_load(monkeypatch):
+def test_the_case_itself_is_not_foreign_load(monkeypatch):
     monkeypatch.setattr("lenet.machine.load._busy_seconds", iter((100.0, 109.0)).__next__)
     monkeypatch.setattr("lenet.machine.load._own_seconds", iter((20.0, 26.0)).__next__)
     monkeypatch.setattr("lenet.machine.load.time.monotonic", iter((0.0, 2.0)).__next__)

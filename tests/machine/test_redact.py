@@ -1,4 +1,4 @@
-"""Names that must not land in a record, planted and looked for."""
+"""Names that must not be in a record, planted and searched for."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def somebody(monkeypatch):
         ("nothing of it", "nothing of it"),
     ],
 )
-def test_names_go_and_the_rest_stays(somebody, text, instead):
+def test_names_are_replaced_and_the_rest_stays(somebody, text, instead):
     assert without_names(text) == instead
 
 
-def test_a_common_name_says_nothing_and_would_spoil_messages(monkeypatch):
+def test_a_common_name_is_not_replaced(monkeypatch):
     monkeypatch.setenv("HOME", "/root")
     monkeypatch.setenv("LOGNAME", "root")
     monkeypatch.setattr(redact.platform, "node", lambda: "localhost")
@@ -57,7 +57,7 @@ def test_the_end_of_a_log(somebody, tmp_path):
     assert tail(log) == "[31mError in ~/train.py on (host)\nxxxxxxxxxx"
 
 
-def test_variables_that_may_hold_an_address_a_path_or_a_secret(somebody):
+def test_variables_that_may_contain_an_address_a_path_or_a_secret(somebody):
     found = variables(
         {
             **{"MS_SCHED_HOST": "10.1.2.3", "MS_API_TOKEN": "s3cret", "OMP_NUM_THREADS": "2", "HOME": "/home/alice.b"},
@@ -71,8 +71,8 @@ def test_variables_that_may_hold_an_address_a_path_or_a_secret(somebody):
     }
 
 
-def test_a_record_of_a_crash_holds_no_name(somebody, tmp_path, digits, new_store):
-    """From a real worker's last words to the file on disk and the event log."""
+def test_the_record_of_a_crash_contains_no_names(somebody, tmp_path, digits, new_store):
+    """From the output of a real worker to the record and the event log."""
     from lenet.cases.case import Case
     from lenet.engine.local import LocalEngine
 

@@ -89,7 +89,7 @@ def test_another_seed_is_another_training_and_the_same_seed_the_same(digits, new
 
 
 @pytest.mark.parametrize("device", ["GPU", "Ascend"])
-def test_an_absent_device_is_unavailable_with_its_reason(device, digits, new_store):
+def test_a_missing_device_is_unavailable_with_its_reason(device, digits, new_store):
     plan = Plan(windows=1, warmup_steps=1, window_steps=1, evaluation_images=32)
     case = Case(device_target=device, dataset="digits", plan=plan)
     (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))

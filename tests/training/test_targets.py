@@ -1,4 +1,4 @@
-"""FAKE LAYER: what the project asks of MindSpore on GPU and Ascend, against a recorder in MindSpore's place.
+"""FAKE LAYER: the calls to MindSpore for GPU and Ascend, recorded by a fake in MindSpore's place.
 
 No GPU and no Ascend was there to run it on. These tests show which calls are made, in which order, and what becomes
 of their errors; they show nothing about what a device does with them. The names and arguments are those of MindSpore
@@ -21,7 +21,7 @@ CPU, GPU, ASCEND = DeviceTarget.CPU, DeviceTarget.GPU, DeviceTarget.ASCEND
 
 
 class Recorder(types.ModuleType):
-    """Stands for any module: notes every call by its dotted name, and returns what `answers` says."""
+    """In place of any module: records every call by its dotted name, and returns the value in `answers`."""
 
     def __init__(self, name, calls, answers):
         super().__init__(name)
@@ -43,7 +43,7 @@ class Recorder(types.ModuleType):
 
 @pytest.fixture
 def fake(monkeypatch):
-    """`lenet.training.targets` over a recorder; gives the module, the calls and the answers."""
+    """`lenet.training.targets` with a recorder; returns the module, the calls and the answers."""
     calls, answers = [], {}
     root = Recorder("mindspore", calls, answers)
     monkeypatch.setitem(sys.modules, "mindspore", root)
@@ -59,7 +59,7 @@ def names(calls):
 
 
 @pytest.mark.parametrize("target", [GPU, ASCEND])
-def test_one_process_takes_the_first_visible_device_and_opens_it(fake, target):
+def test_one_process_opens_the_first_visible_device(fake, target):
     targets, calls, _ = fake
     targets.choose_device(target)
     assert calls[0] == ("set_device", (target.value,))
@@ -68,7 +68,7 @@ def test_one_process_takes_the_first_visible_device_and_opens_it(fake, target):
 
 
 @pytest.mark.parametrize(("target", "backend"), [(GPU, "nccl"), (ASCEND, "hccl")])
-def test_a_rank_takes_its_own_device_and_joins_before_the_first_operator(fake, target, backend, monkeypatch):
+def test_a_rank_opens_its_own_device_and_joins_before_the_first_operator(fake, target, backend, monkeypatch):
     targets, calls, _ = fake
     monkeypatch.setenv("DEVICE_ID", "3")
     targets.choose_device(target, world_size=4)
@@ -124,7 +124,7 @@ def test_gradients_are_summed_and_divided(fake):
     assert targets.mean_over_ranks(4)((1.5, -2.0)) == (1.5, -2.0)
 
 
-def test_hccl_is_told_by_the_environment():
+def test_hccl_is_set_by_the_environment():
     assert RuntimeProfile.parse("deterministic").environment == {"HCCL_DETERMINISTIC": "true"}
     assert RuntimeProfile.parse("jit_level=O1").environment == {}
     with pytest.raises(ValueError, match="O0"):
@@ -132,7 +132,7 @@ def test_hccl_is_told_by_the_environment():
 
 
 @pytest.mark.mindspore
-def test_the_installed_mindspore_has_what_is_called():
+def test_the_installed_mindspore_has_these_functions():
     code = (
         "import json, inspect, mindspore as ms\n"
         "from mindspore.communication import init, get_rank\n"

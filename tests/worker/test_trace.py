@@ -1,4 +1,4 @@
-"""What a traced case reports of each step."""
+"""The events of a traced case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real worker with the real MindSpore: its clock, its plan, its reports."""
+"""The worker with MindSpore: its clock, its plan, its events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EPOCHS = 24
 
 @pytest.fixture(scope="module")
 def measured(digits, tmp_path_factory):
-    """One windows-plan case in Graph mode: record, events, and the parent's view of the worker's wall time."""
+    """A case without whole epochs in Graph mode: record, events, and the wall time seen by the parent."""
     import json
 
     from lenet.cases.matrix import Matrix
@@ -41,7 +41,7 @@ def measured(digits, tmp_path_factory):
 
 @pytest.mark.mindspore
 class TestMeasuredCase:
-    def test_it_is_ok_and_says_that_the_training_was_not_carried_out(self, measured):
+    def test_it_is_ok_and_says_that_the_answer_is_constant(self, measured):
         record, _, _ = measured
         assert record.status is Status.OK, record
         assert record.software.framework_version.startswith("2.")
@@ -55,7 +55,7 @@ class TestMeasuredCase:
         # The parent also waits for the interpreter to start and, longer, for MindSpore to end.
         assert total < wall < total + 10
 
-    def test_windows_touch_and_fill_the_training_phase(self, measured):
+    def test_windows_are_adjacent_and_fill_the_training_phase(self, measured):
         record, _, _ = measured
         steps = 0
         for window in record.windows:
@@ -65,7 +65,7 @@ class TestMeasuredCase:
         in_windows = sum(window.seconds for window in record.windows)
         assert in_windows == pytest.approx(phases.compile_and_first_step_seconds + phases.training_seconds, abs=1e-6)
 
-    def test_the_warm_up_has_sixty_steps_and_is_kept_apart(self, measured):
+    def test_the_warm_up_has_sixty_steps_and_is_not_in_throughput(self, measured):
         record, _, _ = measured
         assert sum(window.steps for window in record.windows if window.warmup) == 60
         steady = [window for window in record.windows if not window.warmup]
@@ -79,7 +79,7 @@ class TestMeasuredCase:
         assert {window.steps for window in steady} == {max(PLAN.window_steps, wanted)}
         assert {window.steps for window in record.windows if window.warmup} <= {1, 5, 4}
 
-    def test_the_first_step_is_its_own_figure(self, measured):
+    def test_the_first_step_is_measured_separately(self, measured):
         record, _, _ = measured
         first = record.windows[0]
         assert (first.steps, first.warmup) == (1, True)
@@ -108,7 +108,7 @@ class TestMeasuredCase:
 
 
 @pytest.mark.mindspore
-def test_a_training_that_blows_up_is_diverged(digits, new_store):
+def test_a_training_whose_loss_is_not_finite_is_diverged(digits, new_store):
     plan = Plan(epochs=5)
     hyper = Hyperparameters(learning_rate=1e6)
     case = Case(dataset="digits", profile=FAST, plan=plan, hyperparameters=hyper)
@@ -130,7 +130,7 @@ def test_digits_are_learned(digits, new_store):
     assert 0 < reached <= record.phases.compile_and_first_step_seconds + record.phases.training_seconds
 
 
-def test_the_clock_leaves_no_moment_out():
+def test_the_phases_of_the_clock_add_up():
     clock = PhaseClock(time.perf_counter())
     for phase in ("compile_and_first_step", "training", "evaluation", "training", "resident"):
         time.sleep(0.002)
@@ -153,5 +153,5 @@ def test_the_clock_leaves_no_moment_out():
         (ValueError("x"), Status.CRASHED),
     ],
 )
-def test_what_an_exception_says_about_the_case(error, status):
+def test_the_status_of_an_exception(error, status):
     assert failure(error).status is status

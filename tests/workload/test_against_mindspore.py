@@ -40,7 +40,7 @@ class TestAgainstMindSpore:
         assert len(reproduction["pixels"]) == 304
         assert all(reproduction["pixels"])
 
-    def test_every_batch_of_a_pass_held_or_in_numpy(self, reproduction):
+    def test_every_batch_of_a_pass_cached_or_in_numpy(self, reproduction):
         counted = {name: each["compared"] for name, each in reproduction["batches"].items()}
         assert counted == {"train/1/32": 40, "train/2/100": 12, "test/1/32": 16, "test/2/100": 5}
         for name, each in reproduction["batches"].items():
@@ -91,7 +91,7 @@ def test_weights_have_their_shapes_and_the_seed_decides_them():
     assert np.std(one["layers.7.weight"]) == pytest.approx(0.02, rel=0.02)
 
 
-def test_a_plain_image_stays_plain():
+def test_a_uniform_image_stays_uniform():
     assert (resize(np.full((1, 28, 28), 200, np.uint8)) == 200).all()
     made = network_input(np.full((3, 28, 28), 255, np.uint8))
     assert made.shape == (3, 1, 32, 32)

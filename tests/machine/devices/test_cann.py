@@ -1,4 +1,4 @@
-"""CANN's environment, taken from a script like its set_env.sh."""
+"""CANN's environment from a script like its set_env.sh, and its version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_variables_of_a_set_env(tmp_path, monkeypatch):
     ("text", "complaint"),
     [(None, "no such file"), ("true\n", "does not set ASCEND_HOME_PATH"), ("false\n", "could not source")],
 )
-def test_what_is_no_set_env(text, complaint, tmp_path, monkeypatch):
+def test_a_file_that_is_not_a_set_env(text, complaint, tmp_path, monkeypatch):
     monkeypatch.delenv("ASCEND_HOME_PATH", raising=False)
     script = tmp_path / "set_env.sh"
     if text is not None:
@@ -39,7 +39,7 @@ def test_what_is_no_set_env(text, complaint, tmp_path, monkeypatch):
         cann.source(script)
 
 
-def test_a_script_that_hangs_is_given_up(tmp_path, monkeypatch):
+def test_a_script_that_hangs_is_killed(tmp_path, monkeypatch):
     script = tmp_path / "set_env.sh"
     script.write_text("sleep 60\n")
     monkeypatch.setattr(cann, "SOURCE_SECONDS", 0.3)
@@ -56,7 +56,7 @@ def test_a_script_that_hangs_is_given_up(tmp_path, monkeypatch):
         ("compiler/version.info", "nothing\n", None),
     ],
 )
-def test_the_version_that_its_files_tell(name, text, expected, tmp_path):
+def test_the_version_in_its_files(name, text, expected, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     assert cann_version(tmp_path) == expected
@@ -67,5 +67,5 @@ def test_the_card_has_the_same_version(tmp_path):
     assert libraries(str(tmp_path))["cann"] == "8.2.RC1"
 
 
-def test_no_cann_has_no_version(tmp_path):
+def test_a_missing_cann_has_no_version(tmp_path):
     assert cann_version(tmp_path / "gone") is None

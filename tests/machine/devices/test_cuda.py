@@ -15,7 +15,7 @@ from lenet.machine.devices.libraries import resolve
 
 @pytest.fixture
 def wheels(tmp_path, monkeypatch):
-    """Stand-ins for the wheels: the right names and versions, and files that are no libraries."""
+    """Fake wheels: the right names and versions, with files that are not libraries."""
 
     def install(*names):
         for name in names:
@@ -42,7 +42,7 @@ def test_wheels_are_known_by_their_metadata(wheels):
     assert "libnvidia-cublas-cu11.so.11" in cuda.wheel_libraries()
 
 
-def test_the_stand_in_tells_the_wheels_release_and_that_it_is_none(wheels, tmp_path):
+def test_the_stand_in_prints_the_release_of_the_wheel(wheels, tmp_path):
     wheels(*cuda.WHEELS)
     home = cuda.stand_in(tmp_path / "cache")
     assert cuda.toolkit_release(str(home)) == ("11.8", "")
@@ -55,7 +55,7 @@ def test_the_stand_in_tells_the_wheels_release_and_that_it_is_none(wheels, tmp_p
     assert cuda.stand_in(tmp_path / "cache") == home, "a second time changes nothing"
 
 
-def test_an_own_toolkit_is_left_alone(wheels, tmp_path):
+def test_an_installed_toolkit_is_used(wheels, tmp_path):
     wheels(*cuda.WHEELS)
     home = cuda.stand_in(tmp_path / "toolkit")
     environment = {"CUDA_HOME": str(home)}
@@ -64,7 +64,7 @@ def test_an_own_toolkit_is_left_alone(wheels, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_without_all_wheels_nothing_is_pretended(wheels, tmp_path):
+def test_without_all_wheels_there_is_no_stand_in(wheels, tmp_path):
     if not cuda.missing_wheels():
         pytest.skip("the real wheels are installed")
     wheels(*cuda.WHEELS[:3])
@@ -80,7 +80,7 @@ def test_with_the_wheels_cuda_home_is_the_stand_in(wheels, tmp_path):
     assert cuda.toolkit_release(environment["CUDA_HOME"]) == ("11.8", "")
 
 
-def test_a_nvcc_that_hangs_is_given_up(tmp_path, monkeypatch):
+def test_an_nvcc_that_hangs_is_killed(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     nvcc = tmp_path / "bin" / "nvcc"
     nvcc.write_text("#!/bin/sh\nexec sleep 60\n")
@@ -90,7 +90,7 @@ def test_a_nvcc_that_hangs_is_given_up(tmp_path, monkeypatch):
 
 
 def test_every_library_of_the_real_plugin_resolves_but_the_drivers():
-    """Where the extra `gpu` is installed. No GPU is needed for it, and none is proved."""
+    """Runs if the extra `gpu` is installed; it needs no GPU, and does not show that one works."""
     plugin = devices.plugin(DeviceTarget.GPU)
     if plugin is None:
         pytest.skip("this MindSpore has no GPU plugin")

@@ -1,4 +1,4 @@
-"""What a device target lacks, said in words."""
+"""What a device target lacks, in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def nvcc(folder, says):
     path.chmod(0o755)
 
 
-def test_the_cpu_lacks_nothing_and_has_no_plugin():
+def test_the_cpu_needs_nothing_and_has_no_plugin():
     assert missing(DeviceTarget.CPU) == []
     assert plugin(DeviceTarget.CPU) is None
 
@@ -35,7 +35,7 @@ def test_no_cuda_home(monkeypatch):
         ("hello", "does not print its release"),
     ],
 )
-def test_the_release_that_nvcc_tells(tmp_path, says, expected):
+def test_the_release_that_nvcc_prints(tmp_path, says, expected):
     nvcc(tmp_path, says)
     release, trouble = cuda.toolkit_release(str(tmp_path))
     if expected:
@@ -54,7 +54,7 @@ def test_no_cann(monkeypatch):
     assert "set_env.sh" in missing(DeviceTarget.ASCEND)[0]
 
 
-def test_the_newest_plugin_is_the_one(monkeypatch, tmp_path):
+def test_the_newest_plugin_is_used(monkeypatch, tmp_path):
     folder = tmp_path / "mindspore" / "lib" / "plugin"
     folder.mkdir(parents=True)
     (tmp_path / "mindspore" / "__init__.py").touch()

@@ -56,14 +56,14 @@ def test_a_driver_that_is_too_old(bare):
     assert driver.fix
 
 
-def test_a_driver_that_serves(bare):
+def test_a_driver_that_is_new_enough(bare):
     bare("nvidia-smi", "echo 'NVIDIA A100, 535.104.05, 8.0'; echo 'NVIDIA A100, 535.104.05, 8.0'")
     driver = checks(DeviceTarget.GPU)["driver"]
     assert driver.passed is True
     assert driver.message.count("A100") == 2
 
 
-def test_a_driver_that_hangs_is_given_up(bare, monkeypatch):
+def test_a_driver_that_hangs_is_killed(bare, monkeypatch):
     bare("nvidia-smi", "exec sleep 60")
     monkeypatch.setattr(doctor, "QUERY_SECONDS", 0.5)
     began = time.monotonic()
@@ -74,7 +74,7 @@ def test_a_driver_that_hangs_is_given_up(bare, monkeypatch):
 
 
 @pytest.mark.parametrize("script", ["echo broken >&2; exit 9", "printf '\\377\\376garbage'", "true"])
-def test_a_driver_that_talks_nonsense_is_no_crash(bare, script):
+def test_a_driver_that_prints_nonsense(bare, script):
     bare("nvidia-smi", script)
     assert checks(DeviceTarget.GPU)["driver"].name == "driver"
 
@@ -89,14 +89,14 @@ def test_cann_of_another_version(bare, tmp_path, monkeypatch):
     assert "9.1" in check.message
 
 
-def test_cann_that_goes_with_this_mindspore(bare, tmp_path, monkeypatch):
+def test_cann_that_this_mindspore_accepts(bare, tmp_path, monkeypatch):
     (tmp_path / "version.cfg").write_text("version=8.5.0\n")
     monkeypatch.setenv("ASCEND_HOME_PATH", str(tmp_path))
     monkeypatch.setattr("lenet.machine.devices.doctor.framework_version", lambda _: "2.10.0")
     assert checks(DeviceTarget.ASCEND)["CANN"] == Check(name="CANN", passed=True, message="8.5.0")
 
 
-def test_npus_are_listed_and_every_absent_library_is_named(bare):
+def test_npus_are_listed_and_every_missing_library_is_named(bare):
     bare("npu-smi", "echo 'NPU ID   : 0'; echo 'NPU ID : 1'")
     found = checks(DeviceTarget.ASCEND)
     assert found["driver"].passed is True
@@ -131,7 +131,7 @@ def test_a_child_that_misbehaves(script, expected, tmp_path, monkeypatch):
     assert expected in check.message
 
 
-def test_eighty_columns_and_nothing_hidden():
+def test_the_report_fits_80_columns_and_is_complete():
     missing = "missing: " + ", ".join(f"lib{i}.so" for i in range(40))
     check = Check(name="libraries", passed=False, message=missing, fix="x" * 70)
     each = DeviceReport(device_target=DeviceTarget.GPU, works=False, checks=(check,), version_pairs=("a " * 60,))
@@ -152,8 +152,8 @@ def test_control_characters_from_a_command_do_not_reach_the_terminal():
 
 
 @pytest.mark.mindspore
-def test_the_command_says_what_this_machine_can_run():
-    """The CPU computes; JSON is the whole diagnosis; the parent never imports MindSpore."""
+def test_the_command_on_this_machine():
+    """The CPU works, JSON is the complete report, and the parent does not import MindSpore."""
     command = [sys.executable, "-X", "importtime", "-m", "lenet.cli", "doctor", "--device", "cpu", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     (cpu,) = DoctorReport.model_validate(json.loads(done.stdout)).devices

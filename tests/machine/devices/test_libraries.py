@@ -1,4 +1,4 @@
-"""What libraries need and where the loader would find it: on real libraries, and on small ones made here."""
+"""What libraries need and where the loader finds it, on real libraries and on small ones made here."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_real_extension_resolves_through_all_that_it_needs(extension):
     assert any("gfortran" in name or "quadmath" in name for name in result.found), "what OpenBLAS itself needs"
 
 
-def test_away_from_its_wheel_it_names_what_is_absent_and_who_needs_it(extension, tmp_path):
+def test_a_copy_outside_its_wheel_lacks_what_the_wheel_contains(extension, tmp_path):
     moved = Path(shutil.copy(extension, tmp_path))
     ((name, by),) = resolve(moved, search=()).absent.items()
     assert "openblas" in name
@@ -72,7 +72,7 @@ def test_a_loaded_library_is_not_searched_for_and_its_own_needs_are(build):
 
 @pytest.mark.parametrize(("flag", "winner"), [("--disable-new-dtags", "own"), ("--enable-new-dtags", "search")])
 def test_rpath_goes_before_the_search_path_and_runpath_after(build, flag, winner, monkeypatch):
-    """And the real loader agrees."""
+    """As in the real loader."""
     own, search = build("own", "which.so"), build("search", "which.so")
     outer = build("outer", "outer.so", [own], f"-Wl,{flag}", f"-Wl,-rpath,{own.parent}")
     expected = {"own": own, "search": search}[winner]
@@ -85,8 +85,8 @@ def test_rpath_goes_before_the_search_path_and_runpath_after(build, flag, winner
     assert str(expected) in maps
 
 
-def test_preloading_beats_a_path_that_would_be_searched(build):
-    """What the worker relies on: a library that is loaded already is taken, whatever DT_RPATH says."""
+def test_a_loaded_library_is_used_instead_of_one_on_the_path(build):
+    """The worker relies on it: a loaded library is used regardless of DT_RPATH."""
     wanted, shadow = build("wanted", "which.so"), build("shadow", "which.so")
     outer = build("outer", "outer.so", [shadow], "-Wl,--disable-new-dtags", f"-Wl,-rpath,{shadow.parent}")
     code = (
@@ -99,8 +99,8 @@ def test_preloading_beats_a_path_that_would_be_searched(build):
     assert resolve(outer, {"which.so": wanted}).found["which.so"] == wanted
 
 
-def test_needs_of_needs_use_the_rpath_of_who_asked(build):
-    """DT_RPATH is inherited; the real loader finds it so."""
+def test_rpath_is_inherited(build):
+    """As in the real loader."""
     inner = build("libs", "inner.so")
     middle = build("libs", "middle.so", [inner])
     outer = build("outer", "outer.so", [middle], "-Wl,--disable-new-dtags", f"-Wl,-rpath,{middle.parent}")
@@ -109,7 +109,7 @@ def test_needs_of_needs_use_the_rpath_of_who_asked(build):
 
 
 def test_a_runpath_ends_the_inheritance_of_rpath(build):
-    """As in the real loader, which does not find it either."""
+    """As in the real loader, which does not find the library either."""
     inner = build("libs", "inner.so")
     middle = build("libs", "middle.so", [inner], "-Wl,--enable-new-dtags", "-Wl,-rpath,/nowhere")
     outer = build("outer", "outer.so", [middle], "-Wl,--disable-new-dtags", f"-Wl,-rpath,{middle.parent}")
@@ -120,7 +120,7 @@ def test_a_runpath_ends_the_inheritance_of_rpath(build):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n", b"\x7fELF" + b"\xff" * 200])
-def test_what_is_no_library_needs_nothing(content, tmp_path):
+def test_a_file_that_is_not_a_library_needs_nothing(content, tmp_path):
     path = tmp_path / "x.so"
     path.write_bytes(content)
     assert read(path) is None
