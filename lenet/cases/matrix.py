@@ -164,9 +164,13 @@ class Matrix(_MatrixAxes):
             "plan": dict(self.plan),
         }
         for axis in SPANNED:
-            *parents, name = axis.path.split(".")
-            inner = data
-            for parent in parents:
-                inner = inner[parent]
-            inner[name] = point[axis.name]
+            set_at(data, axis.path, point[axis.name])
         return Case(**data)
+
+
+def set_at(data: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at the keys that the dots of `path` separate."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        data = data[parent]
+    data[name] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from lenet.cases.axes import with_option
 from lenet.cases.axis import Axis
 from lenet.cases.case import Case
-from lenet.cases.matrix import Matrix
+from lenet.cases.matrix import Matrix, set_at
 from lenet.errors import UNKNOWN_KEY, UsageError, problems, reason
 from lenet.files.plain import read_named
 
@@ -75,14 +76,10 @@ def override(matrix: Matrix, **options: str | None) -> Matrix:
     for name, text in options.items():
         if text is not None:
             axis = axes[name]
-            *parents, field = axis.field.split(".")
-            inner = data
-            for parent in parents:
-                inner = inner[parent]
             values = _list(axis, text)
             if not axis.several and len(values) > 1:
                 raise UsageError(f"{axis.option} {text!r}: give one number")
-            inner[field] = values if axis.several else values[0]
+            set_at(data, axis.field, values if axis.several else values[0])
     return _renamed(matrix, _matrix(data, "the command line", named_by_option=True))
 
 
@@ -134,5 +131,4 @@ def _matrix(data: dict[str, Any], source: str, named_by_option: bool = False) ->
 
 
 def _safe_name(stem: str) -> str:
-    name = "".join(character if character.isalnum() and character.isascii() else "-" for character in stem)
-    return name.strip("-")[:64] or "matrix"
+    return re.sub("[^A-Za-z0-9]", "-", stem).strip("-")[:64] or "matrix"

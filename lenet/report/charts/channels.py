@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lenet.cases.axes import axis
 from lenet.report.charts.chart import MOST_BARS, Spec
 from lenet.report.charts.points import Points
 
@@ -34,12 +35,11 @@ class Palette:
     @classmethod
     def of(cls, rows: Points) -> Palette:
         """The palette for these rows."""
-        order = {"pynative": 0, "graph": 1, "jit": 2}
-        named = {row["series"]: (order.get(row["mode"], 9), row["framework"], row["series"]) for row in rows}
         # The first framework's modes have the first colours.
+        order = {row["series"]: (row["framework"], axis("mode").rank(row["mode"]), row["series"]) for row in rows}
         speeds = [row["images_per_second"] for row in rows if row["ok"] and row["images_per_second"]]
         wide = bool(speeds) and max(speeds) / min(speeds) > WIDE_RATIO
-        return cls(tuple(sorted(named, key=lambda each: (named[each][1], named[each][0], each))), wide)
+        return cls(tuple(sorted(order, key=order.__getitem__)), wide)
 
     @property
     def colour(self) -> Spec:
@@ -63,11 +63,11 @@ class Palette:
         """The channel of a speed. `shared`: the axis ends where `SHARED` says, so that panels compare."""
         scale: Spec = {"type": "log", "nice": True} if self.logarithmic else {"zero": True, "nice": True}
         if shared:
-            scale = {**scale, "domainMax": {"expr": "top"}}
+            scale["domainMax"] = {"expr": "top"}
             if self.logarithmic:
                 scale["domainMin"] = {"expr": "bottom"}
-        axis = {"format": "~s", "tickCount": 5} if self.logarithmic else {"format": ",.0f", "tickCount": 5}
-        return quantitative(field, title, scale=scale, axis=axis)
+        ticks = {"format": "~s" if self.logarithmic else ",.0f", "tickCount": 5}
+        return quantitative(field, title, scale=scale, axis=ticks)
 
 
 SHARED = [{"name": "top", "value": 1.0}, {"name": "bottom", "value": 0.0}]
@@ -128,3 +128,13 @@ def line_each(field: str, by: str = "key") -> Spec:
     """The channel of one line a value of `field`, the one with the largest `by` on top."""
     axis = {"title": None, "ticks": False, "domain": False}
     return nominal(field, axis=axis, sort={"op": "max", "field": by, "order": "descending"})
+
+
+def dot(size: int, **encoding: Any) -> Spec:
+    """A layer, or a chart, of filled dots of `size` square pixels."""
+    return {"mark": {"type": "point", "filled": True, "size": size, "opacity": 1}, "encoding": encoding}
+
+
+def bars(**encoding: Any) -> Spec:
+    """A chart of horizontal bars."""
+    return {"mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2}, "encoding": encoding}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.report.charts.channels import Palette, largest, line_each, nominal, quantitative, tip
+from lenet.report.charts.channels import Palette, dot, largest, line_each, nominal, quantitative, tip
 from lenet.report.charts.chart import Chart, Data
 
 
@@ -34,10 +34,7 @@ def accuracy(palette: Palette, data: Data) -> Chart:
             "encoding": {"x": x, "y": centre},
         },
         {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": encoding},
-        {
-            "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
-            "encoding": {**encoding, "tooltip": tooltip},
-        },
+        dot(55, **encoding, tooltip=tooltip),
     ]
     return Chart(
         "accuracy",
@@ -95,19 +92,19 @@ def times(palette: Palette, data: Data) -> Chart:
                 {"calculate": "-datum.mid", "as": "key"},
                 *largest("key", "label"),
             ],
-            "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-            "encoding": {
-                "y": line_each("label"),
-                "x": quantitative("mid", "seconds", scale={"zero": True}),
-                "color": palette.among(data["times"], data["rows"]),
-                "shape": nominal("target", legend=shapes),
-                "tooltip": tip(
+            **dot(
+                110,
+                y=line_each("label"),
+                x=quantitative("mid", "seconds", scale={"zero": True}),
+                color=palette.among(data["times"], data["rows"]),
+                shape=nominal("target", legend=shapes),
+                tooltip=tip(
                     ("label", "case", ""),
                     ("target", "accuracy", ""),
                     ("mid", "seconds", ",.1f"),
                     ("processes", "trainings", ","),
                 ),
-            },
+            ),
         },
         lines="label",
     )

@@ -5,7 +5,7 @@ Each mapping has `i`, the index of its row, so that a filter of rows filters eve
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lenet.analysis.convergence import expected
@@ -63,17 +63,10 @@ class Labels:
             if several(((identity or None) for identity in names), each.name):
                 self._differing.add(each.name)
 
-    def _line(self, row: Row, *names: str) -> list[str]:
-        """Parts of a line's label, cut to `LONGEST_PART`."""
-        return self._parts(row, self._short, names)
-
-    def _panel(self, row: Row, *names: str) -> list[str]:
-        """Parts of a panel's title."""
-        return self._parts(row, self._names, names)
-
-    def _parts(self, row: Row, held: Mapping[str, Mapping[str, str]], names: Collection[str]) -> list[str]:
-        parts = [held[name][row.identities[name]] for name in names if name in self._differing]
-        return [part for part in parts if part]
+    def _line(self, row: Row, *names: str, panel: bool = False) -> list[str]:
+        """Parts of a line's label, cut to `LONGEST_PART`; of a panel's title they are whole."""
+        held = self._names if panel else self._short
+        return [part for name in names if name in self._differing and (part := held[name][row.identities[name]])]
 
     def series(self, row: Row) -> str:
         """The way of training: framework and mode. Its colour is the same in every chart."""
@@ -85,7 +78,7 @@ class Labels:
 
     def place(self, row: Row) -> str:
         """A panel by batch size: everything but framework, mode and batch size."""
-        return SERIES_SEPARATOR.join([self.home(row), *self._panel(row, *OTHERS, "profile")])
+        return SERIES_SEPARATOR.join([self.home(row), *self._line(row, *OTHERS, "profile", panel=True)])
 
     def release(self, row: Row) -> str:
         """A panel by version: everything but framework, mode and version."""
@@ -97,10 +90,9 @@ class Labels:
 
     def _setting(self, row: Row, along: str) -> str:
         batch = axis("batch_size").words(row.batch_size)
-        others = self._panel(row, *(name for name in OTHERS if name != along))
-        return SERIES_SEPARATOR.join(
-            [self.home(row), batch, *others, self._names["profile"][row.identities["profile"]]]
-        )
+        others = self._line(row, *(name for name in OTHERS if name != along), panel=True)
+        profile = self._names["profile"][row.identities["profile"]]
+        return SERIES_SEPARATOR.join([self.home(row), batch, *others, profile])
 
     def way(self, row: Row) -> str:
         """A line by profile: everything but the profile."""
@@ -114,7 +106,8 @@ class Labels:
 
     def training(self, row: Row) -> str:
         """The panel in which accuracies and losses compare: the images of a step, over all processes, and the data."""
-        return SERIES_SEPARATOR.join([axis("batch_size").words(row.global_batch_size), *self._panel(row, "dataset")])
+        batch = axis("batch_size").words(row.global_batch_size)
+        return SERIES_SEPARATOR.join([batch, *self._line(row, "dataset", panel=True)])
 
 
 def rows(report: Report) -> Points:
@@ -122,13 +115,9 @@ def rows(report: Report) -> Points:
     labels = Labels(report)
     found = []
     for i, row in enumerate(report.rows):
-        data = row.flat()
-        data["i"] = i
-        data["ok"] = row.sound
-        data["final_status"], data["final_reason"] = row.final_status
-        for name in GROUPED_BY:
-            data[name] = getattr(labels, name)(row)
-        found.append(data)
+        status, reason = row.final_status
+        data = {**row.flat(), "i": i, "ok": row.sound, "final_status": status, "final_reason": reason}
+        found.append(data | {name: getattr(labels, name)(row) for name in GROUPED_BY})
     return found
 
 

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from lenet.cases.values import version_order
-from lenet.report.charts.channels import LEGEND, SHARED, SPEED_TIP, Palette, largest, line_each, nominal, speeds, tip
+from lenet.report.charts.channels import (
+    LEGEND,
+    SHARED,
+    SPEED_TIP,
+    Palette,
+    bars,
+    dot,
+    largest,
+    line_each,
+    nominal,
+    speeds,
+    tip,
+)
 from lenet.report.charts.chart import Chart, Data, Spec
 
 
@@ -21,10 +33,7 @@ def _along(field: str, title: str, palette: Palette, *, sort: Any = "ascending",
         "layer": [
             {"mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.55}, "encoding": {"y": mid}},
             {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {"y": low, "y2": {"field": "high"}}},
-            {
-                "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
-                "encoding": {"y": mid, "tooltip": tooltip},
-            },
+            dot(75, y=mid, tooltip=tooltip),
             *extra,
         ],
     }
@@ -49,11 +58,12 @@ def profiles(palette: Palette, _: Data) -> Chart:
     colours = {"range": [f"var(--piece-{number})" for number in (3, 1, 4, 2, 5, 6)]}
     speed = palette.speed("mid")
     ends = {"x": {**speed, "aggregate": "min"}, "x2": {"field": "mid", "aggregate": "max"}}
-    point = {
-        "x": speed,
-        "color": nominal("profile", scale=colours, legend={**LEGEND, "labelLimit": 300}),
-        "tooltip": tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
-    }
+    point = dot(
+        110,
+        x=speed,
+        color=nominal("profile", scale=colours, legend={**LEGEND, "labelLimit": 300}),
+        tooltip=tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
+    )
     return Chart(
         "profiles",
         "As installed against tuned",
@@ -70,7 +80,7 @@ def profiles(palette: Palette, _: Data) -> Chart:
             "encoding": {"y": line_each("way", by="mid")},
             "layer": [
                 {"mark": {"type": "rule", "color": "var(--ink)", "opacity": 0.25, "strokeWidth": 3}, "encoding": ends},
-                {"mark": {"type": "point", "filled": True, "size": 110, "opacity": 1}, "encoding": point},
+                point,
             ],
         },
         lines="way",
@@ -139,13 +149,12 @@ def leaders(palette: Palette, _: Data) -> Chart:
                 {"calculate": "datum.mid", "as": "key"},
                 *largest("mid", "home"),
             ],
-            "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
-            "encoding": {
-                "y": line_each("home"),
-                "x": {**palette.speed("mid"), "scale": {"zero": True}},
-                "color": palette.colour,
-                "tooltip": tip(("home", "place", ""), ("label", "case", ""), *SPEED_TIP),
-            },
+            **bars(
+                y=line_each("home"),
+                x={**palette.speed("mid"), "scale": {"zero": True}},
+                color=palette.colour,
+                tooltip=tip(("home", "place", ""), ("label", "case", ""), *SPEED_TIP),
+            ),
         },
         lines="home",
     )

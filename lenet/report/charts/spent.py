@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.report.charts.channels import FIELD, LEGEND, Palette, largest, line_each, nominal, quantitative, tip
+from lenet.report.charts.channels import FIELD, LEGEND, Palette, bars, largest, line_each, nominal, quantitative, tip
 from lenet.report.charts.chart import Chart, Data
 from lenet.report.charts.points import PHASES
 
@@ -35,20 +35,19 @@ def step(_: Palette, _data: Data) -> Chart:
                 {"calculate": "max(0, 1 - datum.speed / datum.resident)", "as": "share"},
                 {"fold": ["training", "waiting for data"], "as": ["piece", "ms"]},
             ],
-            "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
-            "encoding": {
-                "y": line_each("label"),
-                "x": quantitative("ms", "milliseconds a step", stack="zero"),
-                "color": nominal("piece", scale=pieces, legend=LEGEND),
-                "order": {"field": "piece", "sort": "ascending"},
-                "tooltip": tip(
+            **bars(
+                y=line_each("label"),
+                x=quantitative("ms", "milliseconds a step", stack="zero"),
+                color=nominal("piece", scale=pieces, legend=LEGEND),
+                order={"field": "piece", "sort": "ascending"},
+                tooltip=tip(
                     ("label", "case", ""),
                     ("piece", "", ""),
                     ("ms", "ms", ",.2f"),
                     ("whole", "ms a step", ",.2f"),
                     ("share", "share spent waiting", ".0%"),
                 ),
-            },
+            ),
         },
         lines="label",
         needs=RESIDENT,

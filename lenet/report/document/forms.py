@@ -22,15 +22,15 @@ def choose(output: Path | None, form: str | None) -> Form:
         UsageError: an unknown form or suffix.
     """
     if form is not None:
-        wanted = next((known for known in FORMS if known == form), None)
-        if wanted is None:
-            raise UsageError(f"--format {form!r}: choose from {', '.join(FORMS)}")
-        return wanted
+        for known in FORMS:
+            if known == form:
+                return known
+        raise UsageError(f"--format {form!r}: choose from {', '.join(FORMS)}")
     if output is None:
         return "terminal"
-    if output.suffix.lower() not in SUFFIXES:
+    if (suffix := output.suffix.lower()) not in SUFFIXES:
         raise UsageError(f"--output {output}: use the suffix .html or .md, or --format html or markdown")
-    return SUFFIXES[output.suffix.lower()]
+    return SUFFIXES[suffix]
 
 
 def write(report: Report, form: Form, output: Path | None, baseline: str | None) -> None:

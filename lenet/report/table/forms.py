@@ -10,6 +10,7 @@ import csv
 import html
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -63,15 +64,12 @@ STRUCK = "\0"
 def inert(text: str) -> str:
     """Text for a spreadsheet, which runs what begins like a formula."""
     text = clean(text)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def markdown(text: str) -> str:
     """Text that a forge shows as it is."""
-    escaped = html.escape(text, quote=False)
-    for mark in "\\|*_~`[]":
-        escaped = escaped.replace(mark, f"\\{mark}")
-    return escaped
+    return re.sub(r"([\\|*_~`\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def as_json(content: object) -> str:

@@ -80,9 +80,9 @@ def with_efficiency(groups: Sequence[Group]) -> list[Group]:
     """
     keys = [key(group.row, without=("world_size", "scaling")) for group in groups]
     alone = {each: group.speed for each, group in zip(keys, groups, strict=True) if group.row.world_size == 1}
-    efficient = []
-    for each, group in zip(keys, groups, strict=True):
-        base, own = alone.get(each), group.speed
-        ratio = own / base / group.row.world_size if base and own and group.row.world_size > 1 else None
-        efficient.append(replace(group, efficiency=ratio))
-    return efficient
+    return [
+        replace(group, efficiency=group.speed / base / group.row.world_size)
+        if group.row.world_size > 1 and group.speed and (base := alone.get(each))
+        else group
+        for each, group in zip(keys, groups, strict=True)
+    ]

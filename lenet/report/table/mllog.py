@@ -33,17 +33,11 @@ def render(records: Sequence[Record]) -> str:
 
 
 def _lines(record: Record) -> Iterator[str]:
-    for milliseconds, kind, key, value, metadata in _events(record):
-        entry = {
-            "namespace": record.case_id,
-            "time_ms": milliseconds,
-            "event_type": kind,
-            "key": key,
-            "value": value,
-            "metadata": metadata,
-        }
+    names = ("namespace", "time_ms", "event_type", "key", "value", "metadata")
+    for entry in _events(record):
+        values = dict(zip(names, (record.case_id, *entry), strict=True))
         # ASCII only: the parser reads Latin-1.
-        yield TOKEN + json.dumps(entry, ensure_ascii=True, allow_nan=False)
+        yield TOKEN + json.dumps(values, ensure_ascii=True, allow_nan=False)
 
 
 LogEntry = tuple[int, str, str, Any, dict[str, Any]]

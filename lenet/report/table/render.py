@@ -58,13 +58,10 @@ def _cell(speed: bool, line: Line, text: str) -> str:
 
 def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:
     """The lines, and the notes that their statuses refer to."""
-    notes: dict[str, int] = {}
-    lines = []
-    for group, ratio in zip(groups, ratios, strict=True):
-        reason = group.row.reason
-        note = notes.setdefault(reason, len(notes) + 1) if reason else None
-        lines.append(Line(group, ratio, note))
-    return lines, list(notes)
+    notes = list(dict.fromkeys(group.row.reason for group in groups if group.row.reason))
+    number = {reason: index for index, reason in enumerate(notes, 1)}
+    lines = [Line(group, ratio, number.get(group.row.reason)) for group, ratio in zip(groups, ratios, strict=True)]
+    return lines, notes
 
 
 def _narrow(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> Layout:

@@ -179,20 +179,12 @@ def _with_stability(records: Iterable[Record], run: str, references: Sequence[Re
     members = repetitions(table)
     assessments = assess([[found[index] for index in indices] for indices in members])
     for indices, stability in zip(members, assessments, strict=True):
-        for index in indices:
-            if stability is None:
-                yield table[index]
-                continue
-            interval = stability.interval
-            yield table[index].model_copy(
-                update={
-                    "samples": stability.processes,
-                    "interval_low": interval.low if interval else None,
-                    "interval_high": interval.high if interval else None,
-                    "verdict": stability.text,
-                    "more_processes": stability.more,
-                }
-            )
+        update: dict[str, Any] = {}
+        if stability is not None:
+            update = {"samples": stability.processes, "verdict": stability.text, "more_processes": stability.more}
+            if stability.interval:
+                update |= {"interval_low": stability.interval.low, "interval_high": stability.interval.high}
+        yield from (table[index].model_copy(update=update) for index in indices)
 
 
 def rows(records: Iterable[Record], run: str, references: Sequence[Reference] | None = None) -> list[Row]:

@@ -24,6 +24,7 @@ def details(report: Report) -> list[dict[str, Any]]:
     for entry in report.entries:
         record = entry.record
         step = max(1, -(-len(record.windows) // most))
+        software = record.software
         data: dict[str, Any] = {
             "at": record.started_at.strftime("%Y-%m-%d %H:%M:%S"),
             "windows": len(record.windows),
@@ -38,12 +39,9 @@ def details(report: Report) -> list[dict[str, Any]]:
         }
         if record.phases is not None:
             data["phases"] = [_figure(getattr(record.phases, field)) for field, _ in PHASES]
-        if record.software is not None:
-            data["software"] = {
-                "python": record.software.python_version,
-                "numpy": record.software.numpy_version,
-                **record.software.details,
-            }
+        if software is not None:
+            versions = {"python": software.python_version, "numpy": software.numpy_version}
+            data["software"] = versions | software.details
         digests = {"losses": record.losses_sha256, **record.weights_sha256}
         data["sha256"] = {name: text[:12] for name, text in digests.items() if text}
         if record.stderr_tail:
