@@ -71,7 +71,7 @@ def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
     if len(seeds) < MIN_SEEDS:
         raise UsageError(f"{where}: {len(seeds)} seeds, and a reference needs {MIN_SEEDS}; run more with --seed")
     for record in records[1:]:
-        if (differing := _difference(first, record)) is not None:
+        if differing := _difference(first, record):
             raise UsageError(
                 f"{where}: the trainings differ in {differing}; those of a reference differ in the seed alone"
             )
@@ -106,8 +106,8 @@ def _reference(found: Sequence[tuple[Record, Store]]) -> Reference:
     )
 
 
-def _difference(a: Record, b: Record) -> str | None:
-    """The axes in which two records of a reference must agree and do not, or None."""
+def _difference(a: Record, b: Record) -> str:
+    """The axes in which two records of a reference must agree and do not."""
     differing = [
         each.column_title
         for each in AXES
@@ -115,7 +115,7 @@ def _difference(a: Record, b: Record) -> str | None:
     ]
     if {each.images for each in (*a.evaluations, *b.evaluations)} != {a.evaluations[-1].images}:
         differing.append("images evaluated")
-    return " and ".join(differing) or None
+    return " and ".join(differing)
 
 
 def _origins(stores: Iterable[Store]) -> tuple[Origin, ...]:

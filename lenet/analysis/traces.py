@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lenet.cases.case import Case
@@ -17,11 +17,7 @@ def losses(store: Store, case: Case) -> list[float]:
     Raises:
         StoreError: the event log cannot be read, or a line of it is not an event.
     """
-    return joined(event for event in store.events(case) if isinstance(event, Steps))
-
-
-def joined(windows: Iterable[Steps]) -> list[float]:
-    """The losses of consecutive windows as one trace."""
+    windows = (event for event in store.events(case) if isinstance(event, Steps))
     return [math.nan if loss is None else loss for window in windows for loss in window.losses]
 
 

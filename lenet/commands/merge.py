@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lenet.analysis.merge import CONFLICTS, MergedRun, Stream, longest, union
 from lenet.cases.case import Case
-from lenet.errors import StoreError, reason
+from lenet.errors import StoreError, failing_as
 from lenet.files.folder import Folder, scan
 from lenet.files.text import write_atomically
 from lenet.machine.card import MachineCard
@@ -45,10 +45,8 @@ def merge(sources: Iterable[Path], target: Path) -> dict[str, MergedRun]:
         StoreError: a source is no run or damaged, or `target` holds something else or cannot be written.
     """
     runs = [run for source in sources for run in read(source)]
-    try:
+    with failing_as(StoreError, f"cannot read {target}"):
         taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
-    except OSError as error:
-        raise StoreError(f"cannot read {target}: {reason(error)}") from error
     if taken:
         if (target / MANIFEST).exists() or not (target / RUNS).is_dir():
             raise StoreError(f"{target} is no merged store: choose another --output")
@@ -113,7 +111,7 @@ def _record(path: Path, cases: Mapping[str, Case], known_machines: set[str] | No
 def _streams(folder: Folder, name: str, cases: Mapping[str, Case]) -> dict[str, Stream]:
     found: dict[str, list[str]] = {}
     path = folder.root / name
-    try:
+    with failing_as(StoreError, f"cannot read {path}"):
         for number, line in enumerate(folder.lines(name, MAX_LINE_BYTES), 1):
             try:
                 logged = decode(line)
@@ -122,15 +120,13 @@ def _streams(folder: Folder, name: str, cases: Mapping[str, Case]) -> dict[str, 
             if logged.case_id not in cases:
                 raise StoreError(f"{path}, line {number} is of no case that its run lists")
             found.setdefault(logged.case_id, []).append(logged.encode())
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {reason(error)}") from error
     return {case_id: tuple(lines) for case_id, lines in found.items()}
 
 
 def _write(root: Path, run: MergedRun) -> None:
     """Write a run; a file with the same content is not written again."""
     files = run.files()
-    try:
+    with failing_as(StoreError, f"cannot write {root}", "choose another --output"):
         for inside in {name.partition("/")[0] for name in files if "/" in name} | {RECORDS}:
             (root / inside).mkdir(parents=True, exist_ok=True)
         first = (CONFLICTS, SUPERSEDED)  # before the records that they replace: a version is never only in memory
@@ -144,5 +140,3 @@ def _write(root: Path, run: MergedRun) -> None:
                     path.unlink()
         if not run.conflicts():
             shutil.rmtree(root / CONFLICTS, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {root}: {reason(error)}; choose another --output") from error

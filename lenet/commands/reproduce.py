@@ -19,7 +19,7 @@ from lenet.engine import Engine, Observer, TimeLimits, choose
 from lenet.engine.environments import recorded, releases
 from lenet.engine.local import LocalEngine
 from lenet.engine.process import worker_command
-from lenet.errors import DatasetError, StoreError, UsageError, reason
+from lenet.errors import DatasetError, StoreError, UsageError, failing_as, reason
 from lenet.files.http import Client, DownloadError
 from lenet.files.plain import read_named
 from lenet.files.text import MAX_FILE_BYTES
@@ -73,10 +73,8 @@ def load(source: str) -> Original:
         return Original(tuple(store.records()), store)
     if not path.is_file():
         raise StoreError(f"{source} does not exist: name a run's folder, a record's file or its https address")
-    try:
+    with failing_as(StoreError, f"cannot read {source}"):
         data = read_named(path, MAX_FILE_BYTES)
-    except OSError as error:
-        raise StoreError(f"cannot read {source}: {reason(error)}") from error
     record = _record(data, source)
     # With a record in its run come the run's events and card.
     folder = path.resolve().parent.parent
