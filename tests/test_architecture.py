@@ -41,12 +41,7 @@ NOT_IMPORTED = ("lenet.training.mindspore", "lenet.training.torch", "lenet.train
 """Modules that import a framework as they are imported, and the one that needs Ray."""
 
 PENDING_UPWARDS: set[str] = set()
-PENDING_MODULE_CIRCLES = {
-    "lenet.engine",
-    "lenet.engine.home",
-    "lenet.engine.node",
-    "lenet.engine.ray",
-}
+PENDING_MODULE_CIRCLES: set[str] = set()
 PENDING_PACKAGE_CIRCLES: set[str] = set()
 PENDING_CLASSES: set[str] = set()
 

@@ -62,7 +62,7 @@ def choose(
     if name == "ray":
         from lenet.engine.ray import RayEngine
 
-        return RayEngine(limits, observer)
+        return RayEngine(limits, observer, busy=busy)
     from lenet.engine.environments import releases
     from lenet.engine.local import LocalEngine
 

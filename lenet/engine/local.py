@@ -103,30 +103,31 @@ class LocalEngine:
                 if not _room_for_another(sessions):
                     break
                 self._observer.case_started(case, done + index, total)
+                command, refusal = self._command_for(case, datasets[case.dataset])
                 session = Session(case, datasets[case.dataset], store, self._observer, group)
                 opened.callback(session.close)
                 sessions.append(session)
-                self._start(session, datasets[case.dataset], TURN_SECONDS if turns else None)
+                if refusal is not None:
+                    session.end(*refusal)
+                else:
+                    session.start(command, self._limits, TURN_SECONDS if turns else None)
             _take_turns(sessions, group)
             return [session.record for session in sessions if session.record is not None]
 
-    def _start(self, session: Session, dataset: Dataset, turn_seconds: float | None) -> None:
-        case = session.case
+    def _command_for(self, case: Case, dataset: Dataset) -> tuple[Sequence[str], tuple[Status, str] | None]:
+        """The worker's command, and status and reason of a case that cannot run.
+
+        An environment is made here, before the case's time begins.
+        """
         smallest = min(dataset.card.training_images, dataset.card.test_images)
         if (batch := case.global_batch_size) > smallest:
-            session.end(Status.INVALID, f"batch size {batch} is larger than the {smallest} images of a set")
-            return
-        try:
-            command = self._command_for(case)
-        except UsageError as error:
-            session.end(Status.UNAVAILABLE, str(error))
-            return
-        session.start(command, self._limits, turn_seconds)
-
-    def _command_for(self, case: Case) -> Sequence[str]:
+            return (), (Status.INVALID, f"batch size {batch} is larger than the {smallest} images of a set")
         if case.framework_version is None:
-            return self._command
-        return worker_command(self._interpreter(case.framework, case.framework_version, self._notify))
+            return self._command, None
+        try:
+            return worker_command(self._interpreter(case.framework, case.framework_version, self._notify)), None
+        except UsageError as error:
+            return (), (Status.UNAVAILABLE, str(error))
 
 
 def _take_turns(sessions: Sequence[Session], seed: str) -> None:

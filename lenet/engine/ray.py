@@ -1,21 +1,25 @@
-"""The Ray engine: cases over the nodes of a Ray cluster, each carried out there as the local engine does it here.
+"""The Ray engine: cases over the nodes of a Ray cluster, each run there by the local engine.
 
-A case goes to one node and takes what it needs of it alone: all its CPUs, or as many of its GPUs or NPUs as it has
-processes. The node receives the data (once; it is kept in its cache), and says what its worker says while it says it
-(`lenet.engine.node`). A node needs this package and MindSpore: its own, or those of the Ray job's `runtime_env`.
+Ray transports and cancels, reports lost nodes, and gives each task its devices: all CPUs of its node, or as many of its
+GPUs or NPUs as the case has processes. Two things are done here, because Ray has no means for them:
 
-Ray's address is `RAY_ADDRESS`, as for every Ray program; without it a Ray of this machine alone is started.
+- The choice of the node. Ray has no request for all CPUs of a node of any size; it would place a case again on a node
+  that no longer answers, and let one that no node can run wait without end.
+- The retry. Ray continues the messages of a lost task with those of its next attempt, but they are two measurements.
+
+A node needs this package and MindSpore: its own, or those of the Ray job's `runtime_env`. The data is sent to it once
+and kept in its cache. Ray's address is `RAY_ADDRESS`, as for every Ray program; without it a Ray of this machine alone
+is started.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -25,156 +29,34 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from lenet.cases.case import Case, DeviceTarget
 from lenet.dataset import Dataset
 from lenet.dataset.files import NAMES
-from lenet.engine import Observer, SilentObserver, TimeLimits
-from lenet.engine.home import Home
-from lenet.engine.node import Errand, Result, carry_out
-from lenet.engine.placement import Placed, devices_needed
-from lenet.engine.spread import BrokenOff, Done, Message, Said, spread
-from lenet.errors import UsageError
-from lenet.store.record import Record
+from lenet.engine.busy import Busy
+from lenet.engine.node import NodeTask, run_case
+from lenet.engine.observer import Observer, SilentObserver
+from lenet.engine.process import TimeLimits
+from lenet.engine.remote import MessageError, RemoteCase
+from lenet.errors import UsageError, reason
+from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
-LOOK_SECONDS = 2.0
-"""How often the cluster's nodes are looked at."""
+ATTEMPTS = 3
+"""How often a case is started whose node or process is lost."""
 
-SETTLE_SECONDS = 30.0
-"""How long a node may take to be known as dead after a case on it broke off; alive then, the case's process crashed."""
+LOOK_SECONDS = 2.0
+"""How often the cluster is asked for its nodes."""
 
 SILENT_SECONDS = 60.0
-"""How long a node that has a case may say nothing, not even that it is there: then it counts as lost.
+"""A node that runs a case and sends nothing for this long, not even a sign of life, is lost for the rest of the run.
 
-To Ray it may live: its network can be cut on the way to this machine alone.
+Ray may see it alive: its network can be cut on the way to this machine alone.
 """
 
 FETCH_SECONDS = 60.0
-"""How long a piece that has been announced may be on its way."""
+"""How long a message that was announced may take to arrive."""
 
 END_SECONDS = 10.0
-"""How long the nodes have for ending their workers after Ctrl-C."""
+"""How long the nodes may take to end their workers after Ctrl-C."""
 
-RESOURCES = {"CPU": DeviceTarget.CPU, "GPU": DeviceTarget.GPU, "NPU": DeviceTarget.ASCEND}
-
-
-@dataclass
-class Running:
-    """A case on its way through a node."""
-
-    placed: Placed
-    heard: float | None = None
-    """When the node last said something, by the steady clock; None before it has begun (it may wait for a device)."""
-
-
-class Cluster:
-    """The nodes of the Ray cluster as `spread` sees them."""
-
-    def __init__(self, contents: Mapping[str, Any], errands: Mapping[str, Errand]) -> None:
-        """`contents` holds references to each dataset's files, by name; `errands` each case's, by its id."""
-        self._contents = contents
-        self._errands = errands
-        self._cpus: dict[str, float] = {}
-        self._addresses: dict[str, str] = {}
-        self._running: dict[Any, Running] = {}
-        """By the generator of what the node says."""
-        self._suspects: list[tuple[float, Placed]] = []
-        self._silent: set[str] = set()
-        """Nodes that said nothing for too long."""
-        self._looked = 0.0
-
-    def nodes(self) -> dict[str, dict[DeviceTarget, int]]:
-        """The nodes that are alive, with their devices."""
-        self._looked = time.monotonic()
-        found = {}
-        for node in ray.nodes():
-            if not node["Alive"] or node["NodeID"] in self._silent:
-                continue
-            resources = node["Resources"]
-            devices = {target: int(resources.get(name, 0)) for name, target in RESOURCES.items()}
-            self._cpus[node["NodeID"]] = resources.get("CPU", 0)
-            self._addresses[node["NodeID"]] = node["NodeManagerAddress"]
-            # A node's CPU is one device. A node that lends none, as a head often does, carries no CPU case out.
-            found[node["NodeID"]] = {**devices, DeviceTarget.CPU: min(devices[DeviceTarget.CPU], 1)}
-        return found
-
-    def name(self, node: str) -> str:
-        """The node's address; where several have one address, with the beginning of the node's id."""
-        address = self._addresses[node]
-        alone = list(self._addresses.values()).count(address) == 1
-        return address if alone else f"{address}/{node[:6]}"
-
-    def start(self, placed: Placed) -> None:
-        """Send the case to its node."""
-        case, count = placed.case, devices_needed(placed.case)
-        needs: dict[str, Any] = {"num_cpus": 0}
-        if case.device_target is DeviceTarget.CPU:
-            needs["num_cpus"] = self._cpus[placed.node]
-        elif case.device_target is DeviceTarget.GPU:
-            needs["num_gpus"] = count
-        else:
-            needs["resources"] = {"NPU": count}
-        strategy = NodeAffinitySchedulingStrategy(placed.node, soft=False)
-        task = ray.remote(carry_out).options(
-            max_retries=0, num_returns="streaming", scheduling_strategy=strategy, **needs
-        )
-        said = task.remote(self._errands[case.id], self._contents[case.dataset])
-        self._running[said] = Running(placed)
-
-    def wait(self) -> list[Message]:
-        """What has been said and what has ended since."""
-        if self._running:
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=LOOK_SECONDS)
-            if ready:  # the others that are ready too
-                ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        else:
-            ready = []
-            time.sleep(LOOK_SECONDS)
-        messages = [message for said in ready if (message := self._next(said)) is not None]
-        now = time.monotonic()
-        for said, running in list(self._running.items()):
-            if running.heard is not None and now - running.heard > SILENT_SECONDS:
-                del self._running[said]
-                ray.cancel(said, force=True)
-                self._silent.add(running.placed.node)
-                self._looked = 0.0
-        messages += [BrokenOff(placed) for due, placed in self._suspects if due <= now]
-        self._suspects = [(due, placed) for due, placed in self._suspects if due > now]
-        return messages
-
-    def _next(self, said: Any) -> Message | None:
-        """The next of what a node says, which is there; None when the case broke off and the node is suspected."""
-        running = self._running[said]
-        try:
-            content = ray.get(next(said), timeout=FETCH_SECONDS)
-        except RayTaskError as error:
-            content = error  # our own code on the node raised
-        except (RayError, StopIteration):
-            del self._running[said]
-            self._suspects.append((time.monotonic() + SETTLE_SECONDS, running.placed))
-            self._looked = 0.0
-            return None
-        running.heard = time.monotonic()
-        if isinstance(content, Result | RayTaskError):
-            del self._running[said]
-            return Done(running.placed, content)
-        return Said(running.placed, content)
-
-    def changed(self) -> bool:
-        """Whether the nodes are to be looked at again."""
-        return time.monotonic() - self._looked >= LOOK_SECONDS
-
-    def cancel(self) -> None:
-        """End what runs: the nodes end their workers; those that do not within a while are ended themselves."""
-        for said in self._running:
-            ray.cancel(said)
-        due = time.monotonic() + END_SECONDS
-        while self._running and (left := due - time.monotonic()) > 0:
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=left)
-            for said in ready:
-                with contextlib.suppress(RayError, StopIteration):
-                    if not isinstance(ray.get(next(said), timeout=left), Result):
-                        continue
-                del self._running[said]
-        for said in self._running:
-            ray.cancel(said, force=True)
+RESOURCES = {DeviceTarget.CPU: "CPU", DeviceTarget.GPU: "GPU", DeviceTarget.ASCEND: "NPU"}
 
 
 def init(runtime_env: Mapping[str, Any] | None) -> None:
@@ -186,68 +68,239 @@ def init(runtime_env: Mapping[str, Any] | None) -> None:
 
 
 class RayEngine:
-    """Runs cases on the nodes of a Ray cluster. `command` starts a worker there; tests give one that misbehaves."""
+    """Runs cases on the nodes of a Ray cluster. `command` starts a worker there, by default the usual one."""
 
     def __init__(
         self,
         limits: TimeLimits | None = None,
         observer: Observer | None = None,
         command: Sequence[str] | None = None,
+        busy: Busy = "wait",
         runtime_env: Mapping[str, Any] | None = None,
     ) -> None:
         self._limits = limits or TimeLimits()
         self._observer = observer or SilentObserver()
         self._command = tuple(command) if command else None
+        self._busy: Busy = busy
         self._runtime_env = dict(runtime_env) if runtime_env else None
 
     def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
-        """Carry the cases out, in order on each kind of device; a bad one becomes a record and never ends the run.
+        """Run the cases, in order on each kind of device; a failure becomes a record and does not end the run.
 
-        Returns the records in the order in which they came home; they are on disk too.
+        Returns the records in the order in which they arrived; they are on disk too.
 
         Raises:
-            UsageError: there is no cluster, or no node is left; what was finished before is intact.
-            StoreError: the store can no longer be written; what was finished before is intact.
-            KeyboardInterrupt: on Ctrl-C, after the cases in hand were ended.
+            UsageError: there is no cluster, or no node is left; finished records are intact.
+            BusyError: another run measures on a node, and `busy` is `refuse`; finished records are intact.
+            StoreError: the store cannot be written; finished records are intact.
+            KeyboardInterrupt: on Ctrl-C, after the cases in progress were ended.
         """
-        ours = not ray.is_initialized()
-        if ours:
+        starts_ray = not ray.is_initialized()
+        if starts_ray:
             try:
                 init(self._runtime_env)
             except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-                text = " ".join(str(error).split())[:300]
-                raise UsageError(f"--engine ray: no Ray cluster (RAY_ADDRESS): {text}") from error
+                raise UsageError(f"--engine ray: no Ray cluster (RAY_ADDRESS): {reason(error)}") from error
         try:
-            return self._run(cases, datasets, store)
+            return ClusterRun(cases, datasets, store, self._observer, self._task).run()
         finally:
-            if ours:
+            if starts_ray:
                 ray.shutdown()
 
-    def _run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
-        contents = {}
-        for name in dict.fromkeys(case.dataset for case in cases):
-            folder = datasets[name].folder
-            contents[name] = ray.put({file: (folder / file).read_bytes() for file in NAMES})
-        errands = {
-            case.id: Errand(
-                case=case.model_dump_json(),
-                dataset=datasets[case.dataset].card.model_dump_json(),
-                limits=self._limits,
-                command=self._command,
-                omp_threads=os.environ.get("OMP_NUM_THREADS"),
-            )
-            for case in cases
+    def _task(self, case: Case, dataset: Dataset) -> NodeTask:
+        return NodeTask(
+            case=case,
+            dataset=dataset.card,
+            limits=self._limits,
+            busy=self._busy,
+            command=self._command,
+            omp_threads=os.environ.get("OMP_NUM_THREADS"),
+        )
+
+
+class ClusterRun:
+    """One run on a cluster: cases that wait, cases that run, and the nodes."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        datasets: Mapping[str, Dataset],
+        store: Store,
+        observer: Observer,
+        task: Callable[[Case, Dataset], NodeTask],
+    ) -> None:
+        self._total = len(cases)
+        self._datasets = datasets
+        self._store = store
+        self._observer = observer
+        self._task = task
+        self._contents = {
+            name: ray.put({file: (datasets[name].folder / file).read_bytes() for file in NAMES})
+            for name in {case.dataset for case in cases}
         }
-        cluster = Cluster(contents, errands)
-        home = Home(cases, datasets, store, self._observer, cluster.name)
+        self._waiting = {
+            target: deque(case for case in cases if case.device_target is target) for target in DeviceTarget
+        }
+        self._running: dict[Any, RemoteCase] = {}
+        """By the generator of the node's messages."""
+        self._nodes: dict[str, Mapping[str, Any]] = {}
+        """Nodes that Ray sees alive, by id, as it describes them."""
+        self._looked_at = 0.0
+        self._lost: set[str] = set()
+        """Nodes that get no more cases."""
+        self._losses: Counter[str] = Counter()
+        """Lost attempts, by case and by node."""
+        self._last_loss = "the cluster has none"
+        self._records: list[Record] = []
+
+    def run(self) -> list[Record]:
+        """Run the cases; returns their records in the order in which they arrived."""
+        self._look()
+        for queue in self._waiting.values():
+            for case in [case for case in queue if not any(self._fits(case, node) for node in self._nodes)]:
+                queue.remove(case)
+                count, target = _devices_needed(case), case.device_target.value
+                why = f"no node of the cluster has {f'{count} {target}s' if count > 1 else target}"
+                self._finish(self._begin(case).end(Status.UNAVAILABLE, why))
         try:
-            left = spread(cases, cluster, home)
+            while waiting := sum(map(len, self._waiting.values())) + len(self._running):
+                for queue in self._waiting.values():
+                    while queue and (node := self._free_node(queue[0])) is not None:
+                        self._start(queue.popleft(), node)
+                if not self._running:
+                    raise UsageError(
+                        f"no node with the devices of {waiting} cases is left ({self._last_loss}); "
+                        f"resume with: lenet-bench run --resume {self._store.path} --engine ray"
+                    )
+                self._receive()
+                if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                    self._look()
         except BaseException:
-            cluster.cancel()
+            self._cancel()
             raise
-        if left:
-            raise UsageError(
-                f"no node of the Ray cluster with the devices of {left} cases is left; go on with: "
-                f"lenet-bench run --resume {store.path} --engine ray"
-            )
-        return home.records
+        return self._records
+
+    def _look(self) -> None:
+        """Ask for the cluster's nodes, and lose the cases of those that are dead or silent.
+
+        Ray raises no error for a task whose node was cut off.
+        """
+        self._looked_at = time.monotonic()
+        self._nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+        for messages, remote in list(self._running.items()):
+            if remote.silent_seconds > SILENT_SECONDS:
+                self._lost.add(remote.node)
+                self._lose(messages, f"the node was silent for {SILENT_SECONDS:g} s")
+            elif remote.node not in self._nodes:
+                self._lose(messages, "the node is dead")
+
+    def _devices(self, node: str, target: DeviceTarget) -> int:
+        """How many the node has. Its CPU is one device; a node that lends none, as a head often does, has none."""
+        count = int(self._nodes[node]["Resources"].get(RESOURCES[target], 0))
+        return min(count, 1) if target is DeviceTarget.CPU else count
+
+    def _fits(self, case: Case, node: str) -> bool:
+        return self._devices(node, case.device_target) >= _devices_needed(case)
+
+    def _free_node(self, case: Case) -> str | None:
+        """A node with enough free devices, if there is one.
+
+        It is one that lost the fewest cases, since Ray may not know yet that a node is dead; then the fullest one, so
+        that whole nodes stay free for cases that need many devices.
+        """
+        target = case.device_target
+        free = {node: self._devices(node, target) for node in self._nodes if node not in self._lost}
+        for other in self._running.values():
+            if other.node in free and other.case.device_target is target:
+                free[other.node] -= _devices_needed(other.case)
+        fitting = [node for node, count in free.items() if count >= _devices_needed(case)]
+        return min(fitting, key=lambda node: (self._losses[node], free[node]), default=None)
+
+    def _begin(self, case: Case, node: str = "") -> RemoteCase:
+        """Report that the case starts on the node."""
+        name = self._nodes[node]["NodeManagerAddress"] if node else ""
+        if [each["NodeManagerAddress"] for each in self._nodes.values()].count(name) > 1:
+            name = f"{name}/{node[:6]}"
+        self._observer.case_started(case, len(self._records), self._total, name)
+        return RemoteCase(case, self._datasets[case.dataset], self._store, self._observer, node, name)
+
+    def _start(self, case: Case, node: str) -> None:
+        needs: dict[str, Any] = {"num_cpus": 0, "resources": {RESOURCES[case.device_target]: _devices_needed(case)}}
+        if case.device_target is DeviceTarget.CPU:
+            needs = {"num_cpus": self._nodes[node]["Resources"]["CPU"]}
+        elif case.device_target is DeviceTarget.GPU:
+            needs = {"num_cpus": 0, "num_gpus": _devices_needed(case)}
+        strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+        run_there = ray.remote(run_case).options(
+            max_retries=0, num_returns="streaming", scheduling_strategy=strategy, **needs
+        )
+        task = self._task(case, self._datasets[case.dataset])
+        messages = run_there.remote(task.model_dump_json().encode(), self._contents[case.dataset])
+        self._running[messages] = self._begin(case, node)
+
+    def _receive(self) -> None:
+        """Wait for messages, and take one of each case that has sent one."""
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=LOOK_SECONDS)
+        if ready:  # the others that are ready too
+            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        for messages in ready:
+            remote = self._running[messages]
+            try:
+                record = remote.receive(ray.get(next(messages), timeout=FETCH_SECONDS))
+            except RayTaskError as error:  # what runs on the node raised it
+                record = remote.fail(error.cause)
+            except MessageError as error:
+                ray.cancel(messages, force=True)
+                record = remote.fail(error)
+            except (RayError, StopIteration) as error:
+                self._lose(messages, reason(error))
+                continue
+            if record is not None:
+                del self._running[messages]
+                self._finish(record)
+
+    def _lose(self, messages: Any, why: str) -> None:
+        """An attempt is lost. Its case waits again, before all others, unless it had its attempts.
+
+        A node that lost it before it began, dead or without the `runtime_env`, gets no more cases.
+        """
+        ray.cancel(messages, force=True)
+        remote = self._running.pop(messages)
+        case, node = remote.case, remote.node
+        self._looked_at = 0.0
+        self._last_loss = why
+        self._losses[node] += 1
+        if not remote.began:
+            self._lost.add(node)
+        else:
+            self._losses[case.id] += 1
+        if self._losses[case.id] < ATTEMPTS:
+            self._waiting[case.device_target].appendleft(case)
+        else:
+            why = f"the case was lost with its process or node {ATTEMPTS} times ({why})"
+            self._finish(remote.end(Status.CRASHED, why))
+
+    def _finish(self, record: Record) -> None:
+        self._store.write_record(record)
+        self._observer.case_finished(record.case, record)
+        self._records.append(record)
+
+    def _cancel(self) -> None:
+        """End what runs: the nodes end their workers, or are made to."""
+        for messages in self._running:
+            ray.cancel(messages)
+        due = time.monotonic() + END_SECONDS
+        while self._running and (left := due - time.monotonic()) > 0:
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=left)
+            for messages in ready:
+                try:
+                    ray.get(next(messages), timeout=left)
+                except (RayError, StopIteration):
+                    del self._running[messages]
+        for messages in self._running:
+            ray.cancel(messages, force=True)
+
+
+def _devices_needed(case: Case) -> int:
+    """How many of a node's devices the case takes. A node's CPU is one device, which its processes share."""
+    return 1 if case.device_target is DeviceTarget.CPU else case.world_size

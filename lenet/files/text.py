@@ -11,14 +11,14 @@ MAX_FILE_BYTES = 64 * 2**20
 """Largest manifest or record that is read."""
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; text is UTF-8.
 
     Raises:
         StoreError: the folder is read-only, full or absent.
     """
     with failing_as(StoreError, f"cannot write {path}", "choose another --output"):
-        replace(path, text.encode())
+        replace(path, content.encode() if isinstance(content, str) else content)
 
 
 def make_folder(path: Path) -> None:

@@ -242,6 +242,14 @@ class Store:
             number += 1
         write_atomically(copy, text)
 
+    def write_log(self, case: Case, log: bytes) -> None:
+        """Write what the case's worker printed, whole or not at all.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        write_atomically(self.log_path(case), log)
+
     def write_text(self, name: str, text: str) -> None:
         """Write a report beside the manifest."""
         write_atomically(self.path / name, text)

@@ -17,8 +17,9 @@ NOTICE = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_AUTH_MODE": "disabled",
 }
-"""A head that knows after a few seconds that a node says nothing more, not after a minute."""
+"""A head that notices within seconds, not a minute, that a node is dead; and no token that the user may have."""
 
 
 def missing():

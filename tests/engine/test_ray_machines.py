@@ -186,8 +186,8 @@ def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(bench, tmp_path,
     assert process.wait(timeout=30) == 130, shown
     words = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", shown.decode()).split())
     assert re.search(r"10\.77\.0\.2: CPU graph b64 .{0,40}epoch \d+, step \d+, [\d,]+ img/s", words), words
-    assert "[1/3] CPU · graph · batch 64 on 10.77.0.2:" in words
-    assert "stopped: 1 of 3 records are intact; go on with: lenet-bench run --resume run --engine ray" in words
+    assert "[1/3] CPU · graph · batch 64 · digits on 10.77.0.2:" in words, words
+    assert "stopped: 1 of 3 records are in run; resume with: lenet-bench run --engine ray --resume run" in words
     before = checks.snapshot(folder)
     assert len(before) == 1
     assert workers() == [], "one is left on the node"
