@@ -55,19 +55,24 @@ def problems(error: ValidationError) -> list[Problem]:
     ]
 
 
-def reason(error: Exception) -> str:
-    """Why an operation failed, on one line: what the system says, or the first fault of validated data.
+def one_line(text: str) -> str:
+    """A message on one line. It may quote a stranger's data: what is not printable is escaped.
 
-    The data may be a stranger's: no control character of it reaches the terminal.
+    >>> one_line("a\\x1b[31m  b")
+    'a\\\\x1b[31m b'
     """
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in " ".join(text.split()))
+
+
+def reason(error: Exception) -> str:
+    """Why an operation failed, on one line: what the system says, or the first fault of validated data."""
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
     elif type(error).__name__ == "ValidationError":  # pydantic is not imported before a command needs it
         text = str(problems(error)[0])  # type: ignore[arg-type]
     else:
         text = str(error)
-    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in " ".join(text.split()))
-    return shown[:REASON_LENGTH]
+    return one_line(text)[:REASON_LENGTH]
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from lenet.cli.run import run
 from lenet.cli.table import table
 from lenet.cli.tune import tune
 from lenet.cli.verify import verify
-from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError
+from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError, one_line
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -96,5 +96,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"lenet-bench: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"lenet-bench: error: {one_line(message)}", file=sys.stderr)
     raise SystemExit(BAD_INPUT)

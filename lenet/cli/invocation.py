@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lenet.errors import INTERRUPTED
+from lenet.errors import INTERRUPTED, one_line
 
 if TYPE_CHECKING:
     from lenet.cases.case import Case
@@ -133,4 +133,4 @@ def typed_options(context: typer.Context) -> dict[str, list[str]]:
 
 def warn(text: str) -> None:
     """Print a warning."""
-    print(f"lenet-bench: WARNING: {text}", file=sys.stderr)
+    print(f"lenet-bench: WARNING: {one_line(text)}", file=sys.stderr)

@@ -142,6 +142,12 @@ def test_bad_input_is_one_sentence_and_exit_code_2(lenet_bench, tmp_path, argume
     refused(lenet_bench(*arguments), tmp_path)
 
 
+def test_a_message_escapes_control_characters(tmp_path):
+    done = subprocess_of(tmp_path, "table", "no run \x1b[31m\u202e")
+    refused(done, tmp_path)
+    assert "no run \\x1b[31m\\u202e" in done.stderr
+
+
 @pytest.mark.parametrize("name", IN_A_PROCESS)
 def test_bad_input_of_the_real_command(tmp_path, name):
     refused(subprocess_of(tmp_path, *BAD[name]), tmp_path)
