@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from lenet.cases.case import Case
 from lenet.dataset.files import Dataset
+from lenet.errors import DatasetError
 from lenet.workload.batches import evaluation_pass, training_pass
 from lenet.workload.evaluation import EvaluationResult, evaluate
 from lenet.workload.initial import initial_weights, weights_sha256
@@ -186,10 +187,17 @@ class ReferenceTraining:
         self._velocity = {name: np.zeros_like(value) for name, value in self.weights.items()}
 
     def losses(self) -> Iterator[float]:
-        """Train without end, epoch after epoch; an item is the loss of the step that was just made."""
+        """Train without end, epoch after epoch; an item is the loss of the step that was just made.
+
+        Raises:
+            DatasetError: the training set has fewer images than a batch.
+        """
+        steps = 0
         while True:
-            for images, labels in self._training_pass():
+            for steps, (images, labels) in enumerate(self._training_pass(), 1):
                 yield self.step(images, labels)
+            if steps == 0:
+                raise DatasetError("the training set has fewer images than a batch: choose a smaller batch size")
 
     def step(self, images: Array, labels: Array) -> float:
         """Train on images (N, 1, 32, 32) and labels (N,), and return the loss before the weights change.
@@ -240,7 +248,7 @@ def recompute(
     """Train the first `steps` steps of `case` on `dataset`.
 
     Raises:
-        DatasetError: the dataset's folder does not contain IDX files of MNIST's shape.
+        DatasetError: the dataset's folder does not contain IDX files of MNIST's shape, or not enough for a batch.
     """
     training = ReferenceTraining(case, dataset, dtype)
     initial = weights_sha256(training.weights.items())

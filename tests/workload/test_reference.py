@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Plan, Scaling
+from lenet.errors import DatasetError
 from lenet.workload import reference
 from lenet.workload.initial import initial_weights, weights_sha256
 from lenet.workload.layers import PARAMETERS
@@ -143,6 +144,11 @@ class TestRecompute:
         case = Case(dataset="digits", plan=Plan(evaluation_images=100))
         assert recompute(case, digits, 1).evaluation.images == 128
         assert recompute(case, digits, 1, evaluation=False).evaluation is None
+
+    def test_a_batch_larger_than_the_training_set(self, digits):
+        case = Case(dataset="digits", hyperparameters=Hyperparameters(batch_size=2048))
+        with pytest.raises(DatasetError, match="fewer images than a batch"):
+            recompute(case, digits, 1)
 
     def test_float32_differs_from_float64_by_rounding(self, digits):
         case = Case(dataset="digits", hyperparameters=Hyperparameters(learning_rate=0.05))
