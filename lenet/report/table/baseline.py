@@ -71,9 +71,8 @@ def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str
     """
     ratios: list[float | None] = [None] * len(rows)
     for indices, group, ratio in zip(repetitions(rows), groups, speed_ups(groups, selector), strict=True):
-        own = group.row.images_per_second
         for index in indices:
-            speed = rows[index].images_per_second
+            own, speed = group.row.images_per_second, rows[index].images_per_second
             if own and ratio and speed and rows[index].sound:
                 ratios[index] = speed * ratio / own
     return ratios

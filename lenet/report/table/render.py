@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lenet.analysis.convergence import ConvergenceStatus
 from lenet.errors import UsageError
 from lenet.report.table.baseline import DEFAULT, speed_ups
-from lenet.report.table.column import Line
+from lenet.report.table.column import Column, Line
 from lenet.report.table.columns import PROFILE, SPEED, for_table
 from lenet.report.table.forms import STRUCK, Format, Layout, as_csv, as_json, shown
 from lenet.report.table.groups import Group, grouped
@@ -39,21 +39,22 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
     groups = grouped(table)
     lines, notes = _lines(groups, speed_ups(groups, baseline))
     captions = _captions(table, groups, baseline or DEFAULT)
-    if form == "terminal":
-        return shown(_narrow(lines, notes, captions), form)
-    columns = for_table(groups, "document")
-    layout = Layout(
-        [column.title for column in columns],
-        [[_cell(column is SPEED, line, column.text(line)) for column in columns] for line in lines],
-        [column.right for column in columns],
-        notes,
-        captions,
-    )
-    return shown(layout, form)
+    narrow = form == "terminal"
+    columns = for_table(groups, "terminal" if narrow else "document")
+    letters = _letters([line.row.profile for line in lines]) if narrow else {}
+    if narrow:
+        legend = [f"profile {letter}: {name}" for name, letter in letters.items()]
+        captions = [*legend, *captions, *legend_of(groups)]
 
+    def cell(column: Column, line: Line) -> str:
+        text = column.terse(line) if narrow else column.text(line)
+        if column is PROFILE:
+            text = letters.get(line.row.profile, text)
+        return f"{STRUCK}{text}" if column is SPEED and line.invalid else text
 
-def _cell(speed: bool, line: Line, text: str) -> str:
-    return f"{STRUCK}{text}" if speed and line.invalid else text
+    titles = [(column.short or "") if narrow else column.title for column in columns]
+    cells = [[cell(column, line) for column in columns] for line in lines]
+    return shown(Layout(titles, cells, [column.right for column in columns], notes, captions), form)
 
 
 def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:
@@ -64,34 +65,8 @@ def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[lis
     return lines, notes
 
 
-def _narrow(lines: Sequence[Line], notes: Sequence[str], captions: Sequence[str]) -> Layout:
-    """The layout for a terminal: fewer columns, and letters with a legend for profiles with long names."""
-    groups = [line.group for line in lines]
-    columns = for_table(groups, "terminal")
-    letters = _letters([line.row.profile for line in lines])
-    cells = [
-        [
-            _cell(
-                column is SPEED,
-                line,
-                letters[line.row.profile] if column is PROFILE and letters else column.terse(line),
-            )
-            for column in columns
-        ]
-        for line in lines
-    ]
-    legend = [f"profile {letter}: {name}" for name, letter in letters.items()]
-    return Layout(
-        [column.short or "" for column in columns],
-        cells,
-        [column.right for column in columns],
-        notes,
-        [*legend, *captions, *legend_of(groups)],
-    )
-
-
 def _letters(profiles: Sequence[str]) -> dict[str, str]:
-    """A letter per profile if there are several and one has a long name, else none."""
+    """A letter per profile, for a narrow table, if there are several and one has a long name; else none."""
     names = list(dict.fromkeys(profiles))
     if not 1 < len(names) <= len(LETTERS) or max(map(len, names)) <= LONGEST_PROFILE:
         return {}

@@ -48,7 +48,7 @@ def legend_of(groups: Sequence[Group]) -> list[str]:
     if not used:
         return []
     meanings = ", ".join(f"{LETTERS[reason]} {reason}" for reason in used if reason in LETTERS)
-    most = max((row.more_processes or 0 for row in unstable), default=0)
+    most = max(row.more_processes or 0 for row in unstable)
     wanted = (
         f" Up to {most:,} more processes a case are needed for ±{PRECISION:.0%}: "
         f"lenet-bench run --resume RUN --until {PRECISION:.0%}."
