@@ -192,11 +192,12 @@ class ReferenceTraining:
         Raises:
             DatasetError: the training set has fewer images than a batch.
         """
-        steps = 0
+        trained = False
         while True:
-            for steps, (images, labels) in enumerate(self._training_pass(), 1):
+            for images, labels in self._training_pass():
                 yield self.step(images, labels)
-            if steps == 0:
+                trained = True
+            if not trained:
                 raise DatasetError("the training set has fewer images than a batch: choose a smaller batch size")
 
     def step(self, images: Array, labels: Array) -> float:
