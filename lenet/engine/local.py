@@ -99,10 +99,11 @@ class LocalEngine:
         group = uuid.uuid4().hex[:12] if turns else ""
         sessions: list[Session] = []
         with ExitStack() as opened:
-            for index, case in enumerate(cases):
+            for case in cases:
                 if not _room_for_another(sessions):
                     break
-                self._observer.case_started(case, done + index, total)
+                finished = done + sum(session.record is not None for session in sessions)
+                self._observer.case_started(case, finished, total)
                 command, refusal = self._command_for(case, datasets[case.dataset])
                 session = Session(case, datasets[case.dataset], store, self._observer, group)
                 opened.callback(session.close)

@@ -231,3 +231,21 @@ def test_memory_bounds_how_many_are_alive(run, monkeypatch):
     records = run(observer=Counts())
     assert [record.status for record in records] == [Status.OK] * 3
     assert max(most) == 1
+
+
+def test_an_observer_gets_the_number_of_finished_cases(run):
+    """Three start before the first of them ends."""
+
+    class Counts(SilentObserver):
+        def __init__(self):
+            self.finished, self.counts = 0, []
+
+        def case_started(self, case, done, total, node=""):
+            self.counts.append((done, total, self.finished))
+
+        def case_finished(self, case, record):
+            self.finished += 1
+
+    observer = Counts()
+    run(observer=observer)
+    assert observer.counts == [(0, 3, 0), (0, 3, 0), (0, 3, 0)]
