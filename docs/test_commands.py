@@ -248,8 +248,10 @@ def test_a_command_that_is_not_run_is_on_its_page_and_has_a_reason(entry):
 
 
 def test_every_block_says_what_it_is():
-    """A fenced block without a language would hide commands from this test."""
+    """A fenced block without a language, or an indented one, would hide commands from this test."""
     for page in PAGES:
-        fences = re.findall(r"^```(\S*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"^ {4}(\$ |lenet-bench |tox |pip |python )", text, flags=re.MULTILINE), page
+        fences = re.findall(r"^```(\S*)$", text, flags=re.MULTILINE)
         assert set(fences[::2]) <= {"sh", "console", "text", "python", "toml", "json"}, page
         assert set(fences[1::2]) <= {""}, page
