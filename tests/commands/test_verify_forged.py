@@ -197,6 +197,7 @@ FORGED = {
                                                      warmup=False)),
     "windows_touch": ("steps", add("first_step", 1)),
     "window_sizes": ("steps", add("epoch", 1)),
+    "turns": ("steps", lambda event: event.update(turn=1, cycle=1)),
     "answers": ("evaluated", add("images", -64)),
     "evaluations_in_place": ("evaluated", add("steps", 1)),
     "plan_fulfilled": ("evaluated", lambda event: event.update(event="compiled", seconds=1)),
