@@ -45,22 +45,25 @@ def choose(text: str) -> Busy:
     return cast(Busy, text)
 
 
+VISIBLE = {DeviceTarget.GPU: "CUDA_VISIBLE_DEVICES", DeviceTarget.ASCEND: "ASCEND_RT_VISIBLE_DEVICES"}
+"""The driver's variable that lists the devices which a process sees."""
+
+
 def devices(cases: Iterable[Case], environment: Mapping[str, str] = os.environ) -> list[str]:
     """The names of the devices that the cases measure on, sorted: `cpu`, `gpu-0`, `ascend-3`.
 
-    MindSpore takes device `DEVICE_ID` (default 0) of those that the driver's variable leaves visible.
+    Of the visible devices, a process takes number `DEVICE_ID` (default 0), and rank n of several takes number n.
     """
-    found = set()
-    for target in {case.device_target for case in cases}:
+    names = set()
+    for target, size in {(case.device_target, case.world_size) for case in cases}:
         if target is DeviceTarget.CPU:
-            found.add("cpu")
+            names.add("cpu")
             continue
-        variable = {DeviceTarget.GPU: "CUDA_VISIBLE_DEVICES", DeviceTarget.ASCEND: "ASCEND_RT_VISIBLE_DEVICES"}[target]
-        visible = [word.strip() for word in environment.get(variable, "").split(",") if word.strip()]
-        own = environment.get("DEVICE_ID", "0")
-        index = visible[int(own)] if own.isdecimal() and int(own) < len(visible) else own
-        found.add(f"{target.value.lower()}-{re.sub(r'[^A-Za-z0-9]+', '', index)[:48] or '0'}")
-    return sorted(found)
+        visible = [word.strip() for word in environment.get(VISIBLE[target], "").split(",") if word.strip()]
+        for own in map(str, range(size)) if size > 1 else (environment.get("DEVICE_ID", "0"),):
+            index = visible[int(own)] if own.isdecimal() and int(own) < len(visible) else own
+            names.add(f"{target.value.lower()}-{re.sub(r'[^A-Za-z0-9]+', '', index)[:48] or '0'}")
+    return sorted(names)
 
 
 def folder() -> Path:

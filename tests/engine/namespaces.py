@@ -1,4 +1,4 @@
-"""Machines that are network namespaces of this one: each has an address of its own on a bridge, and can be lost."""
+"""Machines that are network namespaces of this one: each has an address of its own on a bridge, and can fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOTICE = {
 
 
 def missing():
-    """Why there can be no such machines here, or nothing."""
+    """Why such machines cannot be made here; empty if they can."""
     if shutil.which("ip") is None or shutil.which("nsenter") is None:
         return "needs ip (iproute2) and nsenter (util-linux)"
     name = f"lenet-{os.getpid()}-try"
@@ -37,13 +37,13 @@ def ip(*words):
 
 
 class Machines:
-    """A bridge in a namespace of its own, and machines on it. All is gone when the context is left."""
+    """A bridge in a namespace of its own, and machines on it. All are removed when the context ends."""
 
     def __init__(self):
         self._name = f"lenet-{os.getpid()}"
         self._switch = f"{self._name}-switch"
         self._made = []
-        self._folder = Path(tempfile.mkdtemp(prefix="lenet-ray-", dir="/tmp"))  # sockets' paths must be short
+        self.folder = Path(tempfile.mkdtemp(prefix="lenet-ray-", dir="/tmp"))  # sockets' paths must be short
         self._running = []
 
     def __enter__(self):
@@ -64,7 +64,7 @@ class Machines:
             process.wait(timeout=30)
         for name in reversed(self._made):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _add(self, name):
         self._made.append(name)
@@ -87,14 +87,11 @@ class Machines:
         return f"10.77.0.{number}"
 
     def cut(self, number):
-        """Pull the machine's cable; what runs on it goes on."""
+        """Pull the machine's cable; its processes continue."""
         ip("-n", self._switch, "link", "set", f"to{number}", "down")
 
-    def mend(self, number):
-        ip("-n", self._switch, "link", "set", f"to{number}", "up")
-
     def kill(self, number):
-        """Pull its plug."""
+        """Pull its plug: kill all its processes."""
         self._kill(self._made[number])
 
     def alive(self, number):
@@ -114,8 +111,8 @@ class Machines:
             time.sleep(0.05)
 
     def start(self, number, command, *, cores=None, **options):
-        """Start a command on the machine, with a cache and locks of its own; on those cores alone."""
-        own = self._folder / str(number)
+        """Start a command on the machine, with a cache and locks of its own, restricted to `cores`."""
+        own = self.folder / str(number)
         own.mkdir(exist_ok=True)
         # What runs on it and is killed leaves its temporary files, as it would on its own disk.
         places = {"LENET_BENCH_CACHE": str(own / "cache"), "LENET_BENCH_LOCKS": str(own), "TMPDIR": str(own)}
@@ -132,10 +129,10 @@ class Machines:
         """Start a node of the cluster whose head is the first machine."""
         where = ["--head", f"--port={PORT}"] if number == 1 else [f"--address={self.address(1)}:{PORT}"]
         if number == 1:
-            where += ["--include-dashboard=false", f"--temp-dir={self._folder / 'ray'}"]
+            where += ["--include-dashboard=false", f"--temp-dir={self.folder / 'ray'}"]
         fixed = [f"--node-ip-address={self.address(number)}", f"--num-cpus={cpus}", "--object-store-memory=100000000",
                  "--disable-usage-stats", "--block"]  # fmt: skip
-        log = self._folder / f"ray-{number}.log"
+        log = self.folder / f"ray-{number}.log"
         with log.open("wb") as output:
             process = self.start(number, ["ray", "start", *where, *fixed], cores=cores, stdout=output,
                                  stderr=subprocess.STDOUT)  # fmt: skip

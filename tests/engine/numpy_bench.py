@@ -1,4 +1,4 @@
-"""`lenet-bench` as it is, but that the Ray engine's workers train in NumPy: `numpy_bench.py ARGUMENTS`."""
+"""`lenet-bench` whose workers on Ray's nodes train in NumPy: `numpy_bench.py ARGUMENTS`."""
 
 import sys
 from functools import partial

@@ -1,4 +1,4 @@
-"""Ray over machines with addresses of their own, one of which loses its power or its network in mid-case."""
+"""Ray over machines with addresses of their own, one of which loses its power or its network during a case."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ resident_windows = 0
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.skipif(bool(missing()), reason=missing() or "there can be"),
+    pytest.mark.skipif(bool(missing()), reason=missing() or "they can be made"),
 ]
 
 
@@ -61,7 +61,7 @@ checks = load("checks")
 
 @pytest.fixture(scope="module")
 def machines():
-    """A head that lends nothing, and a node that stays."""
+    """A head without devices, and a node that stays."""
     with Machines() as made:
         made.start_ray(made.add(), cpus=0)
         made.start_ray(made.add(), cpus=1)
@@ -99,12 +99,14 @@ def bench(machines, tmp_path):
 
 
 EARLY = WINDOWS - 8
-"""Windows that are home of a case which will be under way for more than a second still, told a second late or not. They
-are most of a case, start included: however far the nodes are out of step, there is a moment when this holds of both."""
+"""A case with at most so many windows here runs for more than another second, although they arrive a second late.
+
+That holds for most of a case, start included: however far the nodes are out of step, at some moment it holds for both.
+"""
 
 
-def under_way(folder, most=1000):
-    """Attempts of which some windows are home, at most so many, and no record, by case."""
+def running(folder, most=1000):
+    """By case, the attempts of which some windows are here, at most so many, and no record."""
     found, windows = {}, Counter()
     with contextlib.suppress(FileNotFoundError):
         for line in (folder / "events.jsonl").read_bytes().splitlines(keepends=True):
@@ -118,57 +120,57 @@ def under_way(folder, most=1000):
     }
 
 
-def await_both_at_work(folder, process):
-    """Until both nodes have a record at home and are at work on another case, which they are not about to end."""
+def await_both_nodes(folder, process):
+    """Wait until two records are here and each node runs another case that it is not about to end."""
     deadline = time.monotonic() + 60
-    while not (len(found := under_way(folder, EARLY)) == 2 and len(list((folder / "records").iterdir())) >= 2):
+    while not (len(found := running(folder, EARLY)) == 2 and len(list((folder / "records").iterdir())) >= 2):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
 
 
-def the_rest_went_on(folder, process, interrupted):
-    """Nothing is lost or doubled, and the lost node's case was done again where there was a node."""
-    said, told = process.communicate(timeout=120)
-    assert process.returncode == 0, (said, told)
+def check_the_rest(folder, process, interrupted):
+    """Nothing is lost or doubled, and the lost node's case ran again on the other one. Returns the progress shown."""
+    output, progress = process.communicate(timeout=120)
+    assert process.returncode == 0, (output, progress)
     records = checks.whole(folder, Status.OK)
     assert len(records) == CASES
     assert [str(each) for each in verify(folder).violations] == []
     by_case = {record.case_id: record for record in records}
     (again,) = [case for case, attempt in interrupted.items() if by_case[case].attempt != attempt]
     (stayed,) = [case for case in interrupted if case != again]
-    assert by_case[again].node == by_case[stayed].node, "done again on the node that lives"
+    assert by_case[again].node == by_case[stayed].node, "it ran again on the node that is left"
     assert {record.node for record in records if record.machine_id != by_case[again].machine_id} != set()
     log = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     lost = [event for event in log if event["attempt"] == interrupted[again]]
     assert [event["event"] for event in lost if event["event"] in ("finished", "failed")] == []
-    assert len(lost) >= 2, "what the lost node had said stays"
+    assert len(lost) >= 2, "what the lost node had sent stays"
     events = list(Store.open(folder).events(by_case[again].case))
     assert sum(event.steps for event in events if isinstance(event, Steps)) == sum(
         window.steps for window in by_case[again].windows
     )
-    return told
+    return progress
 
 
 def test_a_node_that_loses_its_power(machines, victim, bench, tmp_path):
     process = bench("run", "--engine", "ray", "--matrix", "matrix.toml", "--output", "run")
-    interrupted = await_both_at_work(tmp_path / "run", process)
+    interrupted = await_both_nodes(tmp_path / "run", process)
     machines.kill(victim)
-    told = the_rest_went_on(tmp_path / "run", process, interrupted)
-    assert f"[{CASES}/{CASES}]" in told
+    progress = check_the_rest(tmp_path / "run", process, interrupted)
+    assert f"[{CASES}/{CASES}]" in progress
 
 
 def test_a_node_whose_network_is_cut(machines, victim, bench, tmp_path):
     process = bench("run", "--engine", "ray", "--matrix", "matrix.toml", "--output", "run")
-    interrupted = await_both_at_work(tmp_path / "run", process)
+    interrupted = await_both_nodes(tmp_path / "run", process)
     machines.cut(victim)
-    the_rest_went_on(tmp_path / "run", process, interrupted)
-    assert machines.alive(victim), "it was cut off, not killed: else this test has shown nothing"
+    check_the_rest(tmp_path / "run", process, interrupted)
+    assert machines.alive(victim), "it was killed, not cut off"
 
 
-def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(bench, tmp_path, monkeypatch):
-    """The live view names the node and how far its case is; what is interrupted ends on the node too."""
+def test_control_c_keeps_finished_records_and_says_how_to_resume(machines, bench, tmp_path, monkeypatch):
+    """The live view names the node and the progress of its case; the interrupted worker ends on the node."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     folder, (screen, terminal) = tmp_path / "run", pty.openpty()
@@ -179,7 +181,7 @@ def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(bench, tmp_path,
     with contextlib.suppress(OSError):  # the terminal's end
         while piece := os.read(screen, 65536):
             shown += piece
-            if not interrupted and b"[1/3]" in shown and under_way(folder):
+            if not interrupted and b"[1/3]" in shown and running(folder):
                 process.send_signal(signal.SIGINT)
                 interrupted = True
     os.close(screen)
@@ -190,22 +192,23 @@ def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(bench, tmp_path,
     assert "stopped: 1 of 3 records are in run; resume with: lenet-bench run --engine ray --resume run" in words
     before = checks.snapshot(folder)
     assert len(before) == 1
-    assert workers() == [], "one is left on the node"
+    assert workers(machines.folder) == [], "one is left on the node"
 
     again = bench("run", "--resume", "run", "--engine", "ray")
-    said, told = again.communicate(timeout=120)
-    assert again.returncode == 0, (said, told)
-    assert "2 cases, 1 done before" in told
+    output, progress = again.communicate(timeout=120)
+    assert again.returncode == 0, (output, progress)
+    assert "2 cases, 1 done before" in progress
     checks.nothing_lost(before, folder)
     assert len(checks.whole(folder, Status.OK)) == 3
     assert [str(each) for each in verify(folder).violations] == []
 
 
-def workers():
-    """The processes that train in NumPy."""
+def workers(folder):
+    """The processes that train in NumPy on machines with this folder."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any("numpy_worker.py" in word for word in process.cmdline()):
+            here = process.environ().get("TMPDIR", "").startswith(str(folder))
+            if here and any("numpy_worker.py" in word for word in process.cmdline()):
                 found.append(process.pid)
     return found

@@ -149,6 +149,20 @@ class TestDevices:
     def test_which_gpu(self, environment, name):
         assert devices([Case(device_target=DeviceTarget.GPU)], environment) == [name]
 
+    @pytest.mark.parametrize(
+        ("environment", "names"),
+        [
+            ({}, ["gpu-0", "gpu-1"]),
+            ({"CUDA_VISIBLE_DEVICES": "3,5,7"}, ["gpu-3", "gpu-5"]),
+            ({"CUDA_VISIBLE_DEVICES": "3,5", "DEVICE_ID": "1"}, ["gpu-3", "gpu-5"]),
+        ],
+    )
+    def test_each_rank_has_a_device_of_its_own(self, environment, names):
+        """msrun numbers the ranks' devices from 0, whatever DEVICE_ID says."""
+        cases = [Case(device_target=DeviceTarget.GPU, world_size=2)]
+        assert devices(cases, environment) == names
+        assert devices([*cases, Case(world_size=2)], environment) == ["cpu", *names]
+
     def test_refused_with_the_holders_name(self, locks, hold):
         process, _ = hold(locks / "lenet-bench-cpu.lock")
         with pytest.raises(BusyError, match=r"measures on cpu: .*--busy wait") as error, held(["cpu"], "refuse"):

@@ -1,5 +1,5 @@
-"""Environments for workers: other releases of a framework, and the very packages of a record.
+"""Environments for workers: other releases of a framework, and the packages of a record.
 
-Made once with venv and pip in the cache.
-The parent stays where it is; only workers run in such an environment, with this very package lent to them.
+They are made once in the cache, with venv and pip. The command itself stays on its own interpreter; only workers run in
+such an environment, and import this package from where the command does.
 """

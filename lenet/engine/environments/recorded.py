@@ -1,6 +1,6 @@
-"""The recorded environment, built again: a virtual environment in the cache whose versions are the record's.
+"""A recorded environment, built again: a virtual environment in the cache with the versions of the record.
 
-What is installed is named here and by those packages' own requirements; the record gives versions and nothing else.
+A record gives versions only: what is installed is named here and by the requirements of those packages.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 
 
 def pins(lock: Mapping[str, str]) -> dict[str, str]:
-    """The lock's packages under their normal names, with their versions.
+    """The recorded packages by their normalised names, with their versions.
 
     Raises:
-        UsageError: a name or a version is none.
+        UsageError: a name or a version is malformed.
     """
     found = {}
     for name, version in lock.items():
         if not NAME.fullmatch(name):
-            raise UsageError(f"the recorded packages hold {name[:60]!r}, which is no package's name")
+            raise UsageError(f"the record lists {name[:60]!r}, which is not a package name")
         try:
             found[str(canonicalize_name(name))] = str(Version(version))
         except InvalidVersion as error:
-            raise UsageError(f"the recorded packages hold {name} {version[:60]!r}, which is no version") from error
+            raise UsageError(f"the record lists {name} {version[:60]!r}, which is not a version") from error
     return found
 
 
 def requirements(lock: Mapping[str, str], frameworks: Iterable[Framework]) -> tuple[list[str], list[str]]:
-    """What to install and the constraints on all that it needs, as pip reads them.
+    """What to install, and constraints on everything that it requires, as pip reads them.
 
     Raises:
-        UsageError: the lock is damaged, or a package that a worker needs is not in it.
+        UsageError: a recorded package is malformed, or one that a worker needs is missing.
     """
     pinned = pins(lock)
     wanted = [*sorted({ABILITIES[framework].package for framework in frameworks}), *venv.WORKER_NEEDS]
     if absent := [name for name in wanted if name not in pinned]:
-        raise UsageError(f"--exact needs the recorded version of {', '.join(absent)}: this run does not have it")
+        raise UsageError(f"--exact needs the recorded version of {', '.join(absent)}, which this run does not have")
     return [f"{name}=={pinned[name]}" for name in wanted], [f"{name}=={pinned[name]}" for name in sorted(pinned)]
 
 
@@ -55,7 +55,7 @@ def interpreter(recorded: str) -> str:
     """An interpreter of the recorded Python's minor version (`CPython 3.11.7`).
 
     Raises:
-        UsageError: there is none here.
+        UsageError: it is not installed.
     """
     match = re.fullmatch(r"CPython (3\.\d{1,2})(?:\.\d+)?[A-Za-z0-9+.]*", recorded)
     if match is None:
@@ -64,7 +64,7 @@ def interpreter(recorded: str) -> str:
         return sys.executable
     found = shutil.which(f"python{match[1]}")
     if found is None:
-        raise UsageError(f"--exact needs python{match[1]}, which is not here: install it")
+        raise UsageError(f"--exact needs python{match[1]}: install it")
     return found
 
 
@@ -74,10 +74,10 @@ def build(
     frameworks: Iterable[Framework],
     notify: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """The interpreter of the recorded environment, which is made in the cache unless it is there.
+    """The interpreter of the recorded environment, which is made in the cache unless it exists.
 
     Raises:
-        UsageError: the lock is damaged, no such Python is here, or a recorded version cannot be had.
+        UsageError: a recorded package is malformed, the Python is not installed, or a version cannot be installed.
         CacheError: the cache cannot be written.
     """
     wanted, constraints = requirements(lock, frameworks)
