@@ -37,8 +37,14 @@ ORDER = (
 """Bottom to top: each imports only from those above it in this list."""
 
 FRAMEWORKS = ("mindspore", "torch")
-NOT_IMPORTED = ("lenet.training.mindspore", "lenet.training.torch", "lenet.training.targets", "lenet.engine.ray")
-"""Modules that import a framework as they are imported, and the one that needs Ray."""
+NOT_IMPORTED = (
+    "lenet.training.mindspore",
+    "lenet.training.torch",
+    "lenet.training.targets",
+    "lenet.engine.cluster",
+    "lenet.engine.ray",
+)
+"""Modules that import a framework as they are imported, and those that need Ray."""
 
 PENDING_UPWARDS: set[str] = set()
 PENDING_MODULE_CIRCLES: set[str] = set()

@@ -28,7 +28,8 @@ pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 from test_local import PREAMBLE
 
-from lenet.engine.ray import ATTEMPTS, RayEngine
+from lenet.engine.cluster import ATTEMPTS
+from lenet.engine.ray import RayEngine
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own deprecations and open sockets
 
@@ -54,7 +55,7 @@ def go(cluster, tmp_path, digits):
 @pytest.fixture
 def stand_in(monkeypatch):
     """Let nodes run this generator instead of `run_case`: defined in a test, Ray sends it along."""
-    return lambda generator: monkeypatch.setattr("lenet.engine.ray.run_case", generator)
+    return lambda generator: monkeypatch.setattr("lenet.engine.cluster.run_case", generator)
 
 
 def repetitions(count, target="CPU", **fields):
@@ -186,7 +187,7 @@ def test_a_killed_nodes_case_runs_again_on_another(go, cluster, tmp_path):
 
 def test_a_silent_node_is_lost_though_ray_sees_it_alive(go, tmp_path, monkeypatch):
     """The process that runs the case there is stopped."""
-    monkeypatch.setattr("lenet.engine.ray.SILENT_SECONDS", 6.0)
+    monkeypatch.setattr("lenet.engine.cluster.SILENT_SECONDS", 6.0)
     marker = tmp_path / "marker"
     stopped = []
 
