@@ -7,15 +7,18 @@ import time
 import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.machine.redact import without_names
 from lenet.store import events
 from lenet.store.freshness import workload_sha256
-from lenet.store.record import Evaluation, Record, Status, Window, summarise
+from lenet.store.record import Record, Status, summarise
 
 LOG_TAIL_BYTES = 4000
+
+E = TypeVar("E", bound=events.Event)
 
 
 def out_of_memory_kills() -> int | None:
@@ -51,56 +54,43 @@ class RecordBuilder:
         self._started_at = datetime.now(timezone.utc)
         self._began = time.monotonic()
         self._kills_before = out_of_memory_kills()
-        self._started: events.Started | None = None
-        self._finished: events.Finished | None = None
-        self._failed: events.Failed | None = None
-        self._windows: list[Window] = []
-        self._resident: list[Window] = []
-        self._evaluations: list[Evaluation] = []
-        self._final_loss: float | None = None
+        self._events: list[events.Event] = []
 
     @property
     def complete(self) -> bool:
         """Whether the worker has reported the whole case."""
-        return self._finished is not None
+        return self._last(events.Finished) is not None
 
     def add(self, event: events.Event) -> None:
         """Take one event."""
-        if isinstance(event, events.Started):
-            self._started = event
-        elif isinstance(event, events.Steps):
-            self._windows.append(event.window)
-            finite = [loss for loss in event.losses if loss is not None]
-            self._final_loss = finite[-1] if finite else self._final_loss
-        elif isinstance(event, events.Resident):
-            self._resident.append(event.window)
-        elif isinstance(event, events.Evaluated):
-            self._evaluations.append(event.evaluation)
-        elif isinstance(event, events.Failed):
-            self._failed = event
-        elif isinstance(event, events.Finished):
-            self._finished = event
+        self._events.append(event)
+
+    def _all(self, kind: type[E]) -> list[E]:
+        return [event for event in self._events if isinstance(event, kind)]
+
+    def _last(self, kind: type[E]) -> E | None:
+        return next(reversed(self._all(kind)), None)
 
     def _status(self, code: int) -> tuple[Status, str]:
         """The status that events and exit code give, with its reason."""
-        if self._failed is not None:
-            return self._failed.status, self._failed.reason
+        if (failed := self._last(events.Failed)) is not None:
+            return failed.status, failed.reason
+        finished, evaluated = self._last(events.Finished), self._last(events.Evaluated)
         end = f"exit code {code}"
         if code < 0:
             end = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        if code != 0 and self._finished is None:
+        if code != 0 and finished is None:
             hint = ""
             if end == "SIGKILL":
                 if None not in (kills := (self._kills_before, out_of_memory_kills())) and kills[0] != kills[1]:
                     return Status.OUT_OF_MEMORY, "the system killed the worker when memory ran out"
                 hint = "; the system does that when memory runs out"
             return Status.CRASHED, f"the worker ended with {end} before it had reported the case{hint}"
-        if self._finished is None or self._started is None or not self._evaluations:
+        if finished is None or evaluated is None or self._last(events.Started) is None:
             return Status.INVALID, "the worker ended without an error but did not report the whole case"
-        last = self._evaluations[-1]
-        if last.distinct_answers == 1:
+        if evaluated.distinct_answers == 1:
             if self._case.plan.epochs is not None:
-                words = f"a constant answer after {last.steps:,} steps"
+                words = f"a constant answer after {evaluated.steps:,} steps"
                 return Status.PLATEAU, f"{words}: the training never left its first plateau"
             return Status.OK, "measured for speed: training was stopped on its first plateau, a constant answer"
         return Status.OK, f"after it had reported the whole case the worker ended with {end}" if code else ""
@@ -109,14 +99,16 @@ class RecordBuilder:
         """The record of a worker with that exit code; `status` overrules what events and exit code say."""
         if status is None:
             status, reason = self._status(code or 0)
-        phases = self._finished.phases if self._finished else None
-        weights: dict[str, str] = {}
-        if self._started:
-            weights["initial"] = self._started.initial_weights_sha256
-        if self._finished:
-            weights["final"] = self._finished.final_weights_sha256
-        windows, resident = tuple(self._windows), tuple(self._resident)
-        evaluations = tuple(self._evaluations)
+        started, finished = self._last(events.Started), self._last(events.Finished)
+        steps = self._all(events.Steps)
+        windows = tuple(each.window for each in steps)
+        resident = tuple(each.window for each in self._all(events.Resident))
+        evaluations = tuple(each.evaluation for each in self._all(events.Evaluated))
+        losses = [loss for each in steps for loss in each.losses if loss is not None]
+        phases = finished.phases if finished else None
+        weights = {"initial": started.initial_weights_sha256} if started else {}
+        if finished:
+            weights["final"] = finished.final_weights_sha256
         return Record(
             case_id=self._case.id,
             case=self._case,
@@ -128,12 +120,12 @@ class RecordBuilder:
             started_at=self._started_at,
             finished_at=self._started_at + timedelta(seconds=time.monotonic() - self._began),
             dataset=self._dataset.card,
-            software=self._started.software if self._started else None,
+            software=started.software if started else None,
             phases=phases,
             windows=windows,
             resident_windows=resident,
             evaluations=evaluations,
-            losses_sha256=self._finished.losses_sha256 if self._finished else None,
+            losses_sha256=finished.losses_sha256 if finished else None,
             weights_sha256=weights,
             stderr_tail="" if status is Status.OK else tail(log),
             exit_code=code,
@@ -142,7 +134,7 @@ class RecordBuilder:
                 windows,
                 resident,
                 evaluations,
-                self._final_loss,
-                self._finished.peak_memory_bytes if self._finished else None,
+                losses[-1] if losses else None,
+                finished.peak_memory_bytes if finished else None,
             ),
         )
