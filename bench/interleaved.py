@@ -1,15 +1,15 @@
-"""The worker's training loop and a bare one, a window each in turn, in one process: what the harness costs a step.
+"""The worker's training loop and a bare one in one process, in alternating windows: what the harness costs per step.
 
-Started by `overhead.py`; writes the seconds of every window as JSON. Two processes would differ by more than what is
-looked for; two windows of one process, half a second apart, share the machine's mood.
+`overhead.py` starts it. It writes the seconds of every window as JSON. Two processes differ by more than this cost; two
+windows of one process, half a second apart, run under the same conditions.
 
-The bare loop is one of two. `transcription`: the plain transcription of the tutorial, with a network, a compiled step
-and a pipeline of its own. MindSpore tunes the kernels of each network by the clock, so that two networks of one process
-may settle differently; which is built first changes from process to process. `step`: the very step and pipeline of our
-trainer, called by nothing but a `for`. What differs there is the harness alone.
+There are two bare loops. `transcription` is the plain transcription of the tutorial, with its own network, compiled
+step and pipeline. MindSpore tunes the kernels of each network by the clock, so two networks of one process may settle
+at different speeds; which is built first alternates from process to process. `step` calls the step and the pipeline of
+the worker's trainer from a plain `for`: only the harness differs.
 
-What the harness itself does in a window is measured once more without any training: steps that hand out a loss which
-is there already. That takes no part in the machine's noise, which is a hundred times as large.
+The cost of the harness in a window is also measured without training, over steps that return a loss computed before.
+That figure is free of the machine's noise, which is a hundred times as large.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Turns:
         loss.asnumpy()
 
 
-class Hollow:
+class Idle:
     """A trainer whose steps train nothing: each gives the same loss, computed long ago. All else is the trainer's."""
 
     def __init__(self, trainer: Trainer, loss: Any) -> None:
@@ -89,7 +89,7 @@ class Hollow:
         return getattr(self._trainer, name)
 
     def train_epoch(self) -> Iterator[Any]:
-        """The loss, for ever."""
+        """The same loss, without end."""
         while True:
             yield self._loss
 
@@ -167,13 +167,13 @@ def main(
         channel = reader.stdin.fileno()
         trainer, loop = both(case, dataset, bare, first == "bare")
         turns = Turns(trainer, loop, plan)
-        carry_out(assignment, turns, channel)
-        alone = harness_seconds(assignment, Hollow(trainer, next(trainer.train_epoch())), channel)
-    told = {"ours": turns.ours, "bare": turns.bare, "harness": alone}
-    Path(out).write_text(json.dumps(told), encoding="utf-8")
+        train(assignment, turns, channel)
+        alone = harness_seconds(assignment, Idle(trainer, next(trainer.train_epoch())), channel)
+    seconds = {"ours": turns.ours, "bare": turns.bare, "harness": alone}
+    Path(out).write_text(json.dumps(seconds), encoding="utf-8")
 
 
-def carry_out(assignment: Assignment, trainer: Any, channel: int) -> None:
+def train(assignment: Assignment, trainer: Any, channel: int) -> None:
     """The worker's training on that trainer, reported into the file descriptor `channel`."""
 
     def emit(event: Event) -> None:
@@ -182,13 +182,13 @@ def carry_out(assignment: Assignment, trainer: Any, channel: int) -> None:
     TrainingLoop(assignment.case, assignment.dataset, trainer, PhaseClock(time.perf_counter()), emit).run()
 
 
-def harness_seconds(assignment: Assignment, hollow: Hollow, channel: int) -> float:
+def harness_seconds(assignment: Assignment, idle: Idle, channel: int) -> float:
     """Seconds of a window of steps that train nothing: all that the harness adds to one."""
     windows = 400
     plan = assignment.case.plan.model_copy(update={"windows": windows})
     case = assignment.case.model_copy(update={"plan": plan})
     began = time.perf_counter()
-    carry_out(assignment.model_copy(update={"case": case}), hollow, channel)
+    train(assignment.model_copy(update={"case": case}), idle, channel)
     return (time.perf_counter() - began) / windows
 
 

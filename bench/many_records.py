@@ -1,4 +1,4 @@
-"""How a report bears many records: made runs, and what the report of them takes.
+"""How a report handles many records: synthetic runs, and the cost of their report.
 
     python bench/many_records.py [--runs 1000] [--records 10] [--keep FOLDER]
 

@@ -2,15 +2,15 @@
 
     python bench/overhead.py [--data-dir DIR] [--mode graph] [--profile PROFILE] [--bare step,transcription]
 
-In one process the worker's own training loop, reports and all, and a bare loop train a window each in turn
-(`interleaved.py`): the plain transcription of the tutorial that the tests keep, or a bare `for` over the very step that
-our trainer compiled. Each of our windows is held against the mean of the bare ones before and after it.
+One process trains with the worker's own loop, reports included, and with a bare loop, in alternating windows
+(`interleaved.py`). The bare loop is the plain transcription of the tutorial that the tests use, or a `for` over the
+step that the worker's trainer compiled. Each window of ours is compared with the mean of the bare ones around it.
 
-Windows are short because a machine that others use has moods of about a second; a real window is longer, so that the
-report that ends it weighs less.
+Windows are short because the speed of a shared machine changes within about a second; a real window is longer, so the
+report at its end weighs less.
 
-What the harness itself does in a window is measured apart, over steps that train nothing: it is far below what the
-machine's noise lets two trainings show.
+What the harness itself costs in a window is measured separately, over steps that train nothing: it is too small to see
+in the noise of two trainings.
 
 Printed: the median of ours over bare for each process, and the median of the processes with its 95% interval. The
 process is the unit, as everywhere in the project: the windows of one share how MindSpore tuned its kernels there.
@@ -73,7 +73,7 @@ class Overhead(NamedTuple):
 
 
 class Process(NamedTuple):
-    """What one process found."""
+    """The measurements of one process."""
 
     ratios: list[float]
     """Bare seconds over ours, as (windows - 1,) numbers."""
@@ -94,30 +94,30 @@ def process(setting: Setting, bare: str, bare_first: bool) -> Process:
             cwd=scratch,
             capture_output=True,
         )
-        told = json.loads(out.read_text(encoding="utf-8"))
-    seconds, ours = told["bare"], told["ours"]
+        measured = json.loads(out.read_text(encoding="utf-8"))
+    seconds, ours = measured["bare"], measured["ours"]
     ratios = [(before + after) / 2 / own for before, after, own in zip(seconds, seconds[1:], ours, strict=False)]
-    return Process(ratios, told["harness"] / statistics.median(ours))
+    return Process(ratios, measured["harness"] / statistics.median(ours))
 
 
 def measure(setting: Setting, loops: list[str], processes: int) -> dict[str, Overhead]:
     """Measure against each of the loops, the processes in turn, and print a line a process."""
-    found: dict[str, list[Process]] = {bare: [] for bare in loops}
+    results: dict[str, list[Process]] = {bare: [] for bare in loops}
     for number in range(processes):
         for bare in loops:
             one = process(setting, bare, bare_first=number % 2 == 0)
-            found[bare].append(one)
+            results[bare].append(one)
             print(
                 f"process {number + 1}, {bare}: ours / bare {statistics.median(one.ratios):.4f} over "
                 f"{len(one.ratios)} pairs of windows; the harness itself {one.harness:.3%} of a window",
                 flush=True,
             )
-    medians = [[statistics.median(each.ratios) for each in found[bare]] for bare in loops]
+    medians = [[statistics.median(each.ratios) for each in results[bare]] for bare in loops]
     overheads = {}
     for bare, sample, interval in zip(loops, medians, intervals(medians), strict=True):
         if interval is None:
             raise AssertionError(f"{processes} processes were asked for, and {MIN_PROCESSES} are the least")
-        harness = statistics.median(each.harness for each in found[bare])
+        harness = statistics.median(each.harness for each in results[bare])
         overheads[bare] = Overhead(statistics.median(sample), interval.low, interval.high, harness)
     return overheads
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import grimp
 import pytest
 
 if sys.version_info >= (3, 11):
@@ -53,6 +54,32 @@ def test_every_environment_of_tox_passes_what_users_set(tox, variable):
 
 def test_tox_waits_for_workers_to_end_after_ctrl_c(tox):
     assert float(tox["testenv"]["interrupt_timeout"]) >= 10
+
+
+def test_contributing_shows_which_package_imports_which():
+    graph = grimp.build_graph("lenet")
+    packages = graph.find_children("lenet")
+    imports = {
+        package.removeprefix("lenet."): {
+            other.removeprefix("lenet.")
+            for other in packages - {package}
+            if graph.direct_import_exists(importer=package, imported=other, as_packages=True)
+        }
+        for package in packages
+    }
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = {name: set(others.split()) for name, others in re.findall(r"^(\w+) ->(.*)$", text, flags=re.MULTILINE)}
+    assert shown == imports
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_files_that_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:lenet|tests|bench|docs)/[\w/.-]*\w/?)`", text)
+    assert [name for name in named if not (ROOT / name).exists() and "NAME" not in name] == []
 
 
 def expected_skips():
