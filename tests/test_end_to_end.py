@@ -25,7 +25,7 @@ batch_sizes = [32, 64]
 profiles = ["onednn_isa=AVX2+launch_blocking"]
 datasets = ["digits"]
 [plan]
-window_steps = 5
+window_steps = 1
 window_seconds = 0
 windows = 3
 resident_windows = 1
@@ -58,9 +58,12 @@ def execute(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def interrupted(folder):
-    """A run that Ctrl-C stopped after its first record: exit code, output, and the records then."""
+    """A run that Ctrl-C stopped after its first record: exit code, output, and the records then.
+
+    In rounds: the workers of a group end one right after another.
+    """
     process = subprocess.Popen(
-        command("run", "--matrix", "small.toml", "--output", "run"),
+        command("run", "--matrix", "small.toml", "--interleave", "rounds", "--output", "run"),
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -119,6 +122,7 @@ def test_each_figure_in_the_table_is_a_records(folder, resumed):
     for row in found:
         steady = [window for window in records[row["case_id"]].windows if not window.warmup]
         rates = sorted(window.images / window.seconds for window in steady)
+        assert len(rates) == 3, "three windows or turns of a step, whatever the pace"
         assert row["images_per_second"] == pytest.approx(rates[1])
         assert row["status"] == "ok"
         assert row["framework_version"].startswith("2.")

@@ -9,7 +9,7 @@ import pytest
 
 from lenet.cases.case import DeviceTarget
 from lenet.engine.environments import venv
-from lenet.machine import accelerators, installed
+from lenet.machine import accelerators, card, installed
 from lenet.machine.card import _git, describe
 from lenet.machine.devices import cuda, doctor
 from lenet.machine.devices.libraries import loader_cache
@@ -100,7 +100,9 @@ def _loader(program):
         loader_cache.cache_clear()
 
 
-def _checkout(program):
+def _checkout(program, monkeypatch, tmp_path):
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(card, "__file__", str(tmp_path / "lenet" / "machine" / "card.py"))
     program("git", r"printf 'a\377'")
     return _git()[0]
 
