@@ -134,17 +134,3 @@ for module in {others}:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_contributing_shows_the_imports_of_the_packages(graph, modules):
-    """The module graph of CONTRIBUTING is the one that grimp reads."""
-    arrows = defaultdict(set)
-    for module in modules:
-        for imported in graph.find_modules_directly_imported_by(module):
-            if imported.split(".")[0] == "lenet" and part(module) and part(imported) not in (part(module), None):
-                arrows[part(module)].add(part(imported))
-    shown = "\n".join(
-        f"{name:<10} imports {', '.join(sorted(arrows[name], key=ORDER.index)) or 'none of them'}" for name in ORDER
-    )
-    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert shown in text, f"write this into CONTRIBUTING.md:\n{shown}"
