@@ -92,7 +92,7 @@ AXES: tuple[Axis, ...] = (
     ),
     Axis(
         "repetition", ROUNDS + 10, "repetition", kind=Kind.REPETITION, parse_value=whole_number, examples=("0", "1"),
-        field="repeat", several=False, option="--repeat", help="Processes per case, interleaved in rounds.",
+        field="repeat", several=False, option="--repeat", help="Processes per case, one in each round.",
         phrase="repetition {}", text=lambda repetition: str(repetition + 1),
     ),
     Axis("machine", 5, read=attrgetter("machine_id"), kind=Kind.PLACE),

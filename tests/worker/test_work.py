@@ -17,7 +17,7 @@ from lenet.worker.work import failure
 
 PLAN = Plan(windows=8, window_steps=5, window_seconds=0.3, evaluation_images=100)
 
-EPOCHS = 24
+EPOCHS = 60
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_digits_are_learned(digits, new_store):
     case = Case(dataset="digits", profile=FAST, plan=Plan(epochs=EPOCHS, resident_windows=0), hyperparameters=hyper)
     (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.OK, record
-    assert record.summary.accuracy > 0.9
+    assert record.summary.accuracy >= 0.95
     assert len(record.evaluations) == EPOCHS
     reached = record.summary.seconds_to_accuracy["0.95"]
     assert 0 < reached <= record.phases.compile_and_first_step_seconds + record.phases.training_seconds
