@@ -27,9 +27,6 @@ scatters less than the mean, the median and the ratio of totals."""
 LEAST_GROUPS = 3
 """Groups below which an interval says nothing of other processes, so that there is no verdict."""
 
-LOOKS = {4: 0.005, 8: 0.045}
-"""Groups at which a planned sampling may stop, and the significance that each look spends: 0.05 together."""
-
 
 @dataclass(frozen=True)
 class TimedTurn:
