@@ -95,7 +95,8 @@ def _student(values: Sequence[float], level: float) -> Interval | None:
     return Interval(math.exp(array.mean() - reach), math.exp(array.mean() + reach))
 
 
-def _test(estimates: Sequence[float]) -> float:
+def student(estimates: Sequence[float]) -> float:
+    """Two-sided p of Student's t on the groups' logarithms against 0."""
     from scipy import stats
 
     if len(set(estimates)) == 1:  # the test divides by their spread
@@ -117,7 +118,7 @@ def paired_ratio(
     value = math.exp(sum(estimates) / len(estimates))
     deviation = float(np.std(estimates, ddof=1)) if len(estimates) > 1 else None
     if len(estimates) >= LEAST_GROUPS:
-        return PairedRatio(value, _student(estimates, level), len(estimates), deviation, _test(estimates))
+        return PairedRatio(value, _student(estimates, level), len(estimates), deviation, student(estimates))
     blocks = [contrast for a, b in groups for contrast in contrasts(a, b)]
     return PairedRatio(value, _student(blocks, level), len(estimates), deviation, None)
 

@@ -1,0 +1,131 @@
+"""`bench/power.py`: the planted work, and how often its comparisons call a difference."""
+
+import importlib.util
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lenet.analysis.paired import TimedTurn
+
+ROOT = Path(__file__).parents[2]
+
+_spec = importlib.util.spec_from_file_location("power", ROOT / "bench/power.py")
+power = importlib.util.module_from_spec(_spec)
+sys.modules["power"] = power
+_spec.loader.exec_module(power)
+
+MADE_AND_REPORTED = """
+import sitecustomize
+from itertools import islice
+from types import SimpleNamespace
+from lenet import training
+
+made = 0
+
+class Trainer:
+    software = "as usual"
+    def train_epoch(self, observe=None):
+        global made
+        while True:
+            made += 1
+            yield made
+    train_resident = train_epoch
+
+sitecustomize.build = lambda case, dataset: Trainer()
+case = SimpleNamespace(hyperparameters=SimpleNamespace(seed={seed}))
+trainer = training.build(case, None)
+for steps in (trainer.train_epoch(), trainer.train_resident()):
+    made = 0
+    reported = sum(1 for _ in islice(steps, 200))
+    print(made, reported, trainer.software)
+"""
+
+
+@pytest.mark.parametrize(("seed", "made"), [(1, 200), (3, 203), (4, 209), (5, 219)])
+def test_a_planted_worker_trains_more_steps_than_it_reports(seed, made):
+    """Of 200 reported steps, each 50th, 20th and 10th is followed by one more, as long as another is asked for."""
+    done = subprocess.run(
+        [sys.executable, "-c", MADE_AND_REPORTED.format(seed=seed), "lenet.worker"],
+        env={"PYTHONPATH": f"{ROOT / 'bench/planted'}:{ROOT}", "LENET_BENCH_PLANTED": json.dumps(power.EVERY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert first == f"{made} 200 as usual"
+    # The count goes on over the passes: the second begins with the step that the first did not ask for.
+    assert second == f"{made + (made > 200)} 200 as usual"
+
+
+def normal(generator, scatter, count):
+    """Values whose own mean is 0 and whose own standard deviation is the scatter."""
+    values = generator.normal(0, 1, count)
+    return scatter * (values - values.mean()) / values.std(ddof=1)
+
+
+def simulated(groups, scatter, ratio, processes=40, process_scatter=0.12):
+    """Groups whose log ratio to the first seed has that standard deviation, and processes that scatter on their own.
+
+    Seed 2 is as fast as the first; the others have `ratio` times its throughput.
+    """
+    generator = np.random.default_rng(5)
+    logs = {seed: 0.0 if seed in power.UNCHANGED else math.log(ratio) for seed in power.MORE_WORK}
+    members = {
+        seed: [
+            power.Member([TimedTurn(block, round(1e9 * rate), 1.0) for block in range(4)], 15.0)
+            for rate in np.exp(logs[seed] + normal(generator, scatter if seed != 1 else 0.0, groups))
+        ]
+        for seed in power.IN_GROUPS
+    }
+    alone = {
+        seed: [power.Process(rate, rate, 10.0) for rate in np.exp(log + normal(generator, process_scatter, processes))]
+        for seed, log in logs.items()
+    }
+    listed = [{seed: members[seed][number] for seed in members} for number in range(groups)]
+    return power.Recorded("machine", "case", listed, alone)
+
+
+def t_power(effect, scatter, groups):
+    """Power of a two-sided one-sample t test at 5%, from the noncentral t distribution."""
+    shift, border = effect / scatter * math.sqrt(groups), stats.t.ppf(0.975, groups - 1)
+    return stats.nct.sf(border, groups - 1, shift) + stats.nct.cdf(-border, groups - 1, shift)
+
+
+class TestCalled:
+    def test_detection_is_the_power_of_the_t_test(self):
+        recorded = simulated(400, 0.036, 1 / 1.02)
+        for count in (5, 10, 20):
+            called = power.interleaved(recorded, 3, count, random.Random(1))
+            assert called.share == pytest.approx(t_power(math.log(1.02), 0.036, count), abs=0.08)
+            assert called.low <= called.share <= called.high
+
+    def test_false_alarms_are_at_the_level(self):
+        called = power.interleaved(simulated(400, 0.036, 1 / 1.02), 2, 8, random.Random(1))
+        assert 0.02 <= called.share <= 0.08
+
+    def test_independent_processes_find_less(self):
+        recorded = simulated(400, 0.036, 1 / 1.05, processes=400)
+        alone = power.independent(recorded, 4, 10, random.Random(1))
+        assert alone.share < power.interleaved(recorded, 4, 10, random.Random(1)).share / 2
+
+    def test_as_many_as_fit_the_wall_time(self):
+        recorded = simulated(50, 0.036, 1 / 1.05)
+        assert power.groups_in(recorded, 4, 300) == 10  # two members of 15 s each
+        assert power.processes_in(recorded, 4, 300) == 15  # two processes of 10 s each
+
+    def test_fewer_recorded_than_asked_for(self):
+        recorded = simulated(5, 0.036, 1 / 1.05)
+        assert power.interleaved(recorded, 4, 6, random.Random(1)) is None
+
+    def test_the_ratio_to_processes_alone(self):
+        """Members of groups are simulated as 1e9 times as fast."""
+        found = power.taking_turns(simulated(300, 0.12, 1.0, processes=300))
+        assert found.value / 1e9 == pytest.approx(1, abs=0.02)
+        assert found.interval.low < 1e9 < found.interval.high
