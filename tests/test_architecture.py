@@ -32,6 +32,7 @@ ORDER = (
     "report",
     "engine",
     "commands",
+    "api",
     "cli",
 )
 """Bottom to top: each imports only from those above it in this list."""

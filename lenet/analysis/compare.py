@@ -50,17 +50,22 @@ class Comparison(Frozen):
     values_a: dict[str, str] = Field(default_factory=dict)
     """A's values on the axes in which A and B may differ, such as machine and version; several joined by commas."""
     values_b: dict[str, str] = Field(default_factory=dict)
+    """B's values on them."""
     mark: Mark
+    """The verdict on B."""
     note: str = ""
     """The reason, if the mark alone does not give it."""
     a: float | None = None
+    """Throughput of A."""
     b: float | None = None
+    """Throughput of B."""
     ratio: float | None = None
     """B over A, below 1 if B is slower. Of independent processes it is the median over all pairs of a process of A and
     one of B."""
     low: float | None = None
+    """Lower end of the 95% interval of the ratio."""
     high: float | None = None
-    """95% interval of the ratio."""
+    """Upper end of that interval."""
     p: float | None = None
     """Of the test that belongs to the interval, after Holm's correction."""
     unit: str | None = None
@@ -69,9 +74,13 @@ class Comparison(Frozen):
     groups: int = 0
     """Groups that both were members of, if these are the unit."""
     samples_a: int = 0
+    """Successful processes of A."""
     samples_b: int = 0
+    """Successful processes of B."""
     accuracy_a: float | None = None
+    """Median accuracy of A's processes, 0 to 1."""
     accuracy_b: float | None = None
+    """Median accuracy of B's processes, 0 to 1."""
 
 
 def _shown(record: Record, axes: Iterable[Axis]) -> dict[str, str]:

@@ -74,12 +74,19 @@ class Plan(Frozen):
     """
 
     epochs: int | None = Field(default=None, ge=1, le=10_000)
+    """Train this many whole epochs, and evaluate the whole test set after each."""
     warmup_steps: int = Field(default=WARMUP_STEPS_AT_LEAST, ge=1)
+    """Steps before the first steady window. Their times never count."""
     window_steps: int = Field(default=20, ge=1, le=100_000)
+    """Steps of a window, at least."""
     window_seconds: float = Field(default=0.5, ge=0, le=3600)
+    """Seconds of a window, about; 0 makes every window `window_steps` long."""
     windows: int = Field(default=10, ge=1, le=1_000_000)
+    """Steady windows to measure, without `epochs`."""
     resident_windows: int = Field(default=3, ge=0, le=1_000_000)
+    """Windows on one batch that stays on the device."""
     budget_seconds: float = Field(default=60.0, gt=0)
+    """Seconds of training after which the case ends before all windows are measured, without `epochs`."""
     evaluation_images: int | None = Field(default=None, ge=1)
     """Test images that a plan without whole epochs evaluates; None is the whole test set."""
     trace: bool = False

@@ -60,11 +60,17 @@ class Matrix(_MatrixAxes):
     """
 
     name: str = Field(default="matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    """Name of the run in tables and in the default folder; the file's own name if it has none."""
     description: str = ""
+    """A sentence that is printed when the run begins."""
     repeat: int = Field(default=1, ge=1, le=1000)
+    """Processes per case, one in each round over all cases."""
     learning_rate: float = 1e-2
+    """Learning rate of every case."""
     momentum: float = 0.9
+    """Momentum of every case."""
     plan: Plan = Plan()
+    """How much of each training is run and measured: the table `[plan]`."""
 
     @classmethod
     def around(cls, cases: Sequence[Case], name: str = "cases", description: str = "") -> Matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +19,23 @@ NAMES = ("auto", "mnist", "digits")
 __all__ = ["NAMES", "Dataset", "resolve"]
 
 
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
+
+
 def resolve(
     name: str,
     data_dir: Path | None = None,
     *,
     progress: Progress | None = None,
-    warn: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] = _warn,
     downloader: Downloader | None = None,
 ) -> Dataset:
     """Return the dataset called `name`: `mnist`, `digits`, `auto`, or the name of local data in a run to resume.
 
     `auto` is MNIST if available (in `data_dir`, the cache or a mirror), else the digits, and `warn` then gets one
-    sentence that says so. `progress` gets a file's name, its bytes so far and in all. `data_dir` may be read-only.
+    sentence that says so; by default that is a Python warning. `progress` gets a file's name, its bytes so far and in
+    all. `data_dir` may be read-only.
 
     Raises:
         DatasetError: it is not available, or `data_dir` contains another dataset.
@@ -57,8 +63,7 @@ def resolve(
         from lenet.dataset.digits import digits
 
         fallback = digits()
-        if warn is not None:
-            warn(f"the results are NOT MNIST, they are of scikit-learn's digits, because {error}")
+        warn(f"the results are NOT MNIST, they are of scikit-learn's digits, because {error}")
         return fallback
 
 

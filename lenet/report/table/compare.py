@@ -33,7 +33,12 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
     if form == "json":
         return as_json([each.model_dump(mode="json") for each in found])
     if form == "csv":
-        return as_csv(_flat(each) for each in found)
+        return as_csv(flat(each) for each in found)
+    return shown(laid_out(found, minimum_effect, names), form, "lenet-bench compare")
+
+
+def laid_out(found: Sequence[Comparison], minimum_effect: float, names: tuple[str, str]) -> Layout:
+    """The comparisons as a table with its notes; there is at least one."""
     differing = [name for name in found[0].case if len({each.case.get(name) for each in found}) > 1]
     shared = differing or [name for name in ("mode", "batch_size") if name in found[0].case]
     sides = [name for name in _sides(found) if _one_pair(found, name) is None]
@@ -56,11 +61,11 @@ def render(found: Sequence[Comparison], form: Format, minimum_effect: float, nam
             ]
         )
     right = [False] * (len(shared) + 2 * len(sides)) + [True] * 5 + [False]
-    layout = Layout(headers, cells, right, list(notes), _captions(found, minimum_effect, names))
-    return shown(layout, form, "lenet-bench compare")
+    return Layout(headers, cells, right, list(notes), _captions(found, minimum_effect, names))
 
 
-def _flat(entry: Comparison) -> dict[str, object]:
+def flat(entry: Comparison) -> dict[str, object]:
+    """The fields of CSV: those of the case, then A's and B's values on the axes in which they may differ."""
     data = entry.model_dump(mode="json")
     case, *values = (data.pop(name) for name in ("case", "values_a", "values_b"))
     sides = {f"{name}_{side}": value for side, each in zip("ab", values, strict=True) for name, value in each.items()}

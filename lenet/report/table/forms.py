@@ -84,18 +84,23 @@ def as_csv(lines: Iterable[Mapping[str, object]]) -> str:
     return pd.DataFrame(table, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
-def as_html(layout: Layout, title: str = "lenet-bench") -> str:
-    """One page without scripts."""
-    titles = [html.escape(each) for each in layout.titles]
+def as_fragment(layout: Layout) -> str:
+    """A table with its notes, as part of a page."""
     cells = layout.escaped(html.escape, "<s>{}</s>")
+    titles = [html.escape(each) for each in layout.titles]
     body = tabulate(cells, titles, tablefmt="unsafehtml", colalign=layout.align, disable_numparse=True)
     items = "".join(f"<li>{html.escape(clean(note))}</li>\n" for note in layout.notes)
     captions = "".join(f"<p>{html.escape(clean(caption))}</p>\n" for caption in layout.captions)
+    return f"{body}\n<ol>\n{items}</ol>\n{captions}"
+
+
+def as_html(layout: Layout, title: str = "lenet-bench") -> str:
+    """One page without scripts."""
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
         "<style>body{font:1rem system-ui,sans-serif;margin:1rem}table{border-collapse:collapse}"
         "td,th{padding:.3rem .6rem;border-bottom:1px solid #8884}</style>\n"
-        f"{body}\n<ol>\n{items}</ol>\n{captions}</html>\n"
+        f"{as_fragment(layout)}</html>\n"
     )
 
 

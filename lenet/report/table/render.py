@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from lenet.analysis.convergence import ConvergenceStatus
 from lenet.errors import UsageError
@@ -36,6 +37,15 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
         return as_json([each.model_dump(mode="json") for each in table])
     if form == "csv":
         return as_csv(each.flat() for each in table)
+    return shown(laid_out(table, form, baseline), form)
+
+
+def laid_out(table: Sequence[Row], form: Literal["terminal", "github", "html"], baseline: str | None = None) -> Layout:
+    """The table with its notes; in a terminal it has fewer columns.
+
+    Raises:
+        UsageError: no row is the baseline.
+    """
     groups = grouped(table)
     lines, notes = _lines(groups, speed_ups(groups, baseline))
     captions = _captions(table, groups, baseline or DEFAULT)
@@ -54,7 +64,7 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
 
     titles = [(column.short or "") if narrow else column.title for column in columns]
     cells = [[cell(column, line) for column in columns] for line in lines]
-    return shown(Layout(titles, cells, [column.right for column in columns], notes, captions), form)
+    return Layout(titles, cells, [column.right for column in columns], notes, captions)
 
 
 def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:

@@ -49,18 +49,25 @@ class Row(_RowAxes):
     global_batch_size: int
     """Images of one training step, over all processes."""
     status: str
+    """How the case ended: a `lenet.store.record.Status`."""
     reason: str
+    """Why the status is not ok, or a remark on an ok one."""
     images_per_second: float | None
+    """Throughput: the median over the steady windows, data pipeline included."""
     images_per_second_low: float | None
+    """Lower quartile over the steady windows."""
     images_per_second_high: float | None
+    """Upper quartile over the steady windows."""
     resident_images_per_second: float | None
+    """Throughput on one batch that stays on the device: without the data pipeline."""
     windows: int
     """Steady windows behind images_per_second, or processes if rows are merged."""
     samples: int = 0
     """Successful, measured processes of this case, including this one."""
     interval_low: float | None = None
+    """Lower end of the 95% interval of the case's images/s over those processes; null for fewer than three."""
     interval_high: float | None = None
-    """95% interval of the case's images/s over those processes; null for fewer than three."""
+    """Upper end of that interval."""
     verdict: str | None = None
     """Stability of the case's images/s: `stable`, or `unstable:` and the reasons; null if not assessed."""
     more_processes: int | None = None
@@ -68,18 +75,29 @@ class Row(_RowAxes):
     foreign_load: float | None = None
     """Largest share of the machine, 0 to 1, that other processes used before, during or after the case."""
     compile_seconds: float | None
+    """The first step with its compilation, in seconds. It is part of no throughput."""
     accuracy: float | None
+    """Share of correct answers on the evaluated test images, 0 to 1, at the last evaluation."""
     evaluated_images: int | None
+    """Test images behind `accuracy`."""
     trained_images: int
+    """Images of all training steps, the warm-up included."""
     final_loss: float | None
+    """The last finite training loss."""
     seconds_to_accuracy: dict[str, float | None]
+    """Training clock, in seconds, at the end of the first epoch that reached the accuracy; null if none did."""
     convergence: str
     """Result of the convergence check: a `lenet.analysis.convergence.ConvergenceStatus`."""
     convergence_reason: str
+    """What the training was compared with, or why it failed the check."""
     peak_memory_bytes: int | None
+    """Peak resident memory of the worker on CPU, peak device memory elsewhere."""
     run: str
+    """Name of the folder of the run."""
     case_id: str
+    """Name of the record: `records/ID.json`."""
     dataset_sha256: str | None
+    """Digest over the four unpacked files of the data."""
 
     def flat(self) -> dict[str, Any]:
         """The fields of CSV and of the report's page."""

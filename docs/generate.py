@@ -1,0 +1,173 @@
+"""Write the generated parts of the pages again: `python docs/generate.py`. tests/test_pages.py fails where they differ.
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. It is made from the models and their docstrings.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Callable
+from enum import Enum
+from itertools import pairwise
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from lenet.analysis.compare import Comparison
+from lenet.cases.axes import AXES
+from lenet.cases.case import Case, Hyperparameters, Plan, RuntimeProfile
+from lenet.cases.matrix import Matrix
+from lenet.machine.card import MachineCard
+from lenet.machine.load import CaseLoad, Load
+from lenet.report.table.rows import Row
+from lenet.store.events import Event
+from lenet.store.manifest import Manifest
+from lenet.store.record import (
+    ACCURACY_TARGETS,
+    DatasetCard,
+    Evaluation,
+    Phases,
+    Record,
+    Software,
+    Summary,
+    Throughput,
+    Window,
+)
+
+DOCS = Path(__file__).resolve().parent
+PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
+
+
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """The docstring below each field of the model and of its bases."""
+    found: dict[str, str] = {}
+    for kind in reversed(model.__mro__):
+        if not issubclass(kind, BaseModel) or kind is BaseModel or kind.__name__ in ("_MatrixAxes", "_RowAxes"):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return found
+
+
+def kind(annotation: Any) -> str:
+    """A type in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return kind(arguments[0])
+    if origin is Literal:
+        return ", ".join(map(str, arguments))
+    if origin in (UnionType, Union):
+        return " or ".join(map(kind, arguments))
+    if origin is tuple:
+        return f"list of {kind(arguments[0])}"
+    if origin is dict:
+        return f"object of {kind(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ", ".join(str(each.value) for each in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    return WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    written = [" | ".join(cell.replace("|", "\\|") for cell in line) for line in [head, *lines]]
+    return "\n".join(f"| {line} |" for line in [written[0], " | ".join(["---"] * len(head)), *written[1:]])
+
+
+def fields(model: type[BaseModel]) -> str:
+    """A table of a model's fields."""
+    known = meanings(model)
+    lines = [(f"`{name}`", kind(field.annotation), known.get(name, "")) for name, field in model.model_fields.items()]
+    return table(("field", "type", "meaning"), lines)
+
+
+def models(*kinds: type[BaseModel], level: int = 3) -> str:
+    """A heading, the docstring and a table for each model."""
+    parts = []
+    for each in kinds:
+        parts += [f"{'#' * level} {each.__name__}", " ".join(str(each.__doc__).split()), fields(each)]
+    return "\n\n".join(parts)
+
+
+def rows() -> str:
+    """The fields of a row in JSON; CSV has a column for each accuracy."""
+    axes = {axis.name: axis for axis in AXES}
+    known = meanings(Row)
+    lines = []
+    for name, field in Row.model_fields.items():
+        if field.exclude:
+            continue
+        axis = axes.get(name)
+        if axis is not None:
+            values = f": {', '.join(str(each.value) for each in axis.values)}" if axis.values else ""
+            meaning = f"The axis of `{axis.option}`{values}." if axis.option else "Id of the machine."
+            lines.append((f"`{name}`", "whole number or null" if axis.is_number else "text or null", meaning))
+        else:
+            lines.append((f"`{name}`", kind(field.annotation), known[name]))
+    columns = ", ".join(f"`seconds_to_accuracy_{target:.2f}`" for target in ACCURACY_TARGETS)
+    return f"{table(('field', 'type', 'meaning'), lines)}\n\nCSV has {columns} in the place of `seconds_to_accuracy`."
+
+
+def matrix_keys() -> str:
+    """The keys of a matrix file."""
+    axes = {axis.field: axis for axis in AXES if axis.field}
+    known = meanings(Matrix)
+    lines = []
+    for name, field in Matrix.model_fields.items():
+        text = known.get(name) or axes[name].option_help.replace(", separated by commas", "")
+        option = axes[name].option if name in axes else ""
+        default = "" if name == "plan" else f"`{json.dumps(_plain(field.default))}`"
+        lines.append((f"`{name}`", default, f"`{option}`" if option else "", text))
+    return table(("key", "default", "option", "meaning"), lines)
+
+
+def plan_keys() -> str:
+    """The keys of its table `[plan]`."""
+    known = meanings(Plan)
+    lines = [
+        (f"`{name}`", "" if field.default is None else f"`{json.dumps(field.default)}`", known[name])
+        for name, field in Plan.model_fields.items()
+    ]
+    return table(("key", "default", "meaning"), lines)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value.text if isinstance(value, RuntimeProfile) else value.value if isinstance(value, Enum) else value
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "rows": rows,
+    "comparisons": lambda: fields(Comparison),
+    "record": lambda: models(
+        *(Record, Case, Hyperparameters, Plan, RuntimeProfile, DatasetCard, Software, Phases, Window, Evaluation),
+        *(CaseLoad, Load, Summary, Throughput),
+    ),
+    "manifest": lambda: models(Manifest, Matrix, MachineCard),
+    "events": lambda: models(*get_args(Event)),
+    "matrix": matrix_keys,
+    "plan": plan_keys,
+}
+
+
+def filled(text: str) -> str:
+    """The page with each of its generated parts made anew."""
+    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
+
+
+if __name__ == "__main__":
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if filled(text) != text:
+            page.write_text(filled(text), encoding="utf-8")
