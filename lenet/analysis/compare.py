@@ -1,24 +1,17 @@
-"""Two sets of records, case by case: faster, slower, the same, or undecided.
-
-A difference is reported only if three things agree: a test (`lenet.analysis.difference`) with Holm's correction for the
-number of cases, the 95% interval of the ratio, and the smallest effect that matters. "The same" is reported only if the
-whole interval lies within that effect. Everything else, a failed test too, is "cannot tell".
-"""
+"""Two sets of records, case by case: each case of A beside that of B, with the verdict of `lenet.analysis.verdict`."""
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 from pydantic import Field
 
-from lenet.analysis.difference import SIGNIFICANT, difference
+from lenet.analysis.difference import SpeedDifference, difference
 from lenet.analysis.selection import COMPARED, Key, key
 from lenet.analysis.stability import Sample, sample
-from lenet.analysis.statistics import holm
+from lenet.analysis.verdict import MARGIN, Mark, decide
 from lenet.cases.axes import IDENTIFYING
 from lenet.cases.axis import Axis
 from lenet.cases.base import Frozen
@@ -26,20 +19,6 @@ from lenet.store.record import Record, Status
 
 PRECISION_DETAILS = ("precision", "tf32", "hf32")
 """Entries of `Software.details` that set the precision of the arithmetic."""
-
-
-class Mark(str, Enum):
-    """The result for B relative to A."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    SAME = "same"
-    CANNOT_TELL = "cannot tell"
-    NOT_COMPARABLE = "not comparable"
-    BROKE = "broke"
-    FIXED = "fixed"
-    ONLY_A = "only in A"
-    ONLY_B = "only in B"
 
 
 class Comparison(Frozen):
@@ -73,6 +52,11 @@ class Comparison(Frozen):
     process (a weaker result)."""
     groups: int = 0
     """Groups that both were members of, if these are the unit."""
+    planned: bool = False
+    """Whether the number of groups was decided at planned looks, which interval and p count."""
+    needed: int | None = None
+    """If unresolved: groups, or processes on each side, for an interval of ± the smallest difference that matters, if
+    they scatter as those so far; null if unknown or over 1,000."""
     samples_a: int = 0
     """Successful processes of A."""
     samples_b: int = 0
@@ -142,7 +126,7 @@ def _counterparts(a: Mapping[Key, _Side], b: Mapping[Key, _Side], over: Sequence
 
 
 def compare(
-    a: Sequence[Record], b: Sequence[Record], minimum_effect: float = 0.01, over: Sequence[str] = COMPARED
+    a: Sequence[Record], b: Sequence[Record], minimum_effect: float = MARGIN, over: Sequence[str] = COMPARED
 ) -> list[Comparison]:
     """Each case of A beside that of B which agrees on all axes but `over`, in A's order, then those only in B.
 
@@ -153,7 +137,7 @@ def compare(
 
 def compare_all(
     pairs: Sequence[tuple[Sequence[Record], Sequence[Record]]],
-    minimum_effect: float = 0.01,
+    minimum_effect: float = MARGIN,
     over: Sequence[str] = COMPARED,
 ) -> list[Comparison]:
     """`compare` of several pairs of A and B, one after another, with Holm's correction over all their tests."""
@@ -168,18 +152,14 @@ def compare_all(
                 continue
             other = theirs[counterparts[case]]
             entry = _entry(side, other, over)
-            if entry.mark is Mark.CANNOT_TELL and side.good and other.good:
+            if entry.mark is Mark.UNRESOLVED and side.good and other.good:
                 entered.append((len(found), side, other))
             found.append(entry)
         paired = set(counterparts.values())
         found += [_comparison(Mark.ONLY_B, _Side(), side, over) for case, side in theirs.items() if case not in paired]
-    tested: list[tuple[int, float]] = []
-    for index, a_side, b_side in entered:
-        found[index], p = _compared(found[index], a_side, b_side, len(entered))
-        if p is not None:
-            tested.append((index, p))
-    for (index, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
-        found[index] = _marked(found[index], p, minimum_effect)
+    differences = [difference(a_side.good, b_side.good, len(entered)) for _, a_side, b_side in entered]
+    for (index, _, _), each, (mark, p) in zip(entered, differences, decide(differences, minimum_effect), strict=True):
+        found[index] = _decided(found[index], each, mark, p, minimum_effect)
     return found
 
 
@@ -199,8 +179,8 @@ def _comparison(mark: Mark, a: _Side, b: _Side, over: Sequence[str]) -> Comparis
 
 
 def _entry(a: _Side, b: _Side, over: Sequence[str]) -> Comparison:
-    """The comparison before its test; `CANNOT_TELL` if it is to be tested."""
-    entry = _comparison(Mark.CANNOT_TELL, a, b, over)
+    """The comparison before its test; `UNRESOLVED` if it is to be tested."""
+    entry = _comparison(Mark.UNRESOLVED, a, b, over)
     if reason := _incomparable(a.records[0], b.records[0], over):
         return entry.model_copy(update={"mark": Mark.NOT_COMPARABLE, "note": reason})
     if not a.good and not b.good:
@@ -213,33 +193,27 @@ def _entry(a: _Side, b: _Side, over: Sequence[str]) -> Comparison:
     return entry.model_copy(update={"note": "; ".join(failed)})
 
 
-def _compared(entry: Comparison, a: _Side, b: _Side, tests: int) -> tuple[Comparison, float | None]:
-    """The comparison with its ratio, and the p of the test; without p the mark is final."""
-    try:
-        found = difference(a.good, b.good, tests)
-    except (ValueError, ArithmeticError) as error:
-        return entry.model_copy(update={"note": f"the test failed: {error}"[:500]}), None
-    update: dict[str, object] = {"unit": found.unit, "ratio": found.ratio, "groups": found.groups}
-    if found.interval is not None and math.isfinite(found.interval.low) and math.isfinite(found.interval.high):
-        update |= {"low": found.interval.low, "high": found.interval.high}
-    if found.p is None or not math.isfinite(found.p):
-        note = "; ".join(filter(None, (entry.note, found.note or "the test gave no answer")))
-        return entry.model_copy(update=update | {"note": note}), None
-    return entry.model_copy(update=update), found.p
-
-
-def _marked(entry: Comparison, p: float, minimum_effect: float) -> Comparison:
-    if entry.ratio is None or entry.low is None or entry.high is None:
-        return entry.model_copy(update={"p": p, "note": entry.note or "too few samples for an interval"})
-    mark = Mark.CANNOT_TELL
-    beyond = abs(entry.ratio - 1) >= minimum_effect
-    if p < SIGNIFICANT and beyond and entry.low > 1:
-        mark = Mark.BETTER
-    elif p < SIGNIFICANT and beyond and entry.high < 1:
-        mark = Mark.WORSE
-    elif entry.low >= 1 - minimum_effect and entry.high <= 1 + minimum_effect:
-        mark = Mark.SAME
-    return entry.model_copy(update={"p": p, "mark": mark})
+def _decided(
+    entry: Comparison, found: SpeedDifference, mark: Mark, p: float | None, minimum_effect: float
+) -> Comparison:
+    """The comparison with its difference and verdict."""
+    note = found.note
+    if not note and found.interval is None:
+        note = "too few samples for an interval"
+    return entry.model_copy(
+        update={
+            "mark": mark,
+            "p": p,
+            "unit": found.unit,
+            "ratio": found.ratio,
+            "low": found.interval.low if found.interval else None,
+            "high": found.interval.high if found.interval else None,
+            "groups": found.groups,
+            "planned": found.planned,
+            "needed": found.needed(minimum_effect) if mark is Mark.UNRESOLVED else None,
+            "note": "; ".join(filter(None, (entry.note, note))),
+        }
+    )
 
 
 def _incomparable(a: Record, b: Record, over: Sequence[str]) -> str:

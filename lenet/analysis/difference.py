@@ -9,13 +9,14 @@ side is compared by blocks of its windows.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from lenet.analysis.paired import LEAST_GROUPS, TimedTurn, paired_ratio
+from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, PairedRatio, TimedTurn, paired_ratio
 from lenet.analysis.stability import Sample
-from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Interval, blocks, ratio
+from lenet.analysis.statistics import BOOTSTRAP_FROM, LEVEL, MIN_PROCESSES, Interval, blocks, count_needed, ratio
 from lenet.store.record import Record
 
 SIGNIFICANT = 0.05
@@ -27,17 +28,35 @@ Measured = tuple[Record, Sample]
 
 @dataclass(frozen=True)
 class SpeedDifference:
-    """How many times the throughput of B that of A is."""
+    """How many times the throughput of A that of B is."""
 
     unit: Unit
-    ratio: float
+    ratio: float | None
+    """None if it cannot be computed."""
     interval: Interval | None
     p: float | None
-    """Two-sided; None where no test belongs to so few samples."""
+    """Two-sided, below 5% where the interval does not hold 1; None where no test belongs to so few samples."""
     groups: int = 0
     """Groups that both were members of, where these are the unit."""
+    planned: bool = False
+    """Whether the number of groups was decided at planned looks, which interval and p count."""
+    deviation: float | None = None
+    """Standard deviation of the logarithm of the ratio from one group, or from one process on each side; None if
+    unknown."""
     note: str = ""
     """Why there is no test."""
+
+    @property
+    def these_processes_only(self) -> bool:
+        """Whether the interval does not speak for other processes."""
+        return self.unit == "windows" or (self.unit == "groups" and self.groups < LEAST_GROUPS)
+
+    def needed(self, precision: float) -> int | None:
+        """Units, groups or processes on each side, for an interval as narrow as ±`precision`; None over 1,000."""
+        if self.deviation is None:
+            return None
+        level = PLANNED_LEVEL if self.planned else LEVEL
+        return count_needed(self.deviation, precision, 1 if self.unit == "groups" else 2, level)
 
 
 def _turns_by_group(side: Sequence[Measured]) -> dict[str, list[TimedTurn]]:
@@ -53,31 +72,70 @@ def _turns_by_group(side: Sequence[Measured]) -> dict[str, list[TimedTurn]]:
     }
 
 
+def within_groups(a: Sequence[Measured], b: Sequence[Measured]) -> PairedRatio | None:
+    """The ratio of B to A within the groups that both were members of; None if there is none.
+
+    A process of either that was sampled with planned looks makes the ratio a planned one.
+    """
+    ours, theirs = _turns_by_group(a), _turns_by_group(b)
+    shared = [(ours[name], theirs[name]) for name in ours if name in theirs]
+    return paired_ratio(shared, planned(a, b))
+
+
+def planned(*sides: Sequence[Measured]) -> bool:
+    """Whether a process of the sides was measured in a sampling with planned looks."""
+    return any(record.planned_looks for side in sides for record, _ in side)
+
+
 def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> SpeedDifference:
     """The difference of two cases, of which each has a process that ended well.
 
-    `tests` is how many differences are judged together: with that many, Mann-Whitney's test cannot be significant
-    below `least_processes(tests)` processes on each side, however far apart they are, and Welch's decides.
-
-    Raises:
-        ValueError, ArithmeticError: the samples cannot be tested.
+    `tests` is how many differences are decided together: with that many, Mann-Whitney's test cannot be significant
+    below `least_processes(tests)` processes on each side, however far apart they are, and Welch's decides. Samples
+    that cannot be tested give a difference with a note and without p.
     """
-    ours, theirs = _turns_by_group(a), _turns_by_group(b)
-    if (paired := paired_ratio([(ours[name], theirs[name]) for name in ours if name in theirs])) is not None:
-        few_groups = f"these processes only: a difference can be found from {LEAST_GROUPS} groups"
-        note = few_groups if paired.these_processes_only else ""
-        return SpeedDifference("groups", paired.value, paired.interval, paired.p, paired.groups, note)
+    unit: Unit = "processes" if min(len(a), len(b)) > 1 else "windows"
+    try:
+        found = _paired(a, b) or _independent(a, b, unit, tests)
+    except (ValueError, ArithmeticError) as error:
+        return SpeedDifference(unit, None, None, None, note=f"the test failed: {error}"[:500])
+    if found.interval is not None and not all(map(math.isfinite, (found.interval.low, found.interval.high))):
+        found = replace(found, interval=None)
+    if not found.note and (found.p is None or not math.isfinite(found.p)):
+        found = replace(found, p=None, note="the test gave no answer")
+    return found
+
+
+def _paired(a: Sequence[Measured], b: Sequence[Measured]) -> SpeedDifference | None:
+    found = within_groups(a, b)
+    if found is None:
+        return None
+    few = f"these processes only: a difference can be found from {LEAST_GROUPS} groups"
+    return SpeedDifference(
+        "groups",
+        found.value,
+        found.interval,
+        found.p,
+        found.groups,
+        planned(a, b),
+        found.deviation,
+        few if found.these_processes_only else "",
+    )
+
+
+def _independent(a: Sequence[Measured], b: Sequence[Measured], unit: Unit, tests: int) -> SpeedDifference:
     few = max(BOOTSTRAP_FROM, least_processes(tests))
     x, y = ([sample.median for _, sample in side] for side in (a, b))
-    unit: Unit = "processes"
-    if min(len(x), len(y)) < 2:
-        unit = "windows"
+    if unit == "windows":
         x, y = ([each for _, sample in side for each in blocks(sample.rates)] for side in (a, b))
     found = ratio(x, y, few)
-    if unit == "processes" and min(len(x), len(y)) < MIN_PROCESSES:
+    if unit == "windows":
+        return SpeedDifference(unit, found.value, found.interval, _test(x, y, few))
+    deviation = math.sqrt(sum(statistics.variance(map(math.log, side)) for side in (x, y)))
+    if min(len(x), len(y)) < MIN_PROCESSES:
         note = f"a difference can be found from {MIN_PROCESSES} processes on each side"
-        return SpeedDifference(unit, found.value, found.interval, None, note=note)
-    return SpeedDifference(unit, found.value, found.interval, _test(x, y, few))
+        return SpeedDifference(unit, found.value, found.interval, None, deviation=deviation, note=note)
+    return SpeedDifference(unit, found.value, found.interval, _test(x, y, few), deviation=deviation)
 
 
 def _test(a: Sequence[float], b: Sequence[float], few: int) -> float:

@@ -124,6 +124,20 @@ def processes_needed(samples: Sequence[float], precision: float) -> int | None:
     return max(MIN_PROCESSES, int(enough[0]) + 2) if len(enough) else None
 
 
+def count_needed(deviation: float, precision: float, sides: int = 1, level: float = LEVEL) -> int | None:
+    """How many values, on each of `sides` sides, make a Student's interval as narrow as ±`precision` (0.03 is 3%).
+
+    `deviation` is the standard deviation of the logarithm of the estimate from one value on each side. At least
+    `MIN_PROCESSES`; None when over 1,000.
+    """
+    from scipy import special
+
+    counts = np.arange(MIN_PROCESSES, 1001)
+    reach = special.stdtrit(sides * (counts - 1), (1 + level) / 2) * deviation / np.sqrt(counts)
+    enough = np.flatnonzero(reach <= math.log1p(precision))
+    return int(counts[enough[0]]) if len(enough) else None
+
+
 def blocks(rates: Sequence[float]) -> list[float]:
     """Medians of consecutive blocks, each of about the cube root of the number of windows; the remainder is dropped.
 

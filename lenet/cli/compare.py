@@ -28,9 +28,10 @@ def compare(
     form: options.TableFormat = None,
     output: options.OutputFile = None,
 ) -> None:
-    """Show for each case whether B is faster than A, slower, the same, or cannot be distinguished from it."""
+    """Show for each case whether B is faster than A, slower, the same, or that it is unresolved."""
     from lenet.analysis import compare as comparison
     from lenet.analysis.selection import parse_over, select
+    from lenet.analysis.verdict import Mark
     from lenet.cli.output import put, table_format
     from lenet.report.table.compare import failures, render
     from lenet.store.run import Store
@@ -48,12 +49,12 @@ def compare(
     put(render(compared, wanted, effect, (names[0], names[1])), output)
     if limit is not None:
         failed = failures(compared, limit)
-        unsure = sum(each.mark is comparison.Mark.CANNOT_TELL for each in compared)
+        unsure = sum(each.mark is Mark.UNRESOLVED for each in compared)
         if unsure:
-            warn(f"{unsure} of {len(compared)} cases cannot be distinguished; a larger --repeat would help")
+            warn(f"{unsure} of {len(compared)} cases are unresolved; a larger --repeat would help")
         if failed:
-            warn(f"{len(failed)} of {len(compared)} cases failed or are worse by {fail_on}")
+            warn(f"{len(failed)} of {len(compared)} cases failed or are slower by {fail_on}")
             raise typer.Exit(FAILED)
-        if not any(each.ratio is not None or each.mark is comparison.Mark.FIXED for each in compared):
+        if not any(each.ratio is not None or each.mark is Mark.FIXED for each in compared):
             warn("no case could be compared, so nothing was checked")
             raise typer.Exit(FAILED)

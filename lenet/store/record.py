@@ -161,6 +161,8 @@ class Record(Frozen):
     """The cases of one group were alive together and took turns. Empty where the case ran alone."""
     turn_seconds: float | None = Field(default=None, gt=0)
     """The length of a turn that was asked for; null where the case ran alone."""
+    planned_looks: tuple[int, ...] = Field(default=(), max_length=32)
+    """Numbers of groups at which sampling to a precision could stop; empty where nothing was sampled that way."""
     machine_id: str = ""
     node: str = Field(default="", pattern=rf"^[0-9a-z]{{0,{NODE_LENGTH}}}$")
     """The node of a cluster that ran the case: identical machines share an id. Empty for the machine of the run."""

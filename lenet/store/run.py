@@ -69,6 +69,8 @@ class Store:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self.planned_looks: tuple[int, ...] = ()
+        """Written into each record from now on: the numbers of groups at which sampling may stop."""
         self._log = EventLog(path / EVENTS)
         self._lock: Lock | None = None
 
@@ -212,6 +214,8 @@ class Store:
 
     def write_record(self, record: Record) -> None:
         """Write a case's record; an earlier one is copied to `superseded/`."""
+        if self.planned_looks:
+            record = record.model_copy(update={"planned_looks": self.planned_looks})
         self._log.sync()
         path = self.record_path(record.case)
         self._copy_superseded(path)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis import difference as differences
-from lenet.analysis.compare import SIGNIFICANT, Mark, compare
+from lenet.analysis.compare import compare
+from lenet.analysis.difference import SIGNIFICANT
 from lenet.analysis.selection import parse_over, select
 from lenet.analysis.statistics import processes_needed
+from lenet.analysis.verdict import Mark
 from lenet.cases.case import Case, Hyperparameters, Mode, RuntimeProfile
 from lenet.store.record import DatasetCard, Record, Software, Status, Window
 
@@ -51,7 +53,7 @@ def only(a, b, **options):
 
 
 @pytest.mark.parametrize(
-    ("factor", "mark"), [(1.1, Mark.BETTER), (0.9, Mark.WORSE), (1.0, Mark.CANNOT_TELL), (1.001, Mark.CANNOT_TELL)]
+    ("factor", "mark"), [(1.1, Mark.FASTER), (0.9, Mark.SLOWER), (1.0, Mark.UNRESOLVED), (1.001, Mark.UNRESOLVED)]
 )
 def test_faster_slower_or_neither(factor, mark):
     found = only(processes(STEADY), processes([factor * each for each in STEADY]))
@@ -65,12 +67,12 @@ def test_the_same_is_claimed_only_where_the_interval_says_so():
     tight = [1000 + i / 10 for i in range(8)]
     assert only(processes(tight), processes(tight)).mark is Mark.SAME
     assert only(processes(tight), processes([1.004 * each for each in tight])).mark is Mark.SAME
-    assert only(processes(tight), processes([1.004 * each for each in tight]), minimum_effect=0.003).mark is Mark.BETTER
+    assert only(processes(tight), processes([1.004 * each for each in tight]), minimum_effect=0.003).mark is Mark.FASTER
 
 
 def test_two_processes_cannot_tell_and_say_how_many_could():
     found = only(processes(STEADY[:2]), processes([0.5 * each for each in STEADY[:2]]))
-    assert found.mark is Mark.CANNOT_TELL
+    assert found.mark is Mark.UNRESOLVED
     assert "from 3 processes" in found.note
     assert found.low < 0.5 < found.high
 
@@ -86,14 +88,14 @@ def test_a_tenfold_drop_is_seen_in_three_processes_among_many_cases():
         *(each for size in range(2, 20) for each in processes(STEADY[1:4], batch_size=size)),
     ]
     marks = [each.mark for each in compare(a, b)]
-    assert marks[0] is Mark.WORSE
-    assert set(marks[1:]) == {Mark.CANNOT_TELL}
+    assert marks[0] is Mark.SLOWER
+    assert set(marks[1:]) == {Mark.UNRESOLVED}
 
 
 def test_a_single_process_is_judged_by_its_windows_and_says_so():
     a = record([1000 + i for i in range(30)])
     found = only([a], [record([800 + i for i in range(30)])])
-    assert (found.mark, found.unit) == (Mark.WORSE, "windows")
+    assert (found.mark, found.unit) == (Mark.SLOWER, "windows")
 
 
 def test_holms_correction_is_over_the_cases():
@@ -112,7 +114,7 @@ FAILED = record([], status=Status.CRASHED)
     [
         (processes(STEADY), [FAILED], Mark.BROKE),
         ([FAILED], processes(STEADY), Mark.FIXED),
-        ([FAILED], [FAILED], Mark.CANNOT_TELL),
+        ([FAILED], [FAILED], Mark.UNRESOLVED),
         (processes(STEADY), [], Mark.ONLY_A),
         ([], processes(STEADY), Mark.ONLY_B),
         (processes(STEADY), processes(STEADY, sha="cd"), Mark.NOT_COMPARABLE),
@@ -142,7 +144,7 @@ def test_a_test_that_fails_is_never_a_difference(monkeypatch, answer):
 
     monkeypatch.setattr(differences, "mann_whitney", broken)
     found = only(processes(STEADY), processes([0.5 * each for each in STEADY]))
-    assert found.mark is Mark.CANNOT_TELL
+    assert found.mark is Mark.UNRESOLVED
     assert "the test" in found.note
 
 
@@ -210,7 +212,7 @@ def test_100_comparisons_of_a_thing_with_itself_give_5_false_alarms_at_most(name
     alarms = 0
     for seed in range(100):
         chosen = random.Random(seed).sample(pool, 24)
-        alarms += only(chosen[:12], chosen[12:]).mark in (Mark.BETTER, Mark.WORSE)
+        alarms += only(chosen[:12], chosen[12:]).mark in (Mark.FASTER, Mark.SLOWER)
     assert alarms <= 5
 
 
@@ -225,8 +227,8 @@ def test_a_planted_slow_down_of_5_percent_is_found_with_the_processes_that_were_
     for seed in range(30):
         chance = random.Random(seed)
         marks.append(only(*(chance.choices(side, k=ASKED_FOR) for side in (as_it_was, slower))).mark)
-    assert marks.count(Mark.WORSE) >= 0.8 * len(marks), marks
-    assert Mark.BETTER not in marks
+    assert marks.count(Mark.SLOWER) >= 0.8 * len(marks), marks
+    assert Mark.FASTER not in marks
 
 
 def test_as_many_without_a_slow_down_give_5_false_alarms_of_100_at_most():
@@ -235,7 +237,7 @@ def test_as_many_without_a_slow_down_give_5_false_alarms_of_100_at_most():
     for seed in range(100):
         chance = random.Random(seed)
         sides = (chance.choices(pool, k=ASKED_FOR) for _ in "ab")
-        alarms += only(*sides).mark in (Mark.BETTER, Mark.WORSE)
+        alarms += only(*sides).mark in (Mark.FASTER, Mark.SLOWER)
     assert alarms <= 5
 
 
@@ -243,5 +245,5 @@ def test_under_load_5_percent_cannot_be_told_and_half_can():
     pool = MEASURED["loaded"]
     chosen = random.Random(0).sample(pool, len(pool) // 2 * 2)
     a, b = chosen[: len(pool) // 2], chosen[len(pool) // 2 :]
-    assert only(as_records(a), as_records(b, 0.95)).mark is Mark.CANNOT_TELL
-    assert only(as_records(a), as_records(b, 0.5)).mark is Mark.WORSE
+    assert only(as_records(a), as_records(b, 0.95)).mark is Mark.UNRESOLVED
+    assert only(as_records(a), as_records(b, 0.5)).mark is Mark.SLOWER

@@ -14,7 +14,6 @@ from lenet.analysis.paired import (
     TimedTurn,
     contrasts,
     group_estimate,
-    groups_needed,
     paired_ratio,
 )
 
@@ -133,14 +132,3 @@ class TestPairedRatio:
         own = 0.18 / math.sqrt(4)  # two blocks of two turns
         assert np.std(few) == pytest.approx(own, rel=0.25)
         assert np.mean(few) == pytest.approx(math.log(0.05), abs=0.03)
-
-
-class TestGroupsNeeded:
-    def test_it_is_the_least_number_whose_interval_is_narrow_enough(self):
-        needed = groups_needed(0.035, 0.03)
-        reach = {n: stats.t.ppf(0.975, n - 1) * 0.035 / math.sqrt(n) for n in (needed - 1, needed)}
-        assert reach[needed] <= math.log1p(0.03) < reach[needed - 1]
-
-    def test_there_is_a_least_and_a_most(self):
-        assert groups_needed(1e-6, 0.03) == LEAST_GROUPS
-        assert groups_needed(10.0, 0.001) is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lenet.analysis.compare import Mark
 from lenet.analysis.selection import COMPARED, parse_over, select
+from lenet.analysis.verdict import Mark
 from lenet.cases.values import Mode
 from lenet.errors import UsageError
 from tests.analysis.test_compare import STEADY, only, processes, record
@@ -15,7 +15,7 @@ class TestPlaces:
     def test_another_version_is_compared_unless_a_side_has_several(self):
         a, b = processes(STEADY, version="2.7.0"), processes([2 * each for each in STEADY], version="2.10.0")
         found = only(a, b)
-        assert found.mark is Mark.BETTER
+        assert found.mark is Mark.FASTER
         assert (found.values_a["framework_version"], found.values_b["framework_version"]) == ("2.7.0", "2.10.0")
         assert select([*a, *b], a).over == ["machine"]
 

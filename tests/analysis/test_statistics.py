@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lenet.analysis.statistics import blocks, expanded_level, holm, intervals, processes_needed, ratio
+from lenet.analysis.statistics import blocks, count_needed, expanded_level, holm, intervals, processes_needed, ratio
 
 
 @pytest.mark.parametrize("size", [3, 5, 6, 12])
@@ -138,3 +138,15 @@ class TestHolm:
 def test_blocks_are_medians_of_neighbours():
     assert blocks([1, 2, 3]) == [1, 2, 3]
     assert blocks([1, 3, 10, 20, 5, 7, 9, 9, 100]) == [1.0 + 1, 15, 6, 9]
+
+
+class TestCountNeeded:
+    @pytest.mark.parametrize(("sides", "level"), [(1, 0.95), (2, 0.95), (1, 0.975)])
+    def test_it_is_the_least_number_whose_interval_is_narrow_enough(self, sides, level):
+        needed = count_needed(0.035, 0.03, sides, level)
+        reach = {n: stats.t.ppf((1 + level) / 2, sides * (n - 1)) * 0.035 / math.sqrt(n) for n in (needed - 1, needed)}
+        assert reach[needed] <= math.log1p(0.03) < reach[needed - 1]
+
+    def test_there_is_a_least_and_a_most(self):
+        assert count_needed(1e-6, 0.03) == 3
+        assert count_needed(10.0, 0.001) is None

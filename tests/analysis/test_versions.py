@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lenet.analysis.compare import Mark
+from lenet.analysis.verdict import Mark
 from lenet.analysis.versions import steps
 from lenet.cases.case import Mode
 from lenet.report.table import versions
@@ -27,19 +27,19 @@ def test_each_step_has_its_size_and_interval():
     found = steps(table())
     jit = [each for each in found if each.comparison.case["mode"] == "jit"]
     assert [(each.version, each.before) for each in jit] == [("2.7.0", None), ("2.9.0", "2.7.0"), ("2.10.0", "2.9.0")]
-    assert jit[2].comparison.mark is Mark.WORSE
+    assert jit[2].comparison.mark is Mark.SLOWER
     assert jit[2].comparison.low <= 0.1 <= jit[2].comparison.high
-    assert jit[1].comparison.mark is not Mark.WORSE
+    assert jit[1].comparison.mark is not Mark.SLOWER
 
 
 def test_the_table_names_the_regression():
     text = versions.render(table(), "terminal")
-    (line,) = [line for line in text.splitlines() if line.startswith("jit") and "DOWN" in line]
+    (line,) = [line for line in text.splitlines() if line.startswith("jit") and "slower" in line]
     assert line.split()[:2] == ["jit", "2.10.0"]
     assert "×0.1" in line
     assert max(map(len, text.splitlines())) <= 80
     flat = json.loads(versions.render(table(), "json"))
-    assert [each["step"] for each in flat if each["mode"] == "jit"][2] == "down"
+    assert [each["step"] for each in flat if each["mode"] == "jit"][2] == "slower"
     assert "<script" not in versions.render(table(), "html")
     assert versions.render(table(), "csv").count("\n") == 7
     assert versions.render(table(), "github").startswith("| mode")

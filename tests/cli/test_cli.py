@@ -240,8 +240,8 @@ def two_runs(tmp_path, digits):
 def test_fail_on_fails_for_cases_that_are_worse_by_that_much(lenet_bench, two_runs, arguments, code):
     done = lenet_bench("compare", *arguments)
     assert done.returncode == code, done.stderr
-    assert ("worse" if arguments[0] == "before" else "better") in done.stdout
-    assert ("are worse by 5%" in done.stderr) == (code == 1)
+    assert ("slower" if arguments[0] == "before" else "faster") in done.stdout
+    assert ("are slower by 5%" in done.stderr) == (code == 1)
 
 
 def test_a_folder_of_runs_names_all_of_them(lenet_bench, two_runs):

@@ -20,8 +20,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from typer.testing import CliRunner
 
-from lenet.analysis.compare import Mark, compare
+from lenet.analysis.compare import compare
 from lenet.analysis.selection import COMPARED, parse_over, select
+from lenet.analysis.verdict import Mark
 from lenet.analysis.versions import steps
 from lenet.cases.axes import AXES, axis, with_option
 from lenet.cases.axis import Kind

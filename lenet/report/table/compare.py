@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lenet.analysis.compare import Comparison, Mark
+from lenet.analysis.compare import Comparison
+from lenet.analysis.verdict import Mark
 from lenet.cases.axes import axis
 from lenet.errors import UsageError
 from lenet.report.layout import DASH, number
+from lenet.report.table.basis import basis, needed
 from lenet.report.table.forms import Format, Layout, as_csv, as_json, shown
 from lenet.report.table.words import listed, numbered, span
 
 
 def failures(found: Sequence[Comparison], fail_on: float) -> list[Comparison]:
-    """The cases that broke, and those that are worse by at least `fail_on` (0.05 is 5%)."""
+    """The cases that broke, and those that are slower by at least `fail_on` (0.05 is 5%)."""
     return [
         each
         for each in found
-        if each.mark is Mark.BROKE or (each.mark is Mark.WORSE and each.ratio is not None and each.ratio <= 1 - fail_on)
+        if each.mark is Mark.BROKE
+        or (each.mark is Mark.SLOWER and each.ratio is not None and each.ratio <= 1 - fail_on)
     ]
 
 
@@ -57,7 +60,7 @@ def laid_out(found: Sequence[Comparison], minimum_effect: float, names: tuple[st
                 *(number(each.a), number(each.b), number(each.ratio, 3)),
                 DASH if each.low is None or each.high is None else f"{each.low:.3f}–{each.high:.3f}",
                 DASH if each.p is None else f"{each.p:.2g}",
-                each.mark.value + numbered(each.note, notes),
+                verdict(each, minimum_effect, notes),
             ]
         )
     right = [False] * (len(shared) + 2 * len(sides)) + [True] * 5 + [False]
@@ -103,18 +106,24 @@ def _identification(found: Sequence[Comparison], names: tuple[str, str]) -> str:
     return " ".join([*words, *([f"All: {', '.join(shared)}."] if shared else [])])
 
 
-def basis(found: Sequence[Comparison]) -> str:
-    """What the ratios rest on, in sentences."""
-    sentences = []
-    if groups := [each.groups for each in found if each.unit == "groups"]:
-        words = f"{span(groups)} group{'s' if max(groups) > 1 else ''}"
-        sentences.append(f"Workers took turns: the ratio is the mean over {words}, p Student's t.")
-    if any(each.unit == "processes" for each in found):
-        sentences.append(
-            "Independent processes: the ratio is the median of all quotients of two, p Welch's t where they are few, "
-            "Mann-Whitney's where they are many."
-        )
-    return " ".join(sentences)
+def verdict(entry: Comparison, minimum_effect: float, notes: dict[str, int]) -> str:
+    """The verdict, with the number of a note: its reason, and what it takes to resolve it."""
+    reasons = [entry.note]
+    if entry.mark is Mark.UNRESOLVED and entry.p is not None:
+        if entry.low is not None and entry.high is not None and not entry.low <= 1 <= entry.high:
+            reasons.append(
+                "the interval alone excludes 1, and Holm's correction for the other comparisons takes it back"
+            )
+        reasons.append(needed(entry.unit, entry.needed, minimum_effect))
+    return entry.mark.value + numbered("; ".join(filter(None, reasons)), notes)
+
+
+def rules(minimum_effect: float) -> str:
+    """When a verdict is what, in a sentence."""
+    return (
+        "faster or slower: p below 5% after Holm's correction, the interval on one side of 1, and at least "
+        f"{minimum_effect:.2g} apart; same: the interval within 1 ± {minimum_effect:.2g}."
+    )
 
 
 def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[str, str]) -> list[str]:
@@ -123,9 +132,8 @@ def _captions(found: Sequence[Comparison], minimum_effect: float, names: tuple[s
     captions = [
         _identification(found, names),
         f"A and B: images/s, the median of {processes} process{'es' if processes != '1' else ''} each. "
-        f"{basis(found)} Verdicts: {', '.join(f'{count} {mark}' for mark, count in counts.items())}. better or worse: "
-        f"p below 5% after Holm's correction, the interval on one side of 1, and at least {minimum_effect:.2g} apart; "
-        f"same: the interval within 1 ± {minimum_effect:.2g}.",
+        f"{basis(found)} Verdicts: {', '.join(f'{count} {mark}' for mark, count in counts.items())}. "
+        f"{rules(minimum_effect)}",
     ]
     if any(each.unit == "windows" for each in found):
         captions.append(

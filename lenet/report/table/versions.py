@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lenet.analysis.compare import Comparison, Mark
+from lenet.analysis.compare import Comparison
+from lenet.analysis.verdict import MARGIN
 from lenet.analysis.versions import Step, steps
 from lenet.cases.axes import axis
 from lenet.errors import UsageError
 from lenet.report.layout import DASH, number
-from lenet.report.table.compare import basis
+from lenet.report.table.basis import basis
+from lenet.report.table.compare import rules, verdict
 from lenet.report.table.forms import Format, Layout, as_csv, as_json, shown
-from lenet.report.table.words import numbered
 from lenet.store.record import Record
 
-SIGNS = {
-    Mark.BETTER: "up",
-    Mark.WORSE: "DOWN",
-    Mark.SAME: "same",
-    Mark.CANNOT_TELL: "cannot tell",
-    Mark.NOT_COMPARABLE: "not comparable",
-    Mark.BROKE: "BROKE",
-    Mark.FIXED: "fixed",
-}
-"""A mark as the table writes it."""
+RATIO = ("ratio", "low", "high", "p", "unit", "groups", "planned", "needed", "note", "samples_a", "samples_b")
+"""Fields of a comparison that JSON and CSV have under the same names."""
 
 
-def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01) -> str:
+def render(records: Sequence[Record], form: Format, minimum_effect: float = MARGIN) -> str:
     """The records by release, each against the release before it, in `form`.
 
     Raises:
@@ -45,11 +38,11 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = 0.01
     cells, notes = [], dict[str, int]()
     for each in found:
         entry = each.comparison
-        sign = SIGNS.get(entry.mark, "") + numbered(entry.note, notes) if each.before is not None else ""
+        step = verdict(entry, minimum_effect, notes) if each.before is not None else ""
         cells.append(
             [
                 *(entry.case[name] or DASH for name in axes),
-                *(each.version, number(entry.b), str(entry.samples_b), sign, _size(entry.ratio), _interval(entry)),
+                *(each.version, number(entry.b), str(entry.samples_b), step, _size(entry.ratio), _interval(entry)),
                 _accuracy(each),
             ]
         )
@@ -70,12 +63,12 @@ def _flat(step: Step) -> dict[str, object]:
         **data.pop("case"),
         "framework_version": step.version,
         "version_before": step.before,
-        "step": SIGNS.get(step.comparison.mark, step.comparison.mark.value).lower() if step.before else None,
+        "step": step.comparison.mark.value if step.before else None,
         "images_per_second": data["b"],
         "images_per_second_before": data["a"],
         "accuracy": data["accuracy_b"],
         "accuracy_before": data["accuracy_a"],
-        **{name: data[name] for name in ("ratio", "low", "high", "p", "unit", "note", "samples_a", "samples_b")},
+        **{name: data[name] for name in RATIO},
     }
 
 
@@ -108,9 +101,8 @@ def _captions(found: Sequence[Step], minimum_effect: float) -> list[str]:
     ]
     captions = [
         f"All: {', '.join(common)}." if common else "",
-        "step: against the version before, by images/s: up or DOWN where p is below 5% after Holm's correction, the "
-        f"95% interval does not hold 0 and the size is at least {minimum_effect:.1%}; same where the interval is "
-        f"within ±{minimum_effect:.1%}. n: processes. {basis([each.comparison for each in found])}",
+        f"step: against the version before, by images/s. {rules(minimum_effect)} n: processes. "
+        f"{basis([each.comparison for each in found])}",
     ]
     if any(each.comparison.unit == "windows" for each in found):
         captions.append("WEAK: a single process of a version is compared by its windows: repeat it with --repeat 6.")
