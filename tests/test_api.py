@@ -220,6 +220,19 @@ class TestHtml:
         assert repr(observer) == "1 of 2 cases"
         assert "&lt;b&gt;" not in observer._repr_html_()
 
+    def test_a_notebook_shows_how_far_a_group_is(self, honest_run, monkeypatch):
+        store = Store.open(honest_run)
+        cases = store.manifest.cases[:2]
+        monkeypatch.setattr("IPython.display.display", lambda each, **_: None)
+        observer = NotebookObserver(2)
+        observer.group_started(cases)
+        observer.case_started(cases[0], 0, 2)
+        assert "2 cases take turns: 1 of 2 workers started" in observer._repr_html_()
+        observer.turn(cases[0], 3, 40)
+        assert "2 cases take turns: cycle 3 of 40" in observer._repr_html_()
+        observer.case_finished(cases[0], store.record(cases[0]))
+        assert "take turns" not in observer._repr_html_()
+
 
 @pytest.fixture
 def cheap_processes(monkeypatch):

@@ -78,7 +78,8 @@ class Invocation:
         Ctrl-C and SIGTERM end the command with exit code 130, and with a message how to resume the run. Without `cases`
         the command decides while it runs what it measures.
         """
-        from lenet.report.progress.observers import LiveObserver, PlainObserver
+        from lenet.report.progress.live import LiveObserver
+        from lenet.report.progress.plain import PlainObserver
 
         store = run.store
         matrix = store.manifest.matrix

@@ -98,6 +98,8 @@ class LocalEngine:
         turns = len(cases) > 1
         group = uuid.uuid4().hex[:12] if turns else ""
         sessions: list[Session] = []
+        if turns:
+            self._observer.group_started(cases)
         with ExitStack() as opened:
             for case in cases:
                 if not _room_for_another(sessions):
@@ -112,7 +114,7 @@ class LocalEngine:
                     session.end(*refusal)
                 else:
                     session.start(command, self._limits, TURN_SECONDS if turns else None)
-            _take_turns(sessions, group)
+            _take_turns(sessions, group, self._observer)
             return [session.record for session in sessions if session.record is not None]
 
     def _command_for(self, case: Case, dataset: Dataset) -> tuple[Sequence[str], tuple[Status, str] | None]:
@@ -131,13 +133,15 @@ class LocalEngine:
             return (), (Status.UNAVAILABLE, str(error))
 
 
-def _take_turns(sessions: Sequence[Session], seed: str) -> None:
+def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer) -> None:
     """Give the workers turns until none of them wants any."""
     schedule, cycle, number = Schedule(seed), 0, 0
     while wanted := {index: each.turns_left for index, each in enumerate(sessions) if each.turns_left}:
+        cycles = cycle + max(wanted.values())
         for order in schedule.block(wanted):
             for index in order:
                 if sessions[index].turns_left:
+                    observer.turn(sessions[index].case, cycle, cycles)
                     sessions[index].take_turn(Turn(cycle=cycle, number=number))
                     number += 1
             cycle += 1

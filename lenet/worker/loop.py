@@ -114,7 +114,8 @@ class TrainingLoop:
                 if self._plan.epochs is None and self._enough():
                     return True
                 if self._turns is not None and self._step >= self._plan.warmup_steps:
-                    self._window_began = self._wait("training", self._windows_wanted - self._steady)
+                    turns_left = self._windows_wanted - self._steady + self._resident_windows
+                    self._window_began = self._wait("training", turns_left)
         if self._pending and self._plan.epochs is not None:
             self._close_window(epoch)
         return False

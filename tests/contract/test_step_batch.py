@@ -20,7 +20,7 @@ from lenet.report import rows
 from lenet.report.charts import charts
 from lenet.report.charts.points import datasets
 from lenet.report.content.gather import Entry, Report
-from lenet.report.progress.observers import LiveObserver
+from lenet.report.progress.live import LiveObserver
 from lenet.report.table import mllog
 from lenet.report.table.groups import grouped
 from lenet.store.record import Evaluation, Record, Software, Window, summarise

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import textwrap
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -249,3 +250,42 @@ def test_an_observer_gets_the_number_of_finished_cases(run):
     observer = Counts()
     run(observer=observer)
     assert observer.counts == [(0, 3, 0), (0, 3, 0), (0, 3, 0)]
+
+
+def test_an_observer_sees_the_group_and_every_turn(run):
+    """How many cycles there will be is known from the first turn on: the resident windows are among them."""
+
+    class Watches(SilentObserver):
+        def __init__(self):
+            self.groups, self.turns, self.started = [], [], 0
+
+        def group_started(self, cases, node=""):
+            assert self.started == 0, "a group is announced before its first case"
+            self.groups.append(list(cases))
+
+        def case_started(self, case, done, total, node=""):
+            self.started += 1
+
+        def turn(self, case, cycle, cycles):
+            deadline = time.monotonic() + 10  # the kernel stops a process some time after the signal
+            while any(each.status() != psutil.STATUS_STOPPED for each in workers()):
+                assert time.monotonic() < deadline, "a worker trains while none is on turn"
+            self.turns.append((cycle, cycles, case.id))
+
+    observer = Watches()
+    records = run(observer=observer)
+    assert observer.groups == [CASES]
+    assert [(cycle, case) for cycle, _, case in observer.turns] == [turn[1:] for turn in turns_of(records)]
+    last, _, _ = observer.turns[-1]
+    assert {cycles for _, cycles, _ in observer.turns} == {last + 1}
+
+
+def test_a_case_that_is_alone_is_no_group(run):
+    class Watches(SilentObserver):
+        def group_started(self, cases, node=""):
+            raise AssertionError(cases)
+
+        def turn(self, case, cycle, cycles):
+            raise AssertionError(case)
+
+    assert [record.status for record in run(cases=CASES[:1], observer=Watches())] == [Status.OK]

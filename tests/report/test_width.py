@@ -35,7 +35,8 @@ from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
 from lenet.report import render, rows
 from lenet.report.content.gather import gather
 from lenet.report.document.terminal import report_text, show
-from lenet.report.progress.observers import LiveObserver, PlainObserver
+from lenet.report.progress.live import LiveObserver
+from lenet.report.progress.plain import PlainObserver
 from lenet.report.table import compare as comparison
 from lenet.report.table import versions
 from lenet.report.text.check import convergence_text, results_text, settings_text
@@ -287,7 +288,7 @@ def test_progress_fits(digits, plain_record, word):
             for case in cases:
                 observer.case_started(case, 0, 3, word)
             observer.event(cases[0], steps)
-            live._live.refresh()
+            live.draw()
             for case in cases:
                 observer.case_finished(case, plain_record(case, Status.CRASHED, word))
     fits(pipe.file.getvalue())

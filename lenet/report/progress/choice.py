@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from lenet.dataset import Dataset
+from lenet.report.progress.live import LiveObserver
 from lenet.report.progress.notebook import NotebookObserver
-from lenet.report.progress.observers import LiveObserver, PlainObserver
+from lenet.report.progress.plain import PlainObserver
 from lenet.store.run import Store
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -24,6 +24,8 @@ WORD = 28
 MOST_MARKS = 3
 """Marks of cases of one cell that run at once, on several nodes."""
 WAITING = "·"
+RUNS, WAITS = "▶", "‖"
+"""Marks of a case that trains and of one that waits for its turn."""
 T = TypeVar("T")
 
 
@@ -36,13 +38,17 @@ class Cell:
     speeds: list[float] = field(default_factory=list)
     failed: Status | None = None
 
-    def text(self, running: Sequence[float | None]) -> Text:
-        """A finished figure, a failed status, or the running cases; `running` has the images/s of each, if known."""
+    def text(self, running: Sequence[float | None], waiting: Sequence[float | None]) -> Text:
+        """A finished figure, a failed status, or the cases in progress.
+
+        `running` and `waiting` have the images/s, if known, of those that train and those that wait for their turn.
+        """
         count = f" {self.done}/{self.of}" if self.of > 1 else ""
-        if running:
-            known = [speed for speed in running if speed is not None]
+        if running or waiting:
+            known = [speed for speed in (*running, *waiting) if speed is not None]
             speed = f"{statistics.median(known):,.0f}" if known else "…"
-            return Text(f"{'▶' * min(len(running), MOST_MARKS)} {speed}{count}", style="reverse")
+            marks = RUNS * min(len(running), MOST_MARKS) or WAITS
+            return Text(f"{marks} {speed}{count}", style="reverse" if running else "")
         if self.speeds:
             return Text(f"{statistics.median(self.speeds):,.0f}{count}")
         if self.failed is not None:
@@ -60,7 +66,9 @@ class Scoreboard:
         for case in cases:
             self._cell(case).of += 1
         self._running: dict[Case, float | None] = {}
-        """The running cases, with their images/s as soon as they are known."""
+        """The cases in progress, with their images/s as soon as they are known."""
+        self.waiting: Set[Case] = frozenset()
+        """Those of them that wait for their turn."""
         for record in records:
             self.finished(record.case, record)
 
@@ -88,23 +96,26 @@ class Scoreboard:
     def __rich__(self) -> Table:
         """The table, as wide as it must be and no higher than `MOST_LINES`."""
         running: dict[tuple[tuple[str, ...], int], list[float | None]] = {}
-        for case, speed in self._running.items():
-            running.setdefault((self._name(case), case.hyperparameters.batch_size), []).append(speed)
-        first = next(iter(running), None)
+        waiting: dict[tuple[tuple[str, ...], int], list[float | None]] = {}
+        for case, speed in list(self._running.items()):
+            cells = waiting if case in self.waiting else running
+            cells.setdefault((self._name(case), case.hyperparameters.batch_size), []).append(speed)
+        first = next(iter(self._running), None)
         lines = list(dict.fromkeys(name for name, _ in self._cells))
-        shown = _around(lines, first[0] if first else None, MOST_LINES)
-        batches = _around(self._batches, first[1] if first else None, MOST_COLUMNS)
+        shown = _around(lines, self._name(first) if first else None, MOST_LINES)
+        batches = _around(self._batches, first.hyperparameters.batch_size if first else None, MOST_COLUMNS)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
         for _ in lines[0] if lines else ():
             table.add_column(max_width=WORD, no_wrap=True, overflow="ellipsis")
         for batch in batches:
             table.add_column(named("batch_size").words(batch), justify="right", no_wrap=True)
         for line in shown:
-            cells = []
+            texts = []
             for batch in batches:
-                cell = self._cells.get((line, batch))
-                cells.append(cell.text(running.get((line, batch), ())) if cell else Text(""))
-            table.add_row(*(Text(shortened(word, WORD)) for word in line), *cells)
+                place = (line, batch)
+                cell = self._cells.get(place)
+                texts.append(cell.text(running.get(place, ()), waiting.get(place, ())) if cell else Text(""))
+            table.add_row(*(Text(shortened(word, WORD)) for word in line), *texts)
         hidden = len(lines) - len(shown)
         if hidden:
             table.add_row(Text(f"… {hidden} more lines", style="dim"))

@@ -1,4 +1,4 @@
-"""The progress of a run, as lines and as a live view."""
+"""The progress of a run as a live view."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lenet.cases.case import Case, Mode, Plan
-from lenet.report.progress.observers import MOST_BARS, LiveObserver, PlainObserver
+from lenet.report.progress.live import MOST_BARS, TURN_DRAW_SECONDS, LiveObserver
 from lenet.store.events import Steps
 from lenet.store.record import Status
 
@@ -22,31 +22,12 @@ def terminal():
     return Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
 
 
-def test_a_pipe_gets_one_line_per_case_without_control_characters(plain_record):
-    console = Console(file=io.StringIO(), width=80)
-    observer = PlainObserver(console)
-    case = Case()
-    observer.case_started(case, 2, 6)
-    observer.event(case, STEPS)
-    observer.case_finished(case, plain_record(case, Status.CRASHED, "the worker ended with SIGSEGV [bold]"))
-    assert console.file.getvalue() == ("[3/6] CPU · graph · batch 32: crashed: the worker ended with SIGSEGV [bold]\n")
-
-
-def test_lines_of_an_open_end_have_the_time(plain_record):
-    """As of tune, which decides while it runs what it measures."""
-    console = Console(file=io.StringIO(), width=80)
-    observer = PlainObserver(console, time.monotonic() - 75)
-    observer.case_started(Case(), 0, 1)
-    observer.case_finished(Case(), plain_record(Case()))
-    assert console.file.getvalue() == "[75 s] CPU · graph · batch 32: done\n"
-
-
 def test_a_terminal_shows_phase_epoch_step_rate_and_time_left(terminal, digits, plain_record):
     case = Case(dataset="digits", plan=Plan(windows=4, window_steps=20))
     with LiveObserver(terminal, {"digits": digits}) as live:
         live.case_started(case, 0, 1)
         live.event(case, STEPS)
-        live._live.refresh()
+        live.draw()
         live.case_finished(case, plain_record(case))
     shown = terminal.file.getvalue()
     assert "epoch 1, step 80, 1,280 img/s, 0:02 left" in " ".join(shown.split())
@@ -64,7 +45,7 @@ def test_several_nodes_have_a_bar_each_and_lines_count_what_is_done(terminal, di
         live.case_started(cases[1], 0, 3, "10.0.0.2")
         live.event(cases[0], STEPS)
         live.event(cases[1], STEPS.model_copy(update={"first_step": 40, "seconds": 1.0}))
-        live._live.refresh()
+        live.draw()
         assert "10.0.0.1: CPU graph b32" in words(terminal)
         assert "step 80, 1,280 img/s" in words(terminal)
         assert "step 60, 640 img/s" in words(terminal)
@@ -126,9 +107,79 @@ def test_the_matrix_fills_in(terminal, digits, plain_record):
     with LiveObserver(terminal, {"digits": digits}, cases, [crashed]) as live:
         live.case_started(cases[1], 0, 5)
         live.event(cases[1], STEPS)
-        live._live.refresh()
+        live.draw()
     shown = [" ".join(line.split()) for line in terminal.file.getvalue().splitlines()]
     assert shown[0].endswith("batch 32 batch 64")
     assert "pynative crashed ·" in shown
     assert "graph ▶ 1,280 ·" in shown
     assert "jit · ·" in shown
+
+
+class TestAGroup:
+    CASES = tuple(
+        Case(dataset="digits", plan=Plan(windows=4), hyperparameters={"batch_size": size}) for size in (32, 64)
+    )
+    TURN = STEPS.model_copy(update={"cycle": 3, "turn": 7})
+
+    @pytest.fixture
+    def live(self, terminal, digits):
+        with LiveObserver(terminal, {"digits": digits}, self.CASES) as live:
+            live.group_started(self.CASES)
+            for case in self.CASES:
+                live.case_started(case, 0, 2)
+            yield live
+
+    @staticmethod
+    def bars(live):
+        live.draw()
+        return {task.description: (task.completed, task.total, task.fields["note"]) for task in live._progress.tasks}
+
+    @staticmethod
+    def last_drawn(terminal, live):
+        terminal.file.seek(0)
+        terminal.file.truncate()
+        live.draw()
+        return " ".join(terminal.file.getvalue().split())
+
+    def test_the_worker_that_starts_is_marked(self, live):
+        assert list(self.bars(live)) == ["run", "2 cases take turns", "‖ CPU graph b32", "▶ CPU graph b64"]
+        assert self.bars(live)["2 cases take turns"] == (0, None, "2 of 2 workers started")
+
+    def test_who_is_on_turn_and_how_many_cycles_are_done(self, live, terminal, monkeypatch):
+        live.turn(self.CASES[0], 0, 20)
+        began = time.monotonic()
+        monkeypatch.setattr("lenet.report.progress.group.time.monotonic", lambda: began + 30)
+        live.turn(self.CASES[0], 5, 20)
+        live.event(self.CASES[0], self.TURN)
+        bars = self.bars(live)
+        assert bars["2 cases take turns"] == (5, 20, "cycle 5 of 20, 1:30 left")
+        assert bars["▶ CPU graph b32"] == (5, 20, "epoch 1, step 80, 1,280 img/s"), "its own pace says nothing"
+        assert "‖ CPU graph b64" in bars
+        assert "▶ 1,280 ‖ …" in self.last_drawn(terminal, live), "in the matrix too"
+        live.turn(self.CASES[1], 5, 20)
+        assert {"▶ CPU graph b64", "‖ CPU graph b32"} < self.bars(live).keys()
+        assert "‖ 1,280 ▶ …" in self.last_drawn(terminal, live)
+
+    def test_its_bar_ends_with_its_last_case(self, live, plain_record):
+        live.turn(self.CASES[0], 0, 20)
+        live.case_finished(self.CASES[0], plain_record(self.CASES[0]))
+        assert list(self.bars(live)) == ["run", "2 cases take turns", "‖ CPU graph b64"]
+        live.case_finished(self.CASES[1], plain_record(self.CASES[1]))
+        assert list(self.bars(live)) == ["run"]
+
+    def test_one_that_ends_before_the_next_starts(self, terminal, digits, plain_record):
+        with LiveObserver(terminal, {"digits": digits}) as live:
+            live.group_started(self.CASES)
+            live.case_started(self.CASES[0], 0, 2)
+            live.case_finished(self.CASES[0], plain_record(self.CASES[0], Status.CRASHED, "gone"))
+            live.case_started(self.CASES[1], 1, 2)
+            assert list(self.bars(live)) == ["run", "2 cases take turns", "▶ CPU graph b64"]
+
+    def test_it_is_drawn_between_turns_and_a_few_times_per_second_only(self, live, monkeypatch):
+        drawn = []
+        monkeypatch.setattr(live._live, "refresh", lambda: drawn.append(time.monotonic()))
+        first = time.monotonic()
+        for cycle in range(2000):
+            live.turn(self.CASES[cycle % 2], cycle, 2000)
+            live.event(self.CASES[cycle % 2], self.TURN)
+        assert len(drawn) <= 1 + (time.monotonic() - first) / TURN_DRAW_SECONDS
