@@ -56,6 +56,13 @@ def test_tox_waits_for_workers_to_end_after_ctrl_c(tox):
     assert float(tox["testenv"]["interrupt_timeout"]) >= 10
 
 
+def test_a_second_run_of_a_release_takes_a_new_folder_that_git_ignores(tox):
+    (section,) = [each for each in tox.sections() if "-ms{" in each]
+    assert "--output" not in tox[section]["commands"]
+    assert "LENET_BENCH_RESULTS = {env:LENET_BENCH_VERSIONS:results/run-versions}/{env_name}" in tox[section]["set_env"]
+    assert "/results/run-*/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
 def test_contributing_shows_which_package_imports_which():
     graph = grimp.build_graph("lenet")
     packages = graph.find_children("lenet")

@@ -20,6 +20,7 @@ from lenet.cli.doctor import doctor
 from lenet.cli.explain import explain
 from lenet.cli.help import GroupedCommand
 from lenet.cli.merge import merge
+from lenet.cli.program import runnable
 from lenet.cli.report import report
 from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
@@ -96,5 +97,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"lenet-bench: error: {one_line(message)}", file=sys.stderr)
+    print(f"lenet-bench: error: {one_line(runnable(message))}", file=sys.stderr)
     raise SystemExit(BAD_INPUT)

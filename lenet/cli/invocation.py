@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from lenet.cli.program import program
 from lenet.errors import INTERRUPTED, one_line
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ class Invocation:
         """The command line that resumes the run."""
         typed = typed_options(self._context)
         kept = [word for name, words in typed.items() if name not in self._spanning for word in words]
-        words = ["lenet-bench", str(self._context.info_name), *kept, "--resume", str(run.store.path)]
-        return shlex.join(words)
+        words = [str(self._context.info_name), *kept, "--resume", str(run.store.path)]
+        return f"{program()} {shlex.join(words)}"
 
 
 def typed_options(context: typer.Context) -> dict[str, list[str]]:

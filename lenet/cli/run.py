@@ -73,7 +73,7 @@ def run(
     Without --device it runs on each device that this machine has.
     """
     from lenet.cli.output import table_format
-    from lenet.commands.run import RunRequest, failure, open_run
+    from lenet.commands.run import RunRequest, differing, failure, open_run
     from lenet.commands.sampling import Goal
     from lenet.engine import TimeLimits
     from lenet.engine.busy import choose
@@ -104,7 +104,8 @@ def run(
         goal=Goal(options.share("--until", until), budget) if until is not None else None,
     )
     if resume is not None:
-        named = [words[0] for name, words in typed_options(context).items() if name in spanning]
+        kept = axes.keys() - differing(resume, axes)
+        named = [words[0] for name, words in typed_options(context).items() if name in spanning - kept]
         if named:
             raise UsageError(f"--resume continues a run with the options that it has: omit {', '.join(named)}")
     invocation = Invocation(context, quiet, data_dir, spanning)

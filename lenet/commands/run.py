@@ -33,6 +33,9 @@ from lenet.store.profiles import resolve
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
+RESULTS = "LENET_BENCH_RESULTS"
+"""Environment variable: the folder in which runs without a folder of their own are made."""
+
 Find = Callable[[str], Dataset]
 """Finds a dataset by its name."""
 Log = Callable[[str], None]
@@ -118,7 +121,7 @@ def begin(
     matrix: Matrix | None = None,
     machine: MachineCard | None = None,
 ) -> Run:
-    """Begin a run of `cases` in `output` (default `results/run-TIME-NAME`), or resume one that was begun with them.
+    """Begin a run of `cases`, or resume one that was begun with them.
 
     The cases and the matrix get the names of the datasets that `find` returns, and a case whose profile is `tuned` gets
     the settings that were saved for it: the run depends on nothing outside its folder.
@@ -126,7 +129,7 @@ def begin(
     Args:
         cases: what is measured, at least one.
         find: finds a dataset by its name.
-        output: the run's folder.
+        output: the run's folder; by default `run-TIME-NAME` in `LENET_BENCH_RESULTS`, or in `results`.
         resume: the folder of a run that was begun with the same cases; it is continued.
         matrix: describes the run in its manifest and names it; by default the smallest around the cases.
         machine: this machine's card, where it is not the usual one.
@@ -162,7 +165,7 @@ def begin(
     else:
         matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-        output = output or Path("results") / f"run-{stamp}-{matrix.name}"
+        output = output or Path(os.environ.get(RESULTS) or "results") / f"run-{stamp}-{matrix.name}"
         store = Store.create(output, matrix, planned, {name: each.card for name, each in datasets.items()}, machine)
     return Run(store, datasets, tuple(planned))
 
@@ -193,6 +196,18 @@ def open_run(folder: Path, find: Find, *, write: bool = False) -> Run:
     if write:
         store.hold()
     return Run(store, datasets, store.manifest.cases)
+
+
+def differing(folder: Path, axes: Mapping[str, str]) -> set[str]:
+    """The options of axes, by `Axis.parameter`, that do not give the values which the run in `folder` has.
+
+    Raises:
+        UsageError: an unknown or impossible value.
+        StoreError: `folder` is not a run.
+    """
+    matrix = Store.open(folder).manifest.matrix
+    named = {"name": matrix.name, "description": matrix.description}
+    return {name for name, text in axes.items() if override(matrix, **{name: text}).model_copy(update=named) != matrix}
 
 
 def failure(records: Iterable[Record]) -> str:

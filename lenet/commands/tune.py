@@ -20,6 +20,7 @@ from lenet.engine import Engine
 from lenet.engine.environments import releases
 from lenet.errors import UsageError
 from lenet.store.profiles import Scope, TunedProfile, save
+from lenet.store.profiles import folder as profiles_folder
 from lenet.store.record import Record, Status
 
 TRACE_STEPS = 200
@@ -49,12 +50,14 @@ def prepare(matrix: Matrix, find: Find, log: Log, output: Path | None, resume: P
 
     Raises:
         UsageError: the matrix has more than one dataset.
+        CacheError: there is no folder to save a profile in.
         Others as `lenet.commands.run.begin`.
     """
     if len(matrix.datasets) > 1:
         raise UsageError(f"--dataset {','.join(matrix.datasets)}: a profile is tuned on one dataset; name one")
     description = "measurements of `lenet-bench tune`: short, speed only"
     matrix = matrix.model_copy(update={"name": "tune", "description": description, "plan": PLAN})
+    profiles_folder()  # a user without one must know before the measurements
     cases = matrix.cases()
     releases.prepare(cases, log)
     return begin(cases, find, output, resume=resume, matrix=matrix)

@@ -42,7 +42,7 @@ def available(name: str) -> None:
     if name not in ENGINES:
         raise UsageError(f"--engine {name!r}: choose from {', '.join(ENGINES)}")
     if name == "ray" and find_spec("ray") is None:
-        raise UsageError("--engine ray: Ray is not installed; pip install 'lenet-bench[ray]'")
+        raise UsageError("--engine ray: Ray is not installed; pip install 'ray>=2.40'")
 
 
 def choose(

@@ -57,6 +57,33 @@ def test_a_run_can_be_inspected_resumed_and_not_replaced(run):
     assert "omit --seed, --output" in other.stderr
 
 
+def test_a_run_is_resumed_with_the_values_that_it_has(run, tmp_path):
+    run(*ONE_CASE, "-o", "run")
+    assert run("--resume", "run", "--device", "cpu", "--batch-size", "32", "--dry-run").returncode == 0
+    refused = run("--resume", "run", "--device", "gpu", "--batch-size", "32", "--dry-run")
+    assert refused.returncode == 2
+    assert "omit --device\n" in refused.stderr
+
+
+def test_a_folder_for_new_runs(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("LENET_BENCH_RESULTS", str(tmp_path / "mine"))
+    assert run(*ONE_CASE, "--quiet").returncode == 0
+    (made,) = (tmp_path / "mine").iterdir()
+    assert made.name.startswith("run-")
+
+
+def test_tune_measures_nothing_without_a_folder_for_its_profile(lenet_bench, run, tmp_path, monkeypatch):
+    def without_home(*_, **__):
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("LENET_BENCH_PROFILES")
+    monkeypatch.setattr("platformdirs.user_data_dir", without_home)
+    done = lenet_bench("tune", "--dataset", "digits", "--budget", "1", "-o", "run")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "set LENET_BENCH_PROFILES to a folder" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_failed_case_is_exit_code_1(run, monkeypatch):
     monkeypatch.setenv("FAKE_FAULTS", "exit")
     done = run(*ONE_CASE, "-o", "run")

@@ -22,7 +22,7 @@ from lenet.machine.programs import ProgramError, output
 QUERY_SECONDS = 10
 PROBE_SECONDS = 60
 
-INSTALL_GPU = "pip install '.[gpu]'"
+INSTALL_GPU = "pip install '.[gpu]' in the clone"
 VERSION_PAIRS = {
     DeviceTarget.CPU: ("Linux on x86-64 or aarch64, Python 3.10 to 3.12, numpy below 2",),
     DeviceTarget.GPU: (
