@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
-from lenet.cases.values import GRAPH_MODES
 
 DEFAULT = RuntimeProfile()
 CONFIRMING_PROCESSES = 4
@@ -110,7 +109,7 @@ def space(
     mindspore = framework is Framework.MINDSPORE
     if mindspore and "avx512f" in instruction_sets and device is DeviceTarget.CPU:
         settings.append("onednn_isa=AVX2")
-    if mindspore and mode not in GRAPH_MODES:
+    if mindspore and mode is not Mode.GRAPH:
         settings.append("launch_blocking")
     if device is DeviceTarget.CPU:
         settings += [f"operator_threads={count}" for count in _fewer(cores)]

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenet.cli import options
+from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
-from lenet.cli.options import ENGINE, WORKLOAD, option
-from lenet.errors import FAILED
+from lenet.cli.options import ENGINE, OUTPUT, WORKLOAD, option
+from lenet.errors import FAILED, UsageError
+
+if TYPE_CHECKING:
+    from lenet.cases.claims import Publication
+    from lenet.engine import TimeLimits
 
 
+@axis_options()
 def reproduce(
     context: typer.Context,
     source: Annotated[
-        str, typer.Argument(metavar="RUN|RECORD|URL", help="A run, the file of a record, or its https address.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="RUN|RECORD|URL|NAME",
+            help="A run, the file of a record, its https address, or the name or TOML file of a publication.",
+        ),
+    ] = None,
+    listed: Annotated[bool, option(OUTPUT, "List the publications that can be named.", "--list")] = False,
     case: Annotated[
         list[str] | None, option(WORKLOAD, "Only this case; may be repeated.", "--case", metavar="ID")
     ] = None,
+    axes: Mapping[str, str] | None = None,
     data_dir: options.DataDir = None,
     resume: options.Resume = None,
     output: options.RunFolder = None,
@@ -33,21 +47,56 @@ def reproduce(
     timeout: options.Timeout = None,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
-    """Run recorded cases again and check each of their claims: yes, no or cannot tell."""
-    from lenet.analysis.reproduce import Verdict
-    from lenet.commands.reproduce import engine, evaluate, load, prepare, recorded_interpreter
+    """Run recorded cases or a published training again and check each claim.
+
+    A claim of a record is confirmed (yes), not (no), or it cannot be told. A published figure is reproduced, refuted or
+    not comparable. Options such as --mode and --profile choose how a published training is run.
+    """
+    from lenet.cases.claims import load_publication, publications
     from lenet.engine import TimeLimits
-    from lenet.report.text.reproduce import reproduce_text
+    from lenet.report.text.published import publications_text
 
     options.choice("--format", form, options.TEXT_FORMATS)
+    if listed:
+        if source is not None:
+            raise UsageError("--list takes no argument: it lists the publications")
+        sys.stdout.write(publications_text(publications()))
+        return
+    if source is None:
+        raise UsageError("name a run, a record or a publication; --list shows the publications")
     invocation = Invocation(context, quiet, data_dir)
+    limits = TimeLimits(timeout, silence_timeout)
+    if (publication := load_publication(source)) is not None:
+        if case or exact:
+            raise UsageError(f"{source} is a publication, which has no recorded case: omit --case and --exact")
+        _published(invocation, publication, axes or {}, resume, output, form, limits)
+        return
+    if axes:
+        raise UsageError(f"--{next(iter(axes)).replace('_', '-')} is for publications: a record's case runs as it was")
+    _recorded(invocation, source, case or (), resume, output, form, limits, exact)
+
+
+def _recorded(
+    invocation: Invocation,
+    source: str,
+    case: list[str] | tuple[()],
+    resume: Path | None,
+    output: Path | None,
+    form: str,
+    limits: TimeLimits,
+    exact: bool,
+) -> None:
+    from lenet.analysis.reproduce import Verdict
+    from lenet.commands.reproduce import engine, evaluate, load, prepare, recorded_interpreter
+    from lenet.report.text.reproduce import reproduce_text
+
     original = load(source)
-    records = original.choose(case or ())
+    records = original.choose(case)
     python = recorded_interpreter(original, records, invocation.log) if exact else None
     run = prepare(records, invocation.find, invocation.log, output, resume=resume, exact=exact)
     cases = run.outstanding()
     with invocation.measuring(run, cases) as observer:
-        run.measure(cases, engine(TimeLimits(timeout, silence_timeout), observer, python))
+        run.measure(cases, engine(limits, observer, python))
     reproduction = evaluate(original, records, run)
     text = reproduction.model_dump_json(indent=1) + "\n"
     run.store.write_text("reproduction.json", text)
@@ -58,4 +107,33 @@ def reproduce(
     sys.stdout.write(text)
     invocation.note(f"records and verdicts: {run.store.path}")
     if any(claim.verdict is Verdict.NO for claim in reproduction.claims):
+        raise typer.Exit(FAILED)
+
+
+def _published(
+    invocation: Invocation,
+    publication: Publication,
+    axes: Mapping[str, str],
+    resume: Path | None,
+    output: Path | None,
+    form: str,
+    limits: TimeLimits,
+) -> None:
+    import json
+
+    from lenet.analysis.published import PublishedVerdict, compare_published
+    from lenet.commands.reproduce import engine, prepare_published
+    from lenet.report.text.published import published_text
+
+    run = prepare_published(publication, axes, invocation.find, invocation.log, output, resume=resume)
+    cases = run.outstanding()
+    with invocation.measuring(run, cases) as observer:
+        run.measure(cases, engine(limits, observer, None))
+    results = compare_published(publication, run.store.records())
+    text = json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n"
+    run.store.write_text("published.json", text)
+    run.write_tables()
+    sys.stdout.write(text if form == "json" else published_text(publication, results))
+    invocation.note(f"records and verdicts: {run.store.path}")
+    if any(result.verdict is PublishedVerdict.REFUTED for result in results):
         raise typer.Exit(FAILED)

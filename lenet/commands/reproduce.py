@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from lenet import __version__
 from lenet.analysis.reproduce import Claim, Reproduction, claims, differences
 from lenet.analysis.traces import losses
+from lenet.cases.claims import Publication
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Find, Log, Run, begin
+from lenet.commands.run import Find, Log, Run, begin, with_devices
 from lenet.dataset import Dataset
 from lenet.engine import Engine, Observer, TimeLimits, choose
 from lenet.engine.environments import recorded, releases
@@ -72,7 +73,9 @@ def load(source: str) -> Original:
         store = Store.open(path)
         return Original(tuple(store.records()), store)
     if not path.is_file():
-        raise StoreError(f"{source} does not exist: name a run's folder, a record's file or its https address")
+        raise StoreError(
+            f"{source} does not exist: name a run's folder, a record's file, its https address, or a name of --list"
+        )
     with failing_as(StoreError, f"cannot read {source}"):
         data = read_named(path, MAX_FILE_BYTES)
     record = _record(data, source)
@@ -147,6 +150,27 @@ def prepare(
     if not exact:
         releases.prepare(cases, log)
     return begin(cases, same_data, output, resume=resume, matrix=matrix)
+
+
+def prepare_published(
+    publication: Publication,
+    axes: Mapping[str, str],
+    find: Find,
+    log: Log,
+    output: Path | None = None,
+    *,
+    resume: Path | None = None,
+) -> Run:
+    """Begin or resume a run of the publication's matrix, with the options `axes` in place of its values.
+
+    Raises:
+        UsageError: an impossible value, or a release that cannot be installed.
+        Others as `prepare`.
+    """
+    matrix = with_devices(publication.matrix, axes)
+    cases = matrix.cases()
+    releases.prepare(cases, log)
+    return begin(cases, find, output, resume=resume, matrix=matrix)
 
 
 def evaluate(original: Original, records: Sequence[Record], run: Run) -> Reproduction:

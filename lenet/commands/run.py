@@ -220,6 +220,20 @@ def failure(records: Iterable[Record]) -> str:
     return ""
 
 
+def with_devices(matrix: Matrix, axes: Mapping[str, str]) -> Matrix:
+    """`matrix` with the options `axes`; one that names no device target gets those of this machine.
+
+    Raises:
+        UsageError: an unknown or impossible value.
+    """
+    chosen = dict(axes)
+    if "device" not in chosen and "device_targets" not in matrix.model_fields_set:
+        chosen["device"] = "auto"
+    if chosen.get("device") == "auto":
+        chosen["device"] = ",".join(present_devices())
+    return override(matrix, **chosen)
+
+
 @dataclass(frozen=True)
 class RunRequest:
     """What `lenet-bench run` measures, and how."""
@@ -282,12 +296,7 @@ class RunRequest:
         if self.preset is not None and self.matrix is not None:
             raise UsageError("--preset and --matrix both name a matrix: give one of them")
         matrix = load_file(self.matrix) if self.matrix is not None else load_preset(self.preset or "quick")
-        axes = dict(self.axes)
-        if "device" not in axes and "device_targets" not in matrix.model_fields_set:
-            axes["device"] = "auto"
-        if axes.get("device") == "auto":
-            axes["device"] = ",".join(present_devices())
-        return override(matrix, **axes)
+        return with_devices(matrix, self.axes)
 
     def outstanding(self, run: Run) -> list[Case]:
         """The cases that the request measures."""

@@ -21,7 +21,6 @@ from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
 from lenet.report.table.baseline import DEFAULT
 from lenet.report.table.forms import TABLES, Format
-from lenet.report.table.rows import Row
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
 from lenet.store.record import Record
 
@@ -116,40 +115,28 @@ def _superseded(reader: RunReader) -> dict[str, set[str]]:
 def _tables(reader: RunReader, records: Sequence[Record]) -> None:
     """Render the tables beside the records again.
 
-    A table also shows what the references of its time say of the trainings, and the names that modes had then. One that
-    was made before there was a reference for this data, or with a mode's former name, is no less correct.
+    A table also shows what the references of its time say of the trainings. One that was made before there was a
+    reference for this data is no less correct.
     """
     if not records:
         return
     names = [name for name in TABLES if name in reader.files]
     texts = {name: text for name in names if (text := reader.text(name)) is not None}
-    found = _table_violations(texts, records, shipped(), former=False)
-    if all(
-        _table_violations(texts, records, references, former=former)
-        for former in (False, True)
-        for references in (shipped(), ())
-    ):
+    found = _table_violations(texts, records, shipped())
+    if found and _table_violations(texts, records, ()):
         reader.violations += found
 
 
 def _table_violations(
-    texts: Mapping[str, str], records: Sequence[Record], references: Sequence[Reference], *, former: bool
+    texts: Mapping[str, str], records: Sequence[Record], references: Sequence[Reference]
 ) -> list[Violation]:
-    """Where the tables, by file, differ from those of the records, with their trainings compared to the references.
-
-    With `former`, modes have the names that the records' cases were given.
-    """
-    given = {record.case_id: record.case.mode.value for record in records}
-
-    def with_names(row: Row) -> Row:
-        return row.model_copy(update={"mode": given[row.case_id]}) if former else row
-
+    """Where the tables, by file, differ from those of the records, with their trainings compared to the references."""
     found: list[Violation] = []
     for name, text in texts.items():
         form = TABLES[name]
 
         def rendered(run_name: str, form: Format = form, baseline: str | None = None) -> str:
-            return render([with_names(row) for row in rows(records, run_name, references)], form, baseline)
+            return render(rows(records, run_name, references), form, baseline)
 
         if form == "json":
             found += tables.table_json(text, rendered)

@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from lenet.cases.case import Case
-from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.cases.case import Case, Mode
 
 
 def subprocess_of(folder, *arguments, **variables):
@@ -58,6 +57,12 @@ BAD = {
     "epochs": ["run", "--epochs", "0"],
     "epochs-word": ["run", "--epochs", "few"],
     "dataset": ["run", "--dataset", "cifar"],
+    "reproduce-nothing": ["reproduce"],
+    "reproduce-list": ["reproduce", "tutorial", "--list"],
+    "reproduce-unknown": ["reproduce", "nowhere"],
+    "reproduce-toml": ["reproduce", "nowhere.toml"],
+    "reproduce-case": ["reproduce", "tutorial", "--case", "cpu-graph"],
+    "reproduce-mode": ["reproduce", "nowhere", "--mode", "graph"],
     "datasets-the-same": ["run", "--dataset", "digits,digits"],
     "data-dir": ["run", "--data-dir", "nowhere"],
     "profile": ["run", "--profile", "fast"],
@@ -156,7 +161,7 @@ def test_bad_input_of_the_real_command(tmp_path, name):
 
 @pytest.fixture
 def stored(new_store, digits, plain_record):
-    cases = [Case(dataset="digits", mode=mode) for mode in ABILITIES[Framework.MINDSPORE].modes]
+    cases = [Case(dataset="digits", mode=mode) for mode in Mode]
     store = new_store(cases, digits)
     for case in cases[:2]:
         store.write_record(plain_record(case))

@@ -12,8 +12,10 @@ import threading
 
 import pytest
 
+from lenet.analysis.published import PublishedVerdict, compare_published
 from lenet.analysis.reproduce import Verdict
-from lenet.commands.reproduce import evaluate, load, prepare
+from lenet.cases.claims import load_publication
+from lenet.commands.reproduce import evaluate, load, prepare, prepare_published
 from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.errors import DatasetError, StoreError, UsageError
@@ -227,3 +229,54 @@ class TestForReal:
         done = execute("verify", "doctored")
         assert done.returncode == 1
         assert "evaluations: correct is 1" in done.stdout
+
+
+PUBLICATION = """
+title = "Digits"
+source = "a page"
+not_stated = ["machine"]
+same_training = true
+[matrix]
+datasets = ["digits"]
+seeds = [1, 2, 3]
+modes = ["pynative"]
+[matrix.plan]
+epochs = 2
+[[figures]]
+quantity = "test accuracy"
+epoch = 2
+low = {low}
+high = 1.0
+[[figures]]
+quantity = "seconds per epoch"
+low = 4.6
+"""
+
+
+@pytest.fixture(scope="module")
+def published(digits, numpy_worker, tmp_path_factory):
+    """A publication and the run of its matrix, in Graph mode by an option."""
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "page.toml").write_text(PUBLICATION.format(low=0.001))
+    publication = load_publication(str(folder / "page.toml"))
+    run = prepare_published(publication, {"mode": "graph"}, lambda name: digits, print, folder / "run")
+    LocalEngine(command=numpy_worker).run(run.store.missing(), run.datasets, run.store)
+    return publication, run
+
+
+def test_a_publication_is_trained_and_compared(published):
+    publication, run = published
+    assert {case.mode.value for case in run.cases} == {"graph"}
+    accuracy, seconds = compare_published(publication, run.store.records())
+    assert (accuracy.verdict, accuracy.trainings) == (PublishedVerdict.REPRODUCED, 3)
+    assert (seconds.verdict, seconds.measured) == (PublishedVerdict.NOT_COMPARABLE, None)
+    assert verify(run.store.path).violations == []
+
+
+def test_a_false_publication_is_refuted(published):
+    publication, run = published
+    false = publication.model_copy(
+        update={"figures": (publication.figures[0].model_copy(update={"low": 0.9999, "high": 0.9999}),)}
+    )
+    (found,) = compare_published(false, run.store.records())
+    assert found.verdict is PublishedVerdict.REFUTED

@@ -77,8 +77,7 @@ def changed(case, path, value):
         data[parent] = {**dict(data[parent]), name: value}
     else:
         data[name] = value
-    case, mode_axis = Case(**data), next(each for each in AXES if each.name == "mode")
-    return case.model_copy(update={"mode": mode_axis.of_case(case)})  # as a matrix names it
+    return Case(**data)
 
 
 BASES = (Case(mode="pynative"), Case(mode="pynative", world_size=2))

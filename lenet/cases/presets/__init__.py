@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from lenet.cases.axes import with_option
 from lenet.cases.axis import Axis
 from lenet.cases.case import Case
-from lenet.cases.frameworks import ABILITIES
 from lenet.cases.matrix import Matrix, set_at
 from lenet.errors import UNKNOWN_KEY, UsageError, problems, reason
 from lenet.files.plain import read_named
@@ -43,7 +42,7 @@ def load_preset(name: str) -> Matrix:
     if name not in presets():
         raise UsageError(f"unknown preset {name!r}: choose from {', '.join(presets())}")
     text = (files("lenet.cases.presets") / f"{name}.toml").read_text(encoding="utf-8")
-    return _matrix({"name": name, **tomllib.loads(text)}, f"preset {name}")
+    return _matrix({"name": name, **parse_toml(text, name)}, f"preset {name}")
 
 
 def load_file(path: Path) -> Matrix:
@@ -52,13 +51,32 @@ def load_file(path: Path) -> Matrix:
     Raises:
         UsageError: not readable, not TOML, an unknown key or an impossible value.
     """
+    return _matrix({"name": _safe_name(path.stem), **read_toml(path)}, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file that a user names.
+
+    Raises:
+        UsageError: not readable, too large, or not TOML.
+    """
     try:
-        content = tomllib.loads(read_named(path, MAX_FILE_BYTES).decode())
+        content = read_named(path, MAX_FILE_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {reason(error)}") from error
+    return parse_toml(content, str(path))
+
+
+def parse_toml(content: bytes | str, where: str) -> dict[str, Any]:
+    """The content of a TOML text; `where` it stands is for the message.
+
+    Raises:
+        UsageError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(content if isinstance(content, str) else content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
-    return _matrix({"name": _safe_name(path.stem), **content}, str(path))
+        raise UsageError(f"{where} is not TOML: {error}") from error
 
 
 def override(matrix: Matrix, **options: str | None) -> Matrix:
@@ -81,21 +99,7 @@ def override(matrix: Matrix, **options: str | None) -> Matrix:
             if not axis.several and len(values) > 1:
                 raise UsageError(f"{axis.option} {text!r}: give one number")
             set_at(data, axis.field, values if axis.several else values[0])
-    changed = _matrix(data, "the command line", named_by_option=True)
-    if options.get("mode") is not None:
-        _each_mode_runs(changed)
-    return _renamed(matrix, changed)
-
-
-def _each_mode_runs(matrix: Matrix) -> None:
-    """Refuse a mode that was asked for and that none of the frameworks has. Modes of a preset may be such."""
-    for mode in matrix.modes:
-        if not any(ABILITIES[framework].has(mode) for framework in matrix.frameworks):
-            theirs = "; ".join(
-                f"the modes of {framework.value} are {', '.join(each.value for each in ABILITIES[framework].modes)}"
-                for framework in matrix.frameworks
-            )
-            raise UsageError(f"--mode {mode.value}: {theirs}")
+    return _renamed(matrix, _matrix(data, "the command line", named_by_option=True))
 
 
 def single_case(matrix: Matrix, options: Mapping[str, str]) -> Case:

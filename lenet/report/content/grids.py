@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lenet.analysis.published import compare_published
+from lenet.cases.claims import publications
 from lenet.cases.values import version_order
 from lenet.report.content.gather import Report
 from lenet.report.content.headline import ranked
@@ -13,6 +15,12 @@ from lenet.report.layout import DASH, number
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
 from lenet.report.table.words import mode, settings, times
+from lenet.report.text.published import measured_value, published_value, published_words
+
+PUBLISHED = (
+    "What others published of this training, beside the mean here and the interval of one more training. "
+    "`lenet-bench reproduce NAME` gives the reason of each verdict."
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,24 @@ def leaderboard(report: Report) -> Grid:
             ]
         )
     return Grid(("machine", "device", "case", "version", "images/s", "of the first", "accuracy"), lines, 3)
+
+
+def published(report: Report) -> Grid:
+    """Published figures of which something was measured, beside it."""
+    records = [entry.record for entry in report.entries]
+    lines = [
+        [
+            result.publication,
+            published_words(result.figure),
+            result.verdict.value,
+            published_value(result.figure),
+            measured_value(result),
+        ]
+        for publication in publications()
+        for result in compare_published(publication, records)
+        if result.measured is not None
+    ]
+    return Grid(("publication", "figure", "verdict", "published", "measured"), lines, 2)
 
 
 def _setting(row: Row) -> list[str]:

@@ -12,7 +12,7 @@ from lenet.report.charts.points import datasets
 from lenet.report.content.cards import machine_facts
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import Grid, history, leaderboard, runs
+from lenet.report.content.grids import PUBLISHED, Grid, history, leaderboard, published, runs
 from lenet.report.content.headline import headline, ranked
 from lenet.report.layout import clean
 from lenet.report.table.forms import markdown
@@ -45,6 +45,7 @@ def document(report: Report, baseline: str | None, pictures: str | None) -> tupl
                 parts.append((f"**{_text(name)}**\n\n" if name else "") + f"![{_text(title)}]({file})")
     parts += ["## Table", *_cases(report, baseline)]
     parts += _grid("Version by version", history(report))
+    parts += _grid("Published figures", published(report), PUBLISHED)
     parts.append("## Machines")
     for name, card in report.machines.items():
         parts += [f"### {_text(name)}", _table(["", ""], machine_facts(card))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lenet.report.charts.points import Labels, epochs
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import Grid, history, leaderboard
+from lenet.report.content.grids import Grid, history, leaderboard, published
 from lenet.report.content.headline import headline, ranked
 from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.render import render
@@ -81,7 +81,7 @@ def report_text(report: Report, baseline: str | None = None) -> str:
         "\n".join(wrapped(each, rest="  ") for each in context),
     ]
     parts += [_speeds(report), _epochs(report), _grid("Leaderboard", leaderboard(report))]
-    parts += [_grid("Version by version", history(report)), table]
+    parts += [_grid("Version by version", history(report)), _grid("Published figures", published(report)), table]
     return "\n\n".join(filter(None, parts))
 
 

@@ -11,7 +11,6 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lenet.cases.case import Case
-from lenet.cases.frameworks import ABILITIES
 from lenet.dataset import Dataset
 from lenet.report.layout import shortened
 from lenet.report.progress.group import GroupState, clock
@@ -128,8 +127,7 @@ class LiveObserver(PlainObserver):
 
     def _description(self, case: Case, waiting: bool) -> str:
         """The case in few words; of the cases that take turns, the one on turn has a mark."""
-        mode = ABILITIES[case.framework].own_mode(case.mode)
-        words = [case.device_target.value, mode.value, f"b{case.hyperparameters.batch_size}"]
+        words = [case.device_target.value, case.mode.value, f"b{case.hyperparameters.batch_size}"]
         if node := self._nodes.get(case.id):
             words.insert(0, f"{node}:")
         if case in self._groups:

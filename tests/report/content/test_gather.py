@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from lenet.cases.case import Mode
 from lenet.errors import StoreError, UsageError
 from lenet.report.content.gather import gather
-from lenet.report.content.grids import runs
+from lenet.report.content.grids import published, runs
 from lenet.report.content.traces import thin
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_tree_of_runs_is_one_report(tmp_path, measured, write_run):
@@ -103,3 +106,17 @@ def test_thinning_keeps_the_extremes():
     assert max(high for *_, high in points) == 9.0
     assert points[4][1] == 1.0  # the one that is not finite is in no mean
     assert thin([math.nan], 10) == []
+
+
+def test_published_figures_stand_beside_records_of_the_same_training():
+    """The committed trainings of the tutorial's ten epochs."""
+    report = gather([ROOT / "results/amd-epyc-2c-1c1449de/tutorial-graph"])
+    lines = {(line[0], line[1]): line[2:] for line in published(report).lines}
+    verdict, stated, measured = lines["tutorial", "test accuracy after epoch 10"]
+    assert (verdict, stated) == ("not comparable", "0.9870 to 0.9890")  # three seeds are needed, and there is one
+    assert 0.98 < float(measured) < 0.995
+
+
+def test_no_published_figures_beside_another_training(tmp_path, measured, write_run):
+    write_run(tmp_path / "run", [measured()])
+    assert published(gather([tmp_path])).lines == []

@@ -23,7 +23,7 @@ from lenet.report.charts.points import NAMES, PHASES, Points, datasets
 from lenet.report.content.cards import machine_facts
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import history, leaderboard, runs
+from lenet.report.content.grids import PUBLISHED, history, leaderboard, published, runs
 from lenet.report.content.headline import headline
 from lenet.report.document.html.details import details
 from lenet.report.table.baseline import DEFAULT, record_speed_ups
@@ -108,6 +108,8 @@ def page(report: Report, baseline: str | None = None) -> str:
             charts=drawn,
             leaders=leaderboard(report),
             history=history(report),
+            published=published(report),
+            published_caption=PUBLISHED,
             machines={name: machine_facts(card) for name, card in report.machines.items()},
             runs=runs(report),
             notes=notes(report),

@@ -1,0 +1,63 @@
+"""The result of `lenet-bench reproduce NAME`: published figures beside measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lenet.analysis.published import PublishedResult
+from lenet.cases.claims import Publication, PublishedFigure, Quantity
+from lenet.report.layout import DASH, number, wrapped
+from lenet.report.table.words import count
+
+
+def published_words(figure: PublishedFigure) -> str:
+    """What was published, as `test accuracy after epoch 2`."""
+    words = figure.quantity.value
+    if figure.epoch is not None:
+        words += f" after epoch {figure.epoch}"
+    return f"{words} ({figure.note})" if figure.note else words
+
+
+def published_value(figure: PublishedFigure) -> str:
+    """The published value or range."""
+    low, high = (number(value, _digits(figure)) for value in (figure.low, figure.high))
+    return low if figure.low == figure.high else f"{low} to {high}"
+
+
+def measured_value(result: PublishedResult) -> str:
+    """The measured mean, with the interval of one more training."""
+    if result.measured is None:
+        return DASH
+    digits = _digits(result.figure)
+    text = number(result.measured, digits)
+    if result.low is not None and result.high is not None:
+        text += f" ({number(result.low, digits)} to {number(result.high, digits)})"
+    return text
+
+
+def _digits(figure: PublishedFigure) -> int:
+    return {Quantity.ACCURACY: 4, Quantity.IMAGES_PER_SECOND: 0}.get(figure.quantity, 2)
+
+
+def published_text(publication: Publication, results: Sequence[PublishedResult]) -> str:
+    """The publication, then a paragraph for each of its figures."""
+    lines = [wrapped(f"{publication.name}: {publication.title}", rest="  ")]
+    lines.append(wrapped(f"source: {publication.source}", "  ", "    "))
+    if publication.not_stated:
+        lines.append(wrapped(f"not stated there: {', '.join(publication.not_stated)}", "  ", "    "))
+    for result in results:
+        lines.append(wrapped(f"{published_words(result.figure)}: {result.verdict.value}"))
+        lines.append(wrapped(f"published {published_value(result.figure)}", "  ", "    "))
+        measured = f"measured {measured_value(result)}, {count(result.trainings, 'training')}"
+        lines.append(wrapped(f"{measured}: {result.why}", "  ", "    "))
+    return "\n".join(lines) + "\n"
+
+
+def publications_text(publications: Iterable[Publication]) -> str:
+    """Names and titles."""
+    lines = []
+    for each in publications:
+        figures = ", ".join(dict.fromkeys(published_words(figure) for figure in each.figures))
+        lines.append(each.name)
+        lines += [wrapped(words, "  ", "    ") for words in (each.title, f"source: {each.source}", figures)]
+    return "\n".join(lines) + "\n"
