@@ -172,7 +172,9 @@ class TestFrames:
         from lenet.report.table import frames
 
         known = {**frames._axes(), **frames._fields(Row)}
-        assert {name.removesuffix("_*") for name in known} == set(Row.model_fields)
+        assert {name.removesuffix("_*") for name in known} == {
+            name for name, field in Row.model_fields.items() if not field.exclude
+        }
 
     def test_of_a_comparison(self, honest_run):
         compared = lenet.compare(honest_run, lenet.read(honest_run))

@@ -87,6 +87,13 @@ def planned(*sides: Sequence[Measured]) -> bool:
     return any(record.planned_looks for side in sides for record, _ in side)
 
 
+def unit_of(a: Sequence[Measured], b: Sequence[Measured]) -> Unit:
+    """What a difference of the two is estimated from."""
+    if {record.group for record, _ in a if record.group} & {record.group for record, _ in b}:
+        return "groups"
+    return "processes" if min(len(a), len(b)) > 1 else "windows"
+
+
 def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> SpeedDifference:
     """The difference of two cases, of which each has a process that ended well.
 
@@ -94,9 +101,9 @@ def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> 
     below `least_processes(tests)` processes on each side, however far apart they are, and Welch's decides. Samples
     that cannot be tested give a difference with a note and without p.
     """
-    unit: Unit = "processes" if min(len(a), len(b)) > 1 else "windows"
+    unit = unit_of(a, b)
     try:
-        found = _paired(a, b) or _independent(a, b, unit, tests)
+        found = (_paired(a, b) if unit == "groups" else None) or _independent(a, b, tests)
     except (ValueError, ArithmeticError) as error:
         return SpeedDifference(unit, None, None, None, note=f"the test failed: {error}"[:500])
     if found.interval is not None and not all(map(math.isfinite, (found.interval.low, found.interval.high))):
@@ -123,7 +130,8 @@ def _paired(a: Sequence[Measured], b: Sequence[Measured]) -> SpeedDifference | N
     )
 
 
-def _independent(a: Sequence[Measured], b: Sequence[Measured], unit: Unit, tests: int) -> SpeedDifference:
+def _independent(a: Sequence[Measured], b: Sequence[Measured], tests: int) -> SpeedDifference:
+    unit: Unit = "processes" if min(len(a), len(b)) > 1 else "windows"
     few = max(BOOTSTRAP_FROM, least_processes(tests))
     x, y = ([sample.median for _, sample in side] for side in (a, b))
     if unit == "windows":

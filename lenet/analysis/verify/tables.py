@@ -13,8 +13,8 @@ from typing import Any
 from lenet.analysis.verify.document import load
 from lenet.analysis.verify.evidence import Place, Violation
 
-Render = Callable[[str], str]
-"""The table's text, from the run's name in it."""
+Render = Callable[[str, str | None], str]
+"""The table's text, from the run's name in it and the baseline of its speed-ups (None: the usual one)."""
 
 Row = Mapping[str, Any]
 
@@ -30,10 +30,11 @@ def table_json(text: str, render: Render) -> Iterator[Violation]:
     try:
         rows = load(text)
         names = {row["run"] for row in rows}
-    except (ValueError, TypeError, KeyError) as error:
+        baselines = {row.get("speed_up_over") for row in rows}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         yield Violation("table", Place("table.json"), f"is no table of rows: {error}")
         return
-    yield from _rows("table.json", rows, load(render(str(next(iter(names), "")))))
+    yield from _rows("table.json", rows, load(render(str(next(iter(names), "")), next(iter(baselines), None))))
 
 
 def table_csv(text: str, render: Render) -> Iterator[Violation]:
@@ -44,7 +45,8 @@ def table_csv(text: str, render: Render) -> Iterator[Violation]:
         yield Violation("table", Place("table.csv"), f"is no CSV: {error}")
         return
     run = (rows[0].get("run") or "") if rows else ""
-    derived = csv.DictReader(io.StringIO(render(run.removeprefix("'"))))
+    baseline = (rows[0].get("speed_up_over") or None) if rows else None
+    derived = csv.DictReader(io.StringIO(render(run.removeprefix("'"), baseline)))
     yield from _rows("table.csv", list(map(_figures, rows)), list(map(_figures, derived)))
 
 

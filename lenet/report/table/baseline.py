@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from lenet.analysis.difference import SpeedDifference, Unit, difference, unit_of
+from lenet.analysis.statistics import Interval
+from lenet.analysis.verdict import MARGIN, Mark, decide
 from lenet.cases.axes import BY_NAME, IDENTIFYING, axis
 from lenet.errors import UsageError
-from lenet.report.table.groups import Group
+from lenet.report.table.basis import basis, needed
+from lenet.report.table.groups import Group, merged
 from lenet.report.table.rows import Row, key, repetitions
 
 DEFAULT = "mode=pynative"
@@ -39,17 +45,53 @@ def _held(row: Row, name: str) -> str:
     return row.run if name == "run" else axis(name).as_text(getattr(row, name))
 
 
-def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | None]:
-    """Each group's images/s over those of the group that has the selector's values and agrees on all other axes.
+@dataclass(frozen=True)
+class SpeedUp:
+    """A case's images/s over those of its baseline."""
 
-    None if there is no such group, or if one of the two has no valid figure.
+    value: float
+    difference: SpeedDifference | None = None
+    """What it was estimated from; None for the baseline itself."""
+    mark: Mark | None = None
+    """Faster, slower, same or unresolved; None for the baseline itself and for single processes."""
+
+    @property
+    def unit(self) -> Unit | None:
+        """What it was estimated from; None for the baseline itself."""
+        return self.difference.unit if self.difference else None
+
+    @property
+    def groups(self) -> int:
+        """Groups that both were members of, where these are the unit."""
+        return self.difference.groups if self.difference else 0
+
+    @property
+    def planned(self) -> bool:
+        """Whether their number was decided at planned looks."""
+        return self.difference is not None and self.difference.planned
+
+    @property
+    def interval(self) -> Interval | None:
+        """Its 95% interval; None for the baseline itself and for single processes."""
+        return self.difference.interval if self.difference else None
+
+    @property
+    def reach(self) -> float | None:
+        """How far the interval reaches from the value, to the farther side, relative to the value."""
+        if self.interval is None:
+            return None
+        return max(self.interval.high / self.value - 1, 1 - self.interval.low / self.value)
+
+
+def bases(groups: Sequence[Group], selector: str | None) -> list[Group | None]:
+    """For each group the one that has the selector's values and agrees on all other axes; None if there is none.
 
     Raises:
         UsageError: no group at all has the selector's values.
     """
     wanted = parse(selector or DEFAULT)
     found = {
-        key(group.row, without=wanted): group.speed
+        key(group.row, without=wanted): group
         for group in groups
         if all(_has(group.row, name, value) for name, value in wanted.items())
     }
@@ -57,22 +99,79 @@ def speed_ups(groups: Sequence[Group], selector: str | None) -> list[float | Non
         held = {name: sorted({_held(group.row, name) for group in groups}) for name in wanted}
         choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in held.items())
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
-    bases = (found.get(key(group.row, without=wanted)) for group in groups)
-    return [group.speed / base if base and group.speed else None for base, group in zip(bases, groups, strict=True)]
+    return [found.get(key(group.row, without=wanted)) for group in groups]
 
 
-def record_speed_ups(rows: Sequence[Row], groups: Sequence[Group], selector: str | None) -> list[float | None]:
-    """Each record's images/s over its baseline's, which is that of its group; `groups` are those of `rows`.
+def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = True) -> list[SpeedUp | None]:
+    """Each group's speed-up over its baseline; None if there is none, or if one of the two has no valid figure.
 
-    None if the group has no baseline or the record has no valid figure.
+    Where both were members of the same groups of workers that took turns, it is estimated within these, otherwise from
+    independent processes; Holm's correction is over all of them. Between single processes it is the quotient of their
+    images/s, and without `intervals` it always is.
 
     Raises:
         UsageError: no group at all has the selector's values.
     """
-    ratios: list[float | None] = [None] * len(rows)
-    for indices, group, ratio in zip(repetitions(rows), groups, speed_ups(groups, selector), strict=True):
+    found: list[SpeedUp | None] = []
+    tested: list[tuple[int, Group, Group]] = []
+    for index, (base, group) in enumerate(zip(bases(groups, selector), groups, strict=True)):
+        if base is None or not base.speed or not group.speed:
+            found.append(None)
+            continue
+        value = group.speed / base.speed
+        unit = unit_of(base.measured, group.measured) if intervals and base is not group else None
+        found.append(SpeedUp(value, SpeedDifference(unit, value, None, None) if unit else None))
+        if unit in ("groups", "processes"):
+            tested.append((index, base, group))
+    differences = [difference(base.measured, group.measured, len(tested)) for _, base, group in tested]
+    for (index, _, _), each, (mark, _) in zip(tested, differences, decide(differences), strict=True):
+        if each.ratio is not None:
+            found[index] = SpeedUp(each.ratio, each, mark)
+    return found
+
+
+def with_speed_ups(table: Sequence[Row], selector: str | None = None) -> list[Row]:
+    """The rows, each successful one with the speed-up of its case.
+
+    Raises:
+        UsageError: no row has the selector's values.
+    """
+    changed = [row.model_copy(update={"speed_up_over": selector or DEFAULT}) for row in table]
+    found = speed_ups([merged([table[index] for index in indices]) for indices in repetitions(table)], selector)
+    for indices, each in zip(repetitions(table), found, strict=True):
+        if each is None:
+            continue
+        update = {
+            "speed_up": each.value,
+            "speed_up_low": each.interval.low if each.interval else None,
+            "speed_up_high": each.interval.high if each.interval else None,
+            "speed_up_unit": each.unit,
+            "speed_up_groups": each.groups if each.unit == "groups" else None,
+            "speed_up_verdict": each.mark.value if each.mark else None,
+        }
         for index in indices:
-            own, speed = group.row.images_per_second, rows[index].images_per_second
-            if own and ratio and speed and rows[index].sound:
-                ratios[index] = speed * ratio / own
-    return ratios
+            if table[index].sound and table[index].images_per_second is not None:
+                changed[index] = changed[index].model_copy(update=update)
+    return changed
+
+
+def caption(found: Sequence[SpeedUp | None], against: str) -> str:
+    """What the speed-ups are over and rest on, and their verdicts, in sentences."""
+    known = [each for each in found if each is not None]
+    sentences = [f"Speed-up: over {against}, all else equal.", basis(known)]
+    if any(each.interval for each in known):
+        sentences.append("Beside it its 95% interval.")
+    decided = [each for each in known if each.mark is not None]
+    if counts := Counter(each.mark.value for each in decided if each.mark):
+        of_unit: dict[Unit, list[int | None]] = {}
+        for each in decided:
+            if each.mark is Mark.UNRESOLVED and each.difference and each.difference.p is not None:
+                of_unit.setdefault(each.difference.unit, []).append(each.difference.needed(MARGIN))
+        wanted = [
+            needed(unit, None if None in numbers else max(number for number in numbers if number), MARGIN)
+            for unit, numbers in of_unit.items()
+        ]
+        more = f" ({', '.join(wanted)})" if wanted else ""
+        words = ", ".join(f"{number} {mark}" for mark, number in counts.items())
+        sentences.append(f"Verdicts, with a margin of {MARGIN:.0%}: {words}{more}.")
+    return " ".join(filter(None, sentences))

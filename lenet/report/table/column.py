@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lenet.report.layout import DASH, number
+from lenet.report.table.baseline import SpeedUp
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
 
@@ -30,7 +31,7 @@ class Line:
     """The input of one line of a table."""
 
     group: Group
-    speed_up: float | None
+    speed_up: SpeedUp | None
     """Over the baseline; None without one."""
     note: int | None
     """Number of the note with the reason of the status."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from lenet.analysis.verdict import Mark
 from lenet.cases.axes import AXES, IDENTIFYING
 from lenet.cases.axis import Axis, Kind
 from lenet.cases.values import Mode
@@ -71,6 +72,24 @@ def _efficiency(line: Line) -> str:
     return DASH if line.group.efficiency is None else f"{line.group.efficiency:.0%}"
 
 
+def _speed_up(line: Line) -> str:
+    found = line.speed_up
+    text = RATIO.text(found.value if found else None)
+    if found is None or found.interval is None:
+        return text
+    verdict = f" {found.mark.value}" if found.mark in (Mark.SAME, Mark.UNRESOLVED) else ""
+    return f"{text} ({RATIO.text(found.interval.low)}–{RATIO.text(found.interval.high)}){verdict}"
+
+
+def _brief_speed_up(line: Line) -> str:
+    """With its interval as ±: a terminal has no room for both ends."""
+    found = line.speed_up
+    text = RATIO.text(found.value if found else None)
+    if found is None or found.reach is None:
+        return text
+    return f"{text} ±{found.reach:.{0 if found.reach >= 0.0095 else 1}%}" if found.reach < 1 else f"{text} ±>99%"
+
+
 def _status(line: Line) -> str:
     return line.row.status + (f" ({line.note})" if line.note is not None else "")
 
@@ -93,7 +112,13 @@ SERIES = Column("series", "mode", filter=True)
 SPEED = _figure("images_per_second", "images/s", WHOLE, kind="speed", short="images/s")
 """The one column whose cell is struck through where the speed must not be quoted."""
 SPREAD = Column("spread", "spread", "spread", write=_spread, right=True, short="spread")
-SPEED_UP = _figure("speed_up", "speed-up", RATIO, write=lambda line: RATIO.text(line.speed_up), short="speed-up")
+SPEED_UP = _figure("speed_up", "speed-up", RATIO, write=_speed_up, brief=_brief_speed_up, short="speed-up")
+SPEED_UP_RANGE = (
+    _figure("speed_up_low", "speed-up, 95% from", RATIO),
+    _figure("speed_up_high", "to", RATIO),
+    Column("speed_up_verdict", "speed-up verdict", filter=True),
+    Column("speed_up_unit", "speed-up by"),
+)
 EFFICIENCY = Column("efficiency", "efficiency", write=_efficiency, right=True, short="eff.", axis="world_size")
 RESIDENT = _figure("resident_images_per_second", "resident images/s", WHOLE, kind="speed", heading="resident")
 ACCURACY = Column(
@@ -122,8 +147,8 @@ TABLE: tuple[Column, ...] = (
 )  # fmt: skip
 PAGE: tuple[Column, ...] = (
     *(SERIES if each.name == "mode" else AXIS_COLUMNS[each.name] for each in AXES),
-    RUN, SPEED, SPREAD, SPEED_UP, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK, VERDICT,
-    CONVERGENCE, SAMPLES, FINAL_STATUS, CASE,
+    RUN, SPEED, SPREAD, SPEED_UP, *SPEED_UP_RANGE, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING,
+    PEAK, VERDICT, CONVERGENCE, SAMPLES, FINAL_STATUS, CASE,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from lenet.analysis.compare import Comparison
 from lenet.cases.axes import AXES
+from lenet.report.table.baseline import with_speed_ups
 from lenet.report.table.compare import flat
 from lenet.report.table.rows import Row
 
@@ -19,7 +20,7 @@ DTYPES: Mapping[Any, str] = {str: "string", int: "Int64", float: "float64", bool
 
 def of_rows(table: Sequence[Row]) -> pd.DataFrame:
     """A line for each row, with the columns of `Row.flat`."""
-    return _frame([row.flat() for row in table], {**_axes(), **_fields(Row)})
+    return _frame([row.flat() for row in with_speed_ups(table)], {**_axes(), **_fields(Row)})
 
 
 def of_comparisons(found: Sequence[Comparison]) -> pd.DataFrame:
@@ -35,6 +36,8 @@ def _fields(model: type[BaseModel]) -> dict[str, str]:
     """The dtypes of the fields that hold one value, and of the families of fields that a mapping becomes."""
     found = {}
     for name, field in model.model_fields.items():
+        if field.exclude:
+            continue
         kinds = [each for each in get_args(field.annotation) or (field.annotation,) if each is not type(None)]
         family = get_origin(field.annotation) is dict
         kind = _known(kinds[-1]) if family or len(kinds) == 1 else None

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from lenet.analysis.difference import Measured
 from lenet.report.table.rows import Row, key, repetitions
 
 REASONS_SHOWN = 3
@@ -22,6 +23,8 @@ class Group:
     """Successful processes."""
     of: int
     """All processes."""
+    measured: Sequence[Measured] = ()
+    """The successful processes' records and steady rates: what ratios are computed from."""
     efficiency: float | None = None
     """images/s divided by those of one process and by the number of processes; None if either is unknown."""
 
@@ -42,9 +45,10 @@ def merged(rows: Sequence[Row]) -> Group:
     # A failed process among successful ones is named in the status only.
     figures = good or list(rows)
     first = figures[0]
+    measured = [each.measured for each in good if each.measured is not None]
     if len(rows) == 1:
         status, reason = first.final_status
-        return Group(first.model_copy(update={"status": status, "reason": reason}), len(good), 1)
+        return Group(first.model_copy(update={"status": status, "reason": reason}), len(good), 1, measured)
     failed = [each for each in rows if not each.sound]
     speeds = [each.images_per_second for each in figures if each.images_per_second is not None]
     changes = {
@@ -66,7 +70,7 @@ def merged(rows: Sequence[Row]) -> Group:
             "reason": "; ".join(reasons),
         }
     )
-    return Group(line, len(good), len(rows))
+    return Group(line, len(good), len(rows), measured)
 
 
 def grouped(table: Sequence[Row]) -> list[Group]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lenet.analysis.convergence import ConvergenceStatus
 from lenet.errors import UsageError
-from lenet.report.table.baseline import DEFAULT, speed_ups
+from lenet.report.table.baseline import DEFAULT, SpeedUp, caption, speed_ups, with_speed_ups
 from lenet.report.table.column import Column, Line
 from lenet.report.table.columns import PROFILE, SPEED, for_table
 from lenet.report.table.forms import STRUCK, Format, Layout, as_csv, as_json, shown
@@ -23,8 +23,10 @@ LONGEST_PROFILE = 8
 """Characters of a profile's name in a terminal's table."""
 
 
-def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> str:
-    """The rows in `form`. CSV and JSON have one row per record; the others merge repetitions and show speed-ups.
+def render(table: Sequence[Row], form: Format, baseline: str | None = None, intervals: bool = True) -> str:
+    """The rows in `form`. CSV and JSON have one row per record; the others merge repetitions.
+
+    Without `intervals` speed-ups are the bare quotients that tables of earlier versions had.
 
     Raises:
         UsageError: there is no row, or no row is the baseline.
@@ -34,21 +36,27 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None) -> s
             "there is no record to show: the run has none yet; continue it with `lenet-bench run --resume`"
         )
     if form == "json":
-        return as_json([each.model_dump(mode="json") for each in table])
+        return as_json([each.model_dump(mode="json") for each in with_speed_ups(table, baseline)])
     if form == "csv":
-        return as_csv(each.flat() for each in table)
-    return shown(laid_out(table, form, baseline), form)
+        return as_csv(each.flat() for each in with_speed_ups(table, baseline))
+    return shown(laid_out(table, form, baseline, intervals), form)
 
 
-def laid_out(table: Sequence[Row], form: Literal["terminal", "github", "html"], baseline: str | None = None) -> Layout:
-    """The table with its notes; in a terminal it has fewer columns.
+def laid_out(
+    table: Sequence[Row],
+    form: Literal["terminal", "github", "html"],
+    baseline: str | None = None,
+    intervals: bool = True,
+) -> Layout:
+    """The table with its notes; in a terminal it has fewer columns. `intervals` as in `render`.
 
     Raises:
         UsageError: no row is the baseline.
     """
     groups = grouped(table)
-    lines, notes = _lines(groups, speed_ups(groups, baseline))
-    captions = _captions(table, groups, baseline or DEFAULT)
+    ratios = speed_ups(groups, baseline, intervals)
+    lines, notes = _lines(groups, ratios)
+    captions = _captions(table, groups, caption(ratios, baseline or DEFAULT))
     narrow = form == "terminal"
     columns = for_table(groups, "terminal" if narrow else "document")
     letters = _letters([line.row.profile for line in lines]) if narrow else {}
@@ -67,7 +75,7 @@ def laid_out(table: Sequence[Row], form: Literal["terminal", "github", "html"], 
     return Layout(titles, cells, [column.right for column in columns], notes, captions)
 
 
-def _lines(groups: Sequence[Group], ratios: Sequence[float | None]) -> tuple[list[Line], list[str]]:
+def _lines(groups: Sequence[Group], ratios: Sequence[SpeedUp | None]) -> tuple[list[Line], list[str]]:
     """The lines, and the notes that their statuses refer to."""
     notes = list(dict.fromkeys(group.row.reason for group in groups if group.row.reason))
     number = {reason: index for index, reason in enumerate(notes, 1)}
@@ -83,7 +91,7 @@ def _letters(profiles: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, LETTERS, strict=False))
 
 
-def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> list[str]:
+def _captions(table: Sequence[Row], groups: Sequence[Group], speed_up: str) -> list[str]:
     """The context of the figures: data, version, machine, samples, what the trainings are compared with."""
     rows = [group.row for group in groups]
     datasets = dict.fromkeys((row.dataset, row.dataset_sha256) for row in rows)
@@ -96,7 +104,7 @@ def _captions(table: Sequence[Row], groups: Sequence[Group], against: str) -> li
         + f". Framework: {', '.join(versions) or 'none ran'}. Device: {', '.join(devices)}. "
         f"Machine: {', '.join(machines) or 'unknown'}.",
         f"images/s: median over steady windows, data pipeline included, warm-up left out; {samples_caption(groups)} "
-        f"Speed-up: over {against}, all else equal.",
+        f"{speed_up}",
     ]
     if any(row.epochs is None and row.accuracy is not None for row in rows):
         captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")

@@ -10,6 +10,7 @@ from pydantic import Field, create_model
 
 from lenet.analysis import convergence
 from lenet.analysis.bands import Reference
+from lenet.analysis.difference import Measured
 from lenet.analysis.references import shipped
 from lenet.analysis.stability import Sample, assess, sample
 from lenet.cases.axes import AXES, IDENTIFYING
@@ -46,6 +47,8 @@ class Row(_RowAxes):
 
     identities: dict[str, str] = Field(exclude=True, repr=False)
     """`Axis.identity` for each axis. Not in CSV and JSON."""
+    measured: Measured | None = Field(default=None, exclude=True, repr=False)
+    """The record with its steady rates, if it has any: what ratios are computed from. Not in CSV and JSON."""
     global_batch_size: int
     """Images of one training step, over all processes."""
     status: str
@@ -72,6 +75,22 @@ class Row(_RowAxes):
     """Stability of the case's images/s: `stable`, or `unstable:` and the reasons; null if not assessed."""
     more_processes: int | None = None
     """Further processes for an interval of ±3%; null if unknown or over 1,000."""
+    speed_up: float | None = None
+    """The case's images/s over those of its baseline; null if it has none."""
+    speed_up_low: float | None = None
+    """Lower end of the 95% interval of the speed-up; null for a single process that took no turns with its baseline."""
+    speed_up_high: float | None = None
+    """Upper end of that interval."""
+    speed_up_unit: str | None = None
+    """What the speed-up was estimated from: `groups` if the workers of both took turns, `processes` if not, `windows`
+    for a single process."""
+    speed_up_groups: int | None = None
+    """Groups that both were members of, if these are the unit. Below three, the interval is of these processes only."""
+    speed_up_verdict: str | None = None
+    """Whether the case is `faster` or `slower` than its baseline, the `same` within 1%, or `unresolved`; null for the
+    baseline itself and for a single process."""
+    speed_up_over: str | None = None
+    """The baseline, as `--baseline` names it."""
     foreign_load: float | None = None
     """Largest share of the machine, 0 to 1, that other processes used before, during or after the case."""
     compile_seconds: float | None
@@ -157,6 +176,7 @@ def _row(record: Record, measured: Sample | None, run: str, references: Sequence
     return Row(
         **{axis.name: axis.as_plain(axis.of_record(record)) for axis in AXES},
         identities={axis.name: axis.record_identity(record) for axis in AXES},
+        measured=(record, measured) if measured else None,
         global_batch_size=record.case.global_batch_size,
         status=record.status.value,
         reason=record.reason,

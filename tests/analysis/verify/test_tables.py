@@ -10,7 +10,7 @@ from lenet.analysis.verify.tables import table_csv, table_json, table_text
 
 
 def in_csv(written, derived):
-    return list(table_csv(f"run,x\nr,{written}\n", lambda _: f"run,x\nr,{derived}\n"))
+    return list(table_csv(f"run,x\nr,{written}\n", lambda *_: f"run,x\nr,{derived}\n"))
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_another_value_is_a_violation(written, derived):
 
 @pytest.mark.parametrize("line", ["r", "r,1,2"])
 def test_a_line_with_a_cell_too_few_or_too_many_is_a_violation(line):
-    assert len(list(table_csv(f"run,x\n{line}\n", lambda _: "run,x\nr,1\n"))) == 1
+    assert len(list(table_csv(f"run,x\n{line}\n", lambda *_: "run,x\nr,1\n"))) == 1
 
 
 def test_rows_of_json_keep_their_types():
     def violations(written, derived):
         rows = [json.dumps([{"run": "r", "x": value}]) for value in (written, derived)]
-        return list(table_json(rows[0], lambda _: rows[1]))
+        return list(table_json(rows[0], lambda *_: rows[1]))
 
     assert violations(6985.928945672389, 6985.928945672376) == []
     assert violations("2.1", "2.1") == []

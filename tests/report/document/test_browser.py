@@ -184,7 +184,7 @@ def test_the_page_writes_a_figure_as_a_table_does(browser, tmp_path, measured, w
 def json_rows(report):
     """The page's rows with a ratio each."""
     points = datasets(report)["rows"]
-    return [{**point, "speed_up": 1.0} for point in points]
+    return [{**point, "speed_up": 1.0, "speed_up_unit": "windows"} for point in points]
 
 
 def test_a_record_has_an_address_with_its_raw_figures(tab):

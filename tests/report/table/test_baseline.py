@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import math
+import re
+
+import numpy as np
 import pytest
 
+from lenet.analysis.compare import compare
+from lenet.analysis.selection import parse_over, select
 from lenet.cases.case import Mode
 from lenet.errors import UsageError
-from lenet.report.table.baseline import parse, record_speed_ups, speed_ups
+from lenet.report import render
+from lenet.report.table.baseline import caption, parse, speed_ups, with_speed_ups
 from lenet.report.table.groups import grouped
 from lenet.report.table.rows import rows
-from lenet.store.record import Status
+from lenet.store.record import Status, Window
+
+
+def ratios(groups, selector):
+    return [found and found.value for found in speed_ups(groups, selector)]
 
 
 @pytest.fixture
@@ -24,24 +38,24 @@ def groups(measured):
 
 
 def test_against_pynative_all_else_equal(groups):
-    assert speed_ups(groups, None) == pytest.approx([1, 2.5, 1, 1.5])
+    assert ratios(groups, None) == pytest.approx([1, 2.5, 1, 1.5])
 
 
 def test_against_a_batch_size(groups):
-    assert speed_ups(groups, "batch_size=64") == pytest.approx([0.5, 250 / 300, 1, 1])
+    assert ratios(groups, "batch_size=64") == pytest.approx([0.5, 250 / 300, 1, 1])
 
 
 def test_against_one_row(groups):
-    assert speed_ups(groups, "mode=graph, batch_size=32") == pytest.approx([0.4, 1, 0.8, 1.2])
+    assert ratios(groups, "mode=graph, batch_size=32") == pytest.approx([0.4, 1, 0.8, 1.2])
 
 
 def test_a_figure_of_a_failed_case_is_no_baseline_and_has_no_speed_up(measured):
     records = [measured((100,), mode=Mode.PYNATIVE, status=Status.DIVERGED), measured((250,))]
-    assert speed_ups(grouped(rows(records, "r")), None) == [None, None]
+    assert ratios(grouped(rows(records, "r")), None) == [None, None]
 
 
 def test_a_default_that_is_not_there_is_no_error(measured):
-    assert speed_ups(grouped(rows([measured()], "r")), None) == [None]
+    assert ratios(grouped(rows([measured()], "r")), None) == [None]
 
 
 def test_a_value_that_is_not_there_names_those_that_are(groups):
@@ -66,11 +80,7 @@ def test_a_record_is_compared_with_the_baseline_of_its_own_version(measured):
         ],
         "r",
     )  # fmt: skip
-    ratios = {
-        (row.framework_version, row.mode): ratio
-        for row, ratio in zip(table, record_speed_ups(table, grouped(table), None), strict=True)
-    }
-    assert ratios == {
+    assert {(row.framework_version, row.mode): row.speed_up for row in with_speed_ups(table)} == {
         ("2.7.0", "pynative"): 1, ("2.7.0", "graph"): pytest.approx(3),
         ("2.10.0", "pynative"): 1, ("2.10.0", "graph"): pytest.approx(4),
     }  # fmt: skip
@@ -78,4 +88,144 @@ def test_a_record_is_compared_with_the_baseline_of_its_own_version(measured):
 
 @pytest.mark.parametrize("selector", ["mode=graph,device=cpu", "version=2.10.0,mode=GRAPH", "run=r,mode=graph"])
 def test_values_are_named_as_the_command_line_names_them(groups, selector):
-    assert speed_ups(groups, selector) == pytest.approx([0.4, 1, 200 / 300, 1])
+    assert ratios(groups, selector) == pytest.approx([0.4, 1, 200 / 300, 1])
+
+
+def together(measured, groups, factor, scatter=0.3, modes=(Mode.PYNATIVE, Mode.GRAPH), seed=7):
+    """Records of two cases alive together in so many groups, on a machine whose speed differs from group to group."""
+    random, records = np.random.default_rng(seed), []
+    for repetition in range(groups):
+        speeds = 1000 * np.exp(random.normal(0, scatter) + random.normal(0, scatter / 2, 40))
+        for mode, times in zip(modes, (1.0, factor), strict=True):
+            rates = speeds * times * np.exp(random.normal(0, 0.01, 40))
+            plain = measured(tuple(rates), mode=mode, repetition=repetition)
+            windows = tuple(
+                Window(**{**window.model_dump(), "cycle": max(0, number - 1), "turn": number})
+                for number, window in enumerate(plain.windows)
+            )
+            records.append(plain.model_copy(update={"group": f"g{repetition}", "windows": windows}))
+    return records
+
+
+def apart(measured, count, factor, scatter=0.02, seed=7):
+    """Records of independent processes."""
+    random = np.random.default_rng(seed)
+    return [
+        measured((rate, rate, rate), mode=mode, repetition=repetition)
+        for mode, times in ((Mode.PYNATIVE, 1.0), (Mode.GRAPH, factor))
+        for repetition, rate in enumerate(1000 * times * np.exp(random.normal(0, scatter, count)))
+    ]
+
+
+def with_batch(record, size):
+    hyperparameters = record.case.hyperparameters.model_copy(update={"batch_size": size})
+    case = record.case.model_copy(update={"hyperparameters": hyperparameters})
+    return record.model_copy(update={"case": case, "case_id": case.id})
+
+
+class TestIntervals:
+    def test_members_of_the_same_groups_are_compared_within_them(self, measured):
+        """Between groups the machine differs by 30%, within them by 1%: only a paired ratio is this narrow."""
+        table = rows(together(measured, 4, 1.05), "r")
+        found = dict(zip([group.row.mode for group in grouped(table)], speed_ups(grouped(table), None), strict=True))
+        paired = found["graph"]
+        assert (paired.unit, paired.groups, paired.mark.value) == ("groups", 4, "faster")
+        assert 1.03 < paired.interval.low < paired.value < paired.interval.high < 1.07
+        assert (found["pynative"].unit, found["pynative"].interval) == (None, None)
+
+    def test_it_is_the_ratio_that_compare_shows(self, measured):
+        records = together(measured, 4, 1.05)
+        pair = select(records, records, parse_over("mode=pynative,graph"))
+        (compared,) = compare(pair.a, pair.b, over=pair.over)
+        row = next(each for each in with_speed_ups(rows(records, "r")) if each.mode == "graph")
+        assert (row.speed_up, row.speed_up_low, row.speed_up_high) == (compared.ratio, compared.low, compared.high)
+        assert (row.speed_up_unit, row.speed_up_groups, row.speed_up_verdict) == ("groups", 4, compared.mark.value)
+
+    def test_independent_processes_have_welchs_interval(self, measured):
+        table = rows(apart(measured, 4, 2.0), "r")
+        found = next(each for each in speed_ups(grouped(table), None) if each.unit)
+        assert (found.unit, found.groups, found.mark.value) == ("processes", 0, "faster")
+        assert found.interval.low < 2 < found.interval.high
+
+    @pytest.mark.parametrize("groups", [1, 2])
+    def test_one_or_two_groups_give_an_interval_and_no_verdict(self, measured, groups):
+        table = rows(together(measured, groups, 3.0), "r")
+        found = next(each for each in speed_ups(grouped(table), None) if each.unit)
+        assert found.interval.low < 3 < found.interval.high
+        assert found.mark.value == "unresolved"
+        text = " ".join(render(table, "terminal").split())
+        assert f"within {groups} group{'s' if groups > 1 else ''}: the intervals are of these processes only" in text
+
+    def test_single_processes_have_the_quotient_and_nothing_else(self, measured):
+        table = rows([measured((100, 110), mode=Mode.PYNATIVE), measured((250, 260))], "r")
+        found = next(each for each in speed_ups(grouped(table), None) if each.unit)
+        assert (found.value, found.interval, found.mark, found.unit) == (255 / 105, None, None, "windows")
+
+    def test_holms_correction_counts_the_rows(self, measured):
+        """p is 0.02 for one comparison: of three, none is established."""
+        records = [
+            with_batch(measured((rate,) * 3, mode=mode, repetition=repetition), batch)
+            for batch, factor in ((32, 1.06), (64, 1.0), (128, 1.0))
+            for mode, times in ((Mode.PYNATIVE, 1.0), (Mode.GRAPH, factor))
+            for repetition, rate in enumerate((980 * times, 1000 * times, 1020 * times))
+        ]
+        marks = {
+            count: [found.mark.value for found in speed_ups(grouped(rows(records[:count], "r")), None) if found.unit]
+            for count in (6, 18)
+        }
+        assert marks == {6: ["faster"], 18: ["unresolved"] * 3}
+
+    def test_identical_cases_are_called_faster_or_slower_in_5_of_100_tables_at_most(self, measured):
+        marks = [
+            found.mark.value
+            for seed in range(60)
+            for found in speed_ups(grouped(rows(together(measured, 4, 1.0, seed=seed), "r")), None)
+            if found.unit
+        ]
+        # 5% of 60 with a standard deviation of 1.7, and three of them.
+        assert marks.count("faster") + marks.count("slower") <= 3 + 5
+
+
+class TestText:
+    def test_every_form_has_the_interval_and_says_what_it_rests_on(self, measured):
+        table = rows(together(measured, 4, 1.05), "r")
+        (found,) = [each for each in speed_ups(grouped(table), None) if each.unit]
+        within = "Ratios of workers that took turns, within 4 groups"
+        markdown, terminal = render(table, "github"), render(table, "terminal")
+        assert f"| {found.value:.2f}× ({found.interval.low:.2f}×–{found.interval.high:.2f}×) |" in markdown
+        assert within in markdown
+        assert re.search(rf"{found.value:.2f}× ±0\.\d%", terminal)
+        assert within in " ".join(terminal.split())
+        assert "1 faster" in " ".join(terminal.split())
+        assert max(map(len, terminal.splitlines())) <= 80
+
+    def test_json_and_csv_have_fields(self, measured):
+        table = rows(together(measured, 4, 1.05), "r")
+        (line,) = {
+            tuple(row[name] for name in ("speed_up_unit", "speed_up_groups", "speed_up_verdict", "speed_up_over"))
+            for row in json.loads(render(table, "json", "mode=pynative"))
+            if row["mode"] == "graph"
+        }
+        assert line == ("groups", 4, "faster", "mode=pynative")
+        first = next(row for row in csv.DictReader(io.StringIO(render(table, "csv"))) if row["mode"] == "graph")
+        assert float(first["speed_up_low"]) < float(first["speed_up"]) < float(first["speed_up_high"])
+
+    def test_an_unresolved_one_says_so_and_what_it_takes(self, measured):
+        table = rows(apart(measured, 3, 1.0, 0.1, seed=3), "r")
+        ups = speed_ups(grouped(table), None)
+        assert " unresolved |" in render(table, "github")
+        assert "1 unresolved (±1% takes over 1,000 processes on each side)" in caption(ups, "mode=pynative")
+
+    def test_both_kinds_in_one_table_are_counted(self, measured):
+        other = [with_batch(each, 64) for each in apart(measured, 3, 2.0)]
+        text = " ".join(render(rows([*together(measured, 4, 1.5), *other], "r"), "github").split())
+        assert "1 ratio of workers that took turns, within 4 groups" in text
+        assert "1 ratio of independent processes" in text
+
+    def test_without_intervals_it_is_the_table_of_earlier_versions(self, measured):
+        table = rows(apart(measured, 3, 2.0), "r")
+        text = render(table, "github", intervals=False)
+        by_mode = {group.row.mode: group.speed for group in grouped(table)}
+        assert re.search(rf"\| +{by_mode['graph'] / by_mode['pynative']:.2f}× \|", text)
+        assert "Speed-up: over mode=pynative, all else equal.\n" in text
+        assert math.isclose(by_mode["graph"] / by_mode["pynative"], 2, rel_tol=0.1)

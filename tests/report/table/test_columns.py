@@ -11,12 +11,13 @@ from lenet.cases.case import Mode
 from lenet.cases.frameworks import Framework
 from lenet.report import render, rows
 from lenet.report.charts.points import NAMES
+from lenet.report.table.baseline import SpeedUp
 from lenet.report.table.column import Figure, Line
 from lenet.report.table.columns import PAGE, TABLE, for_page, for_table
 from lenet.report.table.groups import grouped
 from lenet.store.record import Status
 
-OWN = {"spread", "speed_up", "efficiency", "seconds_to_accuracy"}
+OWN = {"spread", "efficiency", "seconds_to_accuracy"}
 """Figures that no single row has as a field."""
 
 
@@ -31,7 +32,7 @@ def test_every_cell_of_every_column_is_written(measured):
     records = [measured(epochs=1, correct=98), measured((), mode=Mode.JIT, status=Status.CRASHED, reason="why")]
     for group in grouped(rows(records, "r")):
         for column in TABLE:
-            for line in (Line(group, 1.5, 1), Line(group, None, None)):
+            for line in (Line(group, SpeedUp(1.5), 1), Line(group, None, None)):
                 assert column.name == "verdict" or (column.text(line) and column.terse(line)), column.name
 
 

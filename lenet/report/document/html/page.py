@@ -26,7 +26,7 @@ from lenet.report.content.gather import Report
 from lenet.report.content.grids import PUBLISHED, history, leaderboard, published, runs
 from lenet.report.content.headline import headline
 from lenet.report.document.html.details import details
-from lenet.report.table.baseline import DEFAULT, record_speed_ups
+from lenet.report.table.baseline import DEFAULT, with_speed_ups
 from lenet.report.table.columns import for_page
 from lenet.report.table.words import count
 
@@ -91,8 +91,8 @@ def page(report: Report, baseline: str | None = None) -> str:
 
     data = datasets(report)
     rows = data["rows"]
-    for row, ratio in zip(rows, record_speed_ups(report.rows, report.groups, baseline), strict=True):
-        row["speed_up"] = ratio
+    for row, compared in zip(rows, with_speed_ups(report.rows, baseline), strict=True):
+        row |= {name: value for name, value in compared.flat().items() if name.startswith("speed_up")}
     drawn = charts(data)
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
