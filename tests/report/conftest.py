@@ -6,6 +6,7 @@ import zlib
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lenet.analysis import references
@@ -148,3 +149,39 @@ def write_run():
         return store
 
     return write
+
+
+@pytest.fixture(scope="session")
+def together(measured):
+    """Records of two cases alive together in so many groups, on a machine whose speed differs from group to group."""
+
+    def create(groups, factor, scatter=0.3, seed=7, own=0.0):
+        random, records = np.random.default_rng(seed), []
+        for repetition in range(groups):
+            speeds = 1000 * np.exp(random.normal(0, scatter) + random.normal(0, scatter / 2, 40))
+            for mode, times in ((Mode.PYNATIVE, 1.0), (Mode.GRAPH, factor)):
+                rates = speeds * times * np.exp(random.normal(0, own) + random.normal(0, 0.01, 40))
+                plain = measured(tuple(rates), mode=mode, repetition=repetition)
+                windows = tuple(
+                    Window(**{**window.model_dump(), "cycle": max(0, number - 1), "turn": number})
+                    for number, window in enumerate(plain.windows)
+                )
+                records.append(plain.model_copy(update={"group": f"g{repetition}", "windows": windows}))
+        return records
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def apart(measured):
+    """Records of independent processes."""
+
+    def create(count, factor, scatter=0.02, seed=7):
+        random = np.random.default_rng(seed)
+        return [
+            measured((rate, rate, rate), mode=mode, repetition=repetition)
+            for mode, times in ((Mode.PYNATIVE, 1.0), (Mode.GRAPH, factor))
+            for repetition, rate in enumerate(1000 * times * np.exp(random.normal(0, scatter, count)))
+        ]
+
+    return create

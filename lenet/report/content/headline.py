@@ -6,7 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lenet.analysis.convergence import ConvergenceStatus
+from lenet.analysis.difference import difference
+from lenet.analysis.paired import LEAST_GROUPS
+from lenet.analysis.statistics import MIN_PROCESSES
+from lenet.analysis.verdict import MARGIN, Mark, decide
 from lenet.report.content.gather import Report
+from lenet.report.table.basis import needed
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
 from lenet.report.table.words import count, listed, mode, settings, times
@@ -53,7 +58,7 @@ def _fastest(report: Report, best: Group) -> str:
 
 
 def _margin(best: Group, rivals: Sequence[Group]) -> list[str]:
-    """By how much it is the fastest, and whether the spreads tell it from the second. `rivals`: the fastest first."""
+    """By how much it is the fastest, and whether the second is known to be slower. `rivals`: the fastest first."""
     first = best.row
     if not rivals or first.images_per_second is None:
         return ["Nothing else was measured on the same device to compare it with."]
@@ -65,12 +70,32 @@ def _margin(best: Group, rivals: Sequence[Group]) -> list[str]:
         name = f"{row.framework} {mode(row)}" if row.framework != first.framework else mode(row)
         ratio = first.images_per_second / (row.images_per_second or 1)
         words.append(f"{times(ratio)} the best of {name} ({row.images_per_second:,.0f})")
-    certainty = {
-        True: "Its spread does not overlap with that of the second.",
-        False: "Its spread overlaps with that of the second: which of the two is faster is not known.",
-        None: "Whether that is more than noise is not known: a figure has no spread.",
-    }
-    return [f"That is {listed(words)} on the same device.", certainty[_apart(first, rivals[0].row)]]
+    return [f"That is {listed(words)} on the same device.", _certainty(best, rivals[0])]
+
+
+def _certainty(best: Group, second: Group) -> str:
+    """Whether the first is faster than the second: by the difference that `compare` uses, if it is one of processes."""
+    found = difference(second.measured, best.measured) if best.measured and second.measured else None
+    if found is None or found.unit == "windows" or found.interval is None:
+        return {
+            True: "Its spread does not overlap with that of the second.",
+            False: "Its spread overlaps with that of the second: which of the two is faster stays open.",
+            None: "Whether that is more than noise stays open: a figure has no spread.",
+        }[_apart(best.row, second.row)]
+    groups = f"Within {count(found.groups, 'group')} of workers that took turns"
+    rests = groups if found.unit == "groups" else "Of independent processes"
+    words = f"{rests} it is {times(found.interval.low)} to {times(found.interval.high)} as fast as the second"
+    if found.p is None:
+        least = LEAST_GROUPS if found.unit == "groups" else MIN_PROCESSES
+        return f"{words}, in these processes only: which is faster in others stays open (--repeat {least} or more)."
+    ((mark, _),) = decide([found])
+    wanted = needed(found.unit, found.needed(MARGIN), MARGIN)
+    verdict = {
+        Mark.FASTER: "it is faster",
+        Mark.SLOWER: "the second is faster, though its median is not",
+        Mark.SAME: f"they are the same within {MARGIN:.0%}",
+    }.get(mark, f"which of the two is faster stays open ({wanted})")
+    return f"{words}: {verdict}."
 
 
 def _apart(a: Row, b: Row) -> bool | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lenet.cases.case import Mode
@@ -33,12 +35,39 @@ def test_fastest_by_how_much_and_how_certain(report, measured):
 
 def test_spreads_that_overlap_leave_the_question_open(report, measured):
     sentences = headline(report([measured((500, 1000, 1500)), measured((400, 900, 1400), mode=Mode.JIT)]))
-    assert "which of the two is faster is not known" in sentences[2]
+    assert "which of the two is faster stays open" in sentences[2]
 
 
 def test_without_a_spread_nothing_is_certain(report, measured):
     sentences = headline(report([measured((1000,)), measured((900,), mode=Mode.JIT)]))
-    assert sentences[2] == "Whether that is more than noise is not known: a figure has no spread."
+    assert sentences[2] == "Whether that is more than noise stays open: a figure has no spread."
+
+
+def test_a_lead_within_groups_is_established_though_the_machine_changes_more(report, together):
+    """Between groups the machine differs by 30%, and the spreads of the two overlap."""
+    sentences = headline(report(together(4, 1.05)))
+    assert sentences[0].startswith("Fastest: Graph")
+    assert re.fullmatch(
+        r"Within 4 groups of workers that took turns it is 1\.0\d× to 1\.0\d× as fast as the second: it is faster\.",
+        sentences[2],
+    )
+
+
+def test_a_lead_that_is_none_stays_open_and_says_what_it_takes(report, together):
+    sentence = headline(report(together(3, 1.0, own=0.3)))[2]
+    assert "as fast as the second: which of the two is faster stays open (±1% takes " in sentence
+
+
+def test_one_group_speaks_for_its_processes_only(report, together):
+    sentence = headline(report(together(1, 3.0)))[2]
+    assert sentence.startswith("Within 1 group of workers that took turns it is 2.9")
+    assert sentence.endswith("in these processes only: which is faster in others stays open (--repeat 3 or more).")
+
+
+def test_independent_processes_are_tested_too(report, apart):
+    sentence = headline(report(apart(4, 2.0)))[2]
+    assert sentence.startswith("Of independent processes it is 1.9")
+    assert sentence.endswith(": it is faster.")
 
 
 def test_several_processes_are_counted(report, measured):

