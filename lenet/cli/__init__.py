@@ -5,15 +5,13 @@ What a command does is in the other packages and is imported when the command ru
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from lenet.cli import signals
+from lenet.cli import signals, streams
 from lenet.cli.check import check
 from lenet.cli.compare import compare
 from lenet.cli.doctor import doctor
@@ -27,7 +25,7 @@ from lenet.cli.run import run
 from lenet.cli.table import table
 from lenet.cli.tune import tune
 from lenet.cli.verify import verify
-from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError, one_line
+from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError, one_line, reason
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -73,29 +71,25 @@ def _callback(
 
 def main() -> None:
     """Run the command. Every expected error is one sentence and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        # A path may hold bytes that are not text, and a terminal may not know UTF-8: print those escaped.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    signals.install()
-    try:
-        code = app(prog_name="lenet-bench", standalone_mode=False) or 0
-    except UsageError as error:
-        _fail(str(error))
-    except typer.TyperException as error:
-        _fail(f"{error.format_message().rstrip('.')}: see lenet-bench --help")
-    except (KeyboardInterrupt, typer.Abort):
-        print("lenet-bench: stopped", file=sys.stderr)
-        code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of the output has ended, as `| head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    if code == INTERRUPTED:
-        signals.ignore()
+    with streams.safe() as printed:
+        signals.install()
+        try:
+            code = app(prog_name="lenet-bench", standalone_mode=False) or 0
+            if (error := printed.failure()) is not None and code != INTERRUPTED:
+                raise UsageError(f"standard output cannot be written: {reason(error)}")
+        except UsageError as error:
+            code = _fail(str(error))
+        except typer.TyperException as error:
+            code = _fail(f"{error.format_message().rstrip('.')}: see lenet-bench --help")
+        except (KeyboardInterrupt, typer.Abort):
+            printed.drop()
+            print("lenet-bench: stopped", file=sys.stderr)
+            code = INTERRUPTED
+        if code == INTERRUPTED:
+            signals.ignore()
     raise SystemExit(code)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str) -> int:
     print(f"lenet-bench: error: {one_line(runnable(message))}", file=sys.stderr)
-    raise SystemExit(BAD_INPUT)
+    return BAD_INPUT

@@ -29,14 +29,14 @@ def table_format(form: str | None, output: Path | None, *others: str) -> Format:
 
 
 def put(text: str, output: Path | None) -> None:
-    """Print the text, or write it to a file, whole or not at all.
+    """Print the text, or write it to a file, or through a link, a pipe or a device.
 
     Raises:
         StoreError: it cannot be written.
     """
-    from lenet.files.text import write_atomically
+    from lenet.files.text import write_output
 
     if output is None:
         sys.stdout.write(text)
     else:
-        write_atomically(output, text)
+        write_output(output, text)

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import psutil
 
 import lenet
 from lenet.errors import StoreError, reason
+from lenet.files.plain import create
 from lenet.store.events import MAX_LINE_BYTES
 from lenet.worker.parent import PARENT
 
@@ -113,7 +115,11 @@ class WorkerProcess:
         foreign = Path(command[0]).is_absolute() and command[0] != sys.executable
         if foreign:
             # Another environment's interpreter imports this package, and none of those installed beside it.
-            (folder / "lenet").symlink_to(Path(lenet.__file__).resolve().parent, target_is_directory=True)
+            package = Path(lenet.__file__).resolve().parent
+            try:
+                (folder / "lenet").symlink_to(package, target_is_directory=True)
+            except OSError:  # a file system without links
+                shutil.copytree(package, folder / "lenet")
         read_end, write_end = os.pipe()
         inherited = [write_end]
         self._turns: int | None = None
@@ -121,8 +127,7 @@ class WorkerProcess:
             turns_end, self._turns = os.pipe()
             inherited.append(turns_end)
         try:
-            log.unlink(missing_ok=True)  # it may be a link that somebody planted
-            with log.open("xb") as output:
+            with os.fdopen(create(log), "wb") as output:
                 self._process = subprocess.Popen(
                     [*command, *map(str, inherited)],
                     stdin=subprocess.PIPE,

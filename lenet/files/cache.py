@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,7 +13,7 @@ from typing import Literal
 import platformdirs
 
 from lenet.errors import CacheError, failing_as
-from lenet.files.locks import wait_for
+from lenet.files.locks import NO_LOCKS, Lock, wait_for
 
 LOCK_SECONDS = 1800.0
 """How long another process may hold the lock of an entry."""
@@ -62,7 +64,7 @@ def locked(name: str) -> Iterator[Path]:
     folder = cache_folder()
     with _writing(folder):
         try:
-            lock = wait_for(folder / f"{name}.lock", LOCK_SECONDS)
+            lock = _lock(folder, name)
         except TimeoutError as error:
             raise CacheError(f"another process has held {folder / name}.lock for {LOCK_SECONDS:g} s: end it") from error
         try:
@@ -70,6 +72,21 @@ def locked(name: str) -> Iterator[Path]:
             yield folder / name
         finally:
             lock.release()
+
+
+def _lock(folder: Path, name: str) -> Lock:
+    """The lock of an entry; where the cache's file system has none, as a cluster's may, one in the temporary folder.
+
+    That one excludes only the processes of this machine.
+    """
+    try:
+        return wait_for(folder / f"{name}.lock", LOCK_SECONDS)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    digest = hashlib.sha256(os.fsencode(folder.resolve() / name)).hexdigest()[:16]
+    own = Path(tempfile.gettempdir()) / f"lenet-bench-{os.getuid()}-{digest}.lock"
+    return wait_for(own, LOCK_SECONDS, required=False)
 
 
 def _writing(folder: Path) -> contextlib.AbstractContextManager[None]:

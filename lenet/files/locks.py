@@ -16,10 +16,13 @@ from pathlib import Path
 
 import psutil
 
-from lenet.files.plain import open_plain
+from lenet.files.plain import UNSUPPORTED, open_plain
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
-"""What `flock` fails with on a file system without locks."""
+NO_LOCKS = (errno.ENOLCK, errno.EBADF, *UNSUPPORTED)
+"""What `flock` fails with on a file system without locks; EBADF: NFS locks only files that are open for writing."""
+
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What opening another user's file for writing fails with."""
 
 POLL_SECONDS = 0.1
 
@@ -51,10 +54,11 @@ _ours: weakref.WeakValueDictionary[tuple[int, int], Lock] = weakref.WeakValueDic
 """The locks of `take` that this process holds, by device and inode."""
 
 
-def take(path: Path, mode: int = 0o644) -> Lock | None:
-    """The lock `path` for this process, or None while another process holds it. Its file is made with `mode` and stays.
+def take(path: Path, mode: int | None = None) -> Lock | None:
+    """The lock `path` for this process, or None while another process holds it. Its file stays.
 
-    A process that holds it gets the same lock again. On a file system without locks nothing is locked.
+    The file is made with the permissions `mode`, by default those of the umask. A process that holds the lock gets the
+    same one again. On a file system without locks nothing is locked.
 
     Raises:
         OSError: the file cannot be made, or is not a plain file.
@@ -69,22 +73,24 @@ def take(path: Path, mode: int = 0o644) -> Lock | None:
     return lock
 
 
-def wait_for(path: Path, seconds: float) -> Lock:
+def wait_for(path: Path, seconds: float, *, required: bool = True) -> Lock:
     """The lock `path`, for the caller alone: other threads of this process wait too.
+
+    Unless it is `required`, nothing is locked on a file system without locks.
 
     Raises:
         TimeoutError: it was held by another for that many seconds.
-        OSError: the file cannot be made, or its file system has no locks.
+        OSError: the file cannot be made, or a lock is required and its file system has none.
     """
     deadline = time.monotonic() + seconds
-    while (descriptor := _acquire(path, 0o644, required=True)) is None:
+    while (descriptor := _acquire(path, None, required=required)) is None:
         if time.monotonic() > deadline:
             raise TimeoutError
         time.sleep(POLL_SECONDS)
     return Lock(descriptor)
 
 
-def _acquire(path: Path, mode: int, *, required: bool) -> int | None:
+def _acquire(path: Path, mode: int | None, *, required: bool) -> int | None:
     """A descriptor that holds the lock, None if another has it; unless it is `required`, one without a lock will do."""
     while True:
         descriptor = _open(path, mode)
@@ -106,14 +112,21 @@ def _acquire(path: Path, mode: int, *, required: bool) -> int | None:
         os.close(descriptor)  # the file was deleted meanwhile: the lock would be on nothing
 
 
-def _open(path: Path, mode: int) -> int:
+def _open(path: Path, mode: int | None) -> int:
     while True:
         with contextlib.suppress(FileNotFoundError):
             # Without O_CREAT: in a shared folder Linux refuses that on another user's file (fs.protected_regular).
-            return open_plain(path)
+            try:
+                return open_plain(path, os.O_RDWR)  # NFS has no exclusive lock on a file that is only read
+            except OSError as error:
+                if error.errno not in READ_ONLY:
+                    raise
+                return open_plain(path)
         with contextlib.suppress(FileExistsError):
-            descriptor = open_plain(path, os.O_CREAT | os.O_EXCL)
-            os.fchmod(descriptor, mode)  # whatever the umask is
+            descriptor = open_plain(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            if mode is not None:
+                with contextlib.suppress(OSError):  # CIFS: permissions are those of the mount
+                    os.fchmod(descriptor, mode)  # whatever the umask is
             return descriptor
 
 

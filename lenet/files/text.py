@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from lenet.errors import StoreError, failing_as
-from lenet.files.plain import read_plain, replace
+from lenet.files.plain import read_plain, replace, write_named
 
 MAX_FILE_BYTES = 64 * 2**20
 """Largest manifest or record that is read."""
@@ -15,10 +16,23 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; text is UTF-8.
 
     Raises:
-        StoreError: the folder is read-only, full or absent.
+        StoreError: the folder is read-only, full or absent, or something other than a plain file is there.
     """
     with failing_as(StoreError, f"cannot write {path}", "choose another --output"):
         replace(path, content.encode() if isinstance(content, str) else content)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write UTF-8 text to a path that the user named: a file, whole or not at all, or through a link, pipe or device.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with (
+        failing_as(StoreError, f"cannot write {path}", "choose another --output"),
+        contextlib.suppress(BrokenPipeError),  # the reader of the pipe has read enough, as `head` does
+    ):
+        write_named(path, text.encode(errors="backslashreplace"))  # it may quote a path that is not text
 
 
 def make_folder(path: Path) -> None:

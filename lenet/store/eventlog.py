@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from lenet.errors import StoreError, failing_as
-from lenet.files.plain import open_plain
+from lenet.files.plain import flush, open_plain
 from lenet.store.events import MAX_LINE_BYTES, Event, validate
+
+BLOCK_BYTES = 1 << 16
+"""Of the log's end that is read at once."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,14 @@ class EventLog:
         if not self._path.exists():
             return
         with self._writing("rb", os.O_RDONLY) as file:
-            size = file.seek(0, os.SEEK_END)
-            if size == 0:
-                return
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                complete = content.rfind(b"\n") + 1
+            size = complete = file.seek(0, os.SEEK_END)
+            while complete > 0:  # not mapped into memory: a network's file system may not be able to
+                start = max(0, complete - BLOCK_BYTES)
+                file.seek(start)
+                if (end := file.read(complete - start).rfind(b"\n")) >= 0:
+                    complete = start + end + 1
+                    break
+                complete = start
         if complete < size:
             with self._writing("rb+", os.O_RDWR) as file:
                 file.truncate(complete)
@@ -110,7 +115,7 @@ class EventLog:
         if not self._path.exists():
             return
         with self._writing("rb+", os.O_RDWR) as file:
-            os.fsync(file.fileno())
+            flush(file.fileno())
 
     def read(self, case_id: str, attempt: str | None) -> Iterator[Event]:
         """The events of one attempt, in order, read lazily.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -74,13 +76,33 @@ def test_a_lock_that_cannot_be_had_in_time(own, monkeypatch):
         assert folder == own / "entry"
 
 
-def test_a_file_system_without_locks(own, monkeypatch):
+def test_a_file_system_without_locks(own, monkeypatch, tmp_path):
+    """Processes of one machine exclude each other by a lock in its temporary folder."""
+    real = fcntl.flock
+
+    def flock(descriptor, flags):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_relative_to(own):
+            raise OSError(errno.ENOLCK, "No locks available")
+        real(descriptor, flags)
+
+    monkeypatch.setattr("lenet.files.locks.fcntl.flock", flock)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(cache, "LOCK_SECONDS", 0.2)
+    with cache.locked("entry") as folder:
+        assert folder == own / "entry"
+        with pytest.raises(CacheError, match="another process has held"), cache.locked("entry"):
+            pass
+        with cache.locked("other"):
+            pass
+
+
+def test_no_file_system_with_locks(own, monkeypatch):
     def none(descriptor, flags):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("lenet.files.locks.fcntl.flock", none)
-    with pytest.raises(CacheError, match="No locks available"), cache.locked("entry"):
-        pass
+    with cache.locked("entry") as folder:
+        assert folder == own / "entry"
 
 
 def test_what_fails_inside_for_want_of_room_is_the_caches_fault_and_other_errors_are_their_own(own):
@@ -104,8 +126,14 @@ for _ in range(5):
 """
 
 
-def test_threads_and_processes_exclude_each_other(own):
-    others = [subprocess.Popen([sys.executable, "-c", COUNT]) for _ in range(2)]
+FILE_SYSTEMS = Path(__file__).resolve().parents[1] / "file_systems"
+
+
+@pytest.mark.parametrize("kind", ["", "nfs", "cifs"])
+def test_threads_and_processes_exclude_each_other(own, kind):
+    other = {"FILE_SYSTEM": kind, "PYTHONPATH": os.pathsep.join([str(FILE_SYSTEMS), str(FILE_SYSTEMS.parents[1])])}
+    environment = {**os.environ, **(other if kind else {})}
+    others = [subprocess.Popen([sys.executable, "-c", COUNT], env=environment) for _ in range(2)]
     threads = [threading.Thread(target=exec, args=(COUNT, {})) for _ in range(3)]
     for thread in threads:
         thread.start()

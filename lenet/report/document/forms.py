@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from lenet.errors import UsageError
-from lenet.files.text import make_folder, write_atomically
+from lenet.files.text import make_folder, write_atomically, write_output
 from lenet.report.content.gather import Report
 
 Form = Literal["html", "markdown", "terminal"]
@@ -55,6 +55,8 @@ def write(report: Report, form: Form, output: Path | None, baseline: str | None)
     if output is None:
         sys.stdout.write(text)
         return
-    for name, content in {**pictures, output.name: text}.items():
+    for name, content in pictures.items():
         make_folder((output.parent / name).parent)
         write_atomically(output.parent / name, content)
+    make_folder(output.parent)
+    write_output(output, text)
