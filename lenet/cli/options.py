@@ -38,6 +38,10 @@ OutputFile = Annotated[
 Resume = Annotated[
     Path | None, option(MEASUREMENT, "Resume this run: measure only missing or stale cases.", metavar="RUN")
 ]
+Alive = Annotated[
+    int | None,
+    option(MEASUREMENT, "The most workers alive together (default: as memory holds).", metavar="COUNT", min=1),
+]
 Timeout = Annotated[
     float | None, option(ENGINE, "Kill a worker that takes longer than this.", metavar="SECONDS", min=0.1)
 ]

@@ -43,10 +43,7 @@ def run(
             metavar="windows|rounds",
         ),
     ] = "windows",
-    alive: Annotated[
-        int | None,
-        option(MEASUREMENT, "The most workers alive together (default: as memory holds).", metavar="COUNT", min=1),
-    ] = None,
+    alive: options.Alive = None,
     resume: options.Resume = None,
     dry_run: Annotated[bool, option(MEASUREMENT, "Print what --resume would measure, and why.", "--dry-run")] = False,
     retry_failed: Annotated[bool, option(MEASUREMENT, "Resume: measure failed cases too.", "--retry-failed")] = False,

@@ -21,7 +21,8 @@ def tune(
     data_dir: options.DataDir = None,
     budget: Annotated[
         float, option(MEASUREMENT, "Time for each device, mode and batch size.", metavar="SECONDS", min=1)
-    ] = 240.0,
+    ] = 150.0,
+    alive: options.Alive = None,
     resume: options.Resume = None,
     output: options.RunFolder = None,
     form: options.TextFormat = "terminal",
@@ -37,7 +38,7 @@ def tune(
     from lenet.cases.presets import override
     from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, TuneResult, prepare
     from lenet.commands.tune import tune as search
-    from lenet.engine import TimeLimits, choose
+    from lenet.engine import TimeLimits, local_engine
     from lenet.report.text.tune import tuning_text
 
     options.choice("--format", form, options.TEXT_FORMATS)
@@ -47,8 +48,8 @@ def tune(
     )
     results = []
     with invocation.measuring(run) as observer:
-        engine = choose("local", TimeLimits(timeout, silence_timeout), observer)
-        for result in search(run, budget, invocation.log, engine):
+        engine = local_engine(TimeLimits(timeout, silence_timeout), observer, alive=alive)
+        for result in search(run, budget, invocation.log, engine, alive):
             results.append(result)
             if form == "terminal":
                 print(tuning_text(result.case, result.search, TRACE_STEPS, TRACE_TOLERANCE), flush=True)

@@ -21,7 +21,8 @@ from lenet.dataset import Dataset
 from lenet.engine import Engine, Observer, TimeLimits, available, choose
 from lenet.engine.busy import Busy
 from lenet.engine.environments.releases import prepare
-from lenet.engine.turns import Interleave
+from lenet.engine.local import LocalEngine
+from lenet.engine.turns import Interleave, Judge
 from lenet.errors import UsageError
 from lenet.machine.card import MachineCard, describe, present_devices, with_host_name
 from lenet.machine.cores import usable_cores
@@ -84,10 +85,30 @@ class Run:
         """
         if not cases:
             return []
+        self._renew()
+        return engine.run(cases, self.datasets, self.store)
+
+    def _renew(self) -> None:
+        """Write this machine and its data into the manifest, and keep the card of the machine before."""
         if (before := self.store.manifest.machine).id != describe().id:
             self.store.keep_card(before)
         self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
-        return engine.run(cases, self.datasets, self.store)
+
+    def measure_missing(self, cases: Sequence[Case], engine: LocalEngine, judge: Judge) -> list[Record]:
+        """The records of cases that are added to the run: those that the store has, if they are fresh, and new ones.
+
+        The new ones are measured as one group, whose members the judge may end early.
+
+        Raises: as `measure`.
+        """
+        self.store.extend(cases)
+        now = self._conditions()
+        found = {case: self.store.record(case) for case in cases}
+        missing = [case for case, record in found.items() if record is None or changes(record, now)]
+        if missing:
+            self._renew()
+            found.update((each.case, each) for each in engine.run(missing, self.datasets, self.store, judge))
+        return [record for record in found.values() if record is not None]
 
     def measure_once(self, case: Case, engine: Engine) -> Record:
         """The record of a case that is added to the run: the one that the store has, if it is fresh, or a new one.
@@ -215,7 +236,7 @@ def failure(records: Iterable[Record]) -> str:
     statuses = {record.status for record in records}
     if not any(status.complete for status in statuses):
         return "no case could be run; the table's notes give the reasons"
-    if any(not status.complete and status is not Status.UNAVAILABLE for status in statuses):
+    if any(status.failed and status is not Status.UNAVAILABLE for status in statuses):
         return "some cases failed; the table's notes give the reasons"
     return ""
 

@@ -1,4 +1,4 @@
-"""Tuning: the search of `lenet.analysis.tune`, with each measurement a case of a run and so a record.
+"""Tuning: the search of `lenet.analysis.tune`, with each process a case of a run and so a record.
 
 The workload never changes: a candidate whose losses differ from the default's is out of the search, however fast it is.
 """
@@ -6,30 +6,52 @@ The workload never changes: a candidate whose losses differ from the default's i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from lenet.analysis import traces
-from lenet.analysis.tune import Measured, Search, SearchResult, space
-from lenet.cases.case import TUNED, Case, Plan, RuntimeProfile
+from lenet.analysis.paired import TimedTurn
+from lenet.analysis.tune.candidate import DRIFT, NOISE, Measured
+from lenet.analysis.tune.lost import lost
+from lenet.analysis.tune.search import Look, Search, SearchResult
+from lenet.analysis.tune.space import space
+from lenet.cases.case import TUNED, WARMUP_STEPS_AT_LEAST, Case, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix
 from lenet.commands.run import Find, Log, Run, begin
-from lenet.engine import Engine
 from lenet.engine.environments import releases
+from lenet.engine.local import LocalEngine
+from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
 from lenet.store.profiles import Scope, TunedProfile, save
 from lenet.store.profiles import folder as profiles_folder
-from lenet.store.record import Record, Status
+from lenet.store.record import Record, Status, Window
 
 TRACE_STEPS = 200
 TRACE_TOLERANCE = 1e-4
 """A profile may change the order of a sum, and so the last bits of a loss. Over 200 steps that stays far below one part
 in ten thousand; another batch order or another arithmetic does not."""
 
-PLAN = Plan(window_steps=5, window_seconds=0.25, windows=6, resident_windows=0, budget_seconds=10, evaluation_images=1)
-"""Short, but with the ordinary warm-up, which lets the framework tune its kernels first."""
+RACE = Plan(
+    warmup_steps=5,
+    window_steps=1,
+    window_seconds=0.25,
+    windows=8,
+    resident_windows=0,
+    budget_seconds=10,
+    evaluation_images=1,
+)
+"""Two seconds of turns, after little warm-up: a profile that is fast leaves the tuning of its kernels behind within its
+first turns, and one that is ten times slower need not."""
+
+CONFIRMATION = Plan(
+    window_steps=1, window_seconds=0.25, windows=10, resident_windows=0, budget_seconds=20, evaluation_images=1
+)
+"""With the ordinary warm-up, which lets the framework tune its kernels first."""
+
+SETTLED_TURNS = 3
+"""Turns past the tuning of the kernels from which only they count."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +61,8 @@ class TuneResult:
     case: Case
     """The case as installed: its device, mode, batch size and data."""
     search: SearchResult
+    seconds: float
+    """The time that it took."""
     tuned: TunedProfile | None
     """None if not even the default could be measured."""
     path: Path | None
@@ -56,56 +80,120 @@ def prepare(matrix: Matrix, find: Find, log: Log, output: Path | None, resume: P
     if len(matrix.datasets) > 1:
         raise UsageError(f"--dataset {','.join(matrix.datasets)}: a profile is tuned on one dataset; name one")
     description = "measurements of `lenet-bench tune`: short, speed only"
-    matrix = matrix.model_copy(update={"name": "tune", "description": description, "plan": PLAN})
+    matrix = matrix.model_copy(update={"name": "tune", "description": description, "plan": RACE})
     profiles_folder()  # a user without one must know before the measurements
     cases = matrix.cases()
     releases.prepare(cases, log)
     return begin(cases, find, output, resume=resume, matrix=matrix)
 
 
-def tune(run: Run, budget_seconds: float, log: Log, engine: Engine) -> Iterator[TuneResult]:
-    """Tune the run's cases in turn; `budget_seconds` is for each.
+def tune(
+    run: Run, budget_seconds: float, log: Log, engine: LocalEngine, alive: int | None = None
+) -> Iterator[TuneResult]:
+    """Tune the run's cases in turn; `budget_seconds` is for each, and `alive` the most workers of a look.
 
     Raises:
         StoreError: the run or a profile cannot be written.
         KeyboardInterrupt: on Ctrl-C; the run keeps its records, and profiles that were saved stay.
     """
     for case in run.cases:
-        yield _tune(run, case, budget_seconds, log, engine)
+        yield _tune(run, case, budget_seconds, log, engine, alive)
 
 
-class Measurements:
-    """Measures profiles of one case, each time in a new process, and compares their losses with the default's."""
+class RaceJudge:
+    """Ends what has clearly lost, and everything when the time of the look is over."""
 
-    def __init__(self, run: Run, case: Case, log: Log, engine: Engine) -> None:
+    option = "--budget"
+
+    def __init__(self, deadline: float, *, drops: bool) -> None:
+        self._deadline = deadline
+        self._drops = drops
+
+    def seconds_left(self) -> float:
+        """Time until the look has to have ended."""
+        return self._deadline - time.monotonic()
+
+    def losers(self, turns: Mapping[Case, Sequence[Window]]) -> dict[Case, str]:
+        """The members that have clearly lost; all of them when the time is over."""
+        if self.seconds_left() <= 0:
+            return dict.fromkeys(turns, f"ended early: the time was over ({self.option})")
+        if not self._drops:
+            return {}
+        settled = {case for case, windows in turns.items() if windows[-1].first_step >= WARMUP_STEPS_AT_LEAST}
+        found = lost({case: _timed(windows) for case, windows in turns.items()}, settled)
+        return {case: f"dropped from the race: the fastest is {lead:.1f} times faster" for case, lead in found.items()}
+
+
+class Looks:
+    """Measures the looks of a search as groups of a case's workers, and compares their losses with the default's.
+
+    All members of a look have its number as their repetition. A look that the run has measured, in full or until it was
+    interrupted, is not measured again.
+    """
+
+    def __init__(self, run: Run, case: Case, deadline: float, log: Log, engine: LocalEngine) -> None:
         self._run = run
         self._case = case
+        self._deadline = deadline
         self._log = log
         self._engine = engine
-        self._repetitions: dict[str, int] = {}
+        self._numbers = {False: 0, True: 0}
         self._reference: list[float] = []
 
-    def __call__(self, profile: RuntimeProfile) -> Measured:
-        """Measure the profile once more."""
-        repetition = self._repetitions.get(profile.text, 0)
-        self._repetitions[profile.text] = repetition + 1
-        case = self._case.model_copy(update={"profile": profile, "repetition": repetition})
-        measured = self._measured(self._run.measure_once(case, self._engine))
-        if measured.fault:
-            self._log(f"{profile.text}: {measured.fault}")
-        return measured
+    def __call__(self, look: Look) -> list[Measured]:
+        """Measure the look."""
+        plan, number = CONFIRMATION if look.confirms else RACE, self._numbers[look.confirms]
+        self._numbers[look.confirms] += 1
+        update = {"plan": plan, "repetition": number}
+        cases = [self._case.model_copy(update={**update, "profile": profile}) for profile in look.profiles]
+        what = f"confirmation {number + 1}" if look.confirms else f"look {number + 1}"
+        left = self._deadline - time.monotonic()
+        self._log(f"{what}: {len(cases)} profiles are alive together; at most {max(left, 0):.0f} s left")
+        judge = RaceJudge(look.deadline, drops=not look.confirms)
+        records = self._run.measure_missing(cases, self._engine, judge)
+        # Where workers cannot take turns, those that were measured one after the other are the group.
+        names = [record.group or what for record in records]
+        found = [
+            self._measured(record, name, _share(records, names, name))
+            for record, name in zip(records, names, strict=True)
+        ]
+        for profile, measured in zip(look.profiles, found, strict=True):
+            if measured.fault:
+                self._log(f"{profile.text}: {measured.fault}")
+        return found
 
-    def _measured(self, record: Record) -> Measured:
-        seconds = (record.finished_at - record.started_at).total_seconds()
-        speed = record.summary.throughput
-        if record.status is not Status.OK or speed is None:
+    def _measured(self, record: Record, group: str, seconds: float) -> Measured:
+        """What the record says; `seconds` is its share of the time of its group."""
+        if record.status not in (Status.OK, Status.DROPPED):
             return Measured(None, f"{record.status.value}: {record.reason}", seconds=seconds)
+        steady = [window for window in record.windows if not window.warmup]
+        if not steady:
+            return Measured(None, seconds=seconds)
         trace = traces.losses(self._run.store, record.case)[:TRACE_STEPS]
         if not self._reference:
             self._reference = trace
         if fault := _disagreement(self._reference, trace):
             return Measured(None, fault, seconds=seconds)
-        return Measured(speed.median, low=speed.low, high=speed.high, seconds=seconds)
+        settled = [window for window in steady if window.first_step >= WARMUP_STEPS_AT_LEAST]
+        counted = settled if len(settled) >= SETTLED_TURNS else steady[len(steady) // 2 :]
+        return Measured(
+            sum(window.images for window in counted) / sum(window.seconds for window in counted),
+            group=group,
+            turns=tuple(_timed(counted)),
+            settled=bool(settled) or record.case.plan.warmup_steps >= WARMUP_STEPS_AT_LEAST,
+            seconds=seconds,
+        )
+
+
+def _share(records: Sequence[Record], groups: Sequence[str], group: str) -> float:
+    """Seconds of the group for each of its records."""
+    members = [record for record, name in zip(records, groups, strict=True) if name == group]
+    took = max(each.finished_at for each in members) - min(each.started_at for each in members)
+    return took.total_seconds() / len(members)
+
+
+def _timed(windows: Sequence[Window]) -> list[TimedTurn]:
+    return [TimedTurn((window.cycle or 0) // 2, window.images, window.seconds) for window in windows]
 
 
 def _disagreement(reference: list[float], trace: list[float]) -> str:
@@ -117,12 +205,23 @@ def _disagreement(reference: list[float], trace: list[float]) -> str:
     return f"changes the training: the loss of step {step} differs from the default's by more than {TRACE_TOLERANCE:g}"
 
 
-def _tune(run: Run, case: Case, budget_seconds: float, log: Log, engine: Engine) -> TuneResult:
+def _tune(run: Run, case: Case, budget_seconds: float, log: Log, engine: LocalEngine, alive: int | None) -> TuneResult:
     machine = run.store.manifest.machine
     settings = space(case.framework, case.device_target, case.mode, machine.usable_cores, machine.instruction_sets)
-    search = Search(settings, Measurements(run, case, log, engine), time.monotonic, budget_seconds).run()
+    began = time.monotonic()
+    looks = Looks(run, case, began + budget_seconds, log, engine)
+    search = Search(
+        settings,
+        looks,
+        time.monotonic,
+        budget_seconds,
+        alive=alive,
+        noise=NOISE if takes_turns(case) else DRIFT,
+        warm_up_images=CONFIRMATION.warmup_steps * case.global_batch_size,
+    ).run()
+    seconds = time.monotonic() - began
     if not search.default.rates:
-        return TuneResult(case, search, None, None)
+        return TuneResult(case, search, seconds, None, None)
     profile = search.winner.profile.model_copy(update={"name": TUNED, "tuned_by": run.store.path.resolve().name[:120]})
     tuned = TunedProfile(
         scope=Scope.of(case, machine.id),
@@ -131,4 +230,4 @@ def _tune(run: Run, case: Case, budget_seconds: float, log: Log, engine: Engine)
         default_images_per_second=search.default.median,
         tuned_images_per_second=search.winner.median,
     )
-    return TuneResult(case, search, tuned, save(tuned))
+    return TuneResult(case, search, seconds, tuned, save(tuned))

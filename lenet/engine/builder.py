@@ -14,7 +14,7 @@ from lenet.dataset import Dataset
 from lenet.machine.redact import without_names
 from lenet.store import events
 from lenet.store.freshness import workload_sha256
-from lenet.store.record import Record, Status, summarise
+from lenet.store.record import Record, Status, Window, summarise
 
 LOG_TAIL_BYTES = 4000
 
@@ -60,6 +60,11 @@ class RecordBuilder:
     def complete(self) -> bool:
         """Whether the worker has reported the whole case."""
         return self._last(events.Finished) is not None
+
+    @property
+    def turns(self) -> list[Window]:
+        """The windows of training so far that were turns."""
+        return [each.window for each in self._all(events.Steps) if each.turn is not None]
 
     def add(self, event: events.Event) -> None:
         """Take one event."""

@@ -16,7 +16,7 @@ from lenet.engine.busy import Busy, devices, held, print_notice
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
-from lenet.engine.turns import TURN_SECONDS, Interleave, Schedule, groups
+from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups
 from lenet.errors import UsageError
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
@@ -71,10 +71,13 @@ class LocalEngine:
         self._interleave = interleave
         self._alive = alive
 
-    def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
+    def run(
+        self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store, judge: Judge | None = None
+    ) -> list[Record]:
         """Run the cases in order; a failure becomes a record and does not end the run.
 
-        `datasets` maps a case's dataset name to the data. Returns the records, which are on disk too.
+        `datasets` maps a case's dataset name to the data. Returns the records, which are on disk too. A `judge` ends
+        members of a group early: their status is `dropped`.
 
         Raises:
             StoreError: the store cannot be written; finished records are intact.
@@ -86,13 +89,19 @@ class LocalEngine:
             for group in groups(cases, self._interleave, self._alive):
                 left = group
                 while left:
-                    measured = self._run_group(left, datasets, store, len(records), len(cases))
+                    measured = self._run_group(left, datasets, store, judge, len(records), len(cases))
                     records += measured
                     left = left[len(measured) :]
         return records
 
     def _run_group(
-        self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store, done: int, total: int
+        self,
+        cases: Sequence[Case],
+        datasets: Mapping[str, Dataset],
+        store: Store,
+        judge: Judge | None,
+        done: int,
+        total: int,
     ) -> list[Record]:
         """Run as many of the cases together as memory holds, from the first on; returns their records in order."""
         turns = len(cases) > 1
@@ -110,11 +119,17 @@ class LocalEngine:
                 session = Session(case, datasets[case.dataset], store, self._observer, group)
                 opened.callback(session.close)
                 sessions.append(session)
+                limits = self._limits
+                if judge is not None:
+                    left = judge.seconds_left()
+                    limits = limits.within(left, judge.option)
+                    if left <= 0 and refusal is None:
+                        refusal = Status.DROPPED, f"not started: the time was over ({judge.option})"
                 if refusal is not None:
                     session.end(*refusal)
                 else:
-                    session.start(command, self._limits, TURN_SECONDS if turns else None)
-            _take_turns(sessions, group, self._observer)
+                    session.start(command, limits, TURN_SECONDS if turns else None)
+            _take_turns(sessions, group, self._observer, judge)
             return [session.record for session in sessions if session.record is not None]
 
     def _command_for(self, case: Case, dataset: Dataset) -> tuple[Sequence[str], tuple[Status, str] | None]:
@@ -133,8 +148,8 @@ class LocalEngine:
             return (), (Status.UNAVAILABLE, str(error))
 
 
-def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer) -> None:
-    """Give the workers turns until none of them wants any."""
+def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer, judge: Judge | None) -> None:
+    """Give the workers turns until none of them wants any, without those that the judge ends after a block."""
     schedule, cycle, number = Schedule(seed), 0, 0
     while wanted := {index: each.turns_left for index, each in enumerate(sessions) if each.turns_left}:
         cycles = cycle + max(wanted.values())
@@ -145,6 +160,11 @@ def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer) -> N
                     sessions[index].take_turn(Turn(cycle=cycle, number=number))
                     number += 1
             cycle += 1
+        if judge is not None:
+            reasons = judge.losers({each.case: turns for each in sessions if (turns := each.turns)})
+            for each in sessions:
+                if each.turns_left and each.case in reasons:
+                    each.drop(reasons[each.case])
 
 
 def _room_for_another(sessions: Sequence[Session]) -> bool:

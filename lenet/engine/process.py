@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +46,14 @@ class TimeLimits:
 
     wall_seconds: float | None = None
     silence_seconds: float = 600.0
+    option: str = "--timeout"
+    """The option that sets `wall_seconds`, for the reason of a record."""
+
+    def within(self, seconds: float, option: str) -> TimeLimits:
+        """The limits of a worker that has at most so many seconds, which `option` sets."""
+        if self.wall_seconds is not None and self.wall_seconds <= seconds:
+            return self
+        return replace(self, wall_seconds=seconds, option=option)
 
 
 class WorkerStartError(Exception):
@@ -220,7 +228,7 @@ class WorkerProcess:
                 self._last_event = time.monotonic()
                 return message
         if wall_left <= max(silence_left, 0):
-            raise OverdueError(f"not finished after {wall:g} s (--timeout)")
+            raise OverdueError(f"not finished after {wall:.3g} s ({self._limits.option})")
         raise OverdueError(f"no sign of life for {silence:g} s (--silence-timeout)")
 
     def _environment(self, interpreter: str, package: Path) -> dict[str, str]:

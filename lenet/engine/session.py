@@ -15,7 +15,7 @@ from lenet.errors import StoreError
 from lenet.machine.load import LoadMeter
 from lenet.machine.redact import without_names
 from lenet.store.events import Event, Failed
-from lenet.store.record import Record, Status
+from lenet.store.record import Record, Status, Window
 from lenet.store.run import Store
 from lenet.worker.turns import Paused, Turn, parse
 from lenet.worker.work import Assignment
@@ -49,6 +49,11 @@ class Session:
     def resident_bytes(self) -> int:
         """Resident memory of the worker; 0 where it has ended."""
         return self._process.resident_bytes if self._process is not None and self.record is None else 0
+
+    @property
+    def turns(self) -> list[Window]:
+        """The windows of training so far that were turns."""
+        return self._builder.turns
 
     def start(self, command: Sequence[str], limits: TimeLimits, turn_seconds: float | None) -> None:
         """Start the worker and follow it until it pauses after its warm-up, or ends.
@@ -86,6 +91,16 @@ class Session:
             raise AssertionError("a worker is started before it takes turns")
         self._process.give_turn(turn.model_dump_json().encode())
         self._follow(self._process)
+
+    def drop(self, reason: str) -> None:
+        """End a worker that waits for a turn; its record has what it trained so far, and the reason.
+
+        Raises:
+            StoreError: the run cannot be written.
+        """
+        if self._process is not None:
+            self._process.kill()
+        self.end(Status.DROPPED, reason)
 
     def _follow(self, process: WorkerProcess) -> None:
         """Store and report the worker's events until it pauses or has ended."""

@@ -6,10 +6,11 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Literal, TypeVar, get_args
+from typing import Literal, Protocol, TypeVar, get_args
 
 from lenet.cases.case import Case, DeviceTarget
 from lenet.errors import UsageError
+from lenet.store.record import Window
 
 Interleave = Literal["windows", "rounds"]
 
@@ -18,6 +19,22 @@ TURN_SECONDS = 0.1
 longer see the same machine (docs/statistics.md)."""
 
 Member = TypeVar("Member")
+
+
+class Judge(Protocol):
+    """Ends members of a group early. Without a judge, each trains as long as its plan says."""
+
+    option: str
+    """The option that says how much time there is."""
+
+    def seconds_left(self) -> float:
+        """Time until the group has to have ended: no worker is started after that, and none runs longer."""
+
+    def losers(self, turns: Mapping[Case, Sequence[Window]]) -> Mapping[Case, str]:
+        """The members to end now, with the reasons for their records.
+
+        Called after each block of turns with the windows of all turns so far, of the members that have taken any.
+        """
 
 
 def parse(text: str) -> Interleave:

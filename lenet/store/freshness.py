@@ -98,7 +98,7 @@ def states(cases: Sequence[Case], records: Iterable[Record], now: Conditions) ->
             found.append(CaseState(case, State.MISSING))
         elif changed := changes(record, now):
             found.append(CaseState(case, State.STALE, "; ".join(changed)))
-        elif not record.status.complete:
+        elif record.status.failed:
             found.append(CaseState(case, State.FAILED, f"{record.status.value}: {record.reason}".rstrip(": ")))
         else:
             found.append(CaseState(case, State.DONE))

@@ -37,11 +37,18 @@ class Status(str, Enum):
     DIVERGED = "diverged"
     PLATEAU = "plateau"
     INVALID = "invalid"
+    DROPPED = "dropped"
+    """Ended early on purpose: it had lost a race, or its time was over."""
 
     @property
     def complete(self) -> bool:
         """Whether the case ran to its end."""
         return self in (Status.OK, Status.PLATEAU)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something kept the case from running to its end."""
+        return not self.complete and self is not Status.DROPPED
 
 
 class DatasetCard(Frozen):

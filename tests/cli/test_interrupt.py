@@ -22,7 +22,7 @@ FAST = Path(__file__).with_name("fast.py")
 
 MEASURING = {
     "run": ["run", "--mode", "graph", "--repeat", "3", "--dataset", "digits"],
-    "tune": ["tune", "--dataset", "digits", "--budget", "5"],
+    "tune": ["tune", "--dataset", "digits", "--budget", "30"],
     "explain": ["explain", "--dataset", "digits"],
     "check": ["check", "--dataset", "digits", "--rung", "repeat,seed"],
     "reproduce": ["reproduce", "original"],

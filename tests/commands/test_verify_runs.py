@@ -74,7 +74,7 @@ RUNS = {
     "strong-epochs": ["run", "--matrix", "strong.toml", "--epochs", "2"],
     "weak": ["run", "--matrix", "weak.toml"],
     "check": ["check", "--rung", "repeat,learn", "--dataset", "digits", "--batch-size", "64", "--steps", "30"],
-    "tune": ["tune", "--dataset", "digits", "--batch-size", "64", "--budget", "3"],
+    "tune": ["tune", "--dataset", "digits", "--batch-size", "64", "--budget", "40"],
     "explain": ["explain", "--dataset", "digits", "--batch-size", "64"],
     "reproduce": ["reproduce", "plain"],
     "ray": ["run", "--matrix", "plain.toml", "--engine", "ray"],

@@ -51,7 +51,7 @@ def workers():
 def run(tmp_path, digits):
     """Run the cases as a group; `fault` is code that the worker of batch size 32 executes in its 20th step."""
 
-    def go(fault="", cases=CASES, observer=None, limits=None, interleave="windows", **options):
+    def go(fault="", cases=CASES, observer=None, limits=None, interleave="windows", judge=None, **options):
         script = tmp_path / "worker.py"
         script.write_text(
             "import os, signal, sys, time\n"
@@ -73,7 +73,7 @@ def run(tmp_path, digits):
         engine = LocalEngine(
             limits or TimeLimits(60, 30), observer, (sys.executable, str(script)), interleave=interleave, **options
         )
-        records = engine.run(cases, {"digits": digits}, store)
+        records = engine.run(cases, {"digits": digits}, store, judge)
         assert sorted(store.records(), key=lambda each: each.case_id) == sorted(records, key=lambda each: each.case_id)
         assert not workers(), "a worker was left behind"
         return records
@@ -289,3 +289,54 @@ def test_a_case_that_is_alone_is_no_group(run):
             raise AssertionError(case)
 
     assert [record.status for record in run(cases=CASES[:1], observer=Watches())] == [Status.OK]
+
+
+class Rules:
+    """Ends the case of batch size 32 once it has taken so many turns; with `seconds`, everything when they are over."""
+
+    option = "--budget"
+
+    def __init__(self, turns=10**9, seconds=600.0):
+        self.turns, self.deadline = turns, time.monotonic() + seconds
+        self.seen = []
+
+    def seconds_left(self):
+        return self.deadline - time.monotonic()
+
+    def losers(self, turns):
+        self.seen.append({case.hyperparameters.batch_size: len(windows) for case, windows in turns.items()})
+        if self.seconds_left() <= 0:
+            return dict.fromkeys(turns, "the time was over")
+        lost = {case for case, windows in turns.items() if len(windows) >= self.turns}
+        return {case: "it was slow" for case in lost if case.hyperparameters.batch_size == 32}
+
+
+class TestAJudge:
+    def test_a_member_that_it_drops_is_a_record_with_what_it_trained_and_the_others_finish(self, run):
+        judge = Rules(turns=4)
+        first, dropped, last = run(judge=judge)
+        assert (dropped.status, dropped.reason) == (Status.DROPPED, "it was slow")
+        assert (first.status, last.status) == (Status.OK, Status.OK)
+        assert first.group == dropped.group == last.group
+        assert sum(not window.warmup for window in dropped.windows) == judge.seen[-1][32]
+        assert 4 <= judge.seen[-1][32] < 7  # it is asked after each block of two turns
+        assert dropped.summary.throughput is not None
+        assert judge.seen[-1].keys() == {16, 32, 64}, "it sees those that have ended as well"
+
+    def test_one_that_drops_nobody_changes_nothing(self, run):
+        records = run(judge=Rules())
+        assert [record.status for record in records] == [Status.OK] * 3
+
+    def test_no_worker_outlasts_the_time(self, run):
+        began = time.monotonic()
+        late = "time.sleep(300)"
+        records = run(late, judge=Rules(seconds=10), limits=TimeLimits(600, 600))
+        assert time.monotonic() - began < 100
+        assert records[1].status in (Status.TIMED_OUT, Status.DROPPED)
+        if records[1].status is Status.TIMED_OUT:
+            assert "(--budget)" in records[1].reason
+
+    def test_none_is_started_when_the_time_is_over(self, run):
+        records = run(judge=Rules(seconds=-1))
+        assert {record.status for record in records} == {Status.DROPPED}
+        assert all("not started" in record.reason and not record.windows for record in records)

@@ -26,9 +26,11 @@ from lenet.analysis.convergence import Convergence, ConvergenceStatus
 from lenet.analysis.explain.findings import Explanation, SpeedFinding, TriedChange
 from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed, StepTimes
 from lenet.analysis.onednn import Kernel, Library
+from lenet.analysis.paired import TimedTurn
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
-from lenet.analysis.tune import Candidate, Measured, SearchResult
+from lenet.analysis.tune.candidate import Candidate, Measured, ratio
+from lenet.analysis.tune.search import SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cli.invocation import Invocation
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
@@ -134,14 +136,22 @@ def diagnosed(word, _):
 def tuned(word, speed):
     profile = RuntimeProfile().model_copy(update={"name": word})
     settings = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=128+dispatch_threads=100")
-    samples = [Measured(speed, "", speed / 2, speed * 2), Measured(speed * 3), Measured(None, word)]
-    default = Candidate(profile, samples[:1], samples[:2])
-    alone = Candidate(settings, samples, samples[:2])
+    groups = [Measured(speed, "", name, (TimedTurn(0, 32, 32 / speed),)) for name in "abc"]
+    twice = [Measured(speed * 99, "", name, (TimedTurn(0, 32, 32 / speed / 99),)) for name in "abc"]
+    default = Candidate(profile, groups[:1], groups)
+    best = Candidate(settings, twice[:1], [*twice[:2], groups[2]])
+    out = Candidate(profile, [Measured(None, word)])
     case = renamed(Case(), word)
-    winner = dataclasses.replace(alone, screened=samples[:1])
-    return tuning_text(case, SearchResult(default, (alone,), (winner,), winner, 3), 200, 1e-4) + tuning_text(
-        case, SearchResult(Candidate(profile, samples[2:]), (), (), default, 0), 200, 1e-4
-    )
+    gain = ratio(groups, twice)
+    gains = {"onednn_isa": gain, "launch_blocking": None, "operator_threads": ratio(groups[:1], twice[:1])}
+    found = [
+        SearchResult(default, (best, out), best, best, gain, gains, (word, word)),
+        SearchResult(default, (best, out), best, default, gain, gains, ()),
+        SearchResult(default, (best,), best, default, None, gains, ()),
+        SearchResult(default, (), default, default, None, {}, ()),
+        SearchResult(out, (), out, out, None, {}, (word,)),
+    ]
+    return "".join(tuning_text(case, each, 200, 1e-4) for each in found)
 
 
 def checked(word, speed):

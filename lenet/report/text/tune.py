@@ -1,65 +1,112 @@
-"""The result of a tuning: default, each setting's gain alone, settings together, and the confirmation."""
+"""The result of a tuning: the race, the confirmation, what each setting gains, and the verdict."""
 
 from __future__ import annotations
 
-from lenet.analysis.tune import CONFIRMING_PROCESSES, Candidate, Measured, SearchResult
+from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
+from lenet.analysis.tune.candidate import Candidate, ratio
+from lenet.analysis.tune.search import SearchResult
 from lenet.cases.case import Case
 from lenet.report.layout import DASH, grid, number, paragraphs, wrapped
-from lenet.report.table.words import times, with_dataset
+from lenet.report.table.words import count, times, with_dataset
+
+TITLES = ["", "profile", "images/s", "n", "gain", "95% interval"]
 
 
 def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float) -> str:
     """The tables and the verdict in 80 columns. `steps` and `tolerance` are those of the comparison of losses."""
-    base = outcome.default
-    screening = Candidate(base.profile, base.screened)
-    lines = [_line("default", screening, screening)]
-    for stage, candidates in (("alone", outcome.alone), ("together", outcome.together)):
-        for index, each in enumerate(candidates):
-            lines.append(_line("" if index else stage, Candidate(each.profile, each.screened), screening))
-    if base.confirmed:
-        lines.append(_line("confirmed", base, base))
-        if outcome.winner is not base:
-            lines.append(_line("", outcome.winner, base))
-    body = grid(["", "profile", "images/s", "spread", "n", "gain"], lines, "wwffff")
-    notes = [_verdict(outcome)]
-    notes += [f"{each.profile.text}: {each.fault}" for each in (*outcome.alone, *outcome.together) if each.fault]
-    if outcome.skipped:
-        notes.append(f"{outcome.skipped} settings were not tried: the time was over (--budget).")
+    default, best = outcome.default, outcome.best
+    tried = sorted(outcome.tried, key=lambda each: -_raced(each).median)
+    lines = [_line("race" if not index else "", _raced(each), _raced(default)) for index, each in enumerate(tried)]
+    lines.append(_line("" if lines else "race", _raced(default), None))
+    evaluated = [each for each in (best, outcome.winner, *tried) if each.confirmed and each is not default]
+    for index, each in enumerate(dict.fromkeys(evaluated)):
+        lines.append(_line("" if index else "confirmed", _confirmed(each), _confirmed(default)))
+    if default.confirmed:
+        lines.append(_line("", _confirmed(default), None))
+    parts = [wrapped(with_dataset(case)), grid(TITLES, lines, "wwffff")]
+    if outcome.gains:
+        settings = [[name, *_gain(gain)] for name, gain in _by_gain(outcome)]
+        parts.append(grid([f"setting of {best.profile.text}", "gain", "95% interval"], settings, "wff"))
+    notes = [_verdict(outcome), *_two_speeds(outcome)]
+    notes += [f"{each.profile.text}: {each.fault}" for each in tried if each.fault]
+    if outcome.untried:
+        notes.append(f"Not tried, the time was over (--budget): {', '.join(outcome.untried)}.")
     notes.append(
-        "n: processes; spread: their range, or the quartiles of one process's windows. The verdict rests on the "
-        "confirmed figures alone: they were measured afterwards, in turn. "
+        "n: processes. gain: over the default, or what a setting adds to the others, from groups of processes that "
+        f"took turns; an interval of fewer than {LEAST_GROUPS} groups is of these processes only. Processes of the "
+        "race are hardly warmed up, and end when they have lost: the verdict rests on the confirmation alone. "
         f"Losses agree with the default's within {tolerance:g} over the first {steps} steps that both have."
     )
-    return f"{wrapped(with_dataset(case))}\n\n{body}\n\n{paragraphs(notes)}"
+    return "\n\n".join((*parts, paragraphs(notes)))
+
+
+def _raced(candidate: Candidate) -> Candidate:
+    """The candidate as the race saw it."""
+    return Candidate(candidate.profile, candidate.raced)
+
+
+def _confirmed(candidate: Candidate) -> Candidate:
+    """The candidate as the confirmation saw it."""
+    return Candidate(candidate.profile, candidate.confirmed)
+
+
+def _line(stage: str, candidate: Candidate, base: Candidate | None) -> list[str]:
+    rates = candidate.rates
+    figures = [number(candidate.median) if rates else "out" if candidate.fault else DASH, str(len(rates))]
+    if base is None or not rates:
+        return [stage, candidate.profile.text, *figures, DASH, DASH]
+    return [stage, candidate.profile.text, *figures, *_gain(ratio(base.raced, candidate.raced))]
+
+
+def _gain(gain: PairedRatio | None) -> list[str]:
+    """A gain and its interval."""
+    if gain is None:
+        return [DASH, DASH]
+    return [times(gain.value), _interval(gain)]
+
+
+def _interval(gain: PairedRatio) -> str:
+    if gain.interval is None:
+        return DASH
+    return f"{number(gain.interval.low, 2)}–{number(gain.interval.high, 2)}"
+
+
+def _by_gain(outcome: SearchResult) -> list[tuple[str, PairedRatio | None]]:
+    settings = outcome.best.profile.settings
+    found = [
+        (name if settings[name] is True else f"{name}={settings[name]}", gain) for name, gain in outcome.gains.items()
+    ]
+    return sorted(found, key=lambda each: -each[1].value if each[1] is not None else 0.0)
 
 
 def _verdict(outcome: SearchResult) -> str:
     """The result of the search, in a sentence."""
-    if not outcome.default.rates:
-        return f"Nothing could be measured: {outcome.default.fault}"
-    if outcome.winner is outcome.default:
+    default, best, gain = outcome.default, outcome.best, outcome.gain
+    if not default.rates:
+        return f"Nothing could be measured: {default.fault or 'the time was over (--budget)'}"
+    if best is default:
         return "No gain beyond noise: `tuned` is the default here."
-    return (
-        f"Tuned: {outcome.winner.profile.text}, {times(outcome.gain)} the default; each of "
-        f"{CONFIRMING_PROCESSES} new processes was faster than each of the default's."
-    )
+    if gain is None:
+        return (
+            f"{best.profile.text} won the race, but there was no time to confirm it: `tuned` is the default here. Give "
+            "more time with --budget."
+        )
+    measured = f"{times(gain.value)} the default ({_interval(gain)}, {count(gain.groups, 'group')})"
+    if outcome.winner is default:
+        return f"No gain beyond noise: {best.profile.text} is {measured}. `tuned` is the default here."
+    return f"Tuned: {outcome.winner.profile.text}, {measured}."
 
 
-def _line(stage: str, candidate: Candidate, base: Candidate) -> list[str]:
-    rates = candidate.rates
-    return [
-        stage,
-        candidate.profile.text,
-        number(candidate.median) if rates else DASH,
-        _spread(candidate.samples) if rates else "out",
-        str(len(rates)),
-        times(candidate.median / base.median) if rates and base.median and candidate is not base else DASH,
-    ]
-
-
-def _spread(samples: list[Measured]) -> str:
-    good = [each for each in samples if each.images_per_second is not None]
-    if len(good) == 1:
-        return f"{number(good[0].low)}–{number(good[0].high)}"
-    rates = [each.images_per_second for each in good if each.images_per_second is not None]
-    return f"{number(min(rates))}–{number(max(rates))}"
+def _two_speeds(outcome: SearchResult) -> list[str]:
+    """A sentence for each profile of the verdict whose processes settle at one of two speeds."""
+    found = []
+    for each in dict.fromkeys((outcome.winner, outcome.best, outcome.default)):
+        speeds = each.speeds
+        if len(speeds) == 2:
+            slow, fast = speeds
+            found.append(
+                f"{each.profile.text} settles at one of two speeds: {number(slow.images_per_second)} images/s in "
+                f"{slow.processes} of {slow.processes + fast.processes} processes, {number(fast.images_per_second)} in "
+                f"{fast.processes}. Which one is decided anew by each process."
+            )
+    return found

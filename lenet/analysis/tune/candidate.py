@@ -1,0 +1,150 @@
+"""The profiles of a search and their measurements."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from lenet.analysis.paired import PairedRatio, TimedTurn, paired_ratio
+from lenet.cases.profile import RuntimeProfile
+
+NOISE = 0.05
+"""Standard deviation of the logarithm of a rate in a look: recorded processes of one case that took turns differ by
+0.03 to 0.04, and a look is short."""
+
+DRIFT = 0.15
+"""The same between looks: what processes differ by that ran one after the other."""
+
+TWO_SPEEDS = 1.5
+"""How far apart two speeds of one profile are at least. Processes differ by a fifth on a noisy machine."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One process: its images per second, or why it does not count."""
+
+    images_per_second: float | None
+    fault: str = ""
+    """Why it is out of the search; a process that was only ended early has none."""
+    group: str = ""
+    """Those of one group were alive together."""
+    turns: tuple[TimedTurn, ...] = ()
+    settled: bool = True
+    """Whether it trained past the framework's tuning of its kernels: its speed may have changed otherwise."""
+    seconds: float = 0.0
+    """Its share of the time that the group took."""
+
+
+@dataclass(frozen=True)
+class SettledSpeed:
+    """One of the speeds that a profile's processes settle at."""
+
+    images_per_second: float
+    processes: int
+
+
+@dataclass(eq=False)
+class Candidate:
+    """A profile and its measurements."""
+
+    profile: RuntimeProfile
+    raced: list[Measured] = field(default_factory=list)
+    """Measurements that chose it."""
+    confirmed: list[Measured] = field(default_factory=list)
+    """Later measurements that evaluate it."""
+
+    @property
+    def samples(self) -> list[Measured]:
+        """The measurements that count: the confirming ones if there are any."""
+        return self.confirmed if _rates(self.confirmed) else self.raced
+
+    @property
+    def rates(self) -> list[float]:
+        """Images per second, one value for each process that counts."""
+        return _rates(self.samples)
+
+    @property
+    def median(self) -> float:
+        """Median over the processes; 0 if none counts."""
+        return statistics.median(self.rates) if self.rates else 0.0
+
+    @property
+    def fault(self) -> str:
+        """Why it is out of the search; empty if it is not."""
+        return next((each.fault for each in (*self.raced, *self.confirmed) if each.fault), "")
+
+    @property
+    def speeds(self) -> tuple[SettledSpeed, ...]:
+        """The one speed, or the two, at which its settled processes are, the slower first; none without a process."""
+        return two_speeds(_rates(each for each in (*self.raced, *self.confirmed) if each.settled))
+
+
+def _rates(samples: Iterable[Measured]) -> list[float]:
+    return [each.images_per_second for each in samples if each.images_per_second is not None]
+
+
+def two_speeds(rates: Sequence[float]) -> tuple[SettledSpeed, ...]:
+    """The rates as one speed, or as two where a gap divides them that is wider than either part.
+
+    >>> [(each.images_per_second, each.processes) for each in two_speeds([4400, 350, 4300, 4500])]
+    [(350, 1), (4400, 3)]
+    >>> [each.processes for each in two_speeds([350, 400, 450])]
+    [3]
+    """
+    ordered = sorted(rates)
+    if not ordered:
+        return ()
+    gaps = [high / low for low, high in pairwise(ordered)]
+    widest = max(gaps, default=1.0)
+    cut = gaps.index(widest) + 1 if gaps else 0
+    parts = [ordered[:cut], ordered[cut:]]
+    if widest < TWO_SPEEDS or any(part[-1] / part[0] >= widest for part in parts):
+        parts = [ordered]
+    return tuple(SettledSpeed(statistics.median(part), len(part)) for part in parts)
+
+
+def ratio(a: Sequence[Measured], b: Sequence[Measured]) -> PairedRatio | None:
+    """The throughput of `b` over that of `a`, from the groups that both were members of; None without one."""
+    ours, theirs = ({each.group: each.turns for each in side if each.group and each.turns} for side in (a, b))
+    return paired_ratio([(ours[group], theirs[group]) for group in ours if group in theirs])
+
+
+class Estimates(dict[Candidate, float]):
+    """The logarithm of each candidate's rate in the race, adjusted for what the moment of its groups was like.
+
+    Least squares of candidate plus group, with the groups' effects drawn towards 0 as far as `DRIFT` says: groups that
+    have no profile in common are compared by their absolute rates. Candidates without a rate are omitted.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], noise: float) -> None:
+        rated = [each for each in candidates if _rates(each.raced)]
+        seen = [
+            (index, measured.group, math.log(measured.images_per_second))
+            for index, each in enumerate(rated)
+            for measured in each.raced
+            if measured.images_per_second
+        ]
+        names = dict.fromkeys(group for _, group, _ in seen)
+        groups = {name: len(rated) + index for index, name in enumerate(names)}
+        design = np.zeros((len(seen) + len(groups), len(rated) + len(groups)))
+        observed = np.zeros(len(design))
+        for row, (candidate, group, value) in enumerate(seen):
+            design[row, [candidate, groups[group]]] = 1
+            observed[row] = value
+        for row, column in enumerate(groups.values(), len(seen)):
+            design[row, column] = noise / DRIFT
+        inverse = np.linalg.pinv(design)
+        super().__init__(zip(rated, map(float, inverse @ observed), strict=False))
+        self._places = {each: index for index, each in enumerate(rated)}
+        self._covariance = noise**2 * inverse @ inverse.T
+
+    def deviation(self, a: Candidate, b: Candidate) -> float:
+        """Standard deviation of the difference of two of them."""
+        at = [self._places[a], self._places[b]]
+        (of_a, both), (_, of_b) = self._covariance[np.ix_(at, at)]
+        return math.sqrt(max(float(of_a + of_b - 2 * both), 0.0))

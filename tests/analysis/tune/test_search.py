@@ -1,0 +1,276 @@
+"""The search on machines whose truth is known: a measured landscape, interacting settings, broken candidates."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from lenet.analysis.paired import LEAST_GROUPS, TimedTurn
+from lenet.analysis.tune.candidate import Measured
+from lenet.analysis.tune.search import MOST_ALIVE, PROCESS_SECONDS, Search
+from lenet.analysis.tune.space import DEFAULT, space
+from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
+from lenet.cases.frameworks import Framework
+
+SETTINGS = [
+    RuntimeProfile.parse(text)
+    for text in (
+        "onednn_isa=AVX2", "launch_blocking", "operator_threads=1", "dispatch_threads=1", "dataset_workers=1",
+        "dataset_prefetch=2", "cpu_affinity=1",
+    )
+]  # fmt: skip
+
+
+class Machine:
+    """Gives a profile's true rate, off by `of_look` and by `of_process`; its clock goes on by what a process costs."""
+
+    def __init__(self, truth, of_process=lambda: 1.0, of_look=lambda: 1.0, seconds=4.0):
+        self.truth, self.of_process, self.of_look, self.seconds = truth, of_process, of_look, seconds
+        self.now = 1000.0
+        self.looks = []
+
+    def __call__(self, look):
+        self.looks.append(look)
+        assert self.now <= look.deadline, "the look is not begun when its time is over"
+        self.now += self.seconds * len(look.profiles)
+        moment = self.of_look()
+        return [self.measured(profile, moment) for profile in look.profiles]
+
+    def measured(self, profile, moment):
+        answer = self.truth(profile)
+        if isinstance(answer, Measured):
+            return answer
+        rate = answer * moment * self.of_process()
+        turns = (TimedTurn(0, round(rate * 1000), 1000.0),)
+        return Measured(rate, group=f"group{len(self.looks)}", turns=turns, seconds=self.seconds)
+
+    @property
+    def raced(self):
+        return [profile.text for look in self.looks if not look.confirms for profile in look.profiles]
+
+    @property
+    def confirmations(self):
+        return [look for look in self.looks if look.confirms]
+
+    def search(self, budget=300.0, settings=SETTINGS, **options):
+        return Search(settings, self, lambda: self.now, budget, **options).run()
+
+
+def scatter(seed, deviation):
+    """Factors whose logarithm has that standard deviation."""
+    generator = random.Random(seed)
+    return lambda: generator.lognormvariate(0, deviation)
+
+
+MEASURED = json.loads(Path(__file__).with_name("landscape-avx512.json").read_text(encoding="utf-8"))
+LANDSCAPE = {
+    frozenset(RuntimeProfile.parse(text).settings.items()): rates
+    for text, rates in MEASURED["images_per_second"].items()
+}
+
+
+class TestTheMeasuredLandscape:
+    """16 profiles of a machine with AVX-512, in a space that has no other settings than the table."""
+
+    def share(self, mode, of_process, of_look=lambda: 1.0, **options):
+        """The share of the table's best that the confirmed winner has after a race of 12 processes."""
+        known = frozenset().union(*LANDSCAPE)
+        offered = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"])
+        settings = [each for each in offered if each.settings.items() <= known]
+        truth = lambda profile: LANDSCAPE[frozenset(profile.settings.items())][mode.value]  # noqa: E731
+        machine = Machine(truth, of_process, of_look)
+        result = machine.search(settings=settings, measurements=12, **options)
+        assert len(machine.raced) <= 12
+        return truth(result.winner.profile) / max(each[mode.value] for each in LANDSCAPE.values())
+
+    @pytest.mark.parametrize("mode", Mode)
+    def test_the_best_is_found_though_each_process_is_off_by_up_to_20_percent(self, mode):
+        """Each for itself, so that nothing cancels: harder than workers that take turns."""
+        shares = []
+        for seed in range(20):
+            generator = random.Random(seed)
+            off = lambda generator=generator: generator.uniform(0.8, 1.2)  # noqa: E731
+            shares.append(self.share(mode, off, noise=0.2 / math.sqrt(3)))
+        assert sum(each >= 0.95 for each in shares) >= 19
+
+    @pytest.mark.parametrize("mode", Mode)
+    def test_the_best_is_found_though_the_machine_drifts_by_20_percent_between_looks(self, mode):
+        """Which all members of a look share, as workers that take turns do; each differs by 4% of its own."""
+        shares = [self.share(mode, scatter(seed, 0.04), scatter(seed + 100, 0.2)) for seed in range(20)]
+        assert sum(each >= 0.95 for each in shares) >= 19
+
+
+def interacting(profile):
+    """Blocking launch is worth 4 times, one operator thread is worth something only with it, affinity costs half."""
+    rate = 500.0
+    if profile.launch_blocking:
+        rate *= 4
+        rate *= 1.3 if profile.operator_threads == 1 else 1
+    elif profile.operator_threads == 1:
+        rate *= 0.98
+    return rate * (0.5 if profile.cpu_affinity else 1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_finds_settings_that_gain_only_together_and_none_that_costs(seed):
+    outcome = Machine(interacting, scatter(seed, 0.02), scatter(seed + 100, 0.1)).search()
+    winner = outcome.winner.profile
+    assert (winner.launch_blocking, winner.operator_threads, winner.cpu_affinity) == (True, 1, None)
+    assert outcome.gain.value == pytest.approx(5.2, rel=0.1)
+    assert LEAST_GROUPS <= outcome.gain.groups == len(outcome.winner.confirmed)
+
+
+def test_two_settings_that_both_must_be_there_are_found():
+    """Neither gains alone, as an instruction set and blocking launch may: the search starts from all together too."""
+
+    def truth(profile):
+        return 3000.0 if profile.launch_blocking and profile.onednn_isa else 200.0
+
+    assert {"launch_blocking", "onednn_isa"} <= Machine(truth, scatter(1, 0.03)).search().winner.profile.settings.keys()
+
+
+def test_two_settings_that_spoil_everything_together_are_found_out():
+    """From everything together it takes two removals at once; from one setting alone, an addition."""
+
+    def truth(profile):
+        if profile.onednn_isa is None:
+            return 500.0
+        spoilt = bool(profile.launch_blocking) + (profile.operator_threads is not None)
+        return {0: 4000.0, 1: 2500.0, 2: 3000.0}[spoilt] * (1.1 if profile.dispatch_threads else 1)
+
+    winner = Machine(truth, scatter(1, 0.01)).search(settings=SETTINGS[:4]).winner
+    assert truth(winner.profile) == 4400.0
+
+
+def test_without_a_gain_the_default_wins():
+    outcomes = [Machine(lambda profile: 1000.0, scatter(seed, 0.05)).search() for seed in range(100)]
+    # A confirmation is wrong once in 40 times at its level of 95%, on the side that counts.
+    assert sum(each.winner is not each.default for each in outcomes) <= 6
+
+
+def test_a_setting_without_effect_is_seldom_kept():
+    gained = lambda profile: 3000.0 if profile.launch_blocking else 1000.0  # noqa: E731
+    counts = [len(Machine(gained, scatter(seed, 0.01)).search().winner.profile.settings) for seed in range(20)]
+    assert min(counts) == 1
+    assert sum(counts) <= 2 * len(counts)
+
+
+def test_each_look_has_the_default_or_the_best_so_far():
+    machine = Machine(interacting, scatter(1, 0.02))
+    result = machine.search()
+    first, *later = [look for look in machine.looks if not look.confirms]
+    assert first.profiles[0] == DEFAULT
+    assert {each.text for each in SETTINGS} <= {each.text for each in first.profiles}
+    assert later
+    for look in later:
+        assert interacting(look.profiles[0]) >= 0.95 * interacting(result.winner.profile)
+
+
+@pytest.mark.parametrize("alive", [2, 3, 5, None])
+def test_no_look_has_more_members_than_may_be_alive(alive):
+    machine = Machine(interacting, scatter(1, 0.02))
+    outcome = machine.search(budget=1000, alive=alive)
+    assert max(len(look.profiles) for look in machine.looks if not look.confirms) <= (alive or MOST_ALIVE)
+    assert outcome.winner.profile.launch_blocking
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4.0, 7.0])
+@pytest.mark.parametrize("budget", [60.0, 150.0, 400.0])
+def test_the_budget_is_kept_with_the_confirmation(budget, seconds):
+    machine = Machine(interacting, scatter(3, 0.02), seconds=seconds)
+    outcome = machine.search(budget)
+    # Before the first look nobody knows what a process takes.
+    first = len(machine.looks[0].profiles) * max(0.0, seconds - PROCESS_SECONDS)
+    assert machine.now - 1000.0 <= budget + first
+    if budget >= 150:
+        assert len(machine.confirmations) >= LEAST_GROUPS
+        assert outcome.winner.profile.launch_blocking
+
+
+def test_the_warm_up_of_a_slow_default_is_part_of_the_plan():
+    """Confirming needs minutes here: more of the time is kept for it, and the race has less."""
+    quick, slow = (Machine(interacting, scatter(3, 0.02)) for _ in range(2))
+    quick.search(200)
+    slow.search(200, warm_up_images=10_000)
+    assert len(slow.raced) < len(quick.raced)
+
+
+def test_a_small_budget_names_the_settings_that_were_not_tried():
+    outcome = Machine(interacting, scatter(3, 0.02)).search(60.0)
+    tried = {name for each in outcome.tried for name in each.profile.settings}
+    assert outcome.untried
+    assert not {text.split("=")[0] for text in outcome.untried} & tried
+
+
+def test_what_was_not_confirmed_is_not_the_winner():
+    outcome = Machine(interacting, seconds=6.0).search(30.0)
+    assert outcome.best.profile.launch_blocking
+    assert outcome.gain is None
+    assert outcome.winner is outcome.default
+
+
+def test_a_setting_that_changes_the_training_never_wins():
+    def truth(profile):
+        if profile.launch_blocking:
+            return Measured(None, "its losses part from the default's at step 3")
+        return 1000.0 * (1.5 if profile.operator_threads == 1 else 1)
+
+    outcome = Machine(truth, scatter(4, 0.02)).search()
+    assert outcome.winner.profile.operator_threads == 1
+    assert not outcome.winner.profile.launch_blocking
+    faulty = [each for each in outcome.tried if each.fault]
+    assert faulty
+    assert all(each.profile.launch_blocking for each in faulty)
+
+
+def test_a_candidate_that_fails_in_the_confirmation_is_out():
+    machine = Machine(lambda profile: 4000.0 if profile.launch_blocking else 1000.0, scatter(5, 0.001))
+    honest = machine.truth
+
+    def truth(profile):
+        if machine.confirmations and profile.launch_blocking:
+            return Measured(None, "crashed")
+        return honest(profile)
+
+    machine.truth = truth
+    outcome = machine.search()
+    assert outcome.best.fault == "crashed"
+    assert outcome.winner is outcome.default
+
+
+def test_a_default_that_cannot_run_ends_the_search_at_once():
+    machine = Machine(lambda profile: Measured(None, "unavailable"))
+    outcome = machine.search()
+    assert len(machine.looks) == 1
+    assert outcome.winner.profile == DEFAULT
+    assert outcome.default.fault == "unavailable"
+
+
+def test_it_says_what_each_setting_of_the_best_adds_to_the_others():
+    outcome = Machine(interacting, scatter(1, 0.01)).search()
+    assert outcome.gains.keys() == outcome.best.profile.settings.keys()
+    assert outcome.gains["launch_blocking"].value == pytest.approx(4 * 1.3 / 0.98, rel=0.1)
+    assert outcome.gains["operator_threads"].value == pytest.approx(1.3, rel=0.1)
+
+
+def test_stored_measurements_cost_what_they_cost_when_they_were_measured():
+    """A resumed search replays its looks in no time, and still plans with the time that a new one takes."""
+    fresh = Machine(interacting, scatter(1, 0.02))
+    fresh.search(100)
+    replay = Machine(interacting, scatter(1, 0.02))
+    count = len(fresh.looks) - len(fresh.confirmations)
+
+    def measure(look):
+        found = replay(look)
+        if len(replay.looks) <= count:
+            replay.now -= replay.seconds * len(look.profiles)
+        return found
+
+    Search(SETTINGS, measure, lambda: replay.now, 100).run()
+    looks = [[profile.text for profile in look.profiles] for look in fresh.looks if not look.confirms]
+    again = [[profile.text for profile in look.profiles] for look in replay.looks if not look.confirms]
+    assert [look[: len(first)] for look, first in zip(again, looks, strict=False)] == looks
