@@ -77,9 +77,15 @@ def within_groups(a: Sequence[Measured], b: Sequence[Measured]) -> PairedRatio |
 
     A process of either that was sampled with planned looks makes the ratio a planned one.
     """
+    return paired_ratio(shared_groups(a, b), planned(a, b))
+
+
+def shared_groups(
+    a: Sequence[Measured], b: Sequence[Measured]
+) -> list[tuple[Sequence[TimedTurn], Sequence[TimedTurn]]]:
+    """The turns of both in each group that both were members of."""
     ours, theirs = _turns_by_group(a), _turns_by_group(b)
-    shared = [(ours[name], theirs[name]) for name in ours if name in theirs]
-    return paired_ratio(shared, planned(a, b))
+    return [(ours[name], theirs[name]) for name in ours if name in theirs]
 
 
 def planned(*sides: Sequence[Measured]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation, typed_options
 from lenet.cli.options import ENGINE, MEASUREMENT, OUTPUT, WORKLOAD, option
 from lenet.errors import FAILED, UsageError
+
+if TYPE_CHECKING:
+    from lenet.commands.sampling import Goal
 
 SPANNING = ("preset", "matrix", "output", "with_host")
 """Parameters, besides the axes, that a run which is resumed has already."""
@@ -30,7 +33,11 @@ def run(
     data_dir: options.DataDir = None,
     until: Annotated[
         str | None,
-        option(MEASUREMENT, "Add processes until each 95% interval is this narrow, as 3%.", metavar="SHARE"),
+        option(
+            MEASUREMENT,
+            "Add processes until each 95% interval is this narrow, as 3%; ratio:3%: that of each ratio to --baseline.",
+            metavar="[ratio:]SHARE",
+        ),
     ] = None,
     budget: Annotated[
         float, option(MEASUREMENT, "Stop --until after this many seconds.", metavar="SECONDS", min=1)
@@ -71,7 +78,6 @@ def run(
     """
     from lenet.cli.output import table_format
     from lenet.commands.run import RunRequest, differing, failure, open_run
-    from lenet.commands.sampling import Goal
     from lenet.engine import TimeLimits
     from lenet.engine.busy import choose
     from lenet.engine.turns import parse as parse_interleave
@@ -98,7 +104,7 @@ def run(
         interleave=parse_interleave(interleave),
         alive=alive,
         cann=cann,
-        goal=Goal(options.share("--until", until), budget) if until is not None else None,
+        goal=_goal(until, budget, baseline) if until is not None else None,
     )
     if resume is not None:
         kept = axes.keys() - differing(resume, axes)
@@ -121,3 +127,14 @@ def run(
     if problem := failure(made.store.records()):
         print(f"lenet-bench: {problem}", file=sys.stderr)
         raise typer.Exit(FAILED)
+
+
+def _goal(until: str, budget: float, baseline: str | None) -> Goal:
+    """The goal that `--until` names."""
+    from lenet.commands.sampling import Goal
+    from lenet.report.table.baseline import DEFAULT
+
+    kind, colon, precision = until.rpartition(":")
+    if colon and kind != "ratio":
+        raise UsageError(f"--until {until!r}: write 3%, or ratio:3% for the ratios to the baseline")
+    return Goal(options.share("--until", precision), budget, (baseline or DEFAULT) if colon else None)

@@ -13,9 +13,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from lenet.analysis.paired import LOOKS
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_file, load_preset, override
+from lenet.commands.ratios import OPTION, families, sample_ratios
 from lenet.commands.sampling import Goal, sample_until
 from lenet.dataset import Dataset
 from lenet.engine import Engine, Observer, TimeLimits, available, choose
@@ -298,15 +300,33 @@ class RunRequest:
             os.environ.update(source(self.cann))
         if self.resume is not None:
             run = open_run(self.resume, find, write=True)
+            self._check_ratios(run.cases)
             self._make_environments(self.outstanding(run), log)
             return run
         if self.retry_failed or self.force:
             raise UsageError("--retry-failed and --force continue a run: name it with --resume")
         matrix = self._matrix()
         cases = matrix.cases()
+        self._check_ratios(cases)
         self._make_environments(cases, log)
         machine = with_host_name(describe()) if self.with_host else None
         return begin(cases, find, self.output, matrix=matrix, machine=machine)
+
+    def _check_ratios(self, cases: Sequence[Case]) -> None:
+        """Whether these cases can be sampled to the precision of their ratios, if that is asked for.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        if self.goal is None or self.goal.baseline is None:
+            return
+        if self.engine != "local":
+            raise UsageError(f"{OPTION} needs workers that take turns on this machine: omit --engine {self.engine}")
+        if self.interleave != "windows":
+            raise UsageError(f"{OPTION} needs workers that take turns: omit --interleave {self.interleave}")
+        if self.alive == 1:
+            raise UsageError(f"{OPTION} needs two workers alive together: choose --alive 2 or more")
+        families(cases, self.goal.baseline)
 
     def _make_environments(self, cases: Sequence[Case], log: Log) -> None:
         """Before the run begins, so that a release that cannot be installed leaves no folder."""
@@ -330,6 +350,14 @@ class RunRequest:
         """
         began = time.monotonic()
         engine = choose(self.engine, self.limits, observer, self.busy, self.interleave, self.alive)
+        of_ratios = self.goal is not None and self.goal.baseline is not None
+        run.store.planned_looks = LOOKS if of_ratios else ()
         run.measure(self.outstanding(run), engine)
-        if self.goal is not None:
-            sample_until(run.store, lambda cases: run.measure(cases, engine), self.goal, log, began)
+
+        def more(cases: Sequence[Case]) -> None:
+            run.measure(cases, engine)
+
+        if self.goal is not None and of_ratios:
+            sample_ratios(run.store, more, self.goal, log, began, self.alive)
+        elif self.goal is not None:
+            sample_until(run.store, more, self.goal, log, began)

@@ -10,12 +10,17 @@ from scipy import stats
 
 from lenet.analysis.paired import (
     LEAST_GROUPS,
+    LOOKS,
+    PLANNED_LEVEL,
     TRIMMED,
     TimedTurn,
     contrasts,
     group_estimate,
+    next_look,
     paired_ratio,
+    precise,
 )
+from lenet.analysis.statistics import LEVEL
 
 SECONDS = 0.1
 
@@ -132,3 +137,69 @@ class TestPairedRatio:
         own = 0.18 / math.sqrt(4)  # two blocks of two turns
         assert np.std(few) == pytest.approx(own, rel=0.25)
         assert np.mean(few) == pytest.approx(math.log(0.05), abs=0.03)
+
+
+def one_block(logarithm):
+    """A group whose estimate is exactly that."""
+    return [TimedTurn(0, 10**6, 1.0)], [TimedTurn(0, 10**6, math.exp(-logarithm))]
+
+
+def false_alarms(random, scatter, level, draws=20_000, freedom=None):
+    """Share of A/A samplings to ±1 (in the unit of `scatter`) at the planned looks whose interval does not hold 0."""
+    shape = (draws, LOOKS[-1])
+    if freedom is None:
+        estimates = random.normal(0, scatter, shape)
+    else:  # with long tails
+        estimates = scatter * random.standard_t(freedom, shape) / math.sqrt(freedom / (freedom - 2))
+    going, alarms = np.ones(draws, bool), 0
+    for look in LOOKS:
+        seen = estimates[:, :look]
+        reach = stats.t.ppf((1 + level) / 2, look - 1) * seen.std(axis=1, ddof=1) / math.sqrt(look)
+        stops = going & ((reach <= 1) | (look == LOOKS[-1]))
+        alarms += (stops & (np.abs(seen.mean(axis=1)) > reach)).sum()
+        going &= ~stops
+    return alarms / draws
+
+
+class TestPlannedLooks:
+    @pytest.mark.parametrize("freedom", [None, 5])
+    def test_stopping_early_raises_5_false_alarms_of_100_at_most_whatever_the_scatter(self, random, freedom):
+        worst = max(
+            false_alarms(random, scatter, PLANNED_LEVEL, freedom=freedom) for scatter in np.geomspace(0.3, 6, 10)
+        )
+        # 4.5% is the largest of these; a share of 20,000 draws has a standard deviation of 0.15%.
+        assert worst <= 0.05
+
+    def test_plain_intervals_would_raise_more(self, random):
+        assert max(false_alarms(random, scatter, LEVEL) for scatter in (1.5, 2.0, 2.5)) > 0.07
+
+    def test_a_whole_sampling_with_the_functions_that_decide(self, random):
+        alarms, draws, stopped = 0, 80, []
+        for _ in range(draws):
+            groups = [one_block(each) for each in random.normal(0, 0.045, LOOKS[-1])]
+            ratios = (paired_ratio(groups[:look], planned=True) for look in LOOKS)
+            found = next(each for each in ratios if precise(each, 0.03) or each.groups == LOOKS[-1])
+            alarms += found.p < 0.05
+            stopped.append(found.groups)
+        assert alarms <= draws * 0.05 + 2.5 * math.sqrt(draws * 0.05 * 0.95)
+        assert len(set(stopped)) > 1, "some stop early"
+
+    def test_interval_and_p_say_the_same(self, random):
+        for _ in range(200):
+            found = paired_ratio([one_block(each) for each in random.normal(0.03, 0.04, 8)], planned=True)
+            assert (found.p < 0.05) == (not found.interval.low <= 1 <= found.interval.high)
+
+    def test_the_interval_is_that_of_its_level(self, random):
+        estimates = random.normal(0, 0.03, 8)
+        expected = stats.ttest_1samp(estimates, 0).confidence_interval(PLANNED_LEVEL)
+        found = paired_ratio([one_block(each) for each in estimates], planned=True)
+        assert (math.log(found.interval.low), math.log(found.interval.high)) == pytest.approx(tuple(expected), abs=1e-6)
+
+    def test_sampling_stops_at_planned_looks_only(self):
+        narrow = [one_block(each) for each in (0.001, -0.001) * 4]
+        assert [precise(paired_ratio(narrow[:count], True), 0.03) for count in range(3, 9)] == [
+            False, True, False, False, False, True,
+        ]  # fmt: skip
+        assert not precise(paired_ratio([one_block(each) for each in (0.3, -0.3, 0.3, -0.3)], True), 0.03)
+        assert not precise(None, 0.03)
+        assert [next_look(count) for count in (0, 3, 4, 63, 64)] == [4, 4, 8, 64, None]

@@ -160,7 +160,7 @@ def caption(found: Sequence[SpeedUp | None], against: str) -> str:
     known = [each for each in found if each is not None]
     sentences = [f"Speed-up: over {against}, all else equal.", basis(known)]
     if any(each.interval for each in known):
-        sentences.append("Beside it its 95% interval.")
+        sentences.append("Beside a speed-up: its 95% interval.")
     decided = [each for each in known if each.mark is not None]
     if counts := Counter(each.mark.value for each in decided if each.mark):
         of_unit: dict[Unit, list[int | None]] = {}

@@ -1,0 +1,213 @@
+"""Sampling to the precision of ratios: more groups of the cases whose ratio to the baseline is too uncertain.
+
+Sampling stops at planned numbers of groups only (`lenet.analysis.paired.LOOKS`), and the records say so: the interval
+of a ratio is then wider by what stopping early costs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lenet.analysis.difference import Measured, shared_groups
+from lenet.analysis.paired import LOOKS, PLANNED_LEVEL, PairedRatio, next_look, paired_ratio, precise
+from lenet.analysis.stability import sample
+from lenet.cases.axes import IDENTIFYING, axis
+from lenet.cases.case import Case
+from lenet.commands.sampling import CASES_NAMED, Goal
+from lenet.engine.turns import takes_turns
+from lenet.errors import UsageError
+from lenet.report.table.baseline import parse
+from lenet.report.table.words import span
+from lenet.store.record import Record, Status
+from lenet.store.run import Store
+
+OPTION = "--until ratio:"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A baseline and the cases that are compared with it, each as its first repetition."""
+
+    baseline: Case
+    members: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class RatioPrecision:
+    """How precisely the ratio of one case to its baseline is known."""
+
+    case: Case
+    found: PairedRatio | None
+    """None before the first group."""
+
+    @property
+    def groups(self) -> int:
+        """Groups that the case and its baseline were members of."""
+        return self.found.groups if self.found else 0
+
+    @property
+    def words(self) -> str:
+        """The case with the interval of its ratio."""
+        found = self.found
+        if found is None or found.interval is None or found.these_processes_only:
+            return f"{self.case.label} ({self.groups} groups)"
+        return f"{self.case.label} (±{found.interval.high / found.value - 1:.1%} of {found.groups} groups)"
+
+
+def families(cases: Iterable[Case], selector: str) -> list[Family]:
+    """The baselines among the cases, as `--baseline` selects them, each with the cases that agree on all other axes.
+
+    Raises:
+        UsageError: no case is compared with another, a case cannot take turns, or the selector names what is not an
+            axis of a case.
+    """
+    wanted = parse(selector)
+    if outside := sorted(wanted.keys() & {"run", "machine"}):
+        raise UsageError(f"--baseline {selector!r}: with {OPTION} it is a case of this run: omit {', '.join(outside)}")
+    bases: dict[tuple[str, ...], Case] = {}
+    others: dict[tuple[str, ...], list[Case]] = {}
+    for case in dict.fromkeys(case.model_copy(update={"repetition": 0}) for case in cases):
+        if not takes_turns(case):
+            raise UsageError(
+                f"{OPTION} compares workers that take turns, and {case.label} cannot: choose timed cases of one "
+                "process on CPU, or an absolute --until"
+            )
+        key = tuple(each.identity(each.of_case(case)) for each in IDENTIFYING if each.name not in wanted)
+        if all(_has(case, name, value) for name, value in wanted.items()):
+            bases[key] = case
+        else:
+            others.setdefault(key, []).append(case)
+    found = [Family(base, tuple(others[key])) for key, base in bases.items() if key in others]
+    if not found:
+        raise UsageError(
+            f"{OPTION} no case has {selector} beside another that is equal in all else: name a baseline of this run "
+            "with --baseline"
+        )
+    return found
+
+
+def _has(case: Case, name: str, value: str) -> bool:
+    held = axis(name).of_case(case)
+    return axis(name).is_named(value, axis(name).as_plain(held), axis(name).identity(held))
+
+
+def sample_ratios(
+    store: Store,
+    measure: Callable[[list[Case]], object],
+    goal: Goal,
+    log: Callable[[str], None],
+    began: float,
+    alive: int | None = None,
+) -> None:
+    """Add groups, of a baseline with its cases whose ratio is too wide, until the goal is reached; log how it ended.
+
+    At most `alive` cases are members of a group. Groups are looked at only at `LOOKS`. The budget counts from `began`,
+    a reading of `time.monotonic`. A group is in the manifest before it is measured, so that `--resume` finishes one
+    that was interrupted; a round of groups that would exceed the budget is not started.
+
+    Raises:
+        UsageError: as `families`.
+        StoreError: the run cannot be written.
+    """
+    planned = families(store.manifest.cases, goal.baseline or "")
+    looks = ", ".join(map(str, LOOKS))
+    log(f"--until: planned looks at {looks} groups, each at intervals of {PLANNED_LEVEL:.1%}: stopping early keeps 95%")
+    while True:
+        records = store.records()
+        known = [each for family in planned for each in _precisions(family, records)]
+        wide = [each for each in known if not precise(each.found, goal.precision)]
+        open_ = {each.case: each.groups for each in wide if next_look(each.groups) is not None}
+        counts = f"{len(wide)} of {len(known)} ratios to {goal.baseline} are wider than ±{goal.precision:.2%}"
+        if not known:
+            log("--until: there is no ratio: a case or its baseline failed")
+            return
+        if not wide:
+            log(f"--until: all {len(known)} ratios to {goal.baseline} are within ±{goal.precision:.2%}")
+            return
+        if not open_:
+            log(f"--until: the last planned look is over; {counts}: {_named(wide)}")
+            return
+        groups = list(_groups(planned, open_, alive, 1 + max(case.repetition for case in store.manifest.cases)))
+        needed = sum(_seconds(records, group) for group in groups)
+        left = goal.budget_seconds - (time.monotonic() - began)
+        if needed > left:
+            log(
+                f"--until: the budget of {goal.budget_seconds:g} s is spent ({max(left, 0):.0f} s left, a round takes "
+                f"about {needed:.0f} s); {counts}: {_named(wide)}"
+            )
+            return
+        look = min(filter(None, map(next_look, open_.values())))
+        log(f"--until: {counts}: one more group each (they have {span(open_.values())}; the next look is at {look})")
+        cases = [case for group in groups for case in group]
+        store.extend(cases)
+        measure(cases)
+        together = min(_together(store.records(), group) for group in groups)
+        if together < 2:
+            log(f"--until: memory does not hold two workers, which a ratio needs; {counts}")
+            return
+        if together < max(map(len, groups)):
+            alive = together
+
+
+def _named(wide: Sequence[RatioPrecision]) -> str:
+    more = f"; and {len(wide) - CASES_NAMED} more" if len(wide) > CASES_NAMED else ""
+    return "; ".join(each.words for each in wide[:CASES_NAMED]) + more
+
+
+def _groups(
+    planned: Sequence[Family], open_: Mapping[Case, int], alive: int | None, repetition: int
+) -> Iterator[list[Case]]:
+    """The next groups: each baseline with its open cases, at most `alive` cases together.
+
+    The engine holds cases of one repetition together, so each group has its own: `repetition` and those that follow.
+    """
+    for family in planned:
+        left = [case for case in family.members if case in open_]
+        size = alive - 1 if alive is not None else max(1, len(left))
+        for first in range(0, len(left), size):
+            group = [family.baseline, *left[first : first + size]]
+            yield [case.model_copy(update={"repetition": repetition}) for case in group]
+            repetition += 1
+
+
+def _together(records: Iterable[Record], group: Sequence[Case]) -> int:
+    """How many of the cases were alive together with the first of them, the first included."""
+    ids = {record.case: record.group for record in records if record.case in group}
+    return sum(bool(each) and each == ids.get(group[0]) for each in ids.values())
+
+
+def _precisions(family: Family, records: Sequence[Record]) -> list[RatioPrecision]:
+    """The precision of each ratio. A case with a failed process is omitted, as is everything with such a baseline."""
+    of_case: dict[Case, list[Record]] = {}
+    for record in records:
+        of_case.setdefault(record.case.model_copy(update={"repetition": 0}), []).append(record)
+    base = _measured(of_case.get(family.baseline, ()))
+    if base is None:
+        return []
+    return [
+        RatioPrecision(case, paired_ratio(shared_groups(base, member), planned=True))
+        for case in family.members
+        if (member := _measured(of_case.get(case, ()))) is not None
+    ]
+
+
+def _measured(records: Sequence[Record]) -> list[Measured] | None:
+    """The processes with their rates; None if one of them failed."""
+    if any(record.status is not Status.OK for record in records):
+        return None
+    return [(record, rates) for record in records if (rates := sample(record.windows)) is not None]
+
+
+def _seconds(records: Sequence[Record], group: Sequence[Case]) -> float:
+    """The longest time that a process of one of the cases took so far: a group takes as long as its members."""
+    members = {case.model_copy(update={"repetition": 0}) for case in group}
+    return max(
+        (
+            (record.finished_at - record.started_at).total_seconds()
+            for record in records
+            if record.case.model_copy(update={"repetition": 0}) in members
+        ),
+        default=0.0,
+    )
