@@ -13,6 +13,7 @@ import typer
 
 from lenet.cli import signals, streams
 from lenet.cli.check import check
+from lenet.cli.clean import clean
 from lenet.cli.compare import compare
 from lenet.cli.doctor import doctor
 from lenet.cli.explain import explain
@@ -45,6 +46,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     verify: "lenet-bench verify results/theirs",
     merge: "lenet-bench merge results/laptop results/server -o results/all",
     doctor: "lenet-bench doctor --device gpu",
+    clean: "lenet-bench clean --only environments --yes",
 }
 """Each command with an example of its use."""
 

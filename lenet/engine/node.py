@@ -25,6 +25,7 @@ from lenet.engine.environments import releases
 from lenet.engine.local import LocalEngine
 from lenet.engine.observer import SilentObserver
 from lenet.engine.process import TimeLimits
+from lenet.files.leftovers import TEMPORARY_PREFIX
 from lenet.machine.card import MachineCard, describe
 from lenet.store.events import Event, Failed, Finished
 from lenet.store.record import DatasetCard, Record
@@ -101,7 +102,7 @@ def run_case(task: bytes, contents: Mapping[str, bytes]) -> Iterator[bytes]:
     dataset = keep(contents, f"sent-{card.sha256[:16]}", card.name)
     outbox = Outbox()
     engine = LocalEngine(asked.limits, outbox, asked.command, releases.interpreter, asked.busy, outbox.notify)
-    with tempfile.TemporaryDirectory(prefix="lenet-bench-") as folder, ThreadPoolExecutor(1) as thread:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder, ThreadPoolExecutor(1) as thread:
         store = Store.create(Path(folder) / "run", Matrix(), [case], {card.name: card}, describe())
         running = thread.submit(engine.run, [case], {case.dataset: dataset}, store)
         try:

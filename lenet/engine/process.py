@@ -23,6 +23,7 @@ import psutil
 
 import lenet
 from lenet.errors import StoreError, reason
+from lenet.files.leftovers import TEMPORARY_PREFIX
 from lenet.files.plain import create
 from lenet.store.events import MAX_LINE_BYTES
 from lenet.worker.parent import PARENT
@@ -82,7 +83,7 @@ def worker(
         StoreError: no temporary folder can be made.
     """
     try:
-        temporary = tempfile.TemporaryDirectory(prefix="lenet-bench-", ignore_cleanup_errors=True)
+        temporary = tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, ignore_cleanup_errors=True)
     except OSError as error:
         raise StoreError(
             f"no temporary folder can be made ({reason(error)}): free space or set TMPDIR, then --resume"

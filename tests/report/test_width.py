@@ -33,6 +33,7 @@ from lenet.analysis.tune.candidate import Candidate, Measured, ratio
 from lenet.analysis.tune.search import SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cli.invocation import Invocation
+from lenet.files.leftovers import Leftover
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
 from lenet.report import render, rows
 from lenet.report.content.gather import gather
@@ -42,6 +43,7 @@ from lenet.report.progress.plain import PlainObserver
 from lenet.report.table import compare as comparison
 from lenet.report.table import versions
 from lenet.report.text.check import convergence_text, results_text, settings_text
+from lenet.report.text.clean import clean_text
 from lenet.report.text.doctor import doctor_text
 from lenet.report.text.explain import explanation_text
 from lenet.report.text.reproduce import reproduce_text
@@ -133,6 +135,11 @@ def diagnosed(word, _):
     return doctor_text(renamed(DoctorReport(machine="m", python="p", mindspore="2", devices=(each,)), word))
 
 
+def cleaned(word, speed):
+    found = [Leftover("data", Path("/") / word.replace("\0", ""), 10**12, kept) for kept in ("", word)]
+    return clean_text(found, True) + clean_text(found, False)
+
+
 def tuned(word, speed):
     profile = RuntimeProfile().model_copy(update={"name": word})
     settings = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=128+dispatch_threads=100")
@@ -188,6 +195,7 @@ def verified(word, _):
 
 RENDERERS = {
     "explanation_text": explained,
+    "clean_text": cleaned,
     "doctor_text": diagnosed,
     "tuning_text": tuned,
     "results_text": checked,

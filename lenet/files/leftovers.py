@@ -1,0 +1,119 @@
+"""What lenet-bench keeps outside of runs and can make again: the cache, and temporary folders left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from lenet.errors import reason
+from lenet.files.cache import cache_folder
+from lenet.files.locks import wait_for
+
+TEMPORARY_PREFIX = "lenet-bench-"
+"""Begins the name of every temporary folder."""
+
+LEFT_SECONDS = 3600.0
+"""A temporary folder that nobody changed for so long, and in which no process works, was left by a killed command."""
+
+KINDS = {
+    "data": re.compile(r"mnist|digits|(local|sent)-[0-9a-f]{16}"),
+    "environments": re.compile(r"environment-[A-Za-z0-9._-]+"),
+    "stand-ins": re.compile(r"cuda-[0-9.]+"),
+}
+"""Names of the cache's entries: other files there are not lenet-bench's, and stay."""
+
+TEMPORARY = "temporary"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A folder that can be removed."""
+
+    kind: str
+    path: Path
+    bytes: int
+    kept: str = ""
+    """Why it cannot be removed now; empty if it can, or if it was."""
+
+
+def leftovers() -> list[Leftover]:
+    """Everything that is there, by kind and name.
+
+    Raises:
+        CacheError: the user has no cache folder, or it cannot be made.
+    """
+    used = _used()
+    found = [*_cached(cache_folder()), *_temporary(Path(tempfile.gettempdir()))]
+    return [replace(each, kept="a process works in it") if _is_in(each.path, used) else each for each in found]
+
+
+def remove(found: Leftover) -> Leftover:
+    """Remove it, unless it is kept; returns it with the reason if that fails."""
+    if found.kept:
+        return found
+    lock = None
+    try:
+        if found.kind != TEMPORARY:
+            lock_path = found.path.with_name(f"{found.path.name}.lock")
+            lock = wait_for(lock_path, 0)
+            lock_path.unlink(missing_ok=True)
+        shutil.rmtree(found.path)
+    except TimeoutError:
+        return replace(found, kept="another process makes it")
+    except OSError as error:
+        return replace(found, kept=reason(error))
+    finally:
+        if lock is not None:
+            lock.release()
+    return found
+
+
+def _cached(cache: Path) -> Iterator[Leftover]:
+    entries = sorted(cache.iterdir())
+    for kind, name in KINDS.items():
+        for path in entries:
+            if name.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                yield Leftover(kind, path, _size(path))
+
+
+def _temporary(folder: Path) -> Iterator[Leftover]:
+    for path in sorted(folder.glob(f"{TEMPORARY_PREFIX}*")):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+            if path.is_dir() and not path.is_symlink() and own and time.time() - status.st_mtime > LEFT_SECONDS:
+                yield Leftover(TEMPORARY, path, _size(path))
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; links are not followed, and what cannot be read counts as nothing."""
+    total = 0
+    for path, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += (Path(path) / name).lstat().st_size
+    return total
+
+
+def _used() -> set[Path]:
+    """Where processes work and whose interpreters they run."""
+    found: set[Path] = set()
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        for text in (process.info["cwd"], *(process.info["cmdline"] or ())[:1]):
+            if text:
+                found.add(Path(text))
+    return found
+
+
+def _is_in(folder: Path, used: Collection[Path]) -> bool:
+    folders = {folder, folder.resolve()}
+    return any(each in folders or not folders.isdisjoint(each.parents) for each in used)

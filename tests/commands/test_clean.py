@@ -1,0 +1,103 @@
+"""`lenet-bench clean`: a list unless it is told to remove, and never a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lenet.cli import main
+from lenet.commands.clean import ALL, clean
+from lenet.errors import UsageError
+from lenet.files.cache import locked
+from lenet.files.leftovers import LEFT_SECONDS
+
+OLD = time.time() - 2 * LEFT_SECONDS
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A cache and a temporary folder with one entry of each kind, and with files of others."""
+    cache, temporary, profiles = (tmp_path / name for name in ("cache", "temporary", "profiles"))
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(cache))
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(profiles))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(temporary))
+    for name in (
+        *("cache/mnist", "cache/local-0123456789abcdef", "cache/environment-mindspore-2.7.0-py311", "cache/cuda-11.8"),
+        *("cache/run-of-a-user", "temporary/lenet-bench-left", "temporary/lenet-bench-new", "temporary/other"),
+        "profiles",
+    ):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(bytes(1000))
+        os.utime(folder, (OLD, OLD))
+    os.utime(temporary / "lenet-bench-new")
+    (cache / "digits").symlink_to(tmp_path / "profiles")
+    return tmp_path
+
+
+def names(found):
+    return [each.path.name for each in found]
+
+
+REMOVABLE = [
+    *("local-0123456789abcdef", "mnist", "environment-mindspore-2.7.0-py311", "cuda-11.8", "lenet-bench-left"),
+]
+
+
+def everything(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_lists_what_it_would_remove(places):
+    before = everything(places)
+    found = clean()
+    assert names(found) == REMOVABLE
+    assert {each.bytes for each in found} == {1000}
+    assert everything(places) == before
+
+
+def test_removes_that_and_nothing_else(places):
+    before = everything(places)
+    assert names(clean(delete=True)) == REMOVABLE
+    gone = {path.split("/")[1] for path in set(before) - set(everything(places)) if "/" in path}
+    assert gone == set(REMOVABLE)
+    assert clean() == []
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_one_kind_only(places, kind):
+    assert {each.kind for each in clean([kind], delete=True)} == {kind}
+    assert kind not in {each.kind for each in clean()}
+    assert len(clean()) >= len(REMOVABLE) - 2
+
+
+def test_keeps_what_is_in_use(places):
+    inside = places / "temporary/lenet-bench-left"
+    with subprocess.Popen([sys.executable, "-c", "input()"], cwd=inside, stdin=subprocess.PIPE) as process:
+        try:
+            with locked("mnist"):
+                kept = {each.path.name: each.kept for each in clean(delete=True) if each.kept}
+        finally:
+            process.stdin.close()
+    assert kept == {"mnist": "another process makes it", "lenet-bench-left": "a process works in it"}
+    assert inside.is_dir()
+
+
+def test_a_kind_that_there_is_not():
+    with pytest.raises(UsageError, match="--only 'caches': choose from data, environments"):
+        clean(["caches"])
+
+
+def test_the_command(places, monkeypatch, capsys):
+    for arguments, said in (((), "--yes would remove 0.0 MB; nothing is removed"), (("--yes",), "removed 0.0 MB")):
+        monkeypatch.setattr(sys, "argv", ["lenet-bench", "clean", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        assert said in capsys.readouterr().out
+    assert not (places / "cache/mnist").exists()
+    assert (places / "profiles/file").exists()
