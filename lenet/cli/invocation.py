@@ -28,9 +28,16 @@ class Invocation:
     def __init__(
         self, context: typer.Context, quiet: bool, data_dir: Path | None, spanning: Collection[str] = ()
     ) -> None:
-        """`spanning` names the parameters that must not be repeated when the run is resumed."""
+        """`spanning` names the parameters that must not be repeated when the run is resumed.
+
+        Raises:
+            UsageError: nothing can be measured on this platform.
+        """
         from rich.console import Console
 
+        from lenet.machine.platforms import measurable
+
+        measurable()
         self.console = Console(stderr=True, quiet=quiet)
         self._data_dir = data_dir
         self._began = time.monotonic()

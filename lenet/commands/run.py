@@ -28,6 +28,7 @@ from lenet.engine.turns import Interleave, Judge
 from lenet.errors import UsageError
 from lenet.machine.card import MachineCard, describe, present_devices, with_host_name
 from lenet.machine.cores import usable_cores
+from lenet.machine.platforms import measurable
 from lenet.report import render, rows
 from lenet.report.table.forms import TABLES
 from lenet.report.table.rows import Row
@@ -164,6 +165,7 @@ def begin(
         DatasetError: data cannot be found.
         StoreError: the folder holds a run or cannot be written, or the one to resume is not a run.
     """
+    measurable()
     if not cases:
         raise UsageError("there is no case to run")
     by_name = {name: find(name) for name in dict.fromkeys(case.dataset for case in cases)}
@@ -214,6 +216,8 @@ def open_run(folder: Path, find: Find, *, write: bool = False) -> Run:
         DatasetError: its data cannot be found.
         StoreError: `folder` is not a run, it is damaged, or another process writes it.
     """
+    if write:
+        measurable()
     store = Store.open(folder)
     datasets = {name: find(name) for name in store.manifest.datasets}
     if write:

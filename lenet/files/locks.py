@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import time
 import weakref
@@ -92,6 +91,8 @@ def wait_for(path: Path, seconds: float, *, required: bool = True) -> Lock:
 
 def _acquire(path: Path, mode: int | None, *, required: bool) -> int | None:
     """A descriptor that holds the lock, None if another has it; unless it is `required`, one without a lock will do."""
+    import fcntl  # not on Windows, where runs are read and not measured
+
     while True:
         descriptor = _open(path, mode)
         try:

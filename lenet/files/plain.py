@@ -29,7 +29,9 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
     Raises:
         OSError: absent, not a regular file, or not permitted.
     """
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not hasattr(os, "O_NOFOLLOW") and path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link", str(path))
+    descriptor = os.open(path, flags | _flags("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"), 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a plain file", str(path))
@@ -51,7 +53,12 @@ def read_named(path: Path, max_bytes: int) -> bytes:
     Raises:
         OSError: it cannot be opened, read, or is larger than `max_bytes`.
     """
-    return _read(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path, max_bytes)
+    return _read(os.open(path, os.O_RDONLY | _flags("O_CLOEXEC", "O_BINARY")), path, max_bytes)
+
+
+def _flags(*names: str) -> int:
+    """Those of the flags that this system has: Windows lacks most of them, and alone has O_BINARY."""
+    return sum(getattr(os, name, 0) for name in names)
 
 
 def _read(descriptor: int, path: Path, max_bytes: int) -> bytes:
@@ -73,14 +80,14 @@ def replace(path: Path, data: bytes, mode: int = 0o666) -> None:
     """
     kept = _permissions(path)
     temporary = path.with_name(f".{path.name[-40:]}.{secrets.token_hex(4)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flags("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
     descriptor = os.open(temporary, flags, mode if kept is None else kept)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             flush(descriptor)
-            if kept is not None:
+            if kept is not None and hasattr(os, "fchmod"):
                 with contextlib.suppress(OSError):  # CIFS: permissions are those of the mount
                     os.fchmod(descriptor, kept)  # whatever the umask is
         temporary.replace(path)
@@ -89,7 +96,7 @@ def replace(path: Path, data: bytes, mode: int = 0o666) -> None:
             temporary.unlink()
         raise
     with contextlib.suppress(OSError):  # not every file system can flush a folder
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(path.parent, os.O_RDONLY | _flags("O_DIRECTORY", "O_CLOEXEC"))
         try:
             os.fsync(folder)
         finally:
@@ -154,7 +161,7 @@ def write_named(path: Path, data: bytes) -> None:
     except FileNotFoundError:
         kind = stat.S_IFREG
     if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
-        _write_all(os.open(target, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), data)
+        _write_all(os.open(target, os.O_WRONLY | _flags("O_NOCTTY", "O_CLOEXEC")), data)
         return
     try:
         replace(target, data)
@@ -168,7 +175,7 @@ def write_named(path: Path, data: bytes) -> None:
 def _write_open(link: Path, data: bytes) -> None:
     """Write to a file that a process has open: one of this process with its own offset, another's at the end."""
     own = link.parent.samefile("/proc/self/fd") and link.name.isdecimal()
-    flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_APPEND | _flags("O_NOCTTY", "O_CLOEXEC")
     _write_all(os.dup(int(link.name)) if own else os.open(link, flags), data)
 
 

@@ -112,7 +112,7 @@ def describe() -> MachineCard:
     with contextlib.suppress(Exception):
         frequency, fastest = psutil.cpu_freq().current, psutil.cpu_freq().max or None
     load = None
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):
         load = os.getloadavg()[0]
     commit, dirty = _git()
     return MachineCard(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import time
 
 import psutil
@@ -56,6 +55,8 @@ def _busy_seconds() -> float:
 
 def _own_seconds() -> float:
     """Processor time of this process and of all its children, those that have ended and those that are alive."""
+    import resource  # not on Windows, where runs are read and not measured
+
     used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
     total = sum(each.ru_utime + each.ru_stime for each in used)
     for child in psutil.Process().children(recursive=True):

@@ -68,8 +68,11 @@ def build(case: Case, dataset: Dataset) -> Trainer:
     """
     from lenet.files.cache import cache_folder
     from lenet.machine import devices
+    from lenet.machine.platforms import wrong_wheel
 
     if case.framework is Framework.MINDSPORE:
+        if problem := wrong_wheel():
+            raise DeviceUnavailableError(problem)
         devices.prepare(case.device_target, cache_folder())
     module, _, name = ABILITIES[case.framework].trainer.partition(":")
     trainer: Trainer = getattr(import_module(module), name)(case, dataset)

@@ -85,7 +85,7 @@ def test_a_file_system_without_locks(own, monkeypatch, tmp_path):
             raise OSError(errno.ENOLCK, "No locks available")
         real(descriptor, flags)
 
-    monkeypatch.setattr("lenet.files.locks.fcntl.flock", flock)
+    monkeypatch.setattr("fcntl.flock", flock)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(cache, "LOCK_SECONDS", 0.2)
     with cache.locked("entry") as folder:
@@ -100,7 +100,7 @@ def test_no_file_system_with_locks(own, monkeypatch):
     def none(descriptor, flags):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("lenet.files.locks.fcntl.flock", none)
+    monkeypatch.setattr("fcntl.flock", none)
     with cache.locked("entry") as folder:
         assert folder == own / "entry"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ def presets() -> list[str]:
 
 
 def load_preset(name: str) -> Matrix:
-    """The preset of that name.
+    """The preset of that name; on another processor than x86 its profiles do not ask for an instruction set of x86.
 
     Raises:
         UsageError: there is no such preset.
@@ -42,7 +43,16 @@ def load_preset(name: str) -> Matrix:
     if name not in presets():
         raise UsageError(f"unknown preset {name!r}: choose from {', '.join(presets())}")
     text = (files("lenet.cases.presets") / f"{name}.toml").read_text(encoding="utf-8")
-    return _matrix({"name": name, **parse_toml(text, name)}, f"preset {name}")
+    content = parse_toml(text, name)
+    if platform.machine().lower() not in ("x86_64", "amd64") and "profiles" in content:
+        content["profiles"] = _without_isa(content["profiles"])
+    return _matrix({"name": name, **content}, f"preset {name}")
+
+
+def _without_isa(profiles: list[str]) -> list[str]:
+    """The profiles without a cap to an instruction set of x86: other processors have none of them."""
+    parts = [[part for part in text.split("+") if not part.startswith("onednn_isa=")] for text in profiles]
+    return list(dict.fromkeys("+".join(each) or "default" for each in parts))
 
 
 def load_file(path: Path) -> Matrix:

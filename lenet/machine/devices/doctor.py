@@ -17,6 +17,7 @@ from lenet.machine import devices
 from lenet.machine.card import describe
 from lenet.machine.devices import cann, cuda
 from lenet.machine.installed import cann_version, framework_version
+from lenet.machine.platforms import SOURCE, has_gpu_plugin, here, wrong_wheel
 from lenet.machine.programs import ProgramError, output
 
 QUERY_SECONDS = 10
@@ -117,6 +118,10 @@ def _mindspore() -> Check:
     version = framework_version(Framework.MINDSPORE)
     if version is None:
         return Check(name="MindSpore", passed=False, message="not installed", fix="pip install 'mindspore>=2.7'")
+    if problem := wrong_wheel():
+        return Check(
+            name="MindSpore", passed=False, message=problem, fix=f"get the wheel for this system from {SOURCE}"
+        )
     return Check(name="MindSpore", passed=True, message=version)
 
 
@@ -130,6 +135,14 @@ def _cpu() -> list[Check]:
 
 
 def _gpu() -> list[Check]:
+    if not has_gpu_plugin():
+        return [
+            Check(
+                name="platform",
+                passed=False,
+                message=f"MindSpore has a GPU plugin for Linux x86-64 only; this is {here()}",
+            )
+        ]
     return [_gpu_driver(), _cuda(), *_libraries(DeviceTarget.GPU)]
 
 
