@@ -34,6 +34,7 @@ from lenet.store.record import DatasetCard, Evaluation, Phases, Record, Software
 from lenet.store.run import Store
 
 COMMAND = (sys.executable, "-m", "lenet.cli")
+MODES = (Mode.PYNATIVE, Mode.GRAPH, Mode.JIT)
 RECORDS = 10_000
 
 
@@ -75,7 +76,7 @@ def written(folder: Path, count: int) -> Path:
     records = []
     for index in range(count):
         hyper = Hyperparameters(batch_size=32 * (1 + index // 3 % 10))
-        case = Case(mode=list(Mode)[index % 3], repetition=index // 30, hyperparameters=hyper)
+        case = Case(mode=MODES[index % 3], repetition=index // 30, hyperparameters=hyper)
         windows = tuple(
             Window(epoch=1, first_step=60 + 40 * n, steps=40, images=1280, seconds=0.5 + n / 1000, warmup=False)
             for n in range(10)

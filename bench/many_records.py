@@ -26,6 +26,7 @@ from lenet.store.run import Store
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 PROFILES = (RuntimeProfile(), RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking"))
+SPEEDS = {Mode.PYNATIVE: 0.4, Mode.GRAPH: 1.0, Mode.JIT: 0.7}
 VERSIONS = ("2.7.0", "2.8.0", "2.9.0", "2.10.0")
 CARD = DatasetCard(name="mnist", sha256="ab" * 32, training_images=60_000, test_images=10_000)
 
@@ -33,9 +34,7 @@ CARD = DatasetCard(name="mnist", sha256="ab" * 32, training_images=60_000, test_
 def made(case: Case, machine: str, version: str, pace: float, draw: random.Random, number: int) -> Record:
     """A record with figures around `pace`; one in fifty failed."""
     started = BEGAN + timedelta(minutes=number)
-    speed = (
-        pace * {Mode.PYNATIVE: 0.4, Mode.GRAPH: 1.0, Mode.JIT: 0.7}[case.mode] * case.hyperparameters.batch_size**0.3
-    )
+    speed = pace * SPEEDS[case.mode] * case.hyperparameters.batch_size**0.3
     failed = draw.random() < 0.02
     epochs = case.plan.epochs or 0
     windows = tuple(
@@ -89,7 +88,7 @@ def make_runs(folder: Path, runs: int, records: int) -> None:
         machine = machines[index % len(machines)]
         version = VERSIONS[index // len(machines) % len(VERSIONS)]
         device = tuple(DeviceTarget)[index % 3]
-        axes = [(m, b, p) for b in (32, 64, 128, 256) for p in PROFILES for m in Mode]
+        axes = [(m, b, p) for b in (32, 64, 128, 256) for p in PROFILES for m in SPEEDS]
         cases = [
             Case(
                 device_target=device, mode=mode, profile=profile, dataset="mnist", repetition=number // len(axes),

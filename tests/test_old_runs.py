@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lenet.cases.axes import axis
+from lenet.cases.frameworks import Framework
+from lenet.cases.values import Mode
 from lenet.commands.run import open_run
 from lenet.commands.verify import verify
 from lenet.dataset import Dataset
@@ -48,6 +51,9 @@ def test_its_rows_hold_what_they_held(folder):
         for key, value in before.items():
             if key == "run" or key.startswith("convergence"):  # a folder's name, the references that were shipped
                 continue
+            if key == "mode" and after["framework"] == "pytorch":
+                assert (value, after[key]) == ("pynative", "eager")  # its own name, since PyTorch has two modes
+                continue
             same = pytest.approx(value, rel=1e-9) if isinstance(value, float) else value  # another SciPy's last bits
             assert after[key] == same, key
 
@@ -77,3 +83,19 @@ def test_they_are_reported_with_the_same_figures():
     assert len(figures(text)) > 50
     # The headline has come to name all that is not usual of a case, such as its pipeline.
     assert set(before.splitlines()[0].split()) <= set(text.splitlines()[0].split())
+
+
+def test_pytorch_is_shown_as_eager_and_its_records_keep_their_names():
+    (folder,) = RESULTS.glob("*/pytorch")
+    store = Store.open(folder)
+    theirs = [record for record in store.records() if record.case.framework is Framework.PYTORCH]
+    assert len(theirs) == 12
+    assert {record.case_id for record in theirs} == {record.case.id for record in theirs}
+    assert {record.case.mode for record in theirs} == {Mode.PYNATIVE}
+    assert {record.case.label.split(" · ")[1] for record in theirs} == {"eager"}
+    new = [record.case.model_copy(update={"mode": Mode.EAGER}) for record in theirs]
+    mode = axis("mode")
+    assert {mode.identity(mode.of_case(case)) for case in new} == {mode.record_identity(each) for each in theirs}
+    lines = [line for line in render(rows(theirs, store.name), "github").splitlines() if line.startswith("| CPU")]
+    assert len(lines) == 4
+    assert all("| eager" in line and "1.00×" in line for line in lines), "the baseline `mode=pynative` is eager there"

@@ -53,7 +53,7 @@ class Network(nn.Cell):
 def build(folder, mode, batch_size, seed):
     """The model, its training step, and the training and test data."""
     ms.set_device("CPU")
-    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    ms.set_context(mode=ms.GRAPH_MODE if mode in ("graph", "model") else ms.PYNATIVE_MODE)
     ms.set_seed(seed)
     model = Network()
     loss_fn = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
@@ -74,6 +74,9 @@ def build(folder, mode, batch_size, seed):
 
     if mode == "jit":
         train_step = ms.jit(train_step)
+
+    if mode == "model":
+        train_step = nn.TrainOneStepCell(nn.WithLossCell(model, loss_fn), optimizer)
 
     return model, train_step, train, test
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lenet.cases.axis import ROUNDS, Axis, Kind, Outcome, whole_number
-from lenet.cases.frameworks import Framework
+from lenet.cases.frameworks import ABILITIES, Framework, shared_mode
 from lenet.cases.values import DeviceTarget, Mode, Pipeline, Scaling, version_order
 
 if TYPE_CHECKING:
@@ -25,6 +25,14 @@ def _profile(text: str) -> RuntimeProfile:
 
 def _profile_meaning(profile: RuntimeProfile) -> str:
     return profile.name if profile.unresolved else profile.text
+
+
+def _mode(case: Any) -> Mode:
+    return ABILITIES[case.framework].own_mode(case.mode)
+
+
+def _mode_meaning(mode: Mode) -> str:
+    return shared_mode(mode).value
 
 
 def _version(record: Outcome) -> Any:
@@ -64,8 +72,8 @@ AXES: tuple[Axis, ...] = (
         field="device_targets", option="--device", help="Device targets, separated by commas.", always=True,
     ),
     Axis(
-        "mode", 80, "mode", values=Mode, field="modes", spans=tuple(Mode), option="--mode",
-        help="Execution modes, separated by commas.", always=True,
+        "mode", 80, "mode", value=_mode, meaning=_mode_meaning, values=Mode, field="modes", spans=tuple(Mode),
+        option="--mode", help="Execution modes, separated by commas.", always=True,
     ),
     Axis(
         "batch_size", 60, "hyperparameters.batch_size", title="batch", parse_value=whole_number, examples=("32", "64"),

@@ -70,6 +70,8 @@ class Axis:
     outermost, so that a slow drift of the machine affects all others alike."""
     path: str = ""
     """Attributes that lead to the value in a `Case`, joined by dots; empty if a case does not have it."""
+    value: Callable[[Any], Any] | None = None
+    """Reads the value of a `Case`, if the attribute may hold another name of it."""
     read: Callable[[Outcome], Any] | None = None
     """Reads the value of a record, if a record knows it better than its case."""
     kind: Kind = Kind.CASE
@@ -146,6 +148,8 @@ class Axis:
 
     def of_case(self, case: object) -> Any:
         """The value of a `Case`; None if a case does not have the axis."""
+        if self.value is not None:
+            return self.value(case)
         return attrgetter(self.path)(case) if self.path else None
 
     def of_record(self, record: Outcome) -> Any:

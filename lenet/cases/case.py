@@ -120,6 +120,7 @@ class Case(Frozen):
     """The release to run, in its own environment; None is the installed one."""
     device_target: DeviceTarget = DeviceTarget.CPU
     mode: Mode = Mode.GRAPH
+    """The name that it was given. `Abilities.own_mode` is the framework's own."""
     dataset: str = Field(default="mnist", min_length=1, max_length=120)
     """`mnist`, `digits`, or `FOLDER@DIGEST` for other data of MNIST's shape."""
     pipeline: Pipeline = Pipeline.TUTORIAL
@@ -146,7 +147,7 @@ class Case(Frozen):
         """Why no case can have these values, by the names of the axes; None if one can."""
         framework, world_size, batch_size = values["framework"], values["world_size"], values["batch_size"]
         why = ABILITIES[framework].refusal(
-            values["device_target"].value, values["mode"].value, values["profile"].settings, world_size
+            values["device_target"].value, values["mode"], values["profile"].settings, world_size
         )
         if why is not None:
             return f"{framework.value} cannot run this: {why}"

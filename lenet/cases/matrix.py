@@ -14,6 +14,7 @@ from lenet.cases.axes import AXES
 from lenet.cases.axis import ROUNDS, Axis
 from lenet.cases.base import Frozen
 from lenet.cases.case import Case, Plan, RuntimeProfile, Scaling
+from lenet.cases.frameworks import ABILITIES
 
 MAX_CASES = 100_000
 """Refuse a matrix with more: it is a typing error, or an attempt to fill the memory. Cases are made all at once."""
@@ -104,7 +105,8 @@ class Matrix(_MatrixAxes):
     @classmethod
     def _each_value_once(cls, values: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
         axis = next(axis for axis in SPANNED if axis.field == info.field_name)
-        names = [axis.identity(value) for value in values]
+        # Two names of a mode may be those of two frameworks: `_points` has each case once.
+        names = [axis.as_plain(value) if axis.value is not None else axis.identity(value) for value in values]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} is listed twice")
@@ -125,11 +127,12 @@ class Matrix(_MatrixAxes):
 
     @property
     def span(self) -> str:
-        """The axes in words, for the head of a run."""
+        """The axes in words, for the head of a run: the values that its cases have."""
         words = []
+        points = [point for point in self._points() if Case.refusal(point) is None]
         for axis in AXES:
             if axis.field and axis.several:
-                values = self._values(axis)
+                values = tuple(dict.fromkeys(point[axis.name] for point in points))
                 if axis.always or values != (axis.of_case(Case()),):
                     words.append(axis.words(*(axis.as_plain(value) for value in values)))
         if self.repeat > 1:
@@ -147,10 +150,14 @@ class Matrix(_MatrixAxes):
         return (held if axis.several else (held,)) or (None,)
 
     def _points(self) -> Iterator[Mapping[str, Any]]:
-        """Every combination once, values by the axis's name. One process is one case, whatever the scaling."""
+        """Every combination once, values by the axis's name.
+
+        One process is one case, whatever the scaling. A mode has the framework's own name.
+        """
         seen = set()
         for values in product(*map(self._values, SPANNED)):
             point = dict(zip((axis.name for axis in SPANNED), values, strict=True))
+            point["mode"] = ABILITIES[point["framework"]].own_mode(point["mode"])
             if point["world_size"] == 1:
                 point["scaling"] = Scaling.STRONG
             if (key := tuple(point.values())) not in seen:

@@ -14,15 +14,21 @@ class DeviceTarget(str, Enum):
 
 
 class Mode(str, Enum):
-    """How a step is executed.
+    """How a step is executed. `lenet.cases.frameworks` says which framework has which mode.
 
-    `pynative`: operator by operator. `graph`: the functional step under GRAPH_MODE. `jit`: the whole step, optimiser
-    included, as one `@ms.jit` function under PyNative.
+    MindSpore's: `pynative`, operator by operator; `graph`, the functional step under GRAPH_MODE; `jit`, the whole step,
+    optimiser included, as one `@ms.jit` function under PyNative; `model`, the whole step as `ms.train.Model` runs it
+    under GRAPH_MODE, which is `nn.TrainOneStepCell` over `nn.WithLossCell`.
+
+    PyTorch's: `eager`, operator by operator; `compile`, forward and backward pass by `torch.compile`.
     """
 
     PYNATIVE = "pynative"
     GRAPH = "graph"
     JIT = "jit"
+    MODEL = "model"
+    EAGER = "eager"
+    COMPILE = "compile"
 
     @property
     def label(self) -> str:
@@ -31,7 +37,14 @@ class Mode(str, Enum):
             Mode.PYNATIVE: "PyNative",
             Mode.GRAPH: "Graph (functional step)",
             Mode.JIT: "jit (whole step)",
+            Mode.MODEL: "Model (whole step)",
+            Mode.EAGER: "eager",
+            Mode.COMPILE: "torch.compile",
         }[self]
+
+
+GRAPH_MODES = frozenset({Mode.GRAPH, Mode.MODEL})
+"""MindSpore's modes under GRAPH_MODE. In its others, the context stays PyNative."""
 
 
 class Pipeline(str, Enum):

@@ -111,15 +111,16 @@ def plan(
     def pair(rung: Rung, compared: str, **changes: object) -> Pair:
         return Pair(rung=rung, compared=compared, a=base, b=base.model_copy(update=changes))
 
-    hyper, mode, device = base.hyperparameters, base.mode.value, base.device_target
+    hyper, device, framework = base.hyperparameters, base.device_target, ABILITIES[base.framework]
+    own = framework.own_mode(base.mode)
     others = [each for each in devices if each is not device]
     # The next seed may be the one that MindSpore reads as none, or too large.
     seed = next(each for each in (hyper.seed + 1, hyper.seed + 2, 0) if each != MINDSPORE_UNSET_SEED and each < 2**32)
     reseeded = hyper.model_copy(update={"seed": seed})
     pairs = [
-        pair(Rung.REPEAT, f"{mode}, twice", repetition=base.repetition + 1),
+        pair(Rung.REPEAT, f"{own.value}, twice", repetition=base.repetition + 1),
         pair(Rung.SEED, f"seed {hyper.seed} / {seed}", hyperparameters=reseeded),
-        *(pair(Rung.MODES, f"{mode} / {each.value}", mode=each) for each in Mode if each is not base.mode),
+        *(pair(Rung.MODES, f"{own.value} / {each.value}", mode=each) for each in framework.modes if each is not own),
         pair(Rung.PROFILE, f"default / {profile.name}", profile=profile)
         if profile is not None and profile != base.profile
         else _skipped(Rung.PROFILE, "default / another", "name the profile to compare with default: --profile"),
@@ -146,7 +147,7 @@ def _twin(base: Case, framework: Framework) -> Pair:
     if framework_version(framework) is None:
         return _skipped(Rung.FRAMEWORK, compared, f"{ABILITIES[framework].title} is not installed")
     refusals = []
-    for mode in (base.mode, *Mode):
+    for mode in (ABILITIES[framework].own_mode(base.mode), *ABILITIES[framework].modes):
         other = base.model_copy(update={"framework": framework, "framework_version": None, "mode": mode})
         refusal = Case.refusal({axis.name: axis.of_case(other) for axis in AXES if axis.path})
         if refusal is None:

@@ -21,6 +21,7 @@ from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
 from lenet.report.table.baseline import DEFAULT
 from lenet.report.table.forms import TABLES, Format
+from lenet.report.table.rows import Row
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
 from lenet.store.record import Record
 
@@ -115,29 +116,42 @@ def _superseded(reader: RunReader) -> dict[str, set[str]]:
 def _tables(reader: RunReader, records: Sequence[Record]) -> None:
     """Render the tables beside the records again.
 
-    A table also shows what the references of its time say of the trainings. One that was made before there was a
-    reference for this data is no less correct.
+    A table also shows what the references of its time say of the trainings, and the names that modes had then. One that
+    was made before there was a reference for this data, or with a mode's former name, is no less correct.
     """
     if not records:
         return
     names = [name for name in TABLES if name in reader.files]
     texts = {name: text for name in names if (text := reader.text(name)) is not None}
-    found = _table_violations(texts, records, shipped())
-    if found and _table_violations(texts, records, ()):
+    found = _table_violations(texts, records, shipped(), former=False)
+    if all(
+        _table_violations(texts, records, references, former=former)
+        for former in (False, True)
+        for references in (shipped(), ())
+    ):
         reader.violations += found
 
 
 def _table_violations(
-    texts: Mapping[str, str], records: Sequence[Record], references: Sequence[Reference]
+    texts: Mapping[str, str], records: Sequence[Record], references: Sequence[Reference], *, former: bool
 ) -> list[Violation]:
-    """Where the tables, by file, differ from those of the records, with their trainings compared to the references."""
+    """Where the tables, by file, differ from those of the records, with their trainings compared to the references.
+
+    With `former`, modes have the names that the records' cases were given.
+    """
+    given = {record.case_id: record.case.mode.value for record in records}
+
+    def with_names(row: Row) -> Row:
+        return row.model_copy(update={"mode": given[row.case_id]}) if former else row
+
     found: list[Violation] = []
     for name, text in texts.items():
         form = TABLES[name]
 
-        def rendered(run: str, over: str | None, form: Format = form, intervals: bool = True) -> str:
+        def rendered(run_name: str, over: str | None, form: Format = form, intervals: bool = True) -> str:
             # The default baseline is named even if no row is it; one that was asked for is a row.
-            return render(rows(records, run, references), form, None if over == DEFAULT else over, intervals)
+            every = [with_names(row) for row in rows(records, run_name, references)]
+            return render(every, form, None if over == DEFAULT else over, intervals)
 
         try:
             if form == "json":

@@ -47,7 +47,7 @@ class Scope(Frozen):
             framework=case.framework,
             framework_version=version,
             device_target=case.device_target,
-            mode=case.mode,
+            mode=ABILITIES[case.framework].own_mode(case.mode),
             batch_size=case.hyperparameters.batch_size,
         )
 
@@ -132,7 +132,7 @@ def _nothing_saved(case: Case, scope: Scope) -> str:
         "--framework": case.framework.value if case.framework is not Framework.MINDSPORE else None,
         "--versions": case.framework_version,
         "--device": case.device_target.value.lower(),
-        "--mode": case.mode.value,
+        "--mode": scope.mode.value,
         "--batch-size": case.hyperparameters.batch_size,
     }
     command = " ".join(f"{option} {value}" for option, value in options.items() if value is not None)

@@ -1,7 +1,8 @@
 """The workload in MindSpore's functional style: LeNet on MNIST as MindSpore's beginner tutorial trains it.
 
 One definition for all modes. The mode only changes how the step is executed: the functional step operator by operator
-(PyNative), the functional step under GRAPH_MODE, or the whole step with the optimiser as one `@ms.jit` function.
+(PyNative), the functional step under GRAPH_MODE, the whole step with the optimiser as one `@ms.jit` function, or the
+cells of `ms.train.Model` under GRAPH_MODE.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mindspore.common.initializer import Normal
 from mindspore.dataset import transforms, vision
 
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.cases.values import GRAPH_MODES
 from lenet.dataset import Dataset
 from lenet.machine.cores import usable_cores
 from lenet.store.record import Software
@@ -112,7 +114,10 @@ class MindSporeTrainer:
         targets.make_deterministic(case.profile, case.device_target)
         targets.choose_device(case.device_target, case.world_size, full=case.plan.trace)
         shard = (targets.rank(), case.world_size) if case.world_size > 1 else None
-        ms.set_context(mode=ms.GRAPH_MODE if case.mode is Mode.GRAPH else ms.PYNATIVE_MODE)
+        in_graph_mode = case.mode in GRAPH_MODES
+        ms.set_context(mode=ms.GRAPH_MODE if in_graph_mode else ms.PYNATIVE_MODE)
+        if in_graph_mode and case.profile.jit_level:
+            ms.set_context(jit_config={"jit_level": case.profile.jit_level})
         apply_profile(case.profile)
         ms.set_seed(hyper.seed)
 
@@ -121,6 +126,21 @@ class MindSporeTrainer:
         self._network = LeNet()
         loss_function = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
         optimizer = nn.Momentum(self._network.trainable_params(), hyper.learning_rate, hyper.momentum)
+
+        if case.mode is Mode.MODEL:
+            # What Model.train calls for each batch: nn.TrainOneStepCell over nn.WithLossCell.
+            self._step = ms.train.Model(self._network, loss_function, optimizer).train_network
+        else:
+            self._step = self._functional_step(loss_function, optimizer, case)
+        # As in the tutorial, every pass makes a new iterator. With the seed set, all passes then have the same order.
+        training = pipeline(dataset.folder / "train", case.rank_batch_size, shard)
+        test = pipeline(dataset.folder / "test", hyper.batch_size)
+        self._training = Batches(lambda: training.create_tuple_iterator(num_epochs=1), case.pipeline)
+        self._test = Batches(lambda: test.create_tuple_iterator(num_epochs=1), case.pipeline)
+        self.software = self._software(case.profile)
+
+    def _functional_step(self, loss_function: Any, optimizer: Any, case: Case) -> Any:
+        """The tutorial's step; with several processes, the optimiser gets the mean of their gradients."""
 
         def forward(images: Any, labels: Any) -> tuple[Any, Any]:
             logits = self._network(images)
@@ -134,35 +154,17 @@ class MindSporeTrainer:
             return loss
 
         if case.world_size > 1:
-            step = self._parallel_step(gradient, optimizer, case.world_size)
-        self._step = self._compiled(step, case)
-        # As in the tutorial, every pass makes a new iterator. With the seed set, all passes then have the same order.
-        training = pipeline(dataset.folder / "train", case.rank_batch_size, shard)
-        test = pipeline(dataset.folder / "test", hyper.batch_size)
-        self._training = Batches(lambda: training.create_tuple_iterator(num_epochs=1), case.pipeline)
-        self._test = Batches(lambda: test.create_tuple_iterator(num_epochs=1), case.pipeline)
-        self.software = self._software(case.profile)
+            mean = targets.mean_over_ranks(case.world_size)
 
-    @staticmethod
-    def _parallel_step(gradient: Any, optimizer: Any, world_size: int) -> Any:
-        """The step with the mean of the ranks' gradients; it returns the loss of this rank's share."""
-        mean = targets.mean_over_ranks(world_size)
+            def step(images: Any, labels: Any) -> Any:
+                (loss, _), gradients = gradient(images, labels)
+                optimizer(mean(gradients))
+                return loss
 
-        def step(images: Any, labels: Any) -> Any:
-            (loss, _), gradients = gradient(images, labels)
-            optimizer(mean(gradients))
-            return loss
-
-        return step
-
-    @staticmethod
-    def _compiled(step: Any, case: Case) -> Any:
+        if case.mode is not Mode.JIT:
+            return step
         level = case.profile.jit_level
-        if case.mode is Mode.JIT:
-            return ms.jit(step, jit_level=level) if level else ms.jit(step)
-        if case.mode is Mode.GRAPH and level:
-            ms.set_context(jit_config={"jit_level": level})
-        return step
+        return ms.jit(step, jit_level=level) if level else ms.jit(step)
 
     def _software(self, profile: RuntimeProfile) -> Software:
         details = {

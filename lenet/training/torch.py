@@ -1,4 +1,7 @@
-"""The same workload in eager PyTorch, from the same initial weights and on the same batches as in MindSpore.
+"""The same workload in PyTorch, from the same initial weights and on the same batches as in MindSpore.
+
+In mode `eager` operators run one by one. In mode `compile` the network is compiled by `torch.compile`: one function is
+its forward pass and another its backward pass; loss function and optimiser stay eager, as in PyTorch's tutorials.
 
 The two share no arithmetic, so that equal loss traces show that both trainings are correct. PyTorch's SGD with momentum
 and without dampening is MindSpore's Momentum: v = momentum v + g, then w = w - learning_rate v.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from lenet.cases.case import Case, DeviceTarget, RuntimeProfile
+from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.dataset import Dataset
 from lenet.store.record import Software
 from lenet.training import BatchObserver, DeviceUnavailableError, resident_peak_bytes
@@ -49,6 +53,10 @@ class TorchLeNet(nn.Module):  # type: ignore[misc]
     def forward(self, images: Any) -> Any:
         """Run the forward pass."""
         return self.layers(images)
+
+
+COMPILERS = {"cpu": "a C++ compiler such as g++ and Python's header files", "cuda": "Triton"}
+"""What `torch.compile` needs, by the type of the device."""
 
 
 def apply_profile(profile: RuntimeProfile) -> None:
@@ -86,6 +94,29 @@ def choose_device(target: DeviceTarget) -> Any:
     return device
 
 
+def compiled(network: Any, device: Any) -> tuple[Any, tempfile.TemporaryDirectory[str]]:
+    """Return the network compiled, and the folder of what the compiler writes, which must outlive it.
+
+    The folder is new, so that compilation takes as long in the second process as in the first.
+
+    Raises:
+        DeviceUnavailableError: PyTorch cannot compile here, for lack of a C++ compiler on CPU or of Triton on CUDA.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="lenet-bench-compile-", ignore_cleanup_errors=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder.name
+    # One thread: the functions are few, and a pool of compiling processes would live as long as the worker.
+    options = {"compile_threads": 1}
+    try:
+        torch.compile(torch.sin, options=options)(torch.ones(8, device=device))
+    except RuntimeError as error:
+        folder.cleanup()
+        why = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise DeviceUnavailableError(
+            f"PyTorch {torch.__version__} cannot compile here, it needs {COMPILERS[device.type]}: {why[:300]}"
+        ) from error
+    return torch.compile(network, options=options), folder
+
+
 class TorchTrainer:
     """The trainer for CPU and CUDA."""
 
@@ -97,6 +128,9 @@ class TorchTrainer:
         start = {name: torch.from_numpy(value) for name, value in initial_weights(hyper.seed).items()}
         self._network.load_state_dict(start)
         self._network.to(self._device)
+        self._forward: Any = self._network
+        if case.mode is Mode.COMPILE:
+            self._forward, self._compiler_folder = compiled(self._network, self._device)
         self._loss = nn.CrossEntropyLoss()
         self._optimizer = torch.optim.SGD(self._network.parameters(), lr=hyper.learning_rate, momentum=hyper.momentum)
         training = training_pass(dataset.folder, hyper.batch_size, hyper.seed)
@@ -131,7 +165,7 @@ class TorchTrainer:
 
     def _step(self, images: Any, labels: Any) -> Any:
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self._network(images), labels)
+        loss = self._loss(self._forward(images), labels)
         loss.backward()
         self._optimizer.step()
         return loss.detach()
@@ -161,7 +195,7 @@ class TorchTrainer:
             torch.cuda.synchronize(loss.device)
 
     def evaluate(self, images: int | None) -> EvaluationResult:
-        """Evaluate on the test set, or on as many whole batches as hold at least `images` images."""
+        """Evaluate on the test set, or on as many whole batches as hold at least `images` images; always eager."""
         self._network.eval()
         with torch.no_grad():
             answers = ((self._network(batch).argmax(1), labels) for batch, labels in self._test)

@@ -11,7 +11,8 @@ from scipy import stats
 
 from lenet.analysis.bands import FALSE_ALARMS, band, odds
 from lenet.analysis.convergence import ConvergenceStatus, assess, expected
-from lenet.cases.case import Case, Hyperparameters, Mode
+from lenet.cases.case import Case, Hyperparameters
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.store.record import Status
 
 CENTRE = [(round(9984 / (1 + math.exp(-(3.5 + 0.5 * e)))), 0.9 * math.exp(-e)) for e in range(4)]
@@ -184,7 +185,7 @@ def test_a_judgement_over_other_images_than_the_test_sets(reference, trained, im
     assert good or f"{images:,}" in found.reason
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", ABILITIES[Framework.MINDSPORE].modes)
 def test_every_mode_is_judged_by_the_one_reference(reference, trained, mode):
     assert words(trained(CENTRE[:3], mode=mode), reference()) is ConvergenceStatus.CONVERGED
 

@@ -68,7 +68,7 @@ def test_values_in_words(name, plains, words):
 @pytest.mark.parametrize(
     ("name", "plains"),
     [
-        ("mode", ["pynative", "graph", "jit"]),
+        ("mode", ["pynative", "graph", "jit", "model", "eager", "compile"]),
         ("profile", ["default", "a", "b"]),
         ("framework_version", [None, "2.9.0", "2.10.0"]),
         ("epochs", [None, 2, 10]),

@@ -21,7 +21,7 @@ class TestPresets:
         matrix = load_preset(name)
         assert matrix.name == name
         assert matrix.description
-        assert set(matrix.modes) == set(Mode)
+        assert matrix.modes == (Mode.PYNATIVE, Mode.GRAPH, Mode.JIT)
         assert matrix.plan.warmup_steps >= 60
 
     def test_full_is_the_tutorials_training(self):
@@ -56,7 +56,7 @@ class TestFile:
             (b"modes = [", "is not TOML"),
             (b"\xff\xfe", "is not TOML"),
             (b"mode = ['graph']", "mode: unknown key; known are .*modes"),
-            (b"modes = ['eager']", r"modes\.0: Input should be 'pynative', 'graph' or 'jit'"),
+            (b"modes = ['lazy']", r"modes\.0: Input should be 'pynative', 'graph', "),
             (b"batch_sizes = [0]", "greater than or equal to 1"),
             (b"batch_sizes = []", "batch_sizes: .*at least 1 item"),
             (b"seeds = [5489]", "unset seed"),
@@ -98,7 +98,7 @@ class TestOverride:
         [
             ({"device": "tpu"}, "--device: unknown value 'tpu', choose from cpu, gpu, ascend"),
             ({"device": ""}, "--device: "),
-            ({"mode": "eager"}, "--mode: unknown value 'eager', choose from pynative, graph, jit"),
+            ({"mode": "lazy"}, "--mode: unknown value 'lazy', choose from pynative, graph, jit, model, eager, compile"),
             ({"mode": "graph,graph"}, "--mode: graph is listed twice"),
             ({"batch_size": "0"}, "--batch-size: "),
             ({"batch_size": "-1"}, "--batch-size: '-1' is not a whole number"),
@@ -127,13 +127,46 @@ class TestOverride:
             load_preset("quick"), framework="mindspore,pytorch", profile="default,dataset_workers=1", batch_size="32"
         )
         cases = [(case.framework.value, case.mode.value, case.profile.name) for case in changed.cases()]
-        assert [each for each in cases if each[0] == "pytorch"] == [("pytorch", "pynative", "default")]
+        assert [each for each in cases if each[0] == "pytorch"] == [("pytorch", "eager", "default")]
         assert len(cases) == 3 * 2 + 1
+
+    @pytest.mark.parametrize(
+        ("modes", "run"),
+        [
+            ("pynative,graph", ["mindspore pynative", "mindspore graph", "pytorch eager"]),
+            ("graph,eager,compile", ["mindspore graph", "pytorch eager", "pytorch compile"]),
+            ("pynative,eager", ["mindspore pynative", "pytorch eager"]),
+            ("model,pynative", ["mindspore model", "mindspore pynative", "pytorch eager"]),
+        ],
+    )
+    def test_each_framework_runs_the_modes_it_has_under_their_own_names(self, modes, run):
+        quick = load_preset("quick")
+        changed = override(quick, framework="mindspore,pytorch", mode=modes, batch_size="32", profile="default")
+        assert [f"{case.framework.value} {case.mode.value}" for case in changed.cases()] == run
 
     @pytest.mark.parametrize(
         ("values", "words"),
         [
-            ({"mode": "graph"}, "pytorch cannot run this: its modes are pynative, not graph"),
+            ({"mode": "graph,compile"}, "--mode compile: the modes of mindspore are pynative, graph, jit, model$"),
+            ({"mode": "eager,jit", "framework": "pytorch"}, "--mode jit: the modes of pytorch are eager, compile$"),
+            ({"mode": "model", "world_size": "2"}, "in mode model it trains in one process, not in 2"),
+        ],
+        ids=str,
+    )
+    def test_a_mode_that_no_framework_has_is_refused(self, values, words):
+        with pytest.raises(UsageError, match=words):
+            override(load_preset("quick"), **values)
+
+    def test_a_matrix_names_the_modes_that_its_cases_have(self):
+        assert "pynative, graph, jit, model ×" in f"{Matrix().span} ×"
+        assert "eager" not in Matrix().span
+        both = Matrix(frameworks=("mindspore", "pytorch"), modes=("pynative", "graph"))
+        assert "pynative, graph, eager" in both.span
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"mode": "graph"}, "pytorch cannot run this: its modes are eager, compile, not graph"),
             ({"device": "ascend", "mode": "pynative"}, "its device targets are CPU, GPU, not Ascend"),
             ({"profile": "dataset_workers=1", "mode": "pynative"}, "profile setting dataset_workers is not supported"),
             (

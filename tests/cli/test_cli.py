@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from lenet.cases.case import Case, Mode
+from lenet.cases.case import Case
+from lenet.cases.frameworks import ABILITIES, Framework
 
 
 def subprocess_of(folder, *arguments, **variables):
@@ -167,7 +168,7 @@ def test_bad_input_of_the_real_command(tmp_path, name):
 
 @pytest.fixture
 def stored(new_store, digits, plain_record):
-    cases = [Case(dataset="digits", mode=mode) for mode in Mode]
+    cases = [Case(dataset="digits", mode=mode) for mode in ABILITIES[Framework.MINDSPORE].modes]
     store = new_store(cases, digits)
     for case in cases[:2]:
         store.write_record(plain_record(case))

@@ -54,7 +54,9 @@ def test_each_pair_differs_only_in_the_axis_of_its_rung():
                 Rung.DEVICE: [{"device_target"}],
             }[pair.rung]
         )
-    assert {"graph / pynative", "graph / jit", "CPU / GPU", "CPU / Ascend", "default / onednn_isa=avx2"} <= set(found)
+    assert not {"graph / eager", "graph / compile"} & set(found), "those are PyTorch's"
+    modes = {"graph / pynative", "graph / jit", "graph / model"}
+    assert {*modes, "CPU / GPU", "CPU / Ascend", "default / onednn_isa=avx2"} <= set(found)
 
 
 def test_pairs_have_the_settings_of_a_tuned_profile(digits, tmp_path, monkeypatch):

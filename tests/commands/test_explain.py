@@ -9,6 +9,7 @@ import pytest
 
 from lenet.analysis.explain.findings import Explanation
 from lenet.cases.case import Case, Mode, RuntimeProfile
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.commands.explain import PLAN, Explainer, prepare, recorded
 from lenet.commands.verify import verify
 from lenet.engine import TimeLimits
@@ -155,7 +156,7 @@ def test_the_profilers_table_is_parsed_and_other_forms_are_refused():
 class TestNamed:
     @pytest.fixture
     def stored(self, new_store, digits, plain_record):
-        cases = [Case(dataset="digits", mode=mode) for mode in Mode]
+        cases = [Case(dataset="digits", mode=mode) for mode in ABILITIES[Framework.MINDSPORE].modes]
         store = new_store(cases, digits)
         for case in cases:
             store.write_record(plain_record(case))

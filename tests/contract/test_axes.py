@@ -81,7 +81,8 @@ def changed(case, path, value):
         data[parent] = {**dict(data[parent]), name: value}
     else:
         data[name] = value
-    return Case(**data)
+    case, mode_axis = Case(**data), next(each for each in AXES if each.name == "mode")
+    return case.model_copy(update={"mode": mode_axis.of_case(case)})  # as a matrix names it
 
 
 BASES = (Case(mode="pynative"), Case(mode="pynative", world_size=2))

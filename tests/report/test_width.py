@@ -32,6 +32,7 @@ from lenet.analysis.reproduce import Verdict as ClaimVerdict
 from lenet.analysis.tune.candidate import Candidate, Measured, ratio
 from lenet.analysis.tune.search import SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cli.invocation import Invocation
 from lenet.files.leftovers import Leftover
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
@@ -230,7 +231,11 @@ def test_any_name_fits(name, word, speed):
 @pytest.fixture(scope="module")
 def records(measured):
     return [
-        *(measured((100, 200, 400), mode=mode, batch_size=32, repetition=i) for mode in Mode for i in range(2)),
+        *(
+            measured((100, 200, 400), mode=mode, batch_size=32, repetition=i)
+            for mode in ABILITIES[Framework.MINDSPORE].modes
+            for i in range(2)
+        ),
         measured((100, 200), epochs=12, correct=97, batch_size=65536, seed=2**32 - 1, world_size=64),
         measured((), mode=Mode.JIT, status=Status.OUT_OF_MEMORY, reason="x"),
     ]

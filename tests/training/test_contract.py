@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 
 import pytest
 from contract import TrainerContract, found, reference
@@ -36,16 +37,32 @@ class TestMindSporeJit(TrainerContract):
     case = Case(mode=Mode.JIT, profile=FAST)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])")
-class TestTorch(TrainerContract):
-    case = Case(framework="pytorch", mode=Mode.PYNATIVE)
+@pytest.mark.mindspore
+class TestMindSporeModel(TrainerContract):
+    case = Case(mode=Mode.MODEL, profile=FAST)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])")
+TORCH = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])"
+)
+
+
+@TORCH
+class TestTorchEager(TrainerContract):
+    case = Case(framework="pytorch", mode=Mode.EAGER)
+
+
+@TORCH
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+class TestTorchCompiled(TrainerContract):
+    case = Case(framework="pytorch", mode=Mode.COMPILE)
+
+
+@TORCH
 class TestTorchCachedWithItsOwnThreads(TrainerContract):
     case = Case(
         framework="pytorch",
-        mode=Mode.PYNATIVE,
+        mode=Mode.EAGER,
         pipeline=Pipeline.CACHED,
         profile=RuntimeProfile.parse("operator_threads=1"),
     )

@@ -12,6 +12,7 @@ import pytest
 from fast import FAST
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 
@@ -43,7 +44,7 @@ def reference(digits, tmp_path_factory):
     return transcribed(digits.folder, "pynative", 2, folder / "out.json", folder)
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", ABILITIES[Framework.MINDSPORE].modes)
 def test_every_mode_is_the_tutorial_to_the_last_bit(mode, reference, digits, new_store, events_of):
     case = Case(mode=mode, dataset="digits", profile=FAST, plan=Plan(epochs=2, resident_windows=1))
     record, losses = ours(case, digits, new_store, events_of)

@@ -70,7 +70,7 @@ def test_the_reference_recomputes_a_training_of_mindspore(name, request, tmp_pat
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])")
 def test_the_reference_recomputes_a_training_of_pytorch(mnist, tmp_path):
-    case = Case(framework="pytorch", mode=Mode.PYNATIVE)
+    case = Case(framework="pytorch", mode=Mode.EAGER)
     theirs = train(case, mnist.folder, 100, tmp_path / "out.json")
     ours = recompute(case, mnist, 100, evaluation=False)
     assert theirs["initial_weights_sha256"] == ours.initial_weights_sha256

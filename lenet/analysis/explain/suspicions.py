@@ -10,7 +10,7 @@ from lenet.analysis.explain.observation import Observed
 from lenet.cases.case import Case
 from lenet.cases.frameworks import Framework
 from lenet.cases.profile import RuntimeProfile
-from lenet.cases.values import DeviceTarget, Mode, Pipeline
+from lenet.cases.values import GRAPH_MODES, DeviceTarget, Mode, Pipeline
 
 PIPELINE_SHARE = 0.25
 """The share of a step from which the pipeline is suspected."""
@@ -86,7 +86,7 @@ def _reference_kernels(observed: Observed) -> Suspicion | None:
 
 def _starving_launch(observed: Observed) -> Suspicion | None:
     case = observed.case
-    eager = case.framework is Framework.MINDSPORE and case.mode is not Mode.GRAPH
+    eager = case.framework is Framework.MINDSPORE and case.mode not in GRAPH_MODES
     if not eager or case.device_target is not DeviceTarget.CPU or case.profile.launch_blocking:
         return None
     evidence = [f"{case.mode.label} launches operators asynchronously, from threads that compete with the kernels'"]

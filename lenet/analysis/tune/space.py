@@ -7,7 +7,7 @@ from typing import Any
 
 from lenet.cases.frameworks import Framework
 from lenet.cases.profile import RuntimeProfile
-from lenet.cases.values import DeviceTarget, Mode
+from lenet.cases.values import GRAPH_MODES, DeviceTarget, Mode
 
 DEFAULT = RuntimeProfile()
 
@@ -27,7 +27,7 @@ def space(
     cpu, mindspore = device is DeviceTarget.CPU, framework is Framework.MINDSPORE
     if mindspore and "avx512f" in instruction_sets and cpu:
         settings.append("onednn_isa=AVX2")
-    if mindspore and mode is not Mode.GRAPH:
+    if mindspore and mode not in GRAPH_MODES:
         settings.append("launch_blocking")
     threads = _fewer(cores) if cpu else []
     settings += [f"operator_threads={count}" for count in threads[:1]]

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from lenet.cases.axes import with_option
 from lenet.cases.axis import Axis
 from lenet.cases.case import Case
+from lenet.cases.frameworks import ABILITIES
 from lenet.cases.matrix import Matrix, set_at
 from lenet.errors import UNKNOWN_KEY, UsageError, problems, reason
 from lenet.files.plain import read_named
@@ -109,7 +110,21 @@ def override(matrix: Matrix, **options: str | None) -> Matrix:
             if not axis.several and len(values) > 1:
                 raise UsageError(f"{axis.option} {text!r}: give one number")
             set_at(data, axis.field, values if axis.several else values[0])
-    return _renamed(matrix, _matrix(data, "the command line", named_by_option=True))
+    changed = _matrix(data, "the command line", named_by_option=True)
+    if options.get("mode") is not None:
+        _each_mode_runs(changed)
+    return _renamed(matrix, changed)
+
+
+def _each_mode_runs(matrix: Matrix) -> None:
+    """Refuse a mode that was asked for and that none of the frameworks has. Modes of a preset may be such."""
+    for mode in matrix.modes:
+        if not any(ABILITIES[framework].has(mode) for framework in matrix.frameworks):
+            theirs = "; ".join(
+                f"the modes of {framework.value} are {', '.join(each.value for each in ABILITIES[framework].modes)}"
+                for framework in matrix.frameworks
+            )
+            raise UsageError(f"--mode {mode.value}: {theirs}")
 
 
 def single_case(matrix: Matrix, options: Mapping[str, str]) -> Case:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lenet.cases.case import Case
+from lenet.cases.frameworks import ABILITIES
 from lenet.dataset import Dataset
 from lenet.report.layout import shortened
 from lenet.report.progress.group import GroupState, clock
@@ -127,7 +128,8 @@ class LiveObserver(PlainObserver):
 
     def _description(self, case: Case, waiting: bool) -> str:
         """The case in few words; of the cases that take turns, the one on turn has a mark."""
-        words = [case.device_target.value, case.mode.value, f"b{case.hyperparameters.batch_size}"]
+        mode = ABILITIES[case.framework].own_mode(case.mode)
+        words = [case.device_target.value, mode.value, f"b{case.hyperparameters.batch_size}"]
         if node := self._nodes.get(case.id):
             words.insert(0, f"{node}:")
         if case in self._groups:

@@ -87,7 +87,7 @@ class TestTheMeasuredLandscape:
         assert len(machine.raced) <= 12
         return truth(result.winner.profile) / max(each[mode.value] for each in LANDSCAPE.values())
 
-    @pytest.mark.parametrize("mode", Mode)
+    @pytest.mark.parametrize("mode", [Mode.PYNATIVE, Mode.GRAPH, Mode.JIT])
     def test_the_best_is_found_though_each_process_is_off_by_up_to_20_percent(self, mode):
         """Each for itself, so that nothing cancels: harder than workers that take turns."""
         shares = []
@@ -97,7 +97,7 @@ class TestTheMeasuredLandscape:
             shares.append(self.share(mode, off, noise=0.2 / math.sqrt(3)))
         assert sum(each >= 0.95 for each in shares) >= 19
 
-    @pytest.mark.parametrize("mode", Mode)
+    @pytest.mark.parametrize("mode", [Mode.PYNATIVE, Mode.GRAPH, Mode.JIT])
     def test_the_best_is_found_though_the_machine_drifts_by_20_percent_between_looks(self, mode):
         """Which all members of a look share, as workers that take turns do; each differs by 4% of its own."""
         shares = [self.share(mode, scatter(seed, 0.04), scatter(seed + 100, 0.2)) for seed in range(20)]

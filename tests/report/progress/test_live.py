@@ -9,7 +9,8 @@ import time
 import pytest
 from rich.console import Console
 
-from lenet.cases.case import Case, Mode, Plan
+from lenet.cases.case import Case, Plan
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.report.progress.live import MOST_BARS, TURN_DRAW_SECONDS, LiveObserver
 from lenet.store.events import Steps
 from lenet.store.record import Status
@@ -101,7 +102,9 @@ def test_windows_that_grew_are_counted_as_they_are(terminal, digits):
 
 def test_the_matrix_fills_in(terminal, digits, plain_record):
     cases = [
-        Case(dataset="digits", mode=mode, hyperparameters={"batch_size": size}) for size in (32, 64) for mode in Mode
+        Case(dataset="digits", mode=mode, hyperparameters={"batch_size": size})
+        for size in (32, 64)
+        for mode in ABILITIES[Framework.MINDSPORE].modes
     ]
     crashed = plain_record(cases[0], Status.CRASHED, "gone")
     with LiveObserver(terminal, {"digits": digits}, cases, [crashed]) as live:
