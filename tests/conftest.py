@@ -216,7 +216,7 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     from lenet.cases.case import Plan
     from lenet.commands import run
     from lenet.engine import SilentObserver
-    from lenet.engine.remote import RemoteCase
+    from lenet.engine.remote import RemoteGroup
 
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("with one core there is no second machine")
@@ -228,11 +228,11 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
 
     def work(node: str, cases: Sequence[Case]) -> None:
         for case in cases:
-            remote = RemoteCase(case, digits, made.store, SilentObserver(), node)
+            remote = RemoteGroup([case], made.datasets, made.store, SilentObserver(), node)
             with nodes.process(node, folder) as started:
-                for message in nodes.messages(started, case, digits, numpy_worker):
+                for message in nodes.messages(started, (case,), digits, numpy_worker):
                     with lock:
-                        if (record := remote.receive(message)) is not None:
+                        for record in remote.receive(message):
                             made.store.write_record(record)
 
     cases = made.store.manifest.cases

@@ -229,7 +229,7 @@ class TestHtml:
         observer = NotebookObserver(2)
         observer.group_started(cases)
         observer.case_started(cases[0], 0, 2)
-        assert "2 cases take turns: 1 of 2 workers started" in observer._repr_html_()
+        assert "2 cases take turns: 0 of 2 workers started" in observer._repr_html_()
         observer.turn(cases[0], 3, 40)
         assert "2 cases take turns: cycle 3 of 40" in observer._repr_html_()
         observer.case_finished(cases[0], store.record(cases[0]))

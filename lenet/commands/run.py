@@ -281,7 +281,7 @@ class RunRequest:
     busy: Busy = "wait"
     interleave: Interleave = "windows"
     alive: int | None = None
-    """The most workers that are alive together; None: as many as memory holds."""
+    """The most workers that are alive together on a machine or node; None: as many as memory holds."""
     cann: Path | None = None
     goal: Goal | None = None
 
@@ -294,10 +294,6 @@ class RunRequest:
             StoreError: the folder cannot be read or written.
         """
         available(self.engine)
-        if self.engine != "local" and self.alive is not None:
-            raise UsageError(
-                f"--alive is for workers that take turns on this machine: omit it with --engine {self.engine}"
-            )
         if self.cann is not None:
             from lenet.machine.devices.cann import source
 

@@ -63,7 +63,7 @@ def choose(
     if name == "ray":
         from lenet.engine.ray import RayEngine
 
-        return RayEngine(limits, observer, busy=busy)
+        return RayEngine(limits, observer, busy=busy, interleave=interleave, alive=alive)
     return local_engine(limits, observer, busy, interleave, alive)
 
 

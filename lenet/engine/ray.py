@@ -1,4 +1,4 @@
-"""The Ray engine: cases over the nodes of a Ray cluster, each run there by the local engine.
+"""The Ray engine: groups of cases over the nodes of a Ray cluster, each run there by the local engine.
 
 A node needs this package and MindSpore: its own, or those of the Ray job's `runtime_env`. The data is sent to it once
 and kept in its cache. Ray's address is `RAY_ADDRESS`, as for every Ray program; without it a Ray of this machine alone
@@ -16,15 +16,16 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from lenet.cases.case import Case
+from lenet.cases.case import Case, DeviceTarget
 from lenet.dataset import Dataset
 from lenet.engine.busy import Busy
 from lenet.engine.cluster import ClusterRun
-from lenet.engine.node import NodeTask
+from lenet.engine.messages import NodeTask
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits
+from lenet.engine.turns import Interleave, groups
 from lenet.errors import UsageError, reason
-from lenet.store.record import Record
+from lenet.store.record import DatasetCard, Record
 from lenet.store.run import Store
 
 
@@ -37,7 +38,11 @@ def init(runtime_env: Mapping[str, Any] | None) -> None:
 
 
 class RayEngine:
-    """Runs cases on the nodes of a Ray cluster. `command` starts a worker there, by default the usual one."""
+    """Runs cases on the nodes of a Ray cluster. `command` starts a worker there, by default the usual one.
+
+    With `interleave` `windows` a node gets the timed CPU cases of a repetition, at most `alive` of them, and their
+    workers take turns there (`lenet.engine.turns`).
+    """
 
     def __init__(
         self,
@@ -46,12 +51,16 @@ class RayEngine:
         command: Sequence[str] | None = None,
         busy: Busy = "wait",
         runtime_env: Mapping[str, Any] | None = None,
+        interleave: Interleave = "rounds",
+        alive: int | None = None,
     ) -> None:
         self._limits = limits or TimeLimits()
         self._observer = observer or SilentObserver()
         self._command = tuple(command) if command else None
         self._busy: Busy = busy
         self._runtime_env = dict(runtime_env) if runtime_env else None
+        self._interleave: Interleave = interleave
+        self._alive = alive
 
     def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
         """Run the cases, in order on each kind of device; a failure becomes a record and does not end the run.
@@ -71,17 +80,23 @@ class RayEngine:
             except (RayError, ConnectionError, RuntimeError, ValueError) as error:
                 raise UsageError(f"--engine ray: no Ray cluster (RAY_ADDRESS): {reason(error)}") from error
         try:
-            return ClusterRun(cases, datasets, store, self._observer, self._task).run()
+            return ClusterRun(self._groups(cases), datasets, store, self._observer, self._task).run()
         finally:
             if starts_ray:
                 ray.shutdown()
 
-    def _task(self, case: Case, dataset: Dataset) -> NodeTask:
+    def _groups(self, cases: Sequence[Case]) -> list[list[Case]]:
+        """The cases of each kind of device, those that a node gets together in one list."""
+        queues = ([case for case in cases if case.device_target is target] for target in DeviceTarget)
+        return [group for queue in queues for group in groups(queue, self._interleave, self._alive)]
+
+    def _task(self, cases: Sequence[Case], datasets: Sequence[DatasetCard]) -> NodeTask:
         return NodeTask(
-            case=case,
-            dataset=dataset.card,
+            cases=tuple(cases),
+            datasets=tuple(datasets),
             limits=self._limits,
             busy=self._busy,
+            interleave=self._interleave,
             command=self._command,
             omp_threads=os.environ.get("OMP_NUM_THREADS"),
         )

@@ -1,4 +1,4 @@
-"""One attempt at a case on a node, as far as it is known here: its messages go into the store.
+"""One attempt at a group of cases on a node, as far as it is known here: its messages go into the store.
 
 Nothing that a node sends is trusted: it is read like a file from a stranger.
 """
@@ -6,12 +6,13 @@ Nothing that a node sends is trusted: it is read like a file from a stranger.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping, Sequence
 
 from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.engine.builder import RecordBuilder
 from lenet.engine.busy import BusyError, print_notice
-from lenet.engine.node import parse
+from lenet.engine.messages import MemberEvent, MemberResult, NodeMessage, parse
 from lenet.engine.observer import Observer
 from lenet.errors import reason
 from lenet.machine.card import MachineCard
@@ -23,19 +24,35 @@ class MessageError(ValueError):
     """A node sent what cannot be read."""
 
 
-class RemoteCase:
-    """A case on a node. `node` is its id in the cluster, `name` what a person reads."""
+class RemoteGroup:
+    """Cases on a node, one or several that take turns. `node` is its id in the cluster, `name` what a person reads."""
 
     def __init__(
-        self, case: Case, dataset: Dataset, store: Store, observer: Observer, node: str, name: str = ""
+        self,
+        cases: Sequence[Case],
+        datasets: Mapping[str, Dataset],
+        store: Store,
+        observer: Observer,
+        node: str,
+        name: str = "",
     ) -> None:
-        self.case = case
         self.node = node
+        self.device_target = cases[0].device_target
+        self._cases = tuple(cases)
         self._store = store
         self._observer = observer
         self._name = name or node
-        self._builder = RecordBuilder(case, dataset, store.manifest.machine.id)
+        self._machine_id = store.manifest.machine.id
+        self._builders = {
+            number: RecordBuilder(case, datasets[case.dataset], self._machine_id) for number, case in enumerate(cases)
+        }
+        """By the case's place in the task, those of the cases that have no record yet."""
         self._heard_at: float | None = None
+
+    @property
+    def cases(self) -> list[Case]:
+        """The cases that have no record yet."""
+        return [self._cases[number] for number in self._builders]
 
     @property
     def began(self) -> bool:
@@ -47,11 +64,11 @@ class RemoteCase:
         """Time since the node's last message; 0 before the first."""
         return 0.0 if self._heard_at is None else time.monotonic() - self._heard_at
 
-    def receive(self, content: object) -> Record | None:
-        """Take a message; returns the record with the last one.
+    def receive(self, content: object) -> list[Record]:
+        """Take a message; returns the records that it brings.
 
         Raises:
-            MessageError: it cannot be read.
+            MessageError: it cannot be read; nothing of it is kept.
             StoreError: the store cannot be written.
         """
         self._heard_at = time.monotonic()
@@ -59,24 +76,48 @@ class RemoteCase:
             message = parse(content)
         except ValueError as error:
             raise MessageError(f"what the node sent cannot be read: {reason(error)}") from error
+        self._check(message)
         if message.machine is not None:
             self._keep(message.machine)
-        record = message.record
-        if record is not None and (record.case != self.case or record.machine_id != self._builder.machine_id):
-            raise MessageError("what the node sent cannot be read: it is the record of another case or machine")
         for notice in message.notices:
             print_notice(self._line(notice))
-        for event in message.events:
-            self._builder.add(event)
-            self._store.append_event(self.case, event, self._builder.attempt)
-            self._observer.event(self.case, event)
-        if record is None:
-            return None
-        self._store.write_log(self.case, message.log)
-        return record.model_copy(update={"attempt": self._builder.attempt, "node": self.node[:NODE_LENGTH]})
+        if message.turn is not None and message.turn.member in self._builders:
+            turn = message.turn
+            self._observer.turn(self._cases[turn.member], turn.cycle, turn.cycles)
+        records = []
+        for report in message.reports:
+            if isinstance(report, MemberEvent):
+                self._add(report)
+            else:
+                records.append(self._finish(report))
+        return records
 
-    def fail(self, error: Exception) -> Record:
-        """An invalid record of a case whose node raised `error`, or sent what cannot be read.
+    def _check(self, message: NodeMessage) -> None:
+        """Refuse a message about cases that this node does not have or has finished."""
+        machine_id = message.machine.id if message.machine is not None else self._machine_id
+        open_members = set(self._builders)
+        for report in message.reports:
+            if report.member not in open_members:
+                raise MessageError("what the node sent cannot be read: it is about a case that it does not run")
+            if isinstance(report, MemberResult):
+                open_members.remove(report.member)
+                record = report.record
+                if record.case != self._cases[report.member] or record.machine_id != machine_id:
+                    raise MessageError("what the node sent cannot be read: it is the record of another case or machine")
+
+    def _add(self, report: MemberEvent) -> None:
+        case, builder = self._cases[report.member], self._builders[report.member]
+        builder.add(report.event)
+        self._store.append_event(case, report.event, builder.attempt)
+        self._observer.event(case, report.event)
+
+    def _finish(self, report: MemberResult) -> Record:
+        builder = self._builders.pop(report.member)
+        self._store.write_log(self._cases[report.member], report.log)
+        return report.record.model_copy(update={"attempt": builder.attempt, "node": self.node[:NODE_LENGTH]})
+
+    def fail(self, error: Exception) -> list[Record]:
+        """Invalid records of the cases whose node raised `error`, or sent what cannot be read.
 
         Raises:
             BusyError: the node refuses, because another run measures on its device.
@@ -84,17 +125,24 @@ class RemoteCase:
         if isinstance(error, BusyError):
             raise BusyError(self._line(str(error)))
         why = reason(error) if isinstance(error, MessageError) else f"{type(error).__name__}: {reason(error)}"
-        return self.end(Status.INVALID, why)
+        return self.end(self.cases, Status.INVALID, why)
 
-    def end(self, status: Status, why: str) -> Record:
-        """A record of what is known here, where the node sent none."""
-        record = self._builder.build(None, self._store.log_path(self.case), status, why)
-        return record.model_copy(update={"node": self.node[:NODE_LENGTH]})
+    def end(self, cases: Collection[Case], status: Status, why: str) -> list[Record]:
+        """Records of these cases from what is known here, where the node sent none."""
+        records = []
+        for number, builder in list(self._builders.items()):
+            if (case := self._cases[number]) in cases:
+                del self._builders[number]
+                record = builder.build(None, self._store.log_path(case), status, why)
+                records.append(record.model_copy(update={"node": self.node[:NODE_LENGTH]}))
+        return records
 
     def _keep(self, card: MachineCard) -> None:
         if card.id != self._store.manifest.machine.id:
             self._store.keep_card(card)
-        self._builder.machine_id = card.id
+        self._machine_id = card.id
+        for builder in self._builders.values():
+            builder.machine_id = card.id
 
     def _line(self, text: str) -> str:
         """The text as one line without control characters, after the node's name."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lenet.store.record import NODE_LENGTH
+
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -67,6 +69,10 @@ class Cluster:
     def kill(self, name):
         """Kill the node as of a power cut."""
         self._cluster.remove_node(self._nodes.pop(name), allow_graceful=False)
+
+    def id(self, name):
+        """The node's id in the cluster, as a record has it."""
+        return self._nodes[name].node_id[:NODE_LENGTH]
 
     def locks(self, name):
         return self._folder / name

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 from lenet.dataset.files import NAMES
-from lenet.engine.node import NodeTask, run_case
+from lenet.engine.messages import NodeTask
+from lenet.engine.node import run_group
 from lenet.engine.process import TimeLimits
 
 NODES = {"aaaaaaaaaaaaaaaa": None, "bbbbbbbbbbbbbbbb": {min(os.sched_getaffinity(0))}}
@@ -34,10 +35,17 @@ def process(node, folder):
             started.kill()
 
 
-def messages(started, case, dataset, command, limits=None, busy="wait"):
-    """Let the node run a case; yields its messages."""
-    limits = limits or TimeLimits(60, 60)
-    task = NodeTask(case=case, dataset=dataset.card, limits=limits, busy=busy, command=command, omp_threads=None)
+def messages(started, cases, dataset, command, limits=None, busy="wait", interleave="windows"):
+    """Let the node run cases; yields its messages."""
+    task = NodeTask(
+        cases=cases,
+        datasets=(dataset.card,),
+        limits=limits or TimeLimits(60, 60),
+        busy=busy,
+        interleave=interleave,
+        command=command,
+        omp_threads=None,
+    )
     contents = {name: (dataset.folder / name).read_bytes() for name in NAMES}
     pickle.dump((task.model_dump_json().encode(), contents), started.stdin)
     started.stdin.close()
@@ -48,7 +56,7 @@ def messages(started, case, dataset, command, limits=None, busy="wait"):
 
 def main():
     task, contents = pickle.load(sys.stdin.buffer)
-    for message in run_case(task, contents):
+    for message in run_group(task, contents):
         pickle.dump(message, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 

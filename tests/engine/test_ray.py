@@ -54,8 +54,8 @@ def go(cluster, tmp_path, digits):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Let nodes run this generator instead of `run_case`: defined in a test, Ray sends it along."""
-    return lambda generator: monkeypatch.setattr("lenet.engine.cluster.run_case", generator)
+    """Let nodes run this generator instead of `run_group`: defined in a test, Ray sends it along."""
+    return lambda generator: monkeypatch.setattr("lenet.engine.cluster.run_group", generator)
 
 
 def repetitions(count, target="CPU", **fields):
@@ -261,7 +261,7 @@ def test_a_run_ends_when_the_only_node_with_a_device_is_lost(go, cluster, tmp_pa
 
 
 def test_nodes_that_cannot_even_start_a_case_get_no_more(go, stand_in):
-    def dies(task, contents):
+    def dies(task, *contents):
         import os
 
         os._exit(1)
@@ -273,7 +273,7 @@ def test_nodes_that_cannot_even_start_a_case_get_no_more(go, stand_in):
 
 
 def test_a_node_that_sends_garbage_has_its_case_ended_and_gets_the_next(go, stand_in):
-    def boasts(task, contents):
+    def boasts(task, *contents):
         import time
 
         yield b'{"events": "many"}'
@@ -288,7 +288,7 @@ def test_a_node_that_sends_garbage_has_its_case_ended_and_gets_the_next(go, stan
 
 
 def test_what_a_node_raises_is_the_reason(go, stand_in):
-    def fails(task, contents):
+    def fails(task, *contents):
         yield b"{}"
         raise OSError(28, "No space left on device")
 

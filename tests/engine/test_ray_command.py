@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from lenet.cases.case import Mode
+from lenet.commands.verify import verify
 from lenet.engine.environments import venv
 from lenet.store.record import Status
 from lenet.store.run import Store
@@ -20,6 +24,16 @@ pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's ow
 
 HERE = Path(__file__).parent
 BENCH = (sys.executable, str(HERE / "numpy_bench.py"))
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, HERE.parent / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+checks = load("checks")
 PLAN = """
 datasets = ["digits"]
 [plan]
@@ -37,10 +51,14 @@ def command(cluster, tmp_path):
     """Start `lenet-bench run --engine ray`, by default with workers that train in NumPy."""
     started = []
 
-    def start(*options, matrix='modes = ["graph"]', bench=BENCH):
-        (tmp_path / "small.toml").write_text(matrix + PLAN)
+    def start(*options, matrix='modes = ["graph"]', plan=(), bench=BENCH):
+        text = matrix + PLAN
+        for before, after in plan:
+            text = text.replace(before, after)
+        (tmp_path / "small.toml").write_text(text)
+        spanning = () if "--resume" in options else ("--matrix", "small.toml", "--output", "run")
         started.append(subprocess.Popen(
-            [*bench, "run", "--engine", "ray", "--matrix", "small.toml", "--output", "run", *options],
+            [*bench, "run", "--engine", "ray", *spanning, *options],
             cwd=tmp_path, env={**os.environ, "RAY_ADDRESS": cluster.address},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ))  # fmt: skip
@@ -105,6 +123,41 @@ def test_a_busy_node_is_waited_for_and_says_so(command, cluster, hold_cpu, tmp_p
     assert any("cpu is free after" in line for line in lines)
     assert process.wait(timeout=60) == 0
     assert [record.status for record in Store.open(tmp_path / "run").records()] == [Status.OK]
+
+
+def in_turns(folder):
+    """The cases of which turns are here and no record."""
+    lines = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+    events = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    cases = {event["case_id"] for event in events if event.get("turn") is not None}
+    return cases - {path.stem for path in (folder / "records").iterdir()}
+
+
+def test_control_c_in_the_middle_of_a_group_and_resume_lose_nothing(command, tmp_path):
+    folder = tmp_path / "run"
+    matrix = 'modes = ["graph"]\nbatch_sizes = [32, 64]\nrepeat = 4'
+    long = ("window_seconds = 0", "window_seconds = 0.5"), ("windows = 1\n", "windows = 8\n")
+    process = command("--alive", "2", matrix=matrix, plan=long)
+    deadline = time.monotonic() + 120
+    while not (list((folder / "records").glob("*.json")) and in_turns(folder)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, progress = process.communicate(timeout=60)
+    assert process.returncode == 130, (output, progress)
+    assert "2 cases take turns on " in progress
+    assert "resume with: lenet-bench run --alive 2 --engine ray --resume run" in progress
+    before = checks.snapshot(folder)
+    assert 0 < len(before) < 8
+    again = command("--resume", "run", "--alive", "2")
+    output, progress = again.communicate(timeout=240)
+    assert again.returncode == 0, (output, progress)
+    checks.nothing_lost(before, folder)
+    records = checks.whole(folder, Status.OK)
+    assert len(records) == 8
+    assert [str(each) for each in verify(folder).violations] == []
+    assert len({record.group for record in records} - {""}) >= 3
 
 
 @pytest.mark.mindspore

@@ -1,4 +1,4 @@
-"""Ray over machines with addresses of their own, one of which loses its power or its network during a case."""
+"""Ray over machines with addresses of their own, one of which loses its power or its network while a group trains."""
 
 from __future__ import annotations
 
@@ -28,18 +28,20 @@ pytest.importorskip("ray", reason="the extra `ray` is not installed")
 from namespaces import Machines, missing
 
 HERE = Path(__file__).parent
-CASES = 4
-WINDOWS = 40
+GROUPS = 4
+CASES = 2 * GROUPS
+TURNS = 60
+"""About as many has each case, of 0.1 s."""
 MATRIX = f"""
 modes = ["graph"]
-batch_sizes = [64]
+batch_sizes = [32, 64]
 datasets = ["digits"]
-repeat = {CASES}
+repeat = {GROUPS}
 [plan]
 warmup_steps = 6
-windows = {WINDOWS}
+windows = 20
 window_steps = 5
-window_seconds = 0.3
+window_seconds = {TURNS * 0.1 / 20}
 resident_windows = 0
 """
 
@@ -98,10 +100,10 @@ def bench(machines, tmp_path):
         process.communicate()
 
 
-EARLY = WINDOWS - 8
-"""A case with at most so many windows here runs for more than another second, although they arrive a second late.
+EARLY = TURNS - 20
+"""Two cases with at most so many windows here run for more than another second, although they arrive a second late.
 
-That holds for most of a case, start included: however far the nodes are out of step, at some moment it holds for both.
+That holds for most of a group, start included: however far the nodes are out of step, at some moment it holds for both.
 """
 
 
@@ -121,9 +123,9 @@ def running(folder, most=1000):
 
 
 def await_both_nodes(folder, process):
-    """Wait until two records are here and each node runs another case that it is not about to end."""
-    deadline = time.monotonic() + 60
-    while not (len(found := running(folder, EARLY)) == 2 and len(list((folder / "records").iterdir())) >= 2):
+    """Wait until two groups are here and each node runs another that it is not about to end."""
+    deadline = time.monotonic() + 120
+    while not (len(found := running(folder, EARLY)) == 4 and len(list((folder / "records").iterdir())) >= 4):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -131,25 +133,29 @@ def await_both_nodes(folder, process):
 
 
 def check_the_rest(folder, process, interrupted):
-    """Nothing is lost or doubled, and the lost node's case ran again on the other one. Returns the progress shown."""
-    output, progress = process.communicate(timeout=120)
+    """Nothing is lost or doubled, and the lost node's group ran again on the other one. Returns the progress shown."""
+    output, progress = process.communicate(timeout=240)
     assert process.returncode == 0, (output, progress)
     records = checks.whole(folder, Status.OK)
     assert len(records) == CASES
     assert [str(each) for each in verify(folder).violations] == []
     by_case = {record.case_id: record for record in records}
-    (again,) = [case for case, attempt in interrupted.items() if by_case[case].attempt != attempt]
-    (stayed,) = [case for case in interrupted if case != again]
-    assert by_case[again].node == by_case[stayed].node, "it ran again on the node that is left"
-    assert {record.node for record in records if record.machine_id != by_case[again].machine_id} != set()
+    assert len({record.group for record in records}) == GROUPS
+    again = [by_case[case] for case, attempt in interrupted.items() if by_case[case].attempt != attempt]
+    stayed = [by_case[case] for case, attempt in interrupted.items() if by_case[case].attempt == attempt]
+    assert len(again) == len(stayed) == 2
+    assert len({record.group for record in again}) == 1, "both members took turns again"
+    assert {record.node for record in again} == {record.node for record in stayed}, "on the node that is left"
+    assert {record.node for record in records if record.machine_id != again[0].machine_id} != set()
     log = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    lost = [event for event in log if event["attempt"] == interrupted[again]]
-    assert [event["event"] for event in lost if event["event"] in ("finished", "failed")] == []
-    assert len(lost) >= 2, "what the lost node had sent stays"
-    events = list(Store.open(folder).events(by_case[again].case))
-    assert sum(event.steps for event in events if isinstance(event, Steps)) == sum(
-        window.steps for window in by_case[again].windows
-    )
+    for record in again:
+        lost = [event for event in log if event["attempt"] == interrupted[record.case_id]]
+        assert [event["event"] for event in lost if event["event"] in ("finished", "failed")] == []
+        assert len(lost) >= 2, "what the lost node had sent stays"
+        events = list(Store.open(folder).events(record.case))
+        assert sum(event.steps for event in events if isinstance(event, Steps)) == sum(
+            window.steps for window in record.windows
+        )
     return progress
 
 
@@ -170,7 +176,7 @@ def test_a_node_whose_network_is_cut(machines, victim, bench, tmp_path):
 
 
 def test_control_c_keeps_finished_records_and_says_how_to_resume(machines, bench, tmp_path, monkeypatch):
-    """The live view names the node and the progress of its case; the interrupted worker ends on the node."""
+    """The live view names the node and the progress of its group; the interrupted workers end on the node."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     folder, (screen, terminal) = tmp_path / "run", pty.openpty()
@@ -181,25 +187,26 @@ def test_control_c_keeps_finished_records_and_says_how_to_resume(machines, bench
     with contextlib.suppress(OSError):  # the terminal's end
         while piece := os.read(screen, 65536):
             shown += piece
-            if not interrupted and b"[1/3]" in shown and running(folder):
+            if not interrupted and b"[2/6]" in shown and running(folder):
                 process.send_signal(signal.SIGINT)
                 interrupted = True
     os.close(screen)
     assert process.wait(timeout=30) == 130, shown
     words = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", shown.decode()).split())
     assert re.search(r"10\.77\.0\.2: CPU graph b64 .{0,40}epoch \d+, step \d+, [\d,]+ img/s", words), words
-    assert "[1/3] CPU · graph · batch 64 · digits on 10.77.0.2:" in words, words
-    assert "stopped: 1 of 3 records are in run; resume with: lenet-bench run --engine ray --resume run" in words
+    assert re.search(r"10\.77\.0\.2: 2 cases take turns .{0,40}cycle \d+ of \d+, 0:\d\d left", words), words
+    assert re.search(r"\[2/6\] CPU · graph · batch (32|64) · digits on 10\.77\.0\.2:", words), words
+    assert "stopped: 2 of 6 records are in run; resume with: lenet-bench run --engine ray --resume run" in words
     before = checks.snapshot(folder)
-    assert len(before) == 1
+    assert len(before) == 2
     assert workers(machines.folder) == [], "one is left on the node"
 
     again = bench("run", "--resume", "run", "--engine", "ray")
-    output, progress = again.communicate(timeout=120)
+    output, progress = again.communicate(timeout=240)
     assert again.returncode == 0, (output, progress)
-    assert "2 cases, 1 done before" in progress
+    assert "4 cases, 2 done before" in progress
     checks.nothing_lost(before, folder)
-    assert len(checks.whole(folder, Status.OK)) == 3
+    assert len(checks.whole(folder, Status.OK)) == 6
     assert [str(each) for each in verify(folder).violations] == []
 
 

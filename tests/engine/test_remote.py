@@ -7,11 +7,10 @@ import json
 import pytest
 
 from lenet.cases.case import Case
-from lenet.engine import SilentObserver
-from lenet.engine import node as node_module
+from lenet.engine import SilentObserver, messages
 from lenet.engine.busy import BusyError
-from lenet.engine.node import NodeMessage
-from lenet.engine.remote import MessageError, RemoteCase
+from lenet.engine.messages import MemberEvent, MemberResult, MemberTurn, NodeMessage
+from lenet.engine.remote import MessageError, RemoteGroup
 from lenet.errors import StoreError
 from lenet.machine.card import describe
 from lenet.store.events import Compiled, Steps
@@ -44,18 +43,20 @@ def watcher():
 
 @pytest.fixture
 def remote(digits, store, watcher):
-    return RemoteCase(CASE, digits, store, watcher, NODE, "10.0.0.1")
+    return RemoteGroup([CASE], {"digits": digits}, store, watcher, NODE, "10.0.0.1")
 
 
-def message(**fields):
-    return NodeMessage(**fields).model_dump_json().encode()
+def message(*reports, events=(), **fields):
+    """A message of a node with reports, or with events of its first case."""
+    of_first = [MemberEvent(member=0, event=event) for event in events]
+    return NodeMessage(reports=(*of_first, *reports), **fields).model_dump_json().encode()
 
 
 @pytest.fixture
 def result(plain_record):
     def create(*events, **changes):
         record = plain_record(CASE).model_copy(update={"machine_id": describe().id, "attempt": "theirs", **changes})
-        return message(record=record, events=events, log=b"the \xff log")
+        return message(MemberResult(member=0, record=record, log=b"the \xff log"), events=events)
 
     return create
 
@@ -66,13 +67,14 @@ def logged(store):
 
 def test_messages_are_written_and_shown_while_the_case_runs(remote, store, watcher, result):
     assert not remote.began
-    assert remote.receive(message(machine=OTHER)) is None
+    assert remote.receive(message(machine=OTHER)) == []
     assert remote.began
-    assert remote.receive(message()) is None
-    assert remote.receive(message(events=(COMPILED,))) is None
+    assert remote.receive(message()) == []
+    assert remote.receive(message(events=(COMPILED,))) == []
     assert watcher.seen == ["compiled"]
     assert [event["event"] for event in logged(store)] == ["compiled"]
-    record = remote.receive(result(STEPS, machine_id=OTHER.id))
+    (record,) = remote.receive(result(STEPS, machine_id=OTHER.id))
+    assert remote.cases == []
     assert (record.status, record.machine_id, record.node) == (Status.OK, OTHER.id, NODE[:12])
     store.write_record(record)
     assert [event.event for event in store.events(CASE)] == ["compiled", "steps"], "the record has its events' attempt"
@@ -83,7 +85,7 @@ def test_messages_are_written_and_shown_while_the_case_runs(remote, store, watch
 
 def test_this_machines_card_is_in_the_manifest_already(remote, store, result):
     remote.receive(message(machine=describe()))
-    assert remote.receive(result()).status is Status.OK
+    assert [record.status for record in remote.receive(result())] == [Status.OK]
     assert not list(store.path.glob("machine-*.json"))
 
 
@@ -100,14 +102,18 @@ UNREADABLE = {
     "nothing": None,
     "an object of Python": ValueError("it broke"),
     "not UTF-8": b"\xff",
-    "nested deeply": b'{"events":' + b"[" * 100_000,
+    "nested deeply": b'{"reports":' + b"[" * 100_000,
     "unknown field": edited(lambda content: content.update(more=1)),
     "half a card": edited(lambda content: content.update(machine={"cpu": "x"})),
-    "unknown event": edited(lambda content: content["events"].append({"event": "boasted"})),
-    "no number": edited(lambda content: content["events"][0].update(seconds="x")),
-    "not finite": edited(lambda content: content["events"][0].update(seconds=float("nan"))),
-    "half a record": edited(lambda content: content.update(record={})),
-    "log without base64": edited(lambda content: content.update(log="?")),
+    "unknown event": edited(lambda content: content["reports"][0]["event"].update(event="boasted")),
+    "no number": edited(lambda content: content["reports"][0]["event"].update(seconds="x")),
+    "not finite": edited(lambda content: content["reports"][0]["event"].update(seconds=float("nan"))),
+    "unknown report": edited(lambda content: content["reports"].append({"kind": "boast", "member": 0})),
+    "half a record": edited(
+        lambda content: content["reports"].append({"kind": "result", "member": 0, "record": {}, "log": ""})
+    ),
+    "an event of a case that it does not run": edited(lambda content: content["reports"][1].update(member=1)),
+    "an event of a case before the first": edited(lambda content: content["reports"][1].update(member=-1)),
     "long notice": edited(lambda content: content.update(notices=["x" * 5000])),
 }
 
@@ -117,7 +123,7 @@ def test_of_a_message_that_cannot_be_read_nothing_is_kept(what, remote, store, w
     remote.receive(message(events=(COMPILED,)))
     with pytest.raises(MessageError, match="cannot be read") as error:
         remote.receive(UNREADABLE[what])
-    record = remote.fail(error.value)
+    (record,) = remote.fail(error.value)
     assert record.status is Status.INVALID
     assert "cannot be read" in record.reason
     assert record.windows == ()
@@ -129,7 +135,7 @@ def test_of_a_message_that_cannot_be_read_nothing_is_kept(what, remote, store, w
 
 
 def test_a_message_of_any_length_is_not_even_parsed(remote, monkeypatch):
-    monkeypatch.setattr(node_module, "MAX_MESSAGE_BYTES", 100)
+    monkeypatch.setattr(messages, "MAX_MESSAGE_BYTES", 100)
     with pytest.raises(MessageError, match="101 bytes is too long"):
         remote.receive(b"[" + b" " * 100)
 
@@ -145,7 +151,7 @@ def test_a_record_of_another_case_or_machine_is_not_taken(changes, remote, store
 
 
 def test_what_a_node_raises_is_an_invalid_record_with_its_last_words(remote):
-    record = remote.fail(OSError(28, "No space left on device"))
+    (record,) = remote.fail(OSError(28, "No space left on device"))
     assert (record.status, record.node) == (Status.INVALID, NODE[:12])
     assert record.reason == "OSError: No space left on device"
 
@@ -166,20 +172,20 @@ def test_a_full_disk_here_is_not_the_nodes_fault(remote, store):
         remote.receive(message(events=(COMPILED,)))
 
 
-def test_a_log_replaces_a_planted_link_and_does_not_follow_it(remote, store, tmp_path, result):
+def test_a_log_does_not_follow_a_planted_link(remote, store, tmp_path, result):
     (tmp_path / "precious").write_text("mine")
     store.log_path(CASE).symlink_to(tmp_path / "precious")
-    remote.receive(result())
+    with pytest.raises(StoreError, match="not a plain file"):
+        remote.receive(result())
     assert (tmp_path / "precious").read_text() == "mine"
-    assert store.log_path(CASE).read_bytes() == b"the \xff log"
 
 
 def test_a_lost_attempts_events_stay_and_the_record_is_of_the_last(remote, digits, store, watcher, result):
     remote.receive(message(events=(COMPILED,)))
-    again = RemoteCase(CASE, digits, store, watcher, "fedcba")
+    again = RemoteGroup([CASE], {"digits": digits}, store, watcher, "fedcba")
     again.receive(message(machine=describe()))
     again.receive(message(events=(STEPS,)))
-    store.write_record(again.receive(result()))
+    store.write_record(*again.receive(result()))
     (record,) = store.records()
     assert (record.status, record.node) == (Status.OK, "fedcba")
     assert [event.event for event in store.events(CASE)] == ["steps"]
@@ -190,9 +196,69 @@ def test_a_lost_attempts_events_stay_and_the_record_is_of_the_last(remote, digit
 def test_a_case_that_is_given_up_keeps_what_was_received(remote, store):
     remote.receive(message(machine=OTHER))
     remote.receive(message(events=(STEPS,)))
-    store.write_record(remote.end(Status.CRASHED, "lost"))
+    store.write_record(*remote.end([CASE], Status.CRASHED, "lost"))
     (record,) = store.records()
     assert (record.status, record.reason, record.machine_id) == (Status.CRASHED, "lost", OTHER.id)
     assert record.node == NODE[:12]
     assert [window.images for window in record.windows] == [32]
     assert [event.event for event in store.events(CASE)] == ["steps"]
+
+
+def test_a_log_that_is_not_base64_is_not_read(remote, result):
+    content = json.loads(result())
+    content["reports"][0]["log"] = "?"
+    with pytest.raises(MessageError, match="cannot be read"):
+        remote.receive(json.dumps(content).encode())
+
+
+class TestAGroup:
+    CASES = tuple(Case(dataset="digits", repetition=index) for index in range(3))
+
+    @pytest.fixture
+    def store(self, digits, new_store):
+        return new_store(self.CASES, digits)
+
+    @pytest.fixture
+    def group(self, digits, store, watcher):
+        return RemoteGroup(self.CASES, {"digits": digits}, store, watcher, NODE)
+
+    @pytest.fixture
+    def result(self, plain_record):
+        def create(member, case=None):
+            record = plain_record(case or self.CASES[member]).model_copy(update={"machine_id": describe().id})
+            return MemberResult(member=member, record=record, log=b"log")
+
+        return create
+
+    def test_what_is_finished_stays_and_the_rest_is_named(self, group, store, result):
+        group.receive(message(MemberEvent(member=1, event=COMPILED), result(1)))
+        assert group.cases == [self.CASES[0], self.CASES[2]]
+        (given_up,) = group.end([self.CASES[2]], Status.CRASHED, "lost")
+        assert (given_up.case, given_up.status) == (self.CASES[2], Status.CRASHED)
+        assert group.cases == [self.CASES[0]]
+        assert [record.case for record in group.fail(OSError("gone"))] == [self.CASES[0]]
+
+    def test_events_belong_to_their_case(self, group, store, result):
+        group.receive(message(*(MemberEvent(member=number, event=COMPILED) for number in (2, 0))))
+        assert [event["case_id"] for event in logged(store)] == [self.CASES[2].id, self.CASES[0].id]
+        assert len({event["attempt"] for event in logged(store)}) == 2
+
+    @pytest.mark.parametrize("what", ["twice", "after its record", "of another member"])
+    def test_a_record_that_cannot_be_is_refused_and_nothing_of_its_message_kept(self, what, group, store, result):
+        honest = MemberEvent(member=0, event=COMPILED)
+        reports = {
+            "twice": (result(1), result(1)),
+            "after its record": (result(1), MemberEvent(member=1, event=COMPILED)),
+            "of another member": (result(1, self.CASES[2]),),
+        }[what]
+        with pytest.raises(MessageError, match="cannot be read"):
+            group.receive(message(honest, *reports))
+        assert not (store.path / "events.jsonl").exists()
+        assert group.cases == list(self.CASES)
+
+    def test_a_turn_is_shown(self, group, watcher, monkeypatch):
+        seen = []
+        monkeypatch.setattr(watcher, "turn", lambda *turn: seen.append(turn))
+        group.receive(message(turn=MemberTurn(member=2, cycle=3, cycles=7)))
+        group.receive(message(turn=MemberTurn(member=9, cycle=3, cycles=7)))
+        assert seen == [(self.CASES[2], 3, 7)]

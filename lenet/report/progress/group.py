@@ -7,6 +7,7 @@ import time
 from rich.progress import TaskID
 
 from lenet.cases.case import Case
+from lenet.store.events import Event, Started
 
 
 class GroupState:
@@ -16,8 +17,9 @@ class GroupState:
         self.size = size
         self.node = node
         self.alive: dict[Case, None] = {}
-        """The cases whose worker has started and not ended, in the order of their start."""
+        """The cases that have begun and not ended, in this order."""
         self.started = 0
+        """How many workers have set up their training."""
         self.on_turn: Case | None = None
         """The case whose worker trains, or starts."""
         self.cycle = self.cycles = 0
@@ -28,11 +30,16 @@ class GroupState:
         self._first: tuple[float, int] | None = None
         """Time and cycle of the first turn that was seen."""
 
-    def start(self, case: Case) -> None:
-        """The worker of this case starts, again if it was lost with its node."""
-        self.started += case not in self.alive
+    def begin(self, case: Case) -> None:
+        """The case begins: its worker starts now, or on a node soon."""
         self.alive[case] = None
         self.on_turn = case
+
+    def event(self, case: Case, event: Event) -> None:
+        """The worker of this case reported an event."""
+        if isinstance(event, Started):
+            self.started += 1
+            self.on_turn = case
 
     def turn(self, case: Case, cycle: int, cycles: int) -> None:
         """The case is on turn in this cycle."""

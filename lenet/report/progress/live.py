@@ -153,6 +153,7 @@ class LiveObserver(PlainObserver):
 
     def event(self, case: Case, event: Event) -> None:
         """Show the progress of the case."""
+        super().event(case, event)
         if (bar := self._bars.get(case)) is None:
             return
         if isinstance(event, Started):

@@ -40,14 +40,16 @@ class NotebookObserver:
         del done, total
         self._running[case.id] = f"{case.label}{f' on {node}' if node else ''}"
         if (group := self._groups.get(case)) is not None:
-            group.start(case)
+            group.begin(case)
         self._draw()
 
     def event(self, case: Case, event: Event) -> None:
         """Show the throughput of its last window, now and then."""
+        if (group := self._groups.get(case)) is not None:
+            group.event(case, event)
         if isinstance(event, Steps):
             self._running[case.id] = f"{case.label}: {event.images_per_second:,.0f} images/s"
-            if case not in self._groups and time.monotonic() - self._drawn > SECONDS:
+            if group is None and time.monotonic() - self._drawn > SECONDS:
                 self._draw()
 
     def turn(self, case: Case, cycle: int, cycles: int) -> None:

@@ -42,7 +42,7 @@ class PlainObserver:
         self._done, self._total = done, total
         self._nodes[case.id] = node
         if (group := self._groups.get(case)) is not None:
-            group.start(case)
+            group.begin(case)
             self._show_group(group)
 
     def turn(self, case: Case, cycle: int, cycles: int) -> None:
@@ -64,7 +64,9 @@ class PlainObserver:
         self._console.print(wrapped(f"[{place}] {text}", rest="    "), markup=False, highlight=False, soft_wrap=True)
 
     def event(self, case: Case, event: Event) -> None:
-        """Print nothing."""
+        """Note whether a worker of a group has started."""
+        if (group := self._groups.get(case)) is not None:
+            group.event(case, event)
 
     def case_finished(self, case: Case, record: Record) -> None:
         """Print how the case ended."""

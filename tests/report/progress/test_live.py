@@ -146,7 +146,7 @@ class TestAGroup:
 
     def test_the_worker_that_starts_is_marked(self, live):
         assert list(self.bars(live)) == ["run", "2 cases take turns", "‖ CPU graph b32", "▶ CPU graph b64"]
-        assert self.bars(live)["2 cases take turns"] == (0, None, "2 of 2 workers started")
+        assert self.bars(live)["2 cases take turns"] == (0, None, "0 of 2 workers started")
 
     def test_who_is_on_turn_and_how_many_cycles_are_done(self, live, terminal, monkeypatch):
         live.turn(self.CASES[0], 0, 20)

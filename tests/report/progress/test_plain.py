@@ -10,9 +10,12 @@ from rich.console import Console
 
 from lenet.cases.case import Case
 from lenet.report.progress.plain import LINE_SECONDS, PlainObserver
-from lenet.store.events import Steps
-from lenet.store.record import Status
+from lenet.store.events import Started, Steps
+from lenet.store.record import Software, Status
 
+STARTED = Started(
+    initial_weights_sha256="0" * 64, software=Software(framework_version="1", python_version="3", numpy_version="2")
+)
 STEPS = Steps(epoch=1, first_step=60, steps=20, images=640, seconds=0.5, warmup=False, losses=())
 
 
@@ -58,7 +61,8 @@ class TestAGroup:
         observer.group_started(self.CASES)
         for case in self.CASES:
             observer.case_started(case, 2, 5)
-        assert self.lines(observer) == ["[2/5] 3 cases take turns: 1 of 3 workers started"]
+        assert self.lines(observer) == ["[2/5] 3 cases take turns: 0 of 3 workers started"]
+        observer.event(self.CASES[0], STARTED)
         clock[0] += LINE_SECONDS + 1
         observer.turn(self.CASES[0], 0, 100)
         for cycle in range(100):  # 100 cycles in 75 seconds
@@ -80,9 +84,17 @@ class TestAGroup:
         clock[0] += LINE_SECONDS
         observer.turn(self.CASES[0], 40, 60)
         assert self.lines(observer) == [
-            "[0/3] 3 cases take turns on 10.0.0.1: 1 of 3 workers started",
+            "[0/3] 3 cases take turns on 10.0.0.1: 0 of 3 workers started",
             "[0/3] 3 cases take turns on 10.0.0.1: cycle 40 of 60, 0:20 left",
         ]
+
+    def test_the_workers_that_have_started_are_counted(self, observer, clock):
+        observer.group_started(self.CASES)
+        for case in self.CASES:
+            observer.case_started(case, 0, 3)
+            observer.event(case, STARTED)
+            clock[0] += LINE_SECONDS
+        assert [line[-len("0 of 3 workers started") :][0] for line in self.lines(observer)] == ["0", "1", "2"]
 
     def test_groups_of_two_nodes_have_lines_of_their_own(self, observer, clock):
         others = [case.model_copy(update={"repetition": 1}) for case in self.CASES]
