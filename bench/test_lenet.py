@@ -58,6 +58,6 @@ def test_training_step(benchmark, case, session):
     batch = case.hyperparameters.batch_size
     benchmark.group = f"seconds per training step: {case.device_target.value}, batch {batch}, {record.dataset.name}"
     (row,) = rows([record], session.run.store.path.name)
-    benchmark.extra_info.update(row.model_dump(mode="json"))
+    benchmark.extra_info.update(row.model_dump(mode="json"), group=record.group)
     CLOCK.load(windows)
     benchmark.pedantic(CLOCK.step, rounds=len(windows), iterations=windows[0].steps)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,22 +20,40 @@ EXTRA = ("timeout", "randomly", "xdist", "hypothesispytest")
 
 
 @pytest.fixture
-def bench(tmp_path):
-    def run(*arguments, step_seconds=0.01, plugins=False, output="run"):
+def start(tmp_path):
+    """Start `pytest bench/`; `modules` is a folder whose modules its processes import first."""
+    started = []
+
+    def go(*arguments, step_seconds=0.01, plugins=False, output="run", modules=None):
         without = [] if plugins else [word for name in EXTRA for word in ("-p", f"no:{name}")]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
-        return subprocess.run(
-            [
-                *(sys.executable, "-m", "pytest", "bench/", "-p", "no:cacheprovider"),
-                *(*without, "--mode", "graph", "--batch-size", "32", "--dataset", "digits"),
-                *("--output", str(tmp_path / output), f"--benchmark-storage=file://{tmp_path / 'stored'}", *arguments),
-            ],
-            cwd=ROOT,
-            env={**own, "COLUMNS": "80", "NUMPY_WORKER_STEP_SECONDS": str(step_seconds), "PYTHONPATH": IN_NUMPY},
-            capture_output=True,
-            text=True,
-            timeout=120,
+        paths = [str(modules), IN_NUMPY] if modules else [IN_NUMPY]
+        own |= {"COLUMNS": "80", "NUMPY_WORKER_STEP_SECONDS": str(step_seconds), "PYTHONPATH": os.pathsep.join(paths)}
+        command = [
+            *(sys.executable, "-m", "pytest", "bench/", "-p", "no:cacheprovider"),
+            *(*without, "--mode", "graph", "--batch-size", "32", "--dataset", "digits"),
+            *("--output", str(tmp_path / output), f"--benchmark-storage=file://{tmp_path / 'stored'}", *arguments),
+        ]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        started.append(process)
+        return process
+
+    yield go
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def bench(start):
+    """Run `pytest bench/` to its end."""
+
+    def run(*arguments, **options):
+        process = start(*arguments, **options)
+        output, errors = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     return run
 
@@ -75,6 +95,112 @@ class TestSlowDown:
         assert "median" in slower.stderr + slower.stdout
 
 
+class TestGroups:
+    """The cases of a repetition are alive together and take turns, as in `lenet-bench run`."""
+
+    CRASH = """
+import os, runpy, sys
+runpy.run_path({cheap!r})
+if "numpy_worker" in sys.modules:
+    from numpy_worker import Regression
+    honest, steps = Regression._step, []
+    def step(self, *data):
+        steps.append(None)
+        if self.batch == 64 and len(steps) == 80:
+            os._exit(3)
+        return honest(self, *data)
+    Regression._step = step
+"""
+    """The worker of batch size 64 ends in one of its first turns."""
+    THREE = ("--benchmark-only", "--batch-size", "32,64,128")
+
+    @pytest.fixture
+    def crash(self, tmp_path):
+        folder = tmp_path / "modules"
+        folder.mkdir()
+        text = self.CRASH.format(cheap=str(ROOT / "tests/cheap/sitecustomize.py"))
+        (folder / "sitecustomize.py").write_text(text, encoding="utf-8")
+        return folder
+
+    @staticmethod
+    def statuses(folder):
+        return {record.case.hyperparameters.batch_size: record.status.value for record in Store.open(folder).records()}
+
+    def test_selected_cases_of_a_repetition_are_a_group_and_others_are_not_measured(self, bench, tmp_path):
+        done = bench(*self.THREE, "--repeat", "2", "-k", "not b128", "-v", "--benchmark-json", str(tmp_path / "json"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "4 passed, 2 deselected" in done.stdout
+        assert "2 cases take turns" in done.stdout, "-v shows the progress of a group"
+        records = {record.case_id: record for record in Store.open(tmp_path / "run").records()}
+        assert {record.case.hyperparameters.batch_size for record in records.values()} == {32, 64}
+        repetitions = {record.group: record.case.repetition for record in records.values()}
+        assert sorted(repetitions.values()) == [0, 1]
+        assert "" not in repetitions
+        for measured in json.loads((tmp_path / "json").read_text())["benchmarks"]:
+            record = records[measured["extra_info"]["case_id"]]
+            assert measured["extra_info"]["group"] == record.group
+            windows = [window for window in record.windows if not window.warmup]
+            assert {window.turn is None for window in windows} == {False}
+            assert measured["stats"]["data"] == pytest.approx([window.seconds / window.steps for window in windows])
+            assert 0.01 < measured["stats"]["median"] < 0.1, "of one step"
+
+    @pytest.mark.parametrize(("option", "alive"), [(("--interleave", "rounds"), 1), (("--alive", "2"), 2)])
+    def test_options_of_the_command_line(self, bench, tmp_path, option, alive):
+        done = bench(*self.THREE, *option)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = [record.group for record in Store.open(tmp_path / "run").records()]
+        assert len(found) == 3
+        assert max(map(found.count, filter(None, found)), default=1) == alive
+
+    def test_a_member_that_fails_is_one_failed_test(self, bench, crash, tmp_path):
+        done = bench(*self.THREE, modules=crash)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "1 failed, 2 passed" in done.stdout
+        assert "AssertionError: crashed: the worker ended with exit code 3" in done.stdout
+        assert self.statuses(tmp_path / "run") == {32: "ok", 64: "crashed", 128: "ok"}
+
+    def test_the_first_failure_ends_pytest_before_the_next_group(self, bench, crash, tmp_path):
+        done = bench(*self.THREE, "--repeat", "2", "-x", modules=crash)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "1 failed, 1 passed" in done.stdout
+        records = Store.open(tmp_path / "run").records()
+        assert {record.case.repetition for record in records} == {0}
+        assert len(records) == 3, "the group was measured as a whole"
+
+    def test_control_c_keeps_the_finished_members(self, start, crash, tmp_path):
+        process = start(*self.THREE, modules=crash, step_seconds=0.03)
+        records = tmp_path / "run" / "records"
+        deadline = time.monotonic() + 120
+        while not (records.exists() and list(records.glob("*.json"))):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == pytest.ExitCode.INTERRUPTED, output + errors
+        assert self.statuses(tmp_path / "run") == {64: "crashed"}
+        assert "crashed" in output, "the table shows it"
+
+    def test_a_test_that_is_cut_short_leaves_the_group_to_the_next_one(self, bench, tmp_path):
+        """As pytest-timeout does it: an exception of pytest's in the middle of a group."""
+        (tmp_path / "cut_short.py").write_text(
+            "import pytest\n"
+            "from lenet.engine.session import Session\n"
+            "honest = Session.end\n"
+            "def end(self, *arguments):\n"
+            "    Session.end = honest\n"
+            "    honest(self, *arguments)\n"
+            "    pytest.fail('Timeout')\n"
+            "Session.end = end\n",
+            encoding="utf-8",
+        )
+        done = bench(*self.THREE, "-p", "cut_short", modules=tmp_path)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "1 failed, 2 passed" in done.stdout
+        assert "Failed: Timeout" in done.stdout
+        assert not (tmp_path / "run" / "superseded").exists(), "a case was measured twice"
+
+
 def test_disabled_benchmarks_still_run_the_case(bench, tmp_path):
     done = bench("--benchmark-disable")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -97,6 +223,8 @@ def test_a_training_shorter_than_the_warm_up_has_no_figure(bench, tmp_path):
         (["--benchmark-only", "--benchmark-cprofile=cumtime"], "cProfile cannot see the training"),
         (["--numprocesses", "2"], "bench/ measures one case at a time"),
         (["--benchmark-only", "--batch-size", "3000"], "digits has a set of 512; choose less"),
+        (["--interleave", "both"], "invalid choice: 'both' (choose from "),
+        (["--alive", "0"], "--alive 0: choose 1 or more"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_a_sentence(bench, tmp_path, arguments, sentence):
