@@ -1,14 +1,17 @@
-"""Printing a table, or writing it to a file."""
+"""Printing a table, or writing it to a file; the progress of a recomputation."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lenet.cli.options import choice
 
 if TYPE_CHECKING:
+    from lenet.commands.recompute import Progress
     from lenet.report.table.forms import Format
 
 
@@ -40,3 +43,22 @@ def put(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
     else:
         write_output(output, text)
+
+
+@contextmanager
+def recomputing(quiet: bool) -> Iterator[Progress]:
+    """Show how far trainings are recomputed, as a bar for each on a terminal's standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("recomputing {task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or quiet) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(training: str, done: int, wanted: int) -> None:
+            if training not in tasks:
+                tasks[training] = bars.add_task(training, total=wanted)
+            bars.update(tasks[training], completed=done, total=wanted)
+
+        yield progress

@@ -3,35 +3,69 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenet.cli import options
+from lenet.cli.options import MEASUREMENT, option
 from lenet.errors import FAILED
+
+if TYPE_CHECKING:
+    from lenet.commands.recompute import RecordedTraining
+    from lenet.store.proof import TrainingProof
 
 
 def verify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run or a merged store.")],
+    steps: Annotated[
+        int, option(MEASUREMENT, "Steps of each training to recompute; 0: none.", metavar="N", min=0, max=1_000_000)
+    ] = 100,
+    data_dir: options.DataDir = None,
     form: options.TextFormat = "terminal",
+    quiet: options.Quiet = False,
 ) -> None:
-    """Derive every figure of a run again from its raw events; exit 1 if one is wrong."""
+    """Derive every figure of a run again from its raw events, and recompute its trainings; exit 1 if one is wrong.
+
+    The trainings are recomputed without a framework and a device. That needs the data: --data-dir, or the cache.
+    """
+    from lenet.cli.output import recomputing
     from lenet.commands import verify as command
+    from lenet.commands.recompute import finder, recompute
     from lenet.report.table.forms import as_json
     from lenet.report.text.verify import verify_text
     from lenet.store.manifest import run_folders
 
     options.choice("--format", form, options.TEXT_FORMATS)
-    results = {folder: command.verify(folder) for folder in run_folders(run)}
+    with recomputing(quiet) as progress:
+
+        def trainings(claims: Sequence[RecordedTraining]) -> dict[str, TrainingProof]:
+            return recompute(claims, finder(data_dir), steps, progress)
+
+        wanted = trainings if steps else None
+        results = {folder: command.verify(folder, wanted) for folder in run_folders(run)}
     if form == "json":
-        sys.stdout.write(as_json([{"run": str(folder), **asdict(result)} for folder, result in results.items()]))
+        plain = {folder: asdict(result) for folder, result in results.items()}
+        for each in plain.values():
+            each["trainings"] = {name: proof.model_dump(mode="json") for name, proof in each["trainings"].items()}
+        sys.stdout.write(as_json([{"run": str(folder), **each} for folder, each in plain.items()]))
     else:
         for folder, result in results.items():
             prefix = "" if folder == run else f"{folder.relative_to(run)}/"
             violations = [f"{prefix}{each}" for each in result.violations]
-            text = verify_text(str(folder), violations, result.remarks, result.unread, result.records, result.events)
-            sys.stdout.write(text)
+            sys.stdout.write(
+                verify_text(
+                    str(folder),
+                    violations,
+                    result.remarks,
+                    result.unread,
+                    result.records,
+                    result.events,
+                    result.trainings,
+                )
+            )
     if any(result.violations for result in results.values()):
         raise typer.Exit(FAILED)

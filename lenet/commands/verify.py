@@ -6,9 +6,10 @@ folder -> manifest, records, events, tables -> rules (`lenet.analysis.verify`) -
 from __future__ import annotations
 
 import html
+import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lenet import __version__
@@ -17,12 +18,15 @@ from lenet.analysis.references import shipped
 from lenet.analysis.verify import Attempt, Evidence, Place, Violation, own_attempt, run, tables, violations
 from lenet.analysis.verify.reader import RunReader
 from lenet.cases.case import Case
+from lenet.commands.recompute import RecordedTraining
 from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
 from lenet.report.table.baseline import DEFAULT
 from lenet.report.table.forms import TABLES, Format
 from lenet.report.table.rows import Row
+from lenet.store.events import Steps
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
+from lenet.store.proof import TRAINING, CaseProof, TrainingProof, TrainingProofs, TrainingStatus
 from lenet.store.record import Record
 
 BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
@@ -40,10 +44,18 @@ class Verification:
     """Files that no figure rests on and no rule was applied to."""
     records: int
     events: int
+    trainings: Mapping[str, TrainingProof] = field(default_factory=dict)
+    """Result of the recomputation of each case that has losses, by case; empty if nothing was recomputed."""
 
 
-def verify(root: Path) -> Verification:
+Recompute = Callable[[Sequence[RecordedTraining]], Mapping[str, TrainingProof]]
+"""Recomputes trainings; the results by case."""
+
+
+def verify(root: Path, recompute: Recompute | None = None) -> Verification:
     """Verify the run in `root`. Its files are read; nothing in it is followed, executed or trusted.
+
+    With `recompute` its trainings are recomputed too. That data is not at hand is no violation.
 
     Raises:
         StoreError: `root` is no run.
@@ -54,12 +66,16 @@ def verify(root: Path) -> Verification:
     reader = RunReader(root)
     manifest = reader.model(MANIFEST, Manifest)
     logged = reader.log()
-    remarks, records = _verify(reader, manifest[0], logged) if manifest else ([], 0)
-    return Verification(reader.violations, remarks, reader.unread, records, reader.events)
+    remarks, evidence, records = _verify(reader, manifest[0], logged) if manifest else ([], [], 0)
+    trainings = recompute([_claim(each) for each in evidence]) if recompute is not None else {}
+    _trainings(reader, evidence, trainings)
+    return Verification(reader.violations, remarks, reader.unread, records, reader.events, trainings)
 
 
-def _verify(reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence[Attempt]]) -> tuple[list[str], int]:
-    """Apply all rules; the remarks and the number of records."""
+def _verify(
+    reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence[Attempt]]
+) -> tuple[list[str], list[Evidence], int]:
+    """Apply all rules; the remarks, what was read of each case, and the number of records."""
     remarks = list(run.remarks(manifest))
     if manifest.lenet_bench_version != __version__:
         remarks.append(f"made by lenet-bench {manifest.lenet_bench_version}, verified by {__version__}")
@@ -88,7 +104,38 @@ def _verify(reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence
     if len(evidence) == len(files):
         by_case = {each.case: each.record for each in evidence}
         _tables(reader, [by_case[case] for case in manifest.cases if case in by_case])
-    return remarks, len(files)
+    return remarks, evidence, len(files)
+
+
+def _claim(e: Evidence) -> RecordedTraining:
+    losses = [math.nan if loss is None else loss for _, event in e.attempt.of(Steps) for loss in event.losses]
+    return RecordedTraining(e.record, losses)
+
+
+def _trainings(reader: RunReader, evidence: Sequence[Evidence], found: Mapping[str, TrainingProof]) -> None:
+    """Refuse another training, and a file that says otherwise than the recomputation."""
+    for each in evidence:
+        proof = found.get(each.case.id)
+        if proof is not None and proof.status is TrainingStatus.ANOTHER:
+            step = proof.parted_at or 1
+            windows = (line for line, event in each.attempt.of(Steps) if event.first_step + event.steps >= step)
+            place = each.on(next(windows)) if proof.parted_at else each.at("evaluations")
+            reader.violations.append(Violation("training", place, f"{each.case.id}: {proof.text}: {proof.reason}"))
+    if TRAINING not in reader.files or (read := reader.model(TRAINING, TrainingProofs)) is None:
+        return
+    attempts = {each.case.id: each.record.attempt for each in evidence}
+    for index, claimed in enumerate(read[0].cases):
+        line = read[1].line("cases", index)
+        if attempts.get(claimed.case_id) != claimed.attempt:
+            continue  # of a record that was measured again: no table shows it
+        proof = found.get(claimed.case_id)
+        if proof is not None and _contradicts(claimed, proof):
+            reader.refuse("training", TRAINING, f"{claimed.case_id} is {claimed.text} here, and was {proof.text}", line)
+
+
+def _contradicts(claimed: CaseProof, found: TrainingProof) -> bool:
+    """Whether the file says what the recomputation does not. It may have left a training unproved."""
+    return TrainingStatus.NOT_PROVED not in (claimed.status, found.status) and claimed.status is not found.status
 
 
 def _record_files(reader: RunReader, manifest: Manifest) -> dict[str, Case]:

@@ -13,10 +13,11 @@ from lenet.errors import CacheError, DatasetError
 
 if TYPE_CHECKING:
     from lenet.dataset.download import Downloader, Progress
+    from lenet.store.record import DatasetCard
 
 NAMES = ("auto", "mnist", "digits")
 
-__all__ = ["NAMES", "Dataset", "resolve"]
+__all__ = ["NAMES", "Dataset", "at_hand", "resolve"]
 
 
 def _warn(text: str) -> None:
@@ -79,3 +80,32 @@ def _named(dataset: Dataset, name: str, data_dir: Path) -> Dataset:
     if name == "mnist":
         raise DatasetError(f"{data_dir} holds {own}, not mnist: omit --dataset to use it under its own name")
     raise DatasetError(f"{data_dir} holds {own}, not {name}: point --data-dir at the folder that holds {name}")
+
+
+def at_hand(card: DatasetCard, data_dir: Path | None = None) -> Dataset:
+    """Return the data that `card` names from `data_dir`, the cache or the package, without the network.
+
+    Raises:
+        DatasetError: it is not there, or other data is.
+        CacheError: the cache cannot be used.
+    """
+    if card.name == "digits":
+        from lenet.dataset.digits import digits
+
+        found, where = digits(), "the package"
+    elif data_dir is not None:
+        from lenet.dataset.local import local
+
+        found, where = local(data_dir), str(data_dir)
+    else:
+        from lenet.dataset.files import cached
+
+        kept = cached("mnist", "mnist", card.sha256) if card.name == "mnist" else None
+        if kept is None:
+            raise DatasetError(f"{card.name} is not at hand: name the folder that holds it with --data-dir")
+        return kept
+    if found.card.sha256 != card.sha256:
+        raise DatasetError(
+            f"{where} holds other data (sha256 {found.card.sha256[:12]}) than {card.name} ({card.sha256[:12]})"
+        )
+    return found

@@ -15,9 +15,7 @@ and the chain rule is section 6.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +24,9 @@ import numpy.typing as npt
 from lenet.cases.case import Case
 from lenet.dataset.files import Dataset
 from lenet.errors import DatasetError
-from lenet.workload.batches import evaluation_pass, training_pass
+from lenet.workload.batches import Batch, evaluation_pass, training_pass
 from lenet.workload.evaluation import EvaluationResult, evaluate
-from lenet.workload.initial import initial_weights, weights_sha256
+from lenet.workload.initial import initial_weights
 from lenet.workload.layers import PARAMETERS
 
 Array = npt.NDArray[Any]
@@ -125,15 +123,27 @@ def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Any, Array]:
     Section 6.2.2.3. The largest logit is subtracted first: that does not change p, and exp does not overflow.
     """
     images = np.arange(len(labels))
-    shifted = x - x.max(1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    log_p = _log_softmax(x)
     dx = np.exp(log_p)
     dx[images, labels] -= 1
     dx /= len(labels)
     return -log_p[images, labels].mean(), dx
 
 
-CELLS: tuple[Callable[..., tuple[Array, Backward]], ...] = (
+def cross_entropy(x: Array, labels: Array) -> Array:
+    """Return the cross entropy of each image, (N,), from logits x (N, classes) and integer labels (N,)."""
+    losses: Array = -_log_softmax(x)[np.arange(len(labels)), labels]
+    return losses
+
+
+def _log_softmax(x: Array) -> Array:
+    shifted = x - x.max(1, keepdims=True)
+    log_p: Array = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return log_p
+
+
+Cells = Sequence[Callable[..., tuple[Array, Backward]]]
+CELLS: Cells = (
     *(convolution, relu, max_pooling),
     *(convolution, relu, max_pooling),
     flatten,
@@ -147,18 +157,20 @@ NAMES = tuple([name for name in PARAMETERS if name.startswith(f"layers.{i}.")] f
 """Names of each cell's parameters."""
 
 
-def forward(weights: Mapping[str, Array], images: Array) -> tuple[Array, list[Backward]]:
+def forward(weights: Mapping[str, Array], images: Array, cells: Cells = CELLS) -> tuple[Array, list[Backward]]:
     """Return the logits (N, 10) of images (N, 1, 32, 32), and the cells' functions for the backward pass."""
     x, tape = images, []
-    for cell, names in zip(CELLS, NAMES, strict=True):
+    for cell, names in zip(cells, NAMES, strict=True):
         x, backward = cell(x, *(weights[name] for name in names))
         tape.append(backward)
     return x, tape
 
 
-def loss_and_gradients(weights: Mapping[str, Array], images: Array, labels: Array) -> tuple[Any, dict[str, Array]]:
+def loss_and_gradients(
+    weights: Mapping[str, Array], images: Array, labels: Array, cells: Cells = CELLS
+) -> tuple[Any, dict[str, Array]]:
     """Return the loss of a batch, and its gradient with respect to each parameter by name."""
-    logits, tape = forward(weights, images)
+    logits, tape = forward(weights, images, cells)
     loss, dy = softmax_cross_entropy(logits, labels)
     gradients: dict[str, Array] = {}
     for backward, names in zip(reversed(tape), reversed(NAMES), strict=True):
@@ -170,14 +182,16 @@ def loss_and_gradients(weights: Mapping[str, Array], images: Array, labels: Arra
 class ReferenceTraining:
     """The training of one case, step by step, with the initial weights and the batches that MindSpore uses."""
 
-    def __init__(self, case: Case, dataset: Dataset, dtype: DType = np.float32) -> None:
+    def __init__(self, case: Case, dataset: Dataset, dtype: DType = np.float32, cells: Cells = CELLS) -> None:
         """Draw the initial weights and read the data. `dtype` is float32, as in the frameworks, or float64.
+
+        `cells` are the network's, or others in their places that compute the same in another precision.
 
         Raises:
             DatasetError: the dataset's folder does not contain IDX files of MNIST's shape.
         """
         hyper = case.hyperparameters
-        self._dtype, self._ranks = dtype, case.world_size
+        self._dtype, self._ranks, self._cells = dtype, case.world_size, cells
         self._learning_rate, self._momentum = dtype(hyper.learning_rate), dtype(hyper.momentum)
         self._training_pass = training_pass(dataset.folder, case.global_batch_size, hyper.seed)
         self._evaluation_pass = evaluation_pass(dataset.folder, hyper.batch_size, hyper.seed)
@@ -192,12 +206,20 @@ class ReferenceTraining:
         Raises:
             DatasetError: the training set has fewer images than a batch.
         """
-        trained = False
+        return (self.step(images, labels) for images, labels in self.batches())
+
+    def batches(self) -> Iterator[Batch]:
+        """Iterate over the training's batches without end, epoch after epoch.
+
+        Raises:
+            DatasetError: the training set has fewer images than a batch.
+        """
+        empty = True
         while True:
-            for images, labels in self._training_pass():
-                yield self.step(images, labels)
-                trained = True
-            if not trained:
+            for batch in self._training_pass():
+                yield batch
+                empty = False
+            if empty:
                 raise DatasetError("the training set has fewer images than a batch: choose a smaller batch size")
 
     def step(self, images: Array, labels: Array) -> float:
@@ -212,7 +234,7 @@ class ReferenceTraining:
         """
         images = images.astype(self._dtype, copy=False)
         shares = [slice(rank, None, self._ranks) for rank in range(self._ranks)]
-        results = [loss_and_gradients(self.weights, images[share], labels[share]) for share in shares]
+        results = [loss_and_gradients(self.weights, images[share], labels[share], self._cells) for share in shares]
         for name, velocity in self._velocity.items():
             gradient = sum(gradients[name] for _, gradients in results) / self._ranks
             self._velocity[name] = self._momentum * velocity + gradient
@@ -225,34 +247,9 @@ class ReferenceTraining:
 
     def predict(self, images: Array) -> npt.NDArray[np.int64]:
         """Return the network's answers (N,) for images (N, 1, 32, 32)."""
-        logits, _ = forward(self.weights, images.astype(self._dtype, copy=False))
-        answers: npt.NDArray[np.int64] = logits.argmax(1)
+        answers: npt.NDArray[np.int64] = self.logits(images).argmax(1)
         return answers
 
-
-@dataclass(frozen=True)
-class Recomputation:
-    """The first steps of a case, computed without a framework."""
-
-    initial_weights_sha256: str
-    losses: tuple[float, ...]
-    """Of every step; if several processes train together, the mean over them."""
-    final_weights: dict[str, Array]
-    """By parameter name, after the last step."""
-    evaluation: EvaluationResult | None
-    """After the last step, on as many test images as the case's plan says; None if it was not wanted."""
-
-
-def recompute(
-    case: Case, dataset: Dataset, steps: int, *, evaluation: bool = True, dtype: DType = np.float32
-) -> Recomputation:
-    """Train the first `steps` steps of `case` on `dataset`.
-
-    Raises:
-        DatasetError: the dataset's folder does not contain IDX files of MNIST's shape, or not enough for a batch.
-    """
-    training = ReferenceTraining(case, dataset, dtype)
-    initial = weights_sha256(training.weights.items())
-    losses = tuple(islice(training.losses(), steps))
-    images = None if case.plan.epochs else case.plan.evaluation_images
-    return Recomputation(initial, losses, training.weights, training.evaluate(images) if evaluation else None)
+    def logits(self, images: Array) -> Array:
+        """Return the network's output (N, 10) for images (N, 1, 32, 32)."""
+        return forward(self.weights, images.astype(self._dtype, copy=False), self._cells)[0]

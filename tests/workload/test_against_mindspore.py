@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from contract import child
 from fast import FAST
+from recomputed import recompute
 
 from lenet.cases.case import Case, Mode
 from lenet.workload.initial import initial_weights
 from lenet.workload.layers import PARAMETERS
 from lenet.workload.order import order
 from lenet.workload.pixels import network_input, resize
-from lenet.workload.reference import recompute
 
 STEPS = 300
 TOLERANCE = 2e-6

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lenet.report.layout import wrapped
 from lenet.report.table.words import count, few
+from lenet.store.proof import TrainingProof, TrainingStatus
 
 MOST_VIOLATIONS = 200
 MOST_FILES = 6
 
 
 def verify_text(
-    run: str, violations: Sequence[str], remarks: Sequence[str], unread: Sequence[str], records: int, events: int
+    run: str,
+    violations: Sequence[str],
+    remarks: Sequence[str],
+    unread: Sequence[str],
+    records: int,
+    events: int,
+    trainings: Mapping[str, TrainingProof] | None = None,
 ) -> str:
-    """A paragraph for each violation and remark, then the verdict on `run`. `unread` are files that were not read."""
+    """A paragraph for each violation and remark, then the verdict on `run`. `unread` are files that were not read.
+
+    `trainings` are the recomputed ones, by case. One that is another is among the violations.
+    """
     texts = [*violations[:MOST_VIOLATIONS]]
     if len(violations) > MOST_VIOLATIONS:
         texts.append(f"… and {len(violations) - MOST_VIOLATIONS:,} more")
     texts += [f"note: {each}" for each in remarks]
     if unread:
         texts.append(f"not verified: {count(len(unread), 'file')}: {few(list(unread), MOST_FILES)}")
+    texts += _trainings(trainings or {})
     verdict = f"refused: {count(len(violations), 'violation')}" if violations else "verified: no violation"
     texts.append(f"{run}: {verdict} ({count(records, 'record')}, {count(events, 'event')})")
     return "\n".join(wrapped(each, rest="  ") for each in texts) + "\n"
+
+
+def _trainings(found: Mapping[str, TrainingProof]) -> list[str]:
+    """The recomputed trainings, with the cases of each result together."""
+    together: dict[str, list[str]] = {}
+    reasons: dict[str, str] = {}
+    for case_id, proof in found.items():
+        if proof.status is not TrainingStatus.ANOTHER:
+            name = f"{proof.steps}" if proof.status is TrainingStatus.PROVED else proof.reason
+            together.setdefault(name, []).append(case_id)
+            reasons.setdefault(name, f"{proof.text}: {proof.reason}")
+    return [f"training {reasons[name]} ({few(cases, 2)})" for name, cases in together.items()]

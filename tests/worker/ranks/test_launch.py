@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 from fast import FAST
+from recomputed import recompute
 
 from lenet.analysis.traces import losses
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
@@ -16,7 +17,6 @@ from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.store.events import Steps
 from lenet.store.record import Status
-from lenet.workload.reference import recompute
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.parallel]
 

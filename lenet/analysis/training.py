@@ -1,0 +1,174 @@
+"""Whether a case's losses are those of its training: compared, step by step, with a recomputation in numpy.
+
+The tolerance of a step has two parts, because two things differ in an honest training.
+
+The loss of the same weights is rounded otherwise. The largest of these roundings is that of the mean over the batch,
+which MindSpore on CPU takes in float32 one image after the other: it can be computed, and either mean is accepted. What
+is left are a few units in the last place: at most 2 in all modes, profiles and releases of MindSpore and in PyTorch.
+Where a device multiplies with fewer bits, the emulation of its precision shows how much more that is.
+
+The weights drift apart. The recomputation measures the drift of one float32 training, and another may drift farther by
+`DRIFT_FACTOR`. Where even that is more than `LOST`, rounding alone could hide another training: the comparison ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lenet.store.proof import TrainingProof, TrainingStatus
+from lenet.store.record import Evaluation
+from lenet.workload.recomputation import DRIFT_FACTOR, EvaluationBounds, RecomputedStep
+
+UNITS = 3.5
+"""Units in the last place of a float32 loss."""
+ROUNDING_FACTOR = 2.0
+"""How much more a device may round than the emulation of its precision does."""
+FIRST_STEPS = 30
+"""The rounding of a step is a random number: the largest of at least so many steps is taken."""
+LOST = 1e-3
+"""A tolerance above this proves nothing any more."""
+BY_FAR = 30.0
+"""A difference of so many tolerances did not grow from rounding."""
+FIRST_DIFFERENCES = 10
+LARGEST_RMS = 0.4
+"""Of at least so many first differences, in tolerances: an honest training has at most 0.2. A change that is below the
+tolerance in every step, as a small one of the pixels, is found by all of them together."""
+SUSPICIOUS_RMS = 0.25
+"""Where a training has parted, one like this was another from its first step."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a record claims of a training."""
+
+    initial_weights_sha256: str
+    losses: Sequence[float]
+    """Of the first steps; NaN where one was not finite."""
+    evaluation: Evaluation | None = None
+    """After exactly as many steps as there are losses; None to compare no accuracy."""
+
+
+def tolerances(steps: Sequence[RecomputedStep]) -> list[float]:
+    """The largest honest difference of the loss of each step; infinite once the training is lost in rounding."""
+    rounding = max((step.rounding for step in steps[:FIRST_STEPS]), default=0.0)
+    drift = 0.0
+    found: list[float] = []
+    for step in steps:
+        rounding, drift = max(rounding, step.rounding), max(drift, step.drift)
+        unit = float(np.spacing(np.float32(max(step.loss, 1.0))))
+        tolerance = max(UNITS * unit, ROUNDING_FACTOR * rounding) + DRIFT_FACTOR * drift
+        if not tolerance <= LOST:  # a loss that is not a number, too
+            break
+        found.append(tolerance)
+    return found + [math.inf] * (len(steps) - len(found))
+
+
+def differences(losses: Sequence[float], steps: Sequence[RecomputedStep], processes: int) -> list[float]:
+    """By how much each loss differs from the recomputed one, with the mean over the batch taken in either way."""
+    return [
+        min(abs(loss - step.loss), abs(loss - step.summed_in_order(processes)))
+        for loss, step in zip(losses, steps, strict=False)
+    ]
+
+
+def prove(
+    recorded: Recorded,
+    initial_weights_sha256: str,
+    steps: Sequence[RecomputedStep],
+    processes: int,
+    steps_per_epoch: int,
+    bounds: EvaluationBounds | None = None,
+) -> TrainingProof:
+    """Compare a record with the recomputed `steps` of its training.
+
+    Args:
+        recorded: what the record claims.
+        initial_weights_sha256: of the recomputed training.
+        steps: recomputed; the steps that both have are compared.
+        processes: that train together.
+        steps_per_epoch: whole batches of the training set.
+        bounds: the recomputed evaluation, if the record's is to be compared.
+    """
+    same_start = recorded.initial_weights_sha256 == initial_weights_sha256
+    allowed = tolerances(steps)
+    apart = differences(recorded.losses, steps, processes)
+    compared, largest = 0, 0.0
+    for number, (difference, tolerance) in enumerate(zip(apart, allowed, strict=False), 1):
+        if math.isinf(tolerance):
+            break
+        together = number >= FIRST_DIFFERENCES and _rms(apart[:number], allowed) > LARGEST_RMS
+        if together or not difference <= tolerance:
+            first = _first_step(number, apart, allowed)
+            claimed, expected = recorded.losses[number - 1], steps[number - 1].loss
+            by = f"the loss of step {number:,} is {claimed:.7g}, and {expected:.7g} within {tolerance:.1g} was expected"
+            if together:
+                by = f"each loss is near the expected one, but the first {number:,} together differ too much"
+            meaning = _meaning(first, difference / tolerance, same_start, steps_per_epoch)
+            return _another(first, number, f"{by}: {meaning}")
+        compared, largest = number, max(largest, difference)
+    if not same_start:
+        return _another(1, compared, "it began with other initial weights")
+    if not compared:
+        return TrainingProof(status=TrainingStatus.NOT_PROVED, reason="rounding alone changes the first loss too much")
+    words = f"the losses of the first {compared:,} steps differ by at most {largest:.1g} from the recomputed ones"
+    if compared < min(len(recorded.losses), len(steps)):
+        words += f"; after step {compared:,} rounding alone could hide another training"
+    elif (found := recorded.evaluation) is not None and bounds is not None:
+        low, high = bounds.certainly_correct, bounds.possibly_correct
+        wanted = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        if found.images != bounds.images or not low <= found.correct <= high:
+            reason = (
+                f"its losses are those of the training, but {found.correct:,} of {found.images:,} test images were "
+                f"counted as correct, and {wanted} of {bounds.images:,} was expected: another test set or evaluation"
+            )
+            return TrainingProof(status=TrainingStatus.ANOTHER, steps=compared, reason=reason)
+        words += f"; so is the accuracy after them ({wanted} of {bounds.images:,} expected)"
+    return TrainingProof(status=TrainingStatus.PROVED, steps=compared, reason=words)
+
+
+def _another(step: int, compared: int, reason: str) -> TrainingProof:
+    return TrainingProof(status=TrainingStatus.ANOTHER, steps=compared, parted_at=step, reason=reason)
+
+
+def _rms(apart: Sequence[float], allowed: Sequence[float]) -> float:
+    """The root mean square of the differences, in tolerances."""
+    return math.sqrt(sum((each / most) ** 2 for each, most in zip(apart, allowed, strict=False)) / len(apart))
+
+
+def _first_step(parted: int, apart: Sequence[float], allowed: Sequence[float]) -> int:
+    """The step from which a training that parted at `parted` is another: 1 if its first differences are suspicious.
+
+    A change of every step parts a training only when a difference is beyond the tolerance by chance.
+    """
+    if parted >= FIRST_DIFFERENCES and _rms(apart[:FIRST_DIFFERENCES], allowed) > SUSPICIOUS_RMS:
+        return 1
+    return parted
+
+
+def _meaning(number: int, ratio: float, same_start: bool, steps_per_epoch: int) -> str:
+    """What can have changed a training whose losses are those of another from step `number`.
+
+    The first loss follows from the initial weights and the first batch; the second from the first gradient and the
+    learning rate too; the third is the first that momentum takes part in.
+    """
+    if number == 1 and not same_start:
+        return "other initial weights, and perhaps other pixels, labels, loss or network"
+    if number == 1:
+        return "other pixels, labels, order, loss or network, or another precision"
+    if number % steps_per_epoch == 1 or steps_per_epoch == 1:
+        epoch = (number - 1) // steps_per_epoch + 1
+        return f"pass {epoch:,} over the data begins here, with another order or a rest that filled no batch"
+    if number == 2:
+        return "another learning rate or another gradient"
+    if number == 3:
+        return "another momentum, dampening, or a small change of learning rate or gradient"
+    if ratio < BY_FAR:
+        return (
+            "a small change of learning rate, momentum or gradient, such as a weight decay or a layer of lower "
+            "precision, that was below rounding before"
+        )
+    return "another batch of images, or the training was changed here"
