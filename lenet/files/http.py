@@ -147,6 +147,8 @@ class Client:
         if isinstance(error, exceptions.SSLError):
             unverified = "CERTIFICATE_VERIFY_FAILED" in str(error)
             return "its certificate cannot be verified" if unverified else "the TLS connection fails"
+        if isinstance(error, exceptions.InvalidSchema) and "SOCKS" in str(error):
+            return "a SOCKS proxy needs a package: pip install pysocks"
         reasons = (
             (NewConnectionError, "no connection"),
             (ReadTimeoutError, f"silent for {self.read_seconds:g} s"),

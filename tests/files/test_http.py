@@ -9,6 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
 from lenet.files.http import Client, DownloadError
 
@@ -173,3 +174,13 @@ def test_a_host_that_does_not_connect_is_not_asked_again(server):
     server.server_close()
     with pytest.raises(DownloadError, match="no connection"):
         Client(backoff_seconds=60, prefixes=(server.url,)).download(server.url, 1)
+
+
+def test_a_socks_proxy_without_its_package_is_named(monkeypatch):
+    def without_socks(*_, **__):  # as requests defines it where PySocks is not installed
+        raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", without_socks)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:9")
+    with pytest.raises(DownloadError, match=r"^a SOCKS proxy needs a package: pip install pysocks$"):
+        Client().download("https://example.invalid/file", 10)
