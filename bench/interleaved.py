@@ -3,8 +3,8 @@
 `overhead.py` starts it. It writes the seconds of every window as JSON. Two processes differ by more than this cost; two
 windows of one process, half a second apart, run under the same conditions.
 
-There are two bare loops. `transcription` is the plain transcription of the tutorial, with its own network, compiled
-step and pipeline. MindSpore tunes the kernels of each network by the clock, so two networks of one process may settle
+There are two bare loops. `transcription` is the script of `lenet-bench script`, with its own network, compiled step and
+pipeline. MindSpore tunes the kernels of each network by the clock, so two networks of one process may settle
 at different speeds; which is built first alternates from process to process. `step` calls the step and the pipeline of
 the worker's trainer from a plain `for`: only the harness differs.
 
@@ -19,12 +19,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Pipeline, Plan, RuntimeProfile
+from lenet.commands.script import script
 from lenet.dataset import Dataset, resolve
 from lenet.store.events import Event
 from lenet.worker.clock import PhaseClock
@@ -33,8 +35,6 @@ from lenet.worker.work import Assignment, set_environment
 
 if TYPE_CHECKING:
     from lenet.training import Trainer
-
-TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 
 class Turns:
@@ -95,16 +95,18 @@ class Idle:
 
 
 def transcription(case: Case, dataset: Dataset) -> Iterator[Any]:
-    """The losses of the plain transcription of the tutorial, epoch after epoch. Builds its network at once."""
-    sys.path.append(str(TESTS))  # MindSpore compiles only what a module that can be imported holds
-    tutorial = importlib.import_module("transcription")
-    hyper = case.hyperparameters
-    model, step, train, _ = tutorial.build(str(dataset.folder), case.mode.value, hyper.batch_size, hyper.seed)
+    """The losses of the case's standalone script, epoch after epoch. Builds its network at once."""
+    folder = tempfile.mkdtemp()
+    Path(folder, "plain_script.py").write_text(script(case, dataset.card), encoding="utf-8")
+    sys.path.append(folder)  # MindSpore compiles only what a module that can be imported holds
+    plain = importlib.import_module("plain_script")
+    plain.open_device()
+    model, step, train, _ = plain.build(str(dataset.folder))
     model.set_train()
 
     def losses() -> Iterator[Any]:
         while True:
-            for images, labels in train.create_tuple_iterator(num_epochs=1):
+            for images, labels in train():
                 yield step(images, labels)
 
     return losses()

@@ -3,7 +3,7 @@
     python bench/overhead.py [--data-dir DIR] [--mode graph] [--profile PROFILE] [--bare step,transcription]
 
 One process trains with the worker's own loop, reports included, and with a bare loop, in alternating windows
-(`interleaved.py`). The bare loop is the plain transcription of the tutorial that the tests use, or a `for` over the
+(`interleaved.py`). The bare loop is that of the case's standalone script (`lenet-bench script`), or a `for` over the
 step that the worker's trainer compiled. Each window of ours is compared with the mean of the bare ones around it.
 
 Windows are short because the speed of a shared machine changes within about a second; a real window is longer, so the
@@ -35,7 +35,7 @@ from lenet.machine.card import describe
 
 CHILD = Path(__file__).with_name("interleaved.py")
 LOOPS = {
-    "transcription": "the tutorial's plain transcription (a network and a compiled step of its own)",
+    "transcription": "the case's standalone script (a network and a compiled step of its own)",
     "step": "a bare `for` over our trainer's step",
 }
 
@@ -126,7 +126,7 @@ def main(
     data_dir: Annotated[Path | None, typer.Option(help="data of MNIST's shape; default: MNIST or digits")] = None,
     mode: Annotated[Mode, typer.Option()] = Mode.GRAPH,
     profile: Annotated[str, typer.Option()] = "default",
-    pipeline: Annotated[Pipeline, typer.Option(help="the transcription knows the tutorial's only")] = Pipeline.TUTORIAL,
+    pipeline: Annotated[Pipeline, typer.Option()] = Pipeline.TUTORIAL,
     batch_size: Annotated[int, typer.Option()] = 32,
     steps: Annotated[int, typer.Option(min=1, help="steps a window")] = 10,
     windows: Annotated[int, typer.Option(min=10, help="windows a process")] = 160,
@@ -137,8 +137,6 @@ def main(
     loops = bare.split(",")
     if unknown := [loop for loop in loops if loop not in LOOPS]:
         raise typer.BadParameter(f"{unknown[0]} is no bare loop: {', '.join(LOOPS)}", param_hint="--bare")
-    if "transcription" in loops and pipeline is not Pipeline.TUTORIAL:
-        raise typer.BadParameter("the transcription has the tutorial's pipeline only: --bare step", param_hint="--bare")
     data = resolve("auto", data_dir)
     print(f"{mode.value}, {profile}, {pipeline.value} pipeline, {data.card.name}, {describe().summary}")
     print(f"windows of {steps} steps of {batch_size}")

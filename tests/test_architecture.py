@@ -42,6 +42,7 @@ NOT_IMPORTED = (
     "lenet.training.mindspore",
     "lenet.training.torch",
     "lenet.training.targets",
+    "lenet.training.script.template",
     "lenet.engine.cluster",
     "lenet.engine.ray",
 )

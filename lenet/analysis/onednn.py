@@ -156,3 +156,23 @@ def _kernel(members: Sequence[Execution], steps: int) -> Kernel:
         gflops=sum(counted) / milliseconds / 1e6 if len(counted) == len(members) and milliseconds > 0 else None,
         is_reference=first.is_reference,
     )
+
+
+def distinct(lines: Iterable[str]) -> list[str]:
+    """The lines that name the library, and one line of each primitive, shape and implementation, in order.
+
+    If the log has the marks of instrumented steps, the executions are those between them.
+    """
+    about: list[str] = []
+    found: dict[tuple[str, str, str, str], str] = {}
+    inside: bool | None = None
+    for line in lines:
+        if STEPS_BEGIN in line:
+            found, inside = {}, True
+        elif STEPS_END in line:
+            inside = False
+        elif "_verbose," in line and ",info," in line:
+            about.append(line)
+        elif "_verbose," in line and inside is not False and (each := _execution(line)) is not None:
+            found.setdefault((each.operator, each.direction, each.implementation, each.problem), line)
+    return [*dict.fromkeys(about), *found.values()]

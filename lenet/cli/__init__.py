@@ -23,6 +23,7 @@ from lenet.cli.program import runnable
 from lenet.cli.report import report
 from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
+from lenet.cli.script import script
 from lenet.cli.table import table
 from lenet.cli.tune import tune
 from lenet.cli.verify import verify
@@ -41,6 +42,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     report: "lenet-bench report results/mine -o report.html",
     compare: "lenet-bench compare results/before results/after --fail-on 5%",
     explain: "lenet-bench explain --mode pynative --batch-size 32",
+    script: "lenet-bench script --mode pynative --batch-size 32 -o case.py",
     check: "lenet-bench check --rung repeat,seed,modes",
     reproduce: "lenet-bench reproduce results/theirs --exact",
     verify: "lenet-bench verify results/theirs",

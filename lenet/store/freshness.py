@@ -17,7 +17,7 @@ from lenet.store.record import DatasetCard, Record
 WORKLOAD_SOURCES = (
     "dataset/**/*.py",
     "workload/**/*.py",
-    "training/**/*.py",
+    "training/*.py",
     "worker/**/*.py",
     "cases/case.py",
     "cases/profile.py",

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from fast import FAST
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.commands.script import script
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status
 
 pytestmark = pytest.mark.mindspore
 
-TRANSCRIPTION = Path(__file__).parents[1] / "transcription.py"
 
-
-def transcribed(folder, mode, epochs, out, cwd):
-    arguments = [str(folder), mode, "32", str(epochs), "1", str(out)]
-    env = {**os.environ, **FAST.environment}
-    subprocess.run(
-        [sys.executable, str(TRANSCRIPTION), *arguments], check=True, env=env, cwd=cwd, timeout=280, capture_output=True
-    )
-    return json.loads(Path(out).read_text(encoding="utf-8"))
+def transcribed(case, folder, scratch):
+    """What the plain script of the case finds: no harness, nothing shared with the trainer."""
+    path, out = scratch / "case.py", scratch / "out.json"
+    path.write_text(script(case, None), encoding="utf-8")
+    command = [sys.executable, str(path), str(folder), "--json", str(out)]
+    subprocess.run(command, check=True, cwd=scratch, timeout=280, capture_output=True)
+    return json.loads(out.read_text(encoding="utf-8"))
 
 
 def ours(case, dataset, new_store, events_of):
@@ -40,8 +37,8 @@ def ours(case, dataset, new_store, events_of):
 @pytest.fixture(scope="module")
 def reference(digits, tmp_path_factory):
     """The transcription of the tutorial in PyNative on digits."""
-    folder = tmp_path_factory.mktemp("transcription")
-    return transcribed(digits.folder, "pynative", 2, folder / "out.json", folder)
+    case = Case(mode=Mode.PYNATIVE, dataset="digits", profile=FAST, plan=Plan(epochs=2))
+    return transcribed(case, digits.folder, tmp_path_factory.mktemp("transcription"))
 
 
 @pytest.mark.parametrize("mode", ABILITIES[Framework.MINDSPORE].modes)
@@ -56,9 +53,8 @@ def test_every_mode_is_the_tutorial_to_the_last_bit(mode, reference, digits, new
 
 
 def test_a_whole_epoch_of_real_mnist_is_the_tutorials(mnist, new_store, events_of, tmp_path):
-    out = tmp_path / "out.json"
-    plain = transcribed(mnist.folder, "graph", 1, out, tmp_path)
     case = Case(mode=Mode.GRAPH, profile=FAST, plan=Plan(epochs=1, window_steps=100))
+    plain = transcribed(case, mnist.folder, tmp_path)
     record, losses = ours(case, mnist, new_store, events_of)
     assert record.status is Status.OK, record
     assert len(losses) == 1875

@@ -1,0 +1,47 @@
+"""`lenet-bench script`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet.cli.axes import axis_options
+from lenet.cli.options import OUTPUT, OutputFile, option
+from lenet.cli.output import put
+from lenet.errors import UsageError
+
+
+@axis_options(
+    without=("framework", "framework_version", "world_size", "scaling", "repetition"),
+    single=True,
+)
+def script(
+    target: Annotated[
+        Path | None, typer.Argument(metavar="RUN|RECORD", help="A run, or the file RUN/records/ID.json.")
+    ] = None,
+    case_id: Annotated[str | None, typer.Argument(metavar="ID", help="The id of a case of that run.")] = None,
+    *,
+    axes: dict[str, str],
+    issue: Annotated[
+        bool, option(OUTPUT, "Write a report for an issue tracker: versions, figures, machine, script.", "--issue")
+    ] = False,
+    output: OutputFile = None,
+) -> None:
+    """Write a case as a standalone script with MindSpore and numpy only.
+
+    The script trains as the case does, and prints images/s and losses. The case is that of a record, or the one that
+    the options of the workload name.
+    """
+    from lenet.commands.script import from_options, from_record
+
+    if target is None:
+        if issue:
+            raise UsageError("--issue reports what was measured: name a record, as RUN ID or RUN/records/ID.json")
+        put(from_options(axes), output)
+        return
+    if axes:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
+        raise UsageError(f"{target} names the case: omit {named}")
+    put(from_record(target, case_id, as_issue=issue), output)

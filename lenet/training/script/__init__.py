@@ -1,0 +1,1 @@
+"""The standalone script of a case: `template.py`, which `lenet.commands.script` fills in. No worker uses it."""
