@@ -11,6 +11,7 @@ import typer
 from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
+from lenet.cli.options import MEASUREMENT, option
 from lenet.errors import FAILED
 
 
@@ -24,6 +25,7 @@ def explain(
     *,
     axes: dict[str, str],
     data_dir: options.DataDir = None,
+    budget: Annotated[float, option(MEASUREMENT, "Time for all measurements.", metavar="SECONDS", min=1)] = 300.0,
     resume: options.Resume = None,
     output: options.RunFolder = None,
     form: options.TextFormat = "terminal",
@@ -31,11 +33,13 @@ def explain(
     timeout: options.Timeout = 120.0,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
-    """Show where the time of a training step goes, what slows it down, and how much a fix would gain.
+    """Show where the time of a training step goes, what slows it down, how much the fixes gain and what remains.
 
     The options of the workload take one value each.
     """
-    from lenet.commands.explain import Explainer, NothingToExplainError, chosen_case, prepare
+    from lenet.commands.explain import Explainer, NothingToExplainError, prepare
+    from lenet.commands.recorded import chosen_case
+    from lenet.commands.trials import Budget
     from lenet.engine import TimeLimits, choose
     from lenet.machine.installed import framework_version
     from lenet.report.text.explain import explanation_text
@@ -47,7 +51,8 @@ def explain(
     limits = TimeLimits(timeout, silence_timeout)
     try:
         with invocation.measuring(run) as observer:
-            explanation = Explainer(run, choose("local", limits, observer), limits, invocation.log).explain()
+            engine = choose("local", limits, observer)
+            explanation = Explainer(run, engine, limits, invocation.log, Budget(budget)).explain()
     except NothingToExplainError as error:
         print(f"lenet-bench: {case.label}: {error}", file=sys.stderr)
         raise typer.Exit(FAILED) from error

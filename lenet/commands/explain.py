@@ -1,95 +1,128 @@
-"""Explaining a case: it is measured, watched by instruments in processes of their own, and suspected causes are tested.
+"""Explaining a case: it is measured, watched by instruments, and what is suspected is tried, until nothing gains.
 
 Instruments slow the training down, so no figure of an instrumented process is reported as a speed.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from lenet.analysis import onednn
-from lenet.analysis.explain.findings import Explanation, TriedChange, conclude
-from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed, StepTimes
-from lenet.analysis.explain.suspicions import Key, Suspicion, suspicions
-from lenet.cases.case import Case, DeviceTarget, Mode, Plan
+from lenet.analysis.explain.findings import Explanation, SpeedLine, Suspected, conclude
+from lenet.analysis.explain.gap import gap
+from lenet.analysis.explain.observation import Observed
+from lenet.analysis.explain.search import Changes, candidates, choose
+from lenet.analysis.explain.suspicions import Change, Key, Suspicion, changed, options, suspicions
+from lenet.analysis.explain.trials import TriedChange
+from lenet.analysis.paired import LEAST_GROUPS
+from lenet.cases.axes import values_of
+from lenet.cases.case import Case, Mode, Plan, RuntimeProfile
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
-from lenet.cases.presets import override, single_case
 from lenet.commands.run import Find, Log, Run, begin
+from lenet.commands.trials import Budget, Trials
+from lenet.commands.watch import Watcher
 from lenet.engine import Engine, TimeLimits
 from lenet.engine.environments import releases
-from lenet.engine.probe import PROBE_COMMAND, probe
-from lenet.errors import UsageError
-from lenet.files.plain import open_plain
-from lenet.machine import roofline
-from lenet.machine.card import describe
-from lenet.store.events import Failed
-from lenet.store.record import Record, Status
-from lenet.store.run import Store
-from lenet.worker.instruments import Method, ProbeResult
+from lenet.machine.installed import framework_version
+from lenet.store.record import Status
 
-PLAN = Plan(window_steps=5, window_seconds=0.25, windows=6, resident_windows=4, budget_seconds=10, evaluation_images=1)
-PROCESSES = 2
-"""Processes of each variant, measured in turn."""
-PROBE_SECONDS = 1.0
-PROBE_STEPS = (10, 300)
-"""Instrument about a second of steps, but at least and at most so many."""
-MAX_LOG_BYTES = 256 * 2**20
-"""Read at most so much of a log."""
+PLAN = Plan(
+    window_steps=10, window_seconds=0.25, windows=12, resident_windows=4, budget_seconds=30, evaluation_images=1
+)
+"""A slow case takes ten seconds to warm up, and still gets as many turns as an interval over them needs."""
+GROUPS = LEAST_GROUPS
+"""The most groups of the same cases: the fewest whose interval speaks for other processes."""
+AS_IT_IS = "as it is"
+"""The case without any fix."""
 
 
 class NothingToExplainError(Exception):
     """The case could not be run; the message says why."""
 
 
-@dataclass(frozen=True)
 class Explainer:
-    """Explains the case of a run, which keeps every record and every log."""
+    """Explains the case of a run, which keeps every record and every log. It is used once."""
 
-    run: Run
-    engine: Engine
-    limits: TimeLimits
-    log: Log
+    def __init__(self, run: Run, engine: Engine, limits: TimeLimits, log: Log, budget: Budget) -> None:
+        (self._case,) = run.cases
+        self._run = run
+        self._budget = budget
+        self._log = log
+        self._trials = Trials(run, engine)
+        self._watcher = Watcher(run, limits, self._say)
+        self._found: dict[Key, tuple[Suspicion, Changes]] = {}
+        self._attempted: set[frozenset[Change]] = set()
+        self._untried: dict[frozenset[Change], str] = {}
+        """What should have been tried at some time, by its options."""
+        self._notes: list[str] = []
+        self._look_seconds = 0.0
+        """How long the last look took."""
+
+    def _say(self, text: str) -> None:
+        self._log(f"{text} ({self._budget.left:.0f} s left)")
 
     def explain(self) -> Explanation:
-        """Measure the case, watch it, and test what is suspected.
+        """Measure the case and watch it, try what is suspected, and repeat that with what gained until nothing gains.
 
         Raises:
             NothingToExplainError: the case cannot be run here.
             StoreError: the run cannot be written.
             KeyboardInterrupt: on Ctrl-C; the run keeps its records.
         """
-        (case,) = self.run.cases
-        self.log("measuring the case without instruments")
-        record = self._measure(case)
-        speed = record.summary.throughput
-        if record.status is not Status.OK or speed is None:
+        self._say("measuring the case without instruments")
+        (record,) = self._trials.measure([self._case])
+        if record.status is not Status.OK or record.summary.throughput is None:
             raise NothingToExplainError(f"{record.status.value}: {record.reason}")
-        count = self._steps(record)
-        self.log(f"watching {count} steps: operators, processor time")
-        watched = self._probe(case, "operators", count)
-        log: onednn.Log | None = None
-        kernels: tuple[onednn.Kernel, ...] = ()
-        caveats = self._busy()
-        caveats += [f"operators could not be measured: {watched.reason}"] if isinstance(watched, Failed) else []
-        if case.device_target is DeviceTarget.CPU:
-            self.log(f"watching {count} steps: oneDNN's log")
-            log, kernels, problem = self._kernels(case, count)
-            caveats += [f"oneDNN's log could not be read: {problem}"] if problem else []
-        else:
-            caveats.append(f"operators and kernels are read on CPU only, not on {case.device_target.value}")
-        self.log("measuring this machine's matrix product and memory")
-        observed = observe(record, watched if isinstance(watched, ProbeResult) else None, log, kernels, tuple(caveats),
-                           self.run.store.manifest.machine.usable_cores, roofline.measure())  # fmt: skip
-        suspected = suspicions(observed)
-        trials, remedied = self._try(case, speed.median, suspected, count)
-        return Explanation(observed=observed, findings=tuple(conclude(suspected, trials, remedied, observed)))
+        observed = first = self._look(())
+        fixes: Changes = ()
+        while (better := self._improved(fixes, observed)) is not None:
+            fixes = better
+            self._say(f"going on with {options(fixes) or 'the case as it is'}")
+            observed = self._look(fixes)
+        twin = twin_of(self._with(fixes))
+        self._compare_all(fixes, twin)
+        measured = None
+        if twin is not None and self._budget.left > 0:
+            measured = self._watcher.parts(twin, self._trials.records(twin))
+        suspected = [self._suspected(suspicion, where, fixes) for suspicion, where in self._found.values()]
+        remaining = observed if fixes else None
+        return Explanation(
+            observed=first.model_copy(update={"caveats": (*self._busy(), *first.caveats)}),
+            findings=tuple(conclude(suspected, first, remaining)),
+            fixes=options(fixes),
+            remaining=remaining,
+            speeds=tuple(self._speeds(fixes, twin)),
+            twin=self._trials.compare("PyTorch", self._with(fixes), twin) if twin is not None else None,
+            gap=gap(observed, measured),
+            notes=(*self._notes, *self._left_out()),
+        )
+
+    def _look(self, fixes: Changes) -> Observed:
+        case, left = self._with(fixes), self._budget.left
+        observed = self._watcher.look(case, self._trials.records(case))
+        self._look_seconds = left - self._budget.left
+        return observed
+
+    def _has_time(self, cases: Sequence[Case]) -> bool:
+        """Whether there is time for a group of these cases, and to watch one more case."""
+        return self._budget.left > self._trials.seconds(cases) + self._look_seconds
+
+    def _group_fits(self, fixes: Changes, tried: Sequence[Changes]) -> bool:
+        """Whether there is time for a group of the fixes and what is tried beside them, and to compare them later."""
+        return self._has_time([*map(self._with, (fixes, *tried)), *self._compared(fixes, None)])
+
+    def _with(self, fixes: Sequence[Change]) -> Case:
+        return changed(self._case, fixes)
+
+    def _left_out(self) -> list[str]:
+        """A note if there was no time for something."""
+        untried = [words for changes, words in self._untried.items() if changes not in self._attempted]
+        return [f"the time was over before this was tried: {', '.join(untried)} (--budget)"] if untried else []
 
     def _busy(self) -> list[str]:
         """A caveat if other programs used the cores when the run began: figures are of a part of the machine then."""
-        machine = self.run.store.manifest.machine
+        machine = self._run.store.manifest.machine
         if machine.load_average is None or machine.load_average < machine.usable_cores / 2:
             return []
         return [
@@ -97,150 +130,93 @@ class Explainer:
             "again when it is idle"
         ]
 
-    def _measure(self, case: Case, repetition: int = 0, plan: Plan = PLAN) -> Record:
-        case = case.model_copy(update={"plan": plan, "repetition": repetition})
-        return self.run.measure_once(case, self.engine)
+    def _improved(self, fixes: Changes, observed: Observed) -> Changes | None:
+        """The fixes to go on with, after a group of the present ones and everything that is suspected beside them."""
+        suspected = suspicions(observed)
+        for suspicion in suspected:
+            self._found.setdefault(suspicion.key, (suspicion, fixes))
+        changes = [each.change for each in suspected if each.change is not None]
+        tried = candidates(fixes, changes, self._attempted)
+        self._untried |= {frozenset(each): options(each) or AS_IT_IS for each in tried}
+        while tried and not self._group_fits(fixes, tried):
+            tried.pop()
+        self._attempted |= {frozenset(each) for each in (fixes, *tried)}
+        unsettled = tried
+        for _ in range(GROUPS):
+            if not unsettled or not self._group_fits(fixes, unsettled):
+                break
+            self._say(f"trying together: {', '.join(options(each) or AS_IT_IS for each in unsettled)}")
+            self._measure([self._with(each) for each in (fixes, *unsettled)])
+            effects = {each: self._effect(fixes, each) for each in unsettled}
+            if any(effect is not None and effect.gained for effect in effects.values()):
+                break
+            unsettled = [each for each, effect in effects.items() if effect is not None and effect.may_gain]
+        return choose(fixes, tried, self._effect)
 
-    @staticmethod
-    def _steps(record: Record) -> int:
-        steady = [window for window in record.windows if not window.warmup]
-        pace = sum(window.seconds for window in steady) / sum(window.steps for window in steady)
-        return max(PROBE_STEPS[0], min(PROBE_STEPS[1], round(PROBE_SECONDS / pace)))
+    def _effect(self, before: Changes, after: Changes) -> TriedChange | None:
+        """The effect of going from the first fixes to the second, named by what is added."""
+        added = [each for each in after if each not in before]
+        return self._trials.compare(options(added), self._with(before), self._with(after))
 
-    def _probe(self, case: Case, method: Method, count: int) -> ProbeResult | Failed:
-        log = self.run.store.log_path(case, method)
-        command: Sequence[str] = PROBE_COMMAND
-        if case.framework_version is not None:
-            command = (releases.interpreter(case.framework, case.framework_version, self.log), *command[1:])
-        return probe(case, self.run.datasets[case.dataset], method, count, log, self.limits, command)
+    def _measure(self, cases: Sequence[Case]) -> None:
+        for record in self._trials.measure(list(dict.fromkeys(cases))):
+            if record.status is not Status.OK:
+                self._notes.append(f"{record.case.label}: {record.status.value}: {record.reason}")
 
-    def _kernels(self, case: Case, count: int) -> tuple[onednn.Log | None, tuple[onednn.Kernel, ...], str]:
-        """oneDNN's log and its kernels per step, or why there is none."""
-        watched = self._probe(case, "onednn", count)
-        if isinstance(watched, Failed):
-            return None, (), watched.reason
-        path = self.run.store.log_path(case, "onednn")
-        with os.fdopen(open_plain(path), "rb") as file:
-            lines = file.read(MAX_LOG_BYTES).decode(errors="replace").splitlines()
-        log = onednn.parse(lines)
-        if not log.executions:
-            return log, (), f"{case.framework.value} wrote none"
-        return log, onednn.kernels(log, count), ""
+    def _compared(self, fixes: Changes, twin: Case | None) -> list[Case]:
+        """As it is, each fix alone, all but one of them, all of them, and the twin."""
+        sets = [(), *((each,) for each in fixes), *(tuple(o for o in fixes if o is not each) for each in fixes), fixes]
+        return list(dict.fromkeys([*map(self._with, sets), *([twin] if twin is not None else [])]))
 
-    def _try(
-        self, case: Case, first: float, suspected: Sequence[Suspicion], count: int
-    ) -> tuple[Mapping[Key, TriedChange], Mapping[Key, Sequence[onednn.Kernel]]]:
-        """Test the change of each suspicion, in turn with the case; oneDNN's kernels with each change that gained."""
-        plan = PLAN.model_copy(update={"resident_windows": 0})
-        changes = {each.key: each.change for each in suspected if each.change is not None}
-        before = [first]
-        after: dict[Key, list[float]] = {key: [] for key in changes}
-        for number in range(PROCESSES):
-            if number and changes:
-                self.log("measuring the case again")
-                before += self._rates(case, number, plan)
-            for key, change in changes.items():
-                self.log(f"trying {change.option}")
-                after[key] += self._rates(change.apply(case), number, plan)
-        speed = Speed(rates=tuple(before))
-        trials = {
-            key: TriedChange(change=changes[key].option, before=speed, after=Speed(rates=tuple(rates)))
-            for key, rates in after.items()
-            if len(rates) == len(before)
-        }
-        remedied: dict[Key, Sequence[onednn.Kernel]] = {}
-        for key, trial in trials.items():
-            if trial.gained and case.device_target is DeviceTarget.CPU:
-                self.log(f"watching oneDNN with {trial.change}")
-                remedied[key] = self._kernels(changes[key].apply(case), count)[1]
-        return trials, remedied
+    def _compare_all(self, fixes: Changes, twin: Case | None) -> None:
+        """Measure the case as it is, each fix, all of them and the twin in as many groups as there is time for."""
+        members = self._compared(fixes, twin)
+        if len(members) < 2:
+            return
+        for number in range(GROUPS):
+            if not self._has_time(members):
+                self._notes.append(f"the time was over after {number} of {GROUPS} groups of all fixes (--budget)")
+                return
+            self._say(f"measuring {len(members)} cases together: group {number + 1} of {GROUPS}")
+            self._measure(members)
 
-    def _rates(self, case: Case, repetition: int, plan: Plan) -> list[float]:
-        speed = self._measure(case, repetition, plan).summary.throughput
-        return [speed.median] if speed else []
-
-
-def observe(
-    record: Record,
-    watched: ProbeResult | None,
-    log: onednn.Log | None,
-    kernels: tuple[onednn.Kernel, ...],
-    caveats: tuple[str, ...],
-    cores: int,
-    limits: roofline.Roofline,
-) -> Observed:
-    """What was observed of a case. The record has a throughput."""
-    case, summary = record.case, record.summary
-    speed, resident = summary.throughput, summary.resident_throughput
-    if speed is None:
-        raise ValueError("the record has no throughput")
-    batch = case.global_batch_size
-    operators: tuple[Operator, ...] = ()
-    in_operators = sum(kernel.milliseconds for kernel in kernels) if kernels else None
-    if watched is not None and watched.operators:
-        operators = tuple(
-            Operator(name=each.name, calls=each.calls / watched.steps, milliseconds=each.milliseconds / watched.steps)
-            for each in watched.operators
+    def _suspected(self, suspicion: Suspicion, where: Changes, fixes: Changes) -> Suspected:
+        """A suspicion with what was measured of its change, where it was seen and beside the other fixes."""
+        change = suspicion.change
+        if change is None:
+            return Suspected(suspicion, options(where))
+        others = tuple(each for each in fixes if each != change)
+        beside = change in fixes and frozenset(others) != frozenset(where)
+        return Suspected(
+            suspicion,
+            options(where),
+            self._effect(where, (*where, change)),
+            self._effect(others, fixes) if beside else None,
+            change in fixes,
         )
-        in_operators = sum(each.milliseconds for each in operators)
-    used = watched.user_seconds + watched.system_seconds if watched else 0.0
-    step = StepTimes(
-        whole=1e3 * batch / speed.median,
-        resident=1e3 * batch / resident.median if resident else None,
-        host=1e3 * watched.host_seconds / watched.steps if watched else None,
-        operators=in_operators,
-        instrumented=1e3 * watched.profiled_seconds / watched.steps if watched and watched.profiled_seconds else None,
-        cores_busy=used / watched.seconds if watched else None,
-        system_share=watched.system_seconds / used if watched and used > 0 else None,
-    )
-    return Observed(
-        case=case,
-        cores=cores,
-        speed=Speed(rates=(speed.median,)),
-        step=step,
-        operators=operators,
-        kernels=kernels,
-        library=log.library if log else onednn.Library(),
-        bounds=Bounds.of(limits.gflops, limits.gigabytes_per_second, batch, speed.median),
-        caveats=caveats,
-    )
+
+    def _speeds(self, fixes: Changes, twin: Case | None) -> list[SpeedLine]:
+        """The account of all fixes: as it is, each of them, all of them, PyTorch."""
+        named = {AS_IT_IS: self._case} | {options((each,)): self._with((each,)) for each in fixes}
+        if len(fixes) > 1:
+            named[options(fixes)] = self._with(fixes)
+        if twin is not None:
+            named[ABILITIES[twin.framework].title] = twin
+        lines = []
+        for name, case in named.items():
+            if (speed := self._trials.images_per_second(case)) is not None:
+                compared = None if case == self._case else self._trials.compare(name, self._case, case)
+                lines.append(SpeedLine(name=name, images_per_second=speed, compared=compared))
+        return lines
 
 
-def chosen_case(target: Path | None, case_id: str | None, axes: Mapping[str, str], log: Log) -> Case:
-    """The case to explain: that of a record, or else the one that the options of the axes name.
-
-    Raises:
-        UsageError: there is no such record, both are given, or an option names several values.
-    """
-    if target is None:
-        return single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
-    if axes:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
-        raise UsageError(f"{target} names the case: omit {named}")
-    record = recorded(target, case_id)
-    if record.machine_id != describe().id:
-        log(f"the record is of another machine ({record.machine_id}); all figures that follow are of this one")
-    if record.summary.throughput is not None:
-        log(f"the record has {record.summary.throughput.median:,.0f} images/s")
-    return record.case
-
-
-def recorded(target: Path, case_id: str | None) -> Record:
-    """The record in the file `RUN/records/ID.json`, or that of a case id in a run.
-
-    Raises:
-        UsageError: there is none; the message lists those of the run.
-    """
-    folder, wanted = target, case_id
-    if case_id is None and target.suffix == ".json":
-        folder, wanted = target.resolve().parents[1], target.stem
-    records = Store.open(folder).records()
-    for record in records:
-        if record.case_id == wanted:
-            return record
-    known = ", ".join(record.case_id for record in records[:6]) + (", …" if len(records) > 6 else "")
-    problem = f"{folder} has no record {wanted}" if wanted else f"{folder} is a run: add the id of a case"
-    raise UsageError(f"{problem}; it has {known or 'none'}")
+def twin_of(case: Case) -> Case | None:
+    """The same training in eager PyTorch as installed; None if it is not installed or cannot run the case."""
+    if case.framework is Framework.PYTORCH or framework_version(Framework.PYTORCH) is None:
+        return None
+    update = {"framework": Framework.PYTORCH, "framework_version": None, "mode": Mode.EAGER}
+    twin = case.model_copy(update={**update, "profile": RuntimeProfile()})
+    return twin if Case.refusal(values_of(twin)) is None else None
 
 
 def prepare(case: Case, find: Find, log: Log, output: Path | None = None, resume: Path | None = None) -> Run:

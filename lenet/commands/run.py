@@ -118,11 +118,19 @@ class Run:
 
         Raises: as `measure`.
         """
-        self.store.extend([case])
-        record = self.store.record(case)
-        if record is None or changes(record, self._conditions()):
-            (record,) = self.measure([case], engine)
+        (record,) = self.measure_added([case], engine)
         return record
+
+    def measure_added(self, cases: Sequence[Case], engine: Engine) -> list[Record]:
+        """The records of cases that are added to the run, in their order: those without a fresh one are measured.
+
+        Raises: as `measure`.
+        """
+        self.store.extend(cases)
+        now = self._conditions()
+        found = {case: record for case in cases if (record := self.store.record(case)) and not changes(record, now)}
+        found |= {record.case: record for record in self.measure([each for each in cases if each not in found], engine)}
+        return [found[case] for case in cases]
 
     def write_tables(self, baseline: str | None = None) -> None:
         """Write the table in every format beside the records.

@@ -1,28 +1,28 @@
 """The instrumented worker: measures where the time of a step goes, in a process of its own.
 
-The parent starts `python -m lenet.worker.instruments FD` as it starts a worker, and reads one `ProbeResult`. The steps
-are those of the worker, on one batch that stays on the device. There are two methods, each in its own process because
-one would slow the other: `operators` times plain steps (Python's share, processor time) and then as many under
-MindSpore's profiler; `onednn` makes oneDNN log every primitive to the case's log.
+The parent starts `python -m lenet.worker.instruments FD` as it starts a worker, and reads one `ProbeResult`. There are
+two methods, each in its own process because one would slow the other. `parts` divides the steps of the training, with
+its pipeline, into their parts: blocks of plain steps alternate with blocks under the framework's profiler. `onednn`
+makes oneDNN log every primitive to the case's log, over steps on one batch that stays on the device.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 import time
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from lenet.cases.case import DeviceTarget, Frozen
-from lenet.cases.frameworks import Framework
+from lenet.cases.case import Frozen
 from lenet.store.events import STEPS_BEGIN, STEPS_END, Failed
+from lenet.store.parts import PartTimes
+from lenet.worker import parts
 from lenet.worker.parent import end_with_parent
+from lenet.worker.profilers import OperatorTime, Profiler, merged, profiler
 from lenet.worker.work import Assignment, failure, set_environment
 
 if TYPE_CHECKING:
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
 ONEDNN_VARIABLES = {"ONEDNN_VERBOSE": "profile_exec", "DNNL_VERBOSE": "1"}
 """oneDNN before 2.3 reads only the DNNL_ name; with both set, 3.x uses the ONEDNN_ name."""
 
-PROFILER_FOLDER = "profile"
-PROFILER_FILE = "cpu_op_type_info_*.csv"
-"""The table of MindSpore's profiler for CPU: a line for each operator type, times in milliseconds."""
+BLOCKS = 4
+"""Blocks of steps whose parts are measured: their spread gives an interval."""
 
-Method = Literal["operators", "onednn"]
+Method = Literal["parts", "onednn"]
 
 
 class ProbeRequest(Frozen):
@@ -46,29 +45,19 @@ class ProbeRequest(Frozen):
     steps: int = Field(ge=1)
 
 
-class OperatorTime(Frozen):
-    """An operator type, summed over all instrumented steps."""
-
-    name: str = Field(max_length=120)
-    calls: int = Field(ge=0)
-    milliseconds: float = Field(ge=0)
-
-
 class ProbeResult(Frozen):
     """The result of the instrumented steps. Seconds are sums over all `steps`."""
 
     event: Literal["probed"] = "probed"
     steps: int = Field(ge=1)
+    """With `parts`, those under the profiler, and as many without."""
     seconds: float = Field(gt=0)
-    """Without MindSpore's profiler; with oneDNN's log if that is the method."""
-    host_seconds: float = Field(ge=0)
-    """Until the call of the step returns: Python, launching, and what is synchronous of the step."""
+    """Of steps without a profiler; with oneDNN's log if that is the method."""
     user_seconds: float = Field(ge=0)
     """Processor time of all threads in user mode."""
     system_seconds: float = Field(ge=0)
     """Processor time in the operating system."""
-    profiled_seconds: float | None = None
-    """As many steps under MindSpore's profiler; None if it was not used."""
+    blocks: tuple[PartTimes, ...] = ()
     operators: tuple[OperatorTime, ...] = ()
 
 
@@ -84,21 +73,6 @@ def parse(line: bytes) -> ProbeResult | Failed:
     return _adapter.validate_json(line)
 
 
-def time_steps(steps: Iterator[Any], trainer: Trainer, count: int) -> tuple[float, float, float, float]:
-    """Train `count` steps; return seconds in total, in the calls, and of processor time, user and system."""
-    processor = os.times()
-    start = time.perf_counter()
-    host = 0.0
-    for _ in range(count):
-        call = time.perf_counter()
-        loss = next(steps)
-        host += time.perf_counter() - call
-    trainer.synchronize(loss)
-    seconds = time.perf_counter() - start
-    now = os.times()
-    return seconds, host, now.user - processor.user, now.system - processor.system
-
-
 def instrument(request: ProbeRequest) -> ProbeResult:
     """Build the case's trainer, warm it up as a worker does, and instrument its steps. Errors are raised."""
     case = request.assignment.case
@@ -110,64 +84,68 @@ def instrument(request: ProbeRequest) -> ProbeResult:
 
     data = Dataset(folder=request.assignment.dataset_folder, card=request.assignment.dataset)
     trainer = training.build(case, data)
+    result = _logged(trainer, request) if request.method == "onednn" else _divided(trainer, request)
+    trainer.close()
+    return result
+
+
+def _logged(trainer: Trainer, request: ProbeRequest) -> ProbeResult:
+    """Train on one batch, with marks around the steps in the log."""
     steps = trainer.train_resident()
-    for _ in range(case.plan.warmup_steps):
+    _train(steps, trainer, request.assignment.case.plan.warmup_steps)
+    print(STEPS_BEGIN, flush=True)
+    seconds, user, system = _train(steps, trainer, request.steps)
+    print(STEPS_END, flush=True)
+    return ProbeResult(steps=request.steps, seconds=seconds, user_seconds=user, system_seconds=system)
+
+
+def _train(steps: Iterator[Any], trainer: Trainer, count: int) -> tuple[float, float, float]:
+    """Train `count` steps; return seconds, and processor time, user and system."""
+    processor, start = os.times(), time.perf_counter()
+    for _ in range(count):
         loss = next(steps)
     trainer.synchronize(loss)
-    print(STEPS_BEGIN, flush=True)
-    seconds, host, user, system = time_steps(steps, trainer, request.steps)
-    print(STEPS_END, flush=True)
-    profiled: float | None = None
-    operators: tuple[OperatorTime, ...] = ()
-    has_profiler = case.framework is Framework.MINDSPORE and case.device_target is DeviceTarget.CPU
-    if request.method == "operators" and has_profiler:
-        profiled, operators = _profiled(steps, trainer, request.steps)
-    trainer.close()
+    seconds, now = time.perf_counter() - start, os.times()
+    return seconds, now.user - processor.user, now.system - processor.system
+
+
+def _divided(trainer: Trainer, request: ProbeRequest) -> ProbeResult:
+    """Train with the pipeline, plain and profiled blocks in turn: plain, profiled, profiled, plain and so on."""
+    case = request.assignment.case
+    steps = parts.TrainingSteps(trainer)
+    steps.plain(case.plan.warmup_steps)
+    run = profiler(case)
+    count = -(-request.steps // BLOCKS)
+    blocks, profiles = [], []
+    seconds = user = system = 0.0
+    for number in range(BLOCKS):
+        marked = None if number % 2 == 0 else _marked(steps, count, run)
+        processor = os.times()
+        plain, now = steps.plain(count), os.times()
+        user, system = user + now.user - processor.user, system + now.system - processor.system
+        marks, operators, spans = marked or _marked(steps, count, run)
+        seconds += plain
+        profiles.append(operators)
+        blocks.append(parts.divided(plain, marks, spans))
     return ProbeResult(
-        steps=request.steps,
+        steps=count * BLOCKS,
         seconds=seconds,
-        host_seconds=host,
         user_seconds=user,
         system_seconds=system,
-        profiled_seconds=profiled,
-        operators=operators,
+        blocks=tuple(blocks),
+        operators=merged(profiles),
     )
 
 
-def _profiled(steps: Iterator[Any], trainer: Trainer, count: int) -> tuple[float, tuple[OperatorTime, ...]]:
-    """Train `count` steps under MindSpore's profiler; return seconds and operators."""
-    from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_handler
-
-    profiler = profile(
-        activities=[ProfilerActivity.CPU],
-        on_trace_ready=tensorboard_trace_handler(str(Path(PROFILER_FOLDER).resolve())),
-    )
-    seconds = time_steps(steps, trainer, count)[0]
-    profiler.stop()
-    files = sorted(Path(PROFILER_FOLDER).rglob(PROFILER_FILE))
-    return seconds, read_operators(files[-1].read_text(encoding="utf-8").splitlines()) if files else ()
-
-
-def read_operators(lines: list[str]) -> tuple[OperatorTime, ...]:
-    """Return the operators of the profiler's table, sorted by time, the largest first.
-
-    Raises:
-        ValueError: a column is missing or has another content.
-    """
-    try:
-        found = [
-            OperatorTime(
-                name=line["op_type"],
-                calls=int(line["type_occurrences"]),
-                milliseconds=float(line["total_compute_time"]),
-            )
-            for line in csv.DictReader(lines)
-        ]
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            "this version of MindSpore's profiler writes a table that lenet-bench does not know"
-        ) from error
-    return tuple(sorted(found, key=lambda each: each.milliseconds, reverse=True))
+def _marked(
+    steps: parts.TrainingSteps, count: int, run: Profiler | None
+) -> tuple[list[parts.StepMarks], tuple[OperatorTime, ...], list[parts.Span] | None]:
+    """Train a block of steps under the profiler, if there is one."""
+    if run is None:
+        return steps.marked(count), (), None
+    marks: list[parts.StepMarks] = []
+    operators, spans = run(lambda: marks.extend(steps.marked(count)))
+    return marks, operators, spans
 
 
 def main() -> int:

@@ -46,6 +46,15 @@ class TrainableLayer:
         """Multiplications and additions of the forward pass for one image."""
         return 2 * math.prod(self.output_shape) * self.fan_in
 
+    @property
+    def training_flops(self) -> int:
+        """Those of a training step for one image.
+
+        The gradient of the weights takes as many as the forward pass, and so does the gradient of the input, which the
+        first layer does not need.
+        """
+        return self.forward_flops * (3 if self.position else 2)
+
 
 def _convolution(position: int, channels: int, side: int, filters: int) -> TrainableLayer:
     out = side - KERNEL + 1
@@ -78,12 +87,8 @@ def forward_flops() -> int:
 
 
 def training_flops() -> int:
-    """Multiplications and additions of a training step for one image, the optimiser not counted.
-
-    The gradient of a layer's weights takes as many as its forward pass, and so does the gradient of its input, which
-    the first layer does not need.
-    """
-    return 3 * forward_flops() - LAYERS[0].forward_flops
+    """Multiplications and additions of a training step for one image, the optimiser not counted."""
+    return sum(layer.training_flops for layer in LAYERS)
 
 
 def bytes_per_step(batch_size: int) -> int:

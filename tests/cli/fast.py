@@ -6,7 +6,7 @@ import platform
 import sys
 from pathlib import Path
 
-import lenet.commands.explain
+import lenet.commands.watch
 from lenet.cases.frameworks import Framework
 from lenet.cli import main
 from lenet.engine import local
@@ -18,7 +18,7 @@ SILENT = (sys.executable, "-c", "pass")
 
 if __name__ == "__main__":
     local.worker_command = lambda *_: WORKER
-    lenet.commands.explain.PROBE_COMMAND = SILENT
+    lenet.commands.watch.PROBE_COMMAND = SILENT
     # With the versions that are installed its records are fresh, and a resumed run keeps them.
     os.environ["FAKE_SOFTWARE"] = json.dumps({
         "framework_version": framework_version(Framework.MINDSPORE),

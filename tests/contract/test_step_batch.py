@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from lenet.analysis import convergence, references
+from lenet.analysis.onednn import Library
 from lenet.cases.case import Case, Hyperparameters, Plan
 from lenet.commands import run
-from lenet.commands.explain import observe
+from lenet.commands.watch import observe
 from lenet.dataset.known import KNOWN
 from lenet.errors import UsageError
 from lenet.machine.roofline import Roofline
@@ -115,7 +116,7 @@ def test_the_time_of_a_step_in_the_chart(spread, images):
 
 @SPREADS
 def test_the_time_of_a_step_that_is_explained(spread, images):
-    seen = observe(record(spread), None, None, (), (), 2, Roofline(gflops=1, gigabytes_per_second=1))
+    seen = observe(record(spread), None, Library(), (), (), 2, Roofline(gflops=1, gigabytes_per_second=1))
     assert seen.step.whole == pytest.approx(images)  # milliseconds, at 1000 images/s
 
 

@@ -23,8 +23,11 @@ import lenet.report.text
 from lenet.analysis.check import LayerDistance, Match, Rung, RungResult, TraceComparison
 from lenet.analysis.compare import compare
 from lenet.analysis.convergence import Convergence, ConvergenceStatus
-from lenet.analysis.explain.findings import Explanation, SpeedFinding, TriedChange
+from lenet.analysis.explain.account import Part, StepAccount
+from lenet.analysis.explain.findings import Explanation, SpeedFinding, SpeedLine
+from lenet.analysis.explain.gap import GapLine
 from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed, StepTimes
+from lenet.analysis.explain.trials import TriedChange
 from lenet.analysis.onednn import Kernel, Library
 from lenet.analysis.paired import TimedTurn
 from lenet.analysis.reproduce import Claim
@@ -87,7 +90,7 @@ def fits(text):
         assert not {unicodedata.category(each) for each in line} & INVISIBLE, repr(line)
 
 
-KEPT = {"mode", "convergence", "status", "device_target", "verdict", "scaling", "pipeline", "framework"}
+KEPT = {"mode", "convergence", "status", "device_target", "verdict", "scaling", "pipeline", "framework", "unit"}
 """Fields of a row that hold a word of an enumeration."""
 
 
@@ -110,24 +113,42 @@ def renamed(value, word, name=""):
 
 
 def explained(word, speed):
+    part = Part(name="host", milliseconds=speed, low=speed / 2, high=speed)
     seen = Observed(
         case=Case(mode=Mode.PYNATIVE),
         cores=128,
         speed=Speed(rates=(speed, speed)),
-        step=StepTimes(
-            whole=speed, resident=speed / 2, host=speed, operators=speed / 3, instrumented=speed, cores_busy=127.5,
-            system_share=0.5,
-        ),
+        step=StepTimes(whole=speed, resident=speed / 2, cores_busy=127.5, system_share=0.5),
+        account=StepAccount(step=part, parts=(part,) * 4),
         operators=tuple(Operator(name="Conv2D", calls=2.0, milliseconds=speed) for _ in range(10)),
         kernels=tuple(Kernel("convolution", "undef", "ref", 2.0, speed, gflops, True) for gflops in (None, speed)),
         library=Library(version="3", instruction_set="AVX", threads=128),
         bounds=Bounds.of(250.0, 20.0, 32, speed),
         caveats=("busy",),
+    )
+    trial = TriedChange(
+        change="--profile x", before=Speed(rates=(1.0,)), after=Speed(rates=(speed,)), gain=speed, low=speed / 2,
+        high=speed, unit="groups", groups=3,
     )  # fmt: skip
-    trial = TriedChange(change="--profile x", before=Speed(rates=(1.0,)), after=Speed(rates=(2.0,)))
-    finding = SpeedFinding(key="pipeline", title="slow", evidence=("a", "b"), trial=trial)
-    found = renamed(Explanation(observed=seen, findings=(finding,)), word)
-    return explanation_text(found, word)
+    found = Explanation(
+        observed=seen,
+        findings=(
+            SpeedFinding(
+                key="pipeline", title="slow", evidence=("a", "b"), seen_with="--profile x", trial=trial,
+                beside_others=trial, fixed=True,
+            ),
+        ),
+        fixes="--profile x",
+        remaining=seen,
+        speeds=(
+            SpeedLine(name="as it is", images_per_second=speed, compared=None),
+            SpeedLine(name="--profile x", images_per_second=speed, compared=trial),
+        ),
+        twin=trial,
+        gap=(GapLine(name="host", ours=speed, theirs=speed / 2, limit=speed / 9),) * 2,
+        notes=("the time was over",),
+    )  # fmt: skip
+    return explanation_text(renamed(found, word), word)
 
 
 def diagnosed(word, _):

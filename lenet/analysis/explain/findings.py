@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from lenet.analysis.explain.observation import Observed, Speed
+from lenet.analysis.explain.gap import GapLine
+from lenet.analysis.explain.observation import Observed
 from lenet.analysis.explain.suspicions import Key, Suspicion
+from lenet.analysis.explain.trials import TriedChange
 from lenet.analysis.onednn import Kernel
 from lenet.cases.base import Frozen
 
-GAIN_AT_LEAST = 1.2
-"""A change that gains less explains nothing."""
-NEEDED: Mapping[Key, float] = {"launch-starves-kernels": GAIN_AT_LEAST, "jit-slower-than-graph": 1.5}
-"""Causes that are findings only if their change gains this many times; the evidence of the others is enough."""
-
-
-class TriedChange(Frozen):
-    """A change whose effect was measured, with both variants in turn."""
-
-    change: str
-    """The option that makes the change, as `--mode graph`."""
-    before: Speed
-    after: Speed
-
-    @property
-    def gain(self) -> float:
-        """Throughput with the change over throughput without."""
-        return self.after.median / self.before.median
-
-    @property
-    def holds(self) -> bool:
-        """Whether each process with the change is faster than each one without."""
-        return min(self.after.rates) > max(self.before.rates)
-
-    @property
-    def gained(self) -> bool:
-        """Whether the change explains the speed: a gain beyond noise that is large enough."""
-        return self.holds and self.gain >= GAIN_AT_LEAST
-
-    @property
-    def words(self) -> str:
-        """The effect in a sentence."""
-        count = len(self.after.rates)
-        verdict = "" if self.holds else "; within the noise"
-        return (
-            f"tried {self.change}: {self.before.median:,.0f} to {self.after.median:,.0f} images/s, "
-            f"{self.gain:,.2f} times ({count} process{'es' if count > 1 else ''} each, in turn{verdict})"
-        )
+CONFIRMED_BY_GAIN = ("launch-starves-kernels", "jit-slower-than-graph")
+"""Causes that are findings only if their change gains; the evidence of the others is enough."""
 
 
 class SpeedFinding(Frozen):
@@ -55,49 +22,102 @@ class SpeedFinding(Frozen):
     key: Key
     title: str
     evidence: tuple[str, ...]
+    seen_with: str = ""
+    """The options of the fixes with which it was seen; empty for the case as it is."""
     trial: TriedChange | None = None
+    """The effect of its change where it was seen."""
+    beside_others: TriedChange | None = None
+    """The effect of its change beside all other fixes, if there are others."""
+    fixed: bool = False
+    """Whether its change is one of the fixes that are kept."""
+
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """What its fix gains beyond the noise, where it was seen and beside the others; empty if it is not fixed."""
+        effects = (self.trial, self.beside_others) if self.fixed else ()
+        return tuple(each.gain for each in effects if each is not None and each.gained)
 
     @property
     def remedy(self) -> str | None:
-        """The change that fixes it, if one was tried and gained."""
-        return self.trial.change if self.trial and self.trial.gained else None
+        """The change that fixes it."""
+        return self.trial.change if self.trial is not None and self.gains else None
+
+
+class SpeedLine(Frozen):
+    """One line of the account of all fixes."""
+
+    name: str
+    """`as it is`, the options of fixes, or a framework."""
+    images_per_second: float
+    compared: TriedChange | None
+    """With the case as it is; None for that line itself."""
 
 
 class Explanation(Frozen):
     """The explanation of a case."""
 
     observed: Observed
+    """The case as it is."""
     findings: tuple[SpeedFinding, ...]
+    fixes: str = ""
+    """The options that make all fixes; empty if none gained."""
+    remaining: Observed | None = None
+    """The case with all fixes; None if none gained."""
+    speeds: tuple[SpeedLine, ...] = ()
+    """As it is, with each fix, with all fixes, and in PyTorch: members of the same groups."""
+    twin: TriedChange | None = None
+    """PyTorch's throughput over that with all fixes; None if it was not measured."""
+    gap: tuple[GapLine, ...] = ()
+    """The step with all fixes, part by part, beside PyTorch's and the limit of arithmetic."""
+    notes: tuple[str, ...] = ()
+    """What was not done, and why."""
 
 
-def conclude(
-    suspected: Iterable[Suspicion],
-    trials: Mapping[Key, TriedChange],
-    remedied: Mapping[Key, Sequence[Kernel]],
-    before: Observed,
-) -> list[SpeedFinding]:
+@dataclass(frozen=True)
+class Suspected:
+    """A suspicion and what was measured of its change."""
+
+    suspicion: Suspicion
+    seen_with: str = ""
+    trial: TriedChange | None = None
+    beside_others: TriedChange | None = None
+    fixed: bool = False
+
+
+def conclude(suspected: Iterable[Suspected], before: Observed, after: Observed | None) -> list[SpeedFinding]:
     """The findings that hold, those first whose fix gained most.
 
     Args:
-        suspected: the suspected causes.
-        trials: the changes whose effect could be measured.
-        remedied: oneDNN's kernels with a change, if they were logged.
-        before: the observations of the case.
+        suspected: the suspicions, each key once.
+        before: the observations of the case as it is.
+        after: those with all fixes, if there are any.
     """
     findings = []
     for each in suspected:
-        trial = trials.get(each.key)
-        gain = trial.gain if trial is not None and trial.gained else 0.0
-        if gain < NEEDED.get(each.key, 0.0):
+        suspicion = each.suspicion
+        gained = each.fixed or (each.trial is not None and each.trial.gained)
+        if suspicion.key in CONFIRMED_BY_GAIN and not gained:
             continue
-        evidence = [*each.evidence, *_kernels_changed(before.kernels, remedied.get(each.key, ()))]
-        findings.append(SpeedFinding(key=each.key, title=each.title, evidence=tuple(evidence), trial=trial))
-    return sorted(findings, key=lambda each: each.trial.gain if each.remedy and each.trial else 0.0, reverse=True)
+        evidence = list(suspicion.evidence)
+        if suspicion.key == "reference-kernel" and each.fixed and after is not None:
+            evidence += _kernels_changed(before.kernels, after.kernels)
+        findings.append(
+            SpeedFinding(
+                key=suspicion.key,
+                title=suspicion.title,
+                evidence=tuple(evidence),
+                seen_with=each.seen_with,
+                trial=each.trial,
+                beside_others=each.beside_others,
+                fixed=each.fixed,
+            )
+        )
+    return sorted(findings, key=lambda each: max(each.gains, default=0.0), reverse=True)
 
 
 def _kernels_changed(before: Sequence[Kernel], after: Sequence[Kernel]) -> list[str]:
-    """The time of oneDNN's primitives with and without the change; empty if one of the two was not logged."""
+    """The time of oneDNN's primitives before and after; empty if one of the two was not logged."""
     if not before or not after:
         return []
     slow, fast = (sum(kernel.milliseconds for kernel in each) for each in (before, after))
-    return [f"oneDNN's primitives took {slow:,.2f} ms per step, and {fast:,.2f} ms with the change"]
+    return [f"oneDNN's primitives took {slow:,.2f} ms per step, and {fast:,.2f} ms with all fixes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from lenet.analysis.explain.account import StepAccount
 from lenet.analysis.onednn import Kernel, Library
 from lenet.cases.base import Frozen
 from lenet.cases.case import Case
@@ -30,20 +31,14 @@ class Operator(Frozen):
 
 
 class StepTimes(Frozen):
-    """The parts of a step, in milliseconds. `whole` and `resident` are of steps without instruments."""
+    """The time of a step of the measured process, in milliseconds, and how it uses the cores."""
 
     whole: float
     """With the data pipeline."""
     resident: float | None
     """On a batch that stays on the device; None if it was not measured."""
-    host: float | None
-    """Until the call of a resident step returned to Python."""
-    operators: float | None
-    """In operators, by the profiler, or by oneDNN's log if there is no profiler."""
-    instrumented: float | None
-    """A whole step under the profiler, which slows it down."""
     cores_busy: float | None
-    """Processor time over wall time of resident steps."""
+    """Processor time over wall time."""
     system_share: float | None
     """Share of the processor time that the operating system took."""
 
@@ -51,13 +46,6 @@ class StepTimes(Frozen):
     def data(self) -> float | None:
         """What the pipeline adds to a step: waiting and competition for cores together."""
         return None if self.resident is None else max(self.whole - self.resident, 0.0)
-
-    @property
-    def outside(self) -> float | None:
-        """The part of a resident step outside operators: Python, launching, threads waiting for one another."""
-        if self.resident is None or self.operators is None:
-            return None
-        return max(self.resident - self.operators, 0.0)
 
 
 class Bounds(Frozen):
@@ -90,6 +78,8 @@ class Observed(Frozen):
     cores: int
     speed: Speed
     step: StepTimes
+    account: StepAccount | None = None
+    """None if the instruments failed."""
     operators: tuple[Operator, ...] = ()
     kernels: tuple[Kernel, ...] = ()
     library: Library = Library()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from lenet.analysis.explain.account import DATA, KERNELS
 from lenet.analysis.explain.observation import Observed
 from lenet.cases.case import Case
 from lenet.cases.frameworks import Framework
@@ -13,24 +14,53 @@ from lenet.cases.profile import RuntimeProfile
 from lenet.cases.values import GRAPH_MODES, DeviceTarget, Mode, Pipeline
 
 PIPELINE_SHARE = 0.25
-"""The share of a step from which the pipeline is suspected."""
+"""The share of a step from which the pipeline is suspected: by the clock, or by a batch that stays on the device."""
 OUTSIDE_SHARE = 0.5
-"""The share of a resident step outside operators from which that time is suspected."""
+"""The share of a step without its data wait in which no operator runs, from which that time is suspected."""
 
 Key = Literal["reference-kernel", "launch-starves-kernels", "jit-slower-than-graph", "pipeline", "outside-operators"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one field of a case, with all else equal."""
+    """A change of a case with all else equal: settings added to its profile, or another value of one axis."""
 
-    option: str
-    """The option that makes it, as `--mode graph`."""
-    fields: Mapping[str, Any]
+    settings: str = ""
+    """Settings of a profile, as `onednn_isa=AVX2`."""
+    mode: Mode | None = None
+    pipeline: Pipeline | None = None
+
+    @property
+    def option(self) -> str:
+        """The option that makes it, as `--mode graph`."""
+        return options((self,))
 
     def apply(self, case: Case) -> Case:
         """The case with the change."""
-        return case.model_copy(update=self.fields)
+        update: dict[str, object] = {}
+        if self.settings:
+            update["profile"] = case.profile.with_settings(RuntimeProfile.parse(self.settings))
+        if self.mode is not None:
+            update["mode"] = self.mode
+        if self.pipeline is not None:
+            update["pipeline"] = self.pipeline
+        return case.model_copy(update=update)
+
+
+def changed(case: Case, changes: Iterable[Change]) -> Case:
+    """The case with all changes."""
+    for change in changes:
+        case = change.apply(case)
+    return case
+
+
+def options(changes: Sequence[Change]) -> str:
+    """The options that make all changes, as `--mode graph --profile onednn_isa=AVX2+launch_blocking`."""
+    words = [f"--mode {each.mode.value}" for each in changes if each.mode is not None]
+    words += [f"--pipeline {each.pipeline.value}" for each in changes if each.pipeline is not None]
+    if settings := "+".join(each.settings for each in changes if each.settings):
+        words.append(f"--profile {settings}")
+    return " ".join(words)
 
 
 @dataclass(frozen=True)
@@ -47,11 +77,6 @@ def suspicions(observed: Observed) -> list[Suspicion]:
     """The suspected causes of the case's speed."""
     causes = (_reference_kernels, _starving_launch, _slow_jit, _pipeline, _outside)
     return [suspicion for cause in causes if (suspicion := cause(observed)) is not None]
-
-
-def _setting(case: Case, text: str) -> Change:
-    """A setting of the profile, added to those that the case has."""
-    return Change(f"--profile {text}", {"profile": case.profile.with_settings(RuntimeProfile.parse(text))})
 
 
 def _reference_kernels(observed: Observed) -> Suspicion | None:
@@ -80,7 +105,7 @@ def _reference_kernels(observed: Observed) -> Suspicion | None:
         "reference-kernel",
         "oneDNN ran its reference implementation, a loop written to be correct, not to be fast",
         tuple(evidence),
-        _setting(observed.case, "onednn_isa=AVX2") if avx512 and not capped else None,
+        Change("onednn_isa=AVX2") if avx512 and not capped else None,
     )
 
 
@@ -100,7 +125,7 @@ def _starving_launch(observed: Observed) -> Suspicion | None:
         "launch-starves-kernels",
         "the asynchronous launch starves the kernels of cores",
         tuple(evidence),
-        _setting(case, "launch_blocking"),
+        Change("launch_blocking"),
     )
 
 
@@ -110,39 +135,48 @@ def _slow_jit(observed: Observed) -> Suspicion | None:
         return None
     return Suspicion(
         "jit-slower-than-graph",
-        "the whole step as one @ms.jit function is much slower than the same step in Graph mode",
+        "the whole step as one @ms.jit function is slower than the same step in Graph mode",
         ("both are compiled from the same functional step; nothing else differs between the two",),
-        Change("--mode graph", {"mode": Mode.GRAPH}),
+        Change(mode=Mode.GRAPH),
     )
 
 
 def _pipeline(observed: Observed) -> Suspicion | None:
-    step = observed.step
-    if step.data is None or step.data < PIPELINE_SHARE * step.whole:
+    step, account = observed.step, observed.account
+    evidence = []
+    if step.data is not None and step.data >= PIPELINE_SHARE * step.whole:
+        evidence.append(
+            f"a step takes {step.whole:,.2f} ms with the pipeline and {step.resident:,.2f} ms on a batch that stays on "
+            f"the device: {step.data / step.whole:.0%} of the step is the pipeline's"
+        )
+    if account is not None and account.share(DATA) >= PIPELINE_SHARE:
+        evidence.append(f"{account.share(DATA):.0%} of a step is waiting for its batch")
+    if not evidence:
         return None
     cached = observed.case.pipeline is Pipeline.CACHED
     return Suspicion(
         "pipeline",
         "the data pipeline takes time from the training",
-        (
-            f"a step takes {step.whole:,.2f} ms with the pipeline and {step.resident:,.2f} ms on a batch that stays on "
-            f"the device: {step.data / step.whole:.0%} of the step is the pipeline's",
-        ),
-        None if cached else Change("--pipeline cached", {"pipeline": Pipeline.CACHED}),
+        tuple(evidence),
+        None if cached else Change(pipeline=Pipeline.CACHED),
     )
 
 
 def _outside(observed: Observed) -> Suspicion | None:
-    step, case = observed.step, observed.case
-    if step.outside is None or step.resident is None or step.outside < OUTSIDE_SHARE * step.resident:
+    account, case = observed.account, observed.case
+    if account is None or (kernels := account.part(KERNELS)) is None:
+        return None
+    computing = account.sum - (account.part(DATA) or 0.0)
+    outside = computing - kernels
+    if outside < OUTSIDE_SHARE * computing:
         return None
     many = observed.cores > 1 and case.profile.operator_threads is None and case.device_target is DeviceTarget.CPU
     return Suspicion(
         "outside-operators",
         "most of a step is in no operator: it is Python, launching, and threads waiting for one another",
         (
-            f"operators take {step.operators:,.2f} ms of the {step.resident:,.2f} ms of a step on a resident batch",
+            f"no operator runs for {outside:,.2f} ms of the {computing:,.2f} ms of a step that has its batch",
             "LeNet's operators are small: a larger batch spreads the same launches over more images",
         ),
-        _setting(case, "operator_threads=1") if many else None,
+        Change("operator_threads=1") if many else None,
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from lenet.analysis.explain.account import TOLERANCE, Part, StepAccount
 from lenet.analysis.explain.findings import Explanation, SpeedFinding
+from lenet.analysis.explain.gap import GapLine
 from lenet.analysis.explain.observation import Observed
-from lenet.report.layout import grid, number, wrapped
+from lenet.cases.case import Case
+from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.report.layout import DASH, grid, number, wrapped
 from lenet.report.table.words import times, with_dataset
 
 MOST_LINES = 8
@@ -12,13 +16,19 @@ MOST_LINES = 8
 
 
 def explanation_text(explanation: Explanation, version: str) -> str:
-    """The whole explanation: the step, operators, kernels, limits, findings. `version` is the framework's."""
-    seen = explanation.observed
+    """The whole explanation: the step, its findings, all fixes, and what remains. `version` is the framework's."""
+    seen, remaining = explanation.observed, explanation.remaining
     paragraphs = [_head(seen, version), *_step(seen), _operators(seen), _kernels(seen), _bounds(seen)]
     paragraphs += [wrapped(f"Caveat: {each}") for each in seen.caveats]
     paragraphs += [_finding(number, each) for number, each in enumerate(explanation.findings, 1)]
     if not explanation.findings:
         paragraphs.append(wrapped("No finding: no known cause of a slow step was seen, and no setting gained."))
+    if remaining is not None:
+        paragraphs.append(wrapped(f"With all fixes ({explanation.fixes}):"))
+        paragraphs += [*_step(remaining), _kernels(remaining)]
+        paragraphs += [wrapped(f"Caveat: {each}") for each in remaining.caveats]
+    paragraphs += [_speeds(explanation), *_remains(explanation)]
+    paragraphs += [wrapped(f"Note: {each}") for each in explanation.notes]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
@@ -31,27 +41,41 @@ def _head(seen: Observed, version: str) -> str:
 
 
 def _step(seen: Observed) -> list[str]:
-    """The step's time, its parts, and what the instruments saw."""
+    """The step's time, its account, and how it uses the cores."""
     step = seen.step
-    parts = [
-        ("data pipeline: waiting, and competition for cores", step.data),
-        ("operators", min(step.operators, step.resident or step.whole) if step.operators is not None else None),
-        ("Python, launching, threads waiting", step.outside),
+    words = [f"A step takes {number(step.whole, 2)} ms: {number(seen.speed.median)} images/s."]
+    if step.resident is not None:
+        words.append(f"On a batch that stays on the device it takes {number(step.resident, 2)} ms.")
+    if step.cores_busy is not None and step.system_share is not None:
+        words.append(
+            f"{step.cores_busy:.1f} of {seen.cores} cores are busy, {step.system_share:.0%} of that in the operating "
+            "system."
+        )
+    account = seen.account
+    return [wrapped(" ".join(words)), *([_account(account), wrapped(_sum(account))] if account is not None else [])]
+
+
+def _account(account: StepAccount) -> str:
+    lines = [
+        [part.name, number(part.milliseconds, 2), _interval(part), f"{account.share(part.name):.0%}"]
+        for part in account.parts
     ]
-    lines = [[name, f"{number(ms, 2)} ms", f"{ms / step.whole:.0%}"] for name, ms in parts if ms is not None]
-    notes = []
-    if step.instrumented is not None and step.operators is not None:
-        notes.append(
-            f"Operators took {step.operators:,.2f} ms of {step.instrumented:,.2f} ms a step while they were watched; "
-            "the other figures are of steps without instruments."
-        )
-    if step.host is not None and step.cores_busy is not None and step.system_share is not None:
-        notes.append(
-            f"The call of a step returned to Python after {step.host:,.2f} ms. {step.cores_busy:.1f} of {seen.cores} "
-            f"cores were busy, {step.system_share:.0%} of that in the operating system."
-        )
-    whole = wrapped(f"A step takes {step.whole:,.2f} ms: {number(seen.speed.median)} images/s.")
-    return ["\n".join(filter(None, [whole, grid(["", "", ""], lines, "wff")])), wrapped(" ".join(notes))]
+    return grid(["part of a step", "ms/step", "95% interval", "share"], lines, "wfff")
+
+
+def _interval(part: Part) -> str:
+    return DASH if part.low is None or part.high is None else f"{number(part.low, 2)} to {number(part.high, 2)}"
+
+
+def _sum(account: StepAccount) -> str:
+    """Whether the parts add up to the step."""
+    step = f"{number(account.step.milliseconds, 2)} ms ({_interval(account.step)})"
+    if account.adds_up:
+        return f"The parts add up to {account.covered:.0%} of the step beside them without instruments, {step}."
+    return (
+        f"The parts do not add up: they are {account.covered:.0%} of the step beside them without instruments, {step}, "
+        f"and more than {TOLERANCE:.0%} off. Do not rely on them: measure again on an idle machine."
+    )
 
 
 def _operators(seen: Observed) -> str:
@@ -61,7 +85,8 @@ def _operators(seen: Observed) -> str:
         table.append((f"{len(rest)} others", "", sum(each.milliseconds for each in rest)))
     total = sum(ms for *_, ms in table)
     lines = [[name, calls, number(ms, 3), f"{ms / total:.0%}" if total else ""] for name, calls, ms in table]
-    return grid(["operator (MindSpore's profiler)", "calls/step", "ms/step", "share"], lines, "wfff") if lines else ""
+    titles = [f"operator ({ABILITIES[seen.case.framework].title}'s profiler)", "calls/step", "ms/step", "share"]
+    return grid(titles, lines, "wfff") if lines else ""
 
 
 def _kernels(seen: Observed) -> str:
@@ -90,9 +115,64 @@ def _bounds(seen: Observed) -> str:
 
 
 def _finding(number: int, finding: SpeedFinding) -> str:
-    evidence = [*finding.evidence, *([finding.trial.words] if finding.trial is not None else [])]
+    evidence = [f"seen with {finding.seen_with}"] if finding.seen_with else []
+    evidence += finding.evidence
+    if finding.trial is not None:
+        evidence.append(finding.trial.words)
+    if finding.beside_others is not None:
+        evidence.append(f"beside the other fixes: {finding.beside_others.words}")
     lines = [wrapped(finding.title, f"{number}. ", "   ")]
     lines += [wrapped(each, "   - ", "     ") for each in evidence]
-    if finding.remedy is not None and finding.trial is not None:
-        lines.append(wrapped(f"{finding.remedy} fixes it: {times(finding.trial.gain)}", "   => ", "      "))
+    if finding.remedy is not None:
+        lines.append(wrapped(f"{finding.remedy} fixes it: {times(max(finding.gains))}", "   => ", "      "))
     return "\n".join(lines)
+
+
+def _speeds(explanation: Explanation) -> str:
+    """The account of all fixes."""
+    if len(explanation.speeds) < 2:
+        return ""
+    lines = [
+        [
+            each.name,
+            number(each.images_per_second),
+            each.compared.interval if each.compared is not None else "1",
+            each.compared.method if each.compared is not None else "",
+        ]
+        for each in explanation.speeds
+    ]
+    return grid(["", "images/s", "times as it is", "compared"], lines, "wffw")
+
+
+def _remains(explanation: Explanation) -> list[str]:
+    """What remains to the limit of arithmetic and to PyTorch: of the throughput, and of a step part by part."""
+    last = explanation.remaining or explanation.observed
+    share = f"{last.speed.median / last.bounds.arithmetic:.1%}"
+    what = "With all fixes the training" if explanation.remaining is not None else "The training"
+    words = f"{what} reaches {share} of the limit of arithmetic, {number(last.bounds.arithmetic)} images/s."
+    if (twin := explanation.twin) is not None:
+        words += f" PyTorch's throughput is {twin.interval} times as large, {twin.method}."
+    lines = explanation.gap
+    return [*([grid(*_gap(lines, explanation.observed.case))] if lines else []), wrapped(words)]
+
+
+def _gap(lines: tuple[GapLine, ...], case: Case) -> tuple[list[str], list[list[str]], str]:
+    """The table of the parts: titles, lines and kinds of its columns."""
+    name = ABILITIES[case.framework].title
+    both = any(each.theirs is not None for each in lines)
+    titles = ["what remains, ms/step", name, "at limit", "gap to it"]
+    if both:
+        titles += [ABILITIES[Framework.PYTORCH].title, "gap to it"]
+    whole = GapLine(
+        name="step",
+        ours=sum(each.ours for each in lines),
+        theirs=sum(each.theirs or 0.0 for each in lines) if both else None,
+        limit=sum(each.limit for each in lines),
+    )
+    table = []
+    for each in (*lines, whole):
+        cells = [each.name, number(each.ours, 3), number(each.limit, 3), number(each.ours - each.limit, 3)]
+        if both:
+            cells += [number(each.theirs, 3), number(each.ours - (each.theirs or 0.0), 3)]
+        table.append(cells)
+    return titles, table, "w" + "f" * (len(titles) - 1)

@@ -1,0 +1,52 @@
+"""The one case that a command is about: that of a record, or the one that the options of the axes name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lenet.cases.case import Case, Mode
+from lenet.cases.matrix import Matrix
+from lenet.cases.presets import override, single_case
+from lenet.commands.run import Log
+from lenet.errors import UsageError
+from lenet.machine.card import describe
+from lenet.store.record import Record
+from lenet.store.run import Store
+
+
+def chosen_case(target: Path | None, case_id: str | None, axes: Mapping[str, str], log: Log) -> Case:
+    """The case: that of a record, or else the one that the options of the axes name.
+
+    Raises:
+        UsageError: there is no such record, both are given, or an option names several values.
+    """
+    if target is None:
+        return single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
+    if axes:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
+        raise UsageError(f"{target} names the case: omit {named}")
+    record = recorded(target, case_id)
+    if record.machine_id != describe().id:
+        log(f"the record is of another machine ({record.machine_id}); all figures that follow are of this one")
+    if record.summary.throughput is not None:
+        log(f"the record has {record.summary.throughput.median:,.0f} images/s")
+    return record.case
+
+
+def recorded(target: Path, case_id: str | None) -> Record:
+    """The record in the file `RUN/records/ID.json`, or that of a case id in a run.
+
+    Raises:
+        UsageError: there is none; the message lists those of the run.
+    """
+    folder, wanted = target, case_id
+    if case_id is None and target.suffix == ".json":
+        folder, wanted = target.resolve().parents[1], target.stem
+    records = Store.open(folder).records()
+    for record in records:
+        if record.case_id == wanted:
+            return record
+    known = ", ".join(record.case_id for record in records[:6]) + (", …" if len(records) > 6 else "")
+    problem = f"{folder} has no record {wanted}" if wanted else f"{folder} is a run: add the id of a case"
+    raise UsageError(f"{problem}; it has {known or 'none'}")

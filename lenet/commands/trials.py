@@ -1,0 +1,78 @@
+"""Trials of several cases at once: groups whose workers take turns, within a time budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lenet.analysis.explain.trials import TriedChange, speed, tried
+from lenet.cases.case import Case
+from lenet.commands.run import Run
+from lenet.engine import Engine
+from lenet.store.record import Record
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The time that a command may take."""
+
+    seconds: float
+    clock: Callable[[], float] = time.monotonic
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, never below 0."""
+        return max(0.0, self.began + self.seconds - self.clock())
+
+
+class Trials:
+    """Measures cases together, once or several times, and compares them.
+
+    Every call of `measure` is one group: its cases get a repetition that no other group has. Where a device cannot be
+    shared they run one after the other, and are compared as independent processes.
+    """
+
+    def __init__(self, run: Run, engine: Engine) -> None:
+        self._run = run
+        self._engine = engine
+        self._records: dict[Case, list[Record]] = {}
+        self._groups = 0
+
+    def measure(self, cases: Sequence[Case]) -> list[Record]:
+        """Measure the cases, each in a new process, or take the records that the run has of that group.
+
+        Raises: as `lenet.commands.run.Run.measure`.
+        """
+        together = [case.model_copy(update={"repetition": self._groups}) for case in cases]
+        self._groups += 1
+        records = self._run.measure_added(together, self._engine)
+        for case, record in zip(cases, records, strict=True):
+            self._records.setdefault(case, []).append(record)
+        return records
+
+    def records(self, case: Case) -> list[Record]:
+        """All records of the case so far."""
+        return self._records.get(case, [])
+
+    def compare(self, change: str, before: Case, after: Case) -> TriedChange | None:
+        """The effect of a change; None if one of the two has no process that ended well."""
+        return tried(change, self.records(before), self.records(after))
+
+    def images_per_second(self, case: Case) -> float | None:
+        """The case's throughput over all its processes."""
+        return speed(self.records(case))
+
+    def seconds(self, cases: Sequence[Case]) -> float:
+        """About how long one more group of these cases takes; a case that is new takes as long as the slowest."""
+        known = {case: _own_seconds(records[-1]) for case, records in self._records.items()}
+        return sum(known.get(case, max(known.values(), default=0.0)) for case in cases)
+
+
+def _own_seconds(record: Record) -> float:
+    """The time that the process took, without that in which others of its group had their turns."""
+    whole = (record.finished_at - record.started_at).total_seconds()
+    if record.phases is None:
+        return whole
+    return max(0.0, whole - record.phases.waiting_seconds)
