@@ -94,7 +94,7 @@ def test_ctrl_c_keeps_finished_records_and_names_the_command_that_resumes(interr
     assert code == 130
     assert out == ""
     assert "stopped: 1 of 4 records are in run" in err
-    assert err.endswith("resume with: lenet-bench run --interleave rounds --resume run\n")
+    assert err.endswith(f"resume with: {sys.executable} -m lenet.cli run --interleave rounds --resume run\n")
     assert "Traceback" not in err
     assert len(records) == 1
 
