@@ -20,7 +20,7 @@ from lenet.cases.case import Case, Mode, Plan
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override, single_case
-from lenet.commands.explain import recorded
+from lenet.commands.recorded import recorded
 from lenet.dataset.known import KNOWN
 from lenet.errors import UsageError
 from lenet.files.plain import open_plain
