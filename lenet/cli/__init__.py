@@ -85,6 +85,8 @@ def main() -> None:
             code = _fail(str(error))
         except typer.TyperException as error:
             code = _fail(f"{error.format_message().rstrip('.')}: see lenet-bench --help")
+        except OSError as error:  # a path that the system refuses before anything reads it: too long, not permitted
+            code = _fail(f"{error.filename or 'the system refuses an operation'}: {reason(error)}")
         except (KeyboardInterrupt, typer.Abort):
             printed.drop()
             print("lenet-bench: stopped", file=sys.stderr)

@@ -14,6 +14,9 @@ from lenet.errors import UsageError
 WORKLOAD, MEASUREMENT, OUTPUT, ENGINE = "Workload", "Measurement", "Output", "Engine"
 """Titles of the groups of options, in the order of the help."""
 
+MAX_SECONDS = 1e7
+"""Four months: more than a measurement takes, and less than what Python's timers fail with."""
+
 
 def option(
     group: str,
@@ -23,8 +26,21 @@ def option(
     min: float | None = None,
     max: float | None = None,
 ) -> Any:
-    """An option with this help text, in a group of the help. `min` and `max` bound a number."""
-    return typer.Option(*names, help=text, metavar=metavar, min=min, max=max, rich_help_panel=group)
+    """An option with this help text, in a group of the help. `min` and `max` bound a number; seconds have a `max`."""
+    if max is None and metavar == "SECONDS":
+        max = MAX_SECONDS
+    return typer.Option(*names, help=text, metavar=metavar, min=min, max=max, rich_help_panel=group, callback=_finite)
+
+
+def _finite(value: Any) -> Any:
+    """No bound excludes `nan`.
+
+    Raises:
+        BadParameter: it is not a finite number.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 DataDir = Annotated[Path | None, option(WORKLOAD, "The data, in MNIST's format.", metavar="FOLDER")]

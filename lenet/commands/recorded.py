@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def recorded(target: Path, case_id: str | None) -> Record:
     """
     folder, wanted = target, case_id
     if case_id is None and target.suffix == ".json":
-        folder, wanted = target.resolve().parents[1], target.stem
+        folder, wanted = Path(os.path.realpath(target)).parent.parent, target.stem
     records = Store.open(folder).records()
     for record in records:
         if record.case_id == wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def load(source: str) -> Original:
         data = read_named(path, MAX_FILE_BYTES)
     record = _record(data, source)
     # With a record in its run come the run's events and card.
-    folder = path.resolve().parent.parent
+    folder = Path(os.path.realpath(path)).parent.parent
     if (folder / MANIFEST).is_file():
         store = Store.open(folder)
         if record.case in store.manifest.cases:

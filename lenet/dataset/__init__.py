@@ -34,9 +34,9 @@ def resolve(
 ) -> Dataset:
     """Return the dataset called `name`: `mnist`, `digits`, `auto`, or the name of local data in a run to resume.
 
-    `auto` is MNIST if available (in `data_dir`, the cache or a mirror), else the digits, and `warn` then gets one
-    sentence that says so; by default that is a Python warning. `progress` gets a file's name, its bytes so far and in
-    all. `data_dir` may be read-only.
+    `auto` is MNIST if available (in `data_dir`, a folder given before, the cache or a mirror), else the digits, and
+    `warn` then gets one sentence that says so; by default that is a Python warning. `progress` gets a file's name, its
+    bytes so far and in all. `data_dir` may be read-only; what it held is found again by its content.
 
     Raises:
         DatasetError: it is not available, or `data_dir` contains another dataset.
@@ -50,8 +50,16 @@ def resolve(
         return digits()
     if data_dir is not None:
         from lenet.dataset.local import local
+        from lenet.dataset.remembered import remember
 
-        return _named(local(data_dir), name, data_dir)
+        dataset = _named(local(data_dir), name, data_dir)
+        remember(dataset, data_dir)
+        return dataset
+    from lenet.dataset.known import KNOWN
+    from lenet.dataset.remembered import recall
+
+    if (recalled := recall(name.partition("@")[2] if "@" in name else KNOWN["mnist"].sha256)) is not None:
+        return _named(recalled, name, recalled.folder)
     if "@" in name:
         raise DatasetError(f"dataset {name} is in a local folder: name that folder with --data-dir")
     from lenet.dataset.download import Downloader

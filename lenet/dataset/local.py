@@ -11,10 +11,21 @@ from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labe
 from lenet.errors import DatasetError, reason
 from lenet.files.cache import is_text
 
-INNER_FOLDERS = ("", "MNIST_Data", "MNIST/raw", "raw")
-"""Where the four files may be in the folder, in train/ and test/ or without these."""
+INNER_FOLDERS = ("", "MNIST_Data", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw")
+"""Where the four files may be in the folder, in train/ and test/ or without these; torchvision's are .../raw."""
 
-RESERVED_NAMES = ("mnist", "digits", "auto")
+OTHER_FORMATS = (
+    ("EMNIST", "emnist-*-images-idx3-ubyte*", "its splits differ in classes, and its images are transposed"),
+    ("QMNIST", "qmnist-*idx2-int*", "a label of its is eight numbers"),
+    ("CIFAR", "data_batch_*", "its images are 32x32 and coloured"),
+)
+"""Data that people have beside MNIST's, by the files that show it, and why it is not read."""
+
+CLAIMS = re.compile(r"(?i)(?<![a-z])(?<!fashion.)mnist|^(local[-_])?(digits|auto)$")
+"""Found in names that say which data is in a folder, as `MNIST_Data`, not `FashionMNIST`: they are not shown."""
+
+PLAIN_WORDS = frozenset({"raw", "data", "dataset", "datasets", "train", "test", "processed"})
+"""Names of folders that say nothing about their data."""
 
 
 def find(folder: Path) -> dict[str, Path]:
@@ -30,6 +41,13 @@ def find(folder: Path) -> dict[str, Path]:
         raise DatasetError(f"both {complete[0]} and {complete[1]} hold data: point --data-dir at one of them")
     if complete:
         return layouts[complete[0]]
+    for name, pattern, why in OTHER_FORMATS:
+        for inner in (*INNER_FOLDERS, name, f"{name}/raw"):
+            if next((folder / inner).glob(pattern), None) is not None:
+                raise DatasetError(
+                    f"{folder / inner} holds {name}, which is not read, because {why}: convert it to the four files "
+                    "of MNIST's format, with ten classes"
+                )
     most = max(layouts.values(), key=len)
     part, base = next(name for name in NAMES if name not in most).split("/")
     raise DatasetError(
@@ -81,7 +99,7 @@ def local(folder: Path) -> Dataset:
         for name, path in paths.items()
     }
     sha256 = digest(contents)
-    dataset_name = _name(folder, sha256, contents)
+    dataset_name = _name(folder, paths, sha256, contents)
     if readable:
         return load(folder, dataset_name)
     # Checked before it is copied to the cache.
@@ -101,10 +119,13 @@ def _is_canonical(folder: Path, paths: dict[str, Path]) -> bool:
     return beside == set(paths.values())
 
 
-def _name(folder: Path, sha256: str, contents: dict[str, bytes]) -> str:
+def _name(folder: Path, paths: dict[str, Path], sha256: str, contents: dict[str, bytes]) -> str:
+    """`mnist`, or the digest of the content behind the name of the closest folder that does not claim other content."""
     if all(hashlib.sha256(contents[name]).hexdigest() == MNIST_SHA256[name] for name in NAMES):
         return "mnist"
-    word = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.resolve().name)[:64] or "data"
-    if word.lower() in RESERVED_NAMES:
-        word = f"local-{word}"  # other data in a folder called mnist must not look like MNIST in a table
-    return f"{word}@{sha256[:12]}"
+    inner = next(iter(paths.values())).parent.relative_to(folder)
+    for part in (*reversed(inner.parts), folder.resolve().name):
+        word = re.sub(r"[^A-Za-z0-9_.-]", "_", part)[:64]
+        if word and word.lower() not in PLAIN_WORDS and not CLAIMS.search(word):
+            return f"{word}@{sha256[:12]}"
+    return f"data@{sha256[:12]}"

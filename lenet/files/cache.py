@@ -47,7 +47,7 @@ def cache_folder() -> Path:
         CacheError: it cannot be made.
     """
     folder = user_folder("cache", "LENET_BENCH_CACHE")
-    if not is_text(folder.resolve()):
+    if not is_text(Path(os.path.realpath(folder))):
         raise CacheError(f"the path {folder} of the cache is not UTF-8: set LENET_BENCH_CACHE to one that is")
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,18 +98,84 @@ class TestLocal:
         for name, data in files.items():
             assert (dataset.folder / name).read_bytes() == data
 
-    def test_it_is_never_called_mnist(self, tmp_path, files):
-        folder = lay(tmp_path / "mnist", files)
-        assert resolve("auto", folder).card.name.startswith("local-mnist@")
+    @pytest.mark.parametrize("name", ["mnist", "MNIST", "MNIST_Data", "my-mnist", "digits", "auto", "raw"])
+    def test_a_name_that_lies_is_not_shown(self, tmp_path, files, name):
+        folder = lay(tmp_path / name, files)
+        assert resolve("auto", folder).card.name == f"data@{digest(files)[:12]}"
         with pytest.raises(DatasetError, match="not mnist"):
             resolve("mnist", folder)
+
+    @pytest.mark.parametrize("inner", ["FashionMNIST/raw", "KMNIST/raw", "MNIST/raw"])
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_torchvisions_folders(self, tmp_path, files, inner, packed):
+        lay(tmp_path / "data", files, inner, flat=True, packed=packed)
+        name = inner.split("/")[0]
+        for folder in (tmp_path / "data", tmp_path / "data" / name):
+            found = resolve("auto", folder).card
+            assert found.sha256 == digest(files)
+            assert found.name.split("@")[0] == ("data" if name == "MNIST" else name)
+
+    def test_two_of_them_in_one_folder(self, tmp_path, files):
+        lay(lay(tmp_path / "data", files, "FashionMNIST/raw", True), files, "KMNIST/raw", True)
+        with pytest.raises(DatasetError, match=r"FashionMNIST/raw and .*KMNIST/raw hold data: point --data-dir at one"):
+            resolve("auto", tmp_path / "data")
+
+    @pytest.mark.parametrize(
+        ("inner", "file"),
+        [
+            ("EMNIST/raw", "emnist-letters-train-images-idx3-ubyte"),
+            ("", "emnist-digits-test-images-idx3-ubyte.gz"),
+            ("QMNIST/raw", "qmnist-train-labels-idx2-int.gz"),
+        ],
+    )
+    def test_relatives_of_mnist_are_refused_by_name(self, tmp_path, inner, file):
+        folder = tmp_path / "data" / inner
+        folder.mkdir(parents=True)
+        (folder / file).write_bytes(b"")
+        with pytest.raises(DatasetError, match=f"holds {file[0].upper()}MNIST, which is not read, because .*convert"):
+            resolve("auto", tmp_path / "data")
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_where_it_lies_is_remembered_on_this_machine(self, tmp_path, files, packed, monkeypatch, cache):
+        folder = lay(tmp_path / "shirts", files, packed=packed)
+        monkeypatch.chdir(tmp_path)
+        name = resolve("auto", Path("shirts")).card.name
+        monkeypatch.chdir("/")
+        assert resolve(name).card.name == name
+        assert resolve(f"renamed@{name.partition('@')[2]}").card.sha256 == digest(files)
+        for path in folder.rglob("*-labels*"):
+            path.unlink()
+        if packed:  # the cache has a copy
+            assert resolve(name).card.sha256 == digest(files)
+        else:
+            with pytest.raises(DatasetError, match="name that folder with --data-dir"):
+                resolve(name)
+
+    def test_a_remembered_folder_that_has_other_data_by_now_is_not_used(self, tmp_path, files):
+        name = resolve("auto", lay(tmp_path / "shirts", files)).card.name
+        files[NAMES[1]] = labels_bytes(np.ones(40, np.uint8))
+        lay(tmp_path / "shirts", files)
+        with pytest.raises(DatasetError, match="name that folder with --data-dir"):
+            resolve(name)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", '{"folder": 3}', '{"folder": "\\u0000"}', '{"folder": "/"}'])
+    def test_a_damaged_memory_is_none(self, tmp_path, files, cache, content):
+        name = resolve("auto", lay(tmp_path / "shirts", files)).card.name
+        (kept,) = (cache / "folders").iterdir()
+        kept.write_text(content)
+        with pytest.raises(DatasetError, match="name that folder with --data-dir"):
+            resolve(name)
+
+    def test_nothing_is_remembered_where_the_cache_cannot_be_written(self, tmp_path, files, cache):
+        cache.write_text("")
+        assert resolve("auto", lay(tmp_path / "shirts", files)).card.training_images == 40
 
     def test_its_own_name_is_accepted_when_a_run_is_resumed(self, tmp_path, files):
         folder = lay(tmp_path / "shirts", files)
         name = resolve("auto", folder).card.name
         assert resolve(name, folder).card.name == name
         with pytest.raises(DatasetError, match="--data-dir"):
-            resolve(name)
+            resolve("shirts@0123456789ab")
 
     def test_characters_of_a_folders_name_are_replaced(self, tmp_path, files):
         name = resolve("auto", lay(tmp_path / "a <b>|c", files, packed=True)).card.name

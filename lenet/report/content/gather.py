@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
     for folder in folders:
         for path in run_folders(folder):
             name = path.relative_to(folder).as_posix()
-            found.setdefault(path.resolve(), clean(folder.resolve().name if name == "." else name))
+            found.setdefault(Path(os.path.realpath(path)), clean(folder.resolve().name if name == "." else name))
     return list(zip(found, unique(found.values()), strict=True))
 
 
@@ -83,7 +84,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
         StoreError: a folder holds no run, or a run named in `folders` is damaged or newer than this program.
     """
     known = shipped() if references is None else references
-    named = {folder.resolve() for folder in folders}
+    named = {Path(os.path.realpath(folder)) for folder in folders}  # links in a ring are no error here
     entries: list[Entry] = []
     manifests: dict[str, Manifest] = {}
     machines: dict[str, MachineCard] = {}

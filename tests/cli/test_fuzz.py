@@ -1,0 +1,185 @@
+"""Any words on the command line: an exit code of the documented ones and never a traceback.
+
+Commands, options and their kinds are those of the command itself. No process is started and no network asked: what
+would measure writes records at once, or fails. `LENET_BENCH_FUZZ=10000` tries that many command lines instead of 200.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+import typer.main
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from lenet.cli import app, main
+from lenet.cli.signals import HANDLED
+from lenet.engine.local import LocalEngine
+from lenet.engine.ray import RayEngine
+from lenet.errors import BAD_INPUT, FAILED, INTERRUPTED
+from lenet.files.http import Client, DownloadError
+from lenet.machine.card import describe
+from lenet.store.record import Record, Status
+
+EXAMPLES = int(os.environ.get("LENET_BENCH_FUZZ", "200"))
+CODES = (0, FAILED, BAD_INPUT, INTERRUPTED)
+MOST_CASES = 12
+"""After as many cases of one command the measurement is interrupted."""
+
+HOSTILE = (
+    *("", " ", ",", "=", "+", "%", "-", "--", "..", "a,b", "A=B", "a=1,2", "x" * 300, "\x1b[31m\n", "\udcff", "\u0663"),
+    *("<script>", "[bold]", "{0}", "%s", "$(true)", "`true`", "../../x", "\N{GRINNING FACE}", "\u202e", "None", "true"),
+)
+NUMBERS = (
+    *("0", "1", "2", "-1", "7", "32", "4096", "100000", "1e9", "1e300", "1e-300", "1e999", "-0.0", "0.5", "5%", "100%"),
+    *("nan", "inf", "-inf", str(2**31), str(2**63), str(2**64), "9" * 400, "1_000", " 3 ", "0x10", "1,2", "1,1", "2,1"),
+)
+PATHS = (
+    *("run", "run/records", "run/manifest.json", "damaged", "all", "nowhere", "file", "link", "ring", "data", "m.toml"),
+    *("", ".", "..", "/proc", "/dev/null", "/dev/full", "/proc/self/mem", "new", "new.html", "new.md", "file/x"),
+    *("x" * 300, "\udcff", "-", "~", "https://nowhere.invalid/r.json", "http://x", "file:///etc/passwd", "read-only/x"),
+)  # fmt: skip
+COMMANDS = typer.main.get_group(app).commands
+
+
+def words_of(text):
+    """The words of a help text, which name most values that an option takes."""
+    return [word.strip(".,;:()") for word in re.split(r"[\s|]+", text or "") if word.strip(".,;:()")]
+
+
+def values(parameter, run):
+    """Strategy of the words that follow an option, or of an argument: usual ones three times in four."""
+    described = getattr(parameter, "type_descriptor", None)  # of Typer 0.29; it was Click's `type` before
+    kind = str(described.annotation) if described is not None else type(parameter.type).__name__
+    records = sorted((run / "records").iterdir())
+    numbers, hostile = st.sampled_from(NUMBERS), st.sampled_from(HOSTILE)
+    if "Path" in kind:
+        usual = ["run", "run", "all", "new", "m.toml", f"run/records/{records[0].name}"]
+        return st.sampled_from(usual) | st.sampled_from(usual) | st.sampled_from(PATHS) | hostile
+    if "int" in kind.lower() or "float" in kind.lower():
+        usual = st.integers(1, 1000).map(str) | st.floats(0.1, 1000).map(repr)
+        return usual | usual | numbers | st.integers().map(str) | st.floats().map(repr) | hostile
+    known = words_of(f"{getattr(parameter, 'help', '')} {parameter.metavar or ''}")
+    known += [str(parameter.default or "default"), "mode=graph", "mode=graph,jit", "digits", "run", "2,3", "5%"]
+    usual = st.sampled_from([*known, *(path.stem for path in records)])
+    several = st.lists(usual, min_size=1, max_size=3).map(",".join)
+    return usual | usual | usual | several | numbers | hostile | st.text(max_size=6)
+
+
+@st.composite
+def lines(draw, run):
+    """A command line."""
+    name = draw(st.sampled_from(sorted(COMMANDS)))
+    line = [name]
+    for parameter in COMMANDS[name].params:
+        if parameter.param_type_name == "argument":
+            most = 3 if parameter.nargs == -1 else 1
+            usual = st.sampled_from(["run", "run", "run", "all"])
+            line += draw(st.lists(usual | values(parameter, run), min_size=draw(st.integers(0, 1)), max_size=most))
+            continue
+        # Most lines have few options, or a first error would hide the others.
+        if parameter.name == "help" or draw(st.integers(0, 9)) != 0:
+            continue
+        option = draw(st.sampled_from([*parameter.opts, *parameter.secondary_opts]))
+        line += [option] if getattr(parameter, "is_flag", False) else [option, draw(values(parameter, run))]
+    if draw(st.integers(0, 9)) == 0:
+        line.insert(
+            draw(st.integers(0, len(line))), draw(st.sampled_from([*HOSTILE, "--help", "--version", "-o", "-h"]))
+        )
+    return [word.replace("\0", "") for word in line]
+
+
+@pytest.fixture
+def world(honest_run, tmp_path, monkeypatch):
+    """A folder with what the paths name; called, it makes the folder anew and returns it."""
+    measured = []
+
+    def measure(self, cases, datasets, store):
+        records = []
+        for case in cases:
+            measured.append(case)
+            if len(measured) > MOST_CASES:
+                raise KeyboardInterrupt
+            now = datetime(2026, 1, 2, tzinfo=timezone.utc)
+            failed = len(measured) % 3 == 0
+            record = Record(
+                case_id=case.id, case=case, status=Status.CRASHED if failed else Status.OK, started_at=now,
+                finished_at=now, dataset=datasets[case.dataset].card, machine_id=describe().id,
+            )  # fmt: skip
+            store.write_record(record)
+            records.append(record)
+        return records
+
+    def fail(*_, **__):
+        raise OSError(2, "No such file or directory")
+
+    def offline(*_, **__):
+        raise DownloadError("no connection")
+
+    describe()  # before nothing can be started
+    for engine in (LocalEngine, RayEngine):
+        monkeypatch.setattr(engine, "run", measure)
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    monkeypatch.setattr(Client, "download", offline)
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "profiles"))
+    monkeypatch.setenv("COLUMNS", "80")
+    streams, handlers = (sys.stdout, sys.stderr), {number: signal.getsignal(number) for number in HANDLED}
+
+    def call(line):
+        measured.clear()
+        folder = tmp_path / "world"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(tmp_path / "profiles", ignore_errors=True)
+        shutil.copytree(honest_run, folder / "run")
+        shutil.copytree(honest_run, folder / "all" / "inside")
+        shutil.copytree(honest_run, folder / "damaged")
+        next((folder / "damaged" / "records").iterdir()).write_bytes(b'{"case": \xff')
+        (folder / "file").write_text("x")
+        (folder / "link").symlink_to("run")
+        (folder / "ring").symlink_to("ring")
+        (folder / "m.toml").write_text('modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [32]\n')
+        (folder / "data").mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["lenet-bench", *line])
+        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+            return ended.value.code, sys.stdout.getvalue(), sys.stderr.getvalue()
+        finally:
+            sys.stdout, sys.stderr = streams
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    return call
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True,
+)  # fmt: skip
+@given(data=st.data())
+@pytest.mark.timeout(3600)
+def test_any_command_line_ends_with_a_documented_exit_code(world, honest_run, data):
+    line = data.draw(lines(honest_run))
+    code, out, err = world(line)
+    note(f"{line} -> {code}\n{err}")
+    assert code in CODES
+    assert "Traceback" not in out + err
+    if code == BAD_INPUT:
+        assert re.search(r"^lenet-bench: error: .+$", err, re.MULTILINE)
+
+
+def test_the_measurement_of_the_fuzz_reaches_results(world):
+    assert Path("/dev/full").exists()
+    code, out, _ = world(["run", "--matrix", "m.toml", "-o", "new", "--quiet"])
+    assert (code, out.count("graph")) == (0, 1)
+    assert world(["run", "--dataset", "digits", "--repeat", "20"])[0] == INTERRUPTED
