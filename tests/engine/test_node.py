@@ -7,6 +7,7 @@ import signal
 import sys
 import textwrap
 import time
+from concurrent.futures import CancelledError
 
 import nodes
 import psutil
@@ -130,6 +131,18 @@ def test_the_last_event_of_a_worker_stays_until_the_record_is_there(plain_record
     last = outbox.take()
     assert names(last) == ["failed", "compiled"]
     assert the_result([last]).log == b"log"
+
+
+def test_a_cancelled_group_starts_no_worker_and_gives_no_turn():
+    case = Case()
+    outbox = Outbox([case], lambda case: b"log")
+    outbox.case_started(case, 0, 1)
+    outbox.turn(case, 0, 1)
+    outbox.cancel()
+    with pytest.raises(CancelledError):
+        outbox.case_started(case, 0, 1)
+    with pytest.raises(CancelledError):
+        outbox.turn(case, 0, 1)
 
 
 def test_a_message_has_at_most_one_record_and_the_last_turn(plain_record):
