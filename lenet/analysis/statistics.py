@@ -177,20 +177,33 @@ def ratio(a: Sequence[float], b: Sequence[float], ranks_from: int = BOOTSTRAP_FR
 
 def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array, ranks_from: int) -> Interval | None:
     """The interval, from logarithms (M,) and (N,) and their sorted differences (M * N,)."""
-    from scipy import stats
+    from scipy import special
 
     size_a, size_b = len(logs_a), len(logs_b)
     if min(size_a, size_b) < 2:
         return None
     if min(size_a, size_b) >= ranks_from:
         spread = math.sqrt(size_a * size_b * (size_a + size_b + 1) / 12)
-        left_out = max(1, round(size_a * size_b / 2 - float(stats.norm.ppf((1 + LEVEL) / 2)) * spread))
+        left_out = max(1, round(size_a * size_b / 2 - float(special.ndtri((1 + LEVEL) / 2)) * spread))
         return Interval(math.exp(quotients[left_out - 1]), math.exp(quotients[-left_out]))
-    if logs_a.std() == 0 and logs_b.std() == 0:
-        only = math.exp(quotients[0])
-        return Interval(only, only)
-    found = stats.ttest_ind(logs_b, logs_a, equal_var=False).confidence_interval(LEVEL)
-    return Interval(math.exp(found.low), math.exp(found.high))
+    apart, error, freedom = welch_moments(logs_a, logs_b)
+    reach = float(special.stdtrit(freedom, (1 + LEVEL) / 2)) * error
+    return Interval(math.exp(apart - reach), math.exp(apart + reach))
+
+
+def welch_moments(a: Array, b: Array) -> tuple[float, float, float]:
+    """How far the mean of `b` is above that of `a`, its standard error, and Welch's degrees of freedom.
+
+    Error and freedom are not a number if a side has one value.
+
+    SciPy's `ttest_ind` warns where one side does not scatter, as three processes of one speed.
+    """
+    if min(len(a), len(b)) < 2:
+        return float(b.mean() - a.mean()), math.nan, math.nan
+    shares = [side.var(ddof=1) / len(side) for side in (a, b)]
+    error = math.sqrt(sum(shares))
+    scaled = sum((share / error**2) ** 2 / (len(side) - 1) for share, side in zip(shares, (a, b), strict=True) if error)
+    return float(b.mean() - a.mean()), error, 1 / scaled if scaled else math.inf
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -129,3 +129,14 @@ class TestIndependentProcesses:
             interval = ratio(a, b).interval
             alarms += welch(a, b) < SIGNIFICANT and (interval.low > 1 or interval.high < 1)
         assert alarms <= draws * 0.05 + 3 * math.sqrt(draws * 0.05 * 0.95)
+
+
+def test_processes_without_scatter_are_compared_without_a_warning():
+    """SciPy's test warns where one side is the same number again and again; warnings are errors here."""
+    same, other = [0.1 + 0.2] * 3, [0.3, 0.31, 0.32]
+    assert 0 < welch(same, other) < 1
+    assert welch(same, same) == 1.0
+    assert welch([1.0, 1.0], [2.0, 2.0]) == 0.0
+    a, b = [1.0, 1.1, 1.3], [1.2, 1.25, 1.6, 1.4]
+    logs = [[math.log(value) for value in side] for side in (b, a)]
+    assert welch(a, b) == pytest.approx(stats.ttest_ind(*logs, equal_var=False).pvalue)

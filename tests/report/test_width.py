@@ -30,11 +30,13 @@ from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed
 from lenet.analysis.explain.trials import TriedChange
 from lenet.analysis.onednn import Kernel, Library
 from lenet.analysis.paired import TimedTurn
+from lenet.analysis.published import PublishedResult, PublishedVerdict
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
 from lenet.analysis.tune.candidate import Candidate, Measured, ratio
 from lenet.analysis.tune.search import SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.cases.claims import load_publication
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cli.invocation import Invocation
 from lenet.files.leftovers import Leftover
@@ -50,6 +52,7 @@ from lenet.report.text.check import convergence_text, results_text, settings_tex
 from lenet.report.text.clean import clean_text
 from lenet.report.text.doctor import doctor_text
 from lenet.report.text.explain import explanation_text
+from lenet.report.text.published import publications_text, published_text
 from lenet.report.text.reproduce import reproduce_text
 from lenet.report.text.resume import resume_text
 from lenet.report.text.tune import tuning_text
@@ -211,6 +214,24 @@ def reproduced(word, speed):
     return reproduce_text(claims, [(word, word, word)] * 20)
 
 
+PAGE = load_publication("tutorial")
+
+
+def published(word, speed):
+    results = [
+        PublishedResult(
+            publication=PAGE.name, figure=figure, verdict=PublishedVerdict.REFUTED, measured=speed, low=speed / 2,
+            high=speed * 2, trainings=10**9, why="outside",
+        )
+        for figure in PAGE.figures
+    ]  # fmt: skip
+    return published_text(renamed(PAGE, word), renamed(results, word))
+
+
+def listed(word, _):
+    return publications_text([renamed(each, word) for each in (PAGE, PAGE)])
+
+
 def verified(word, _):
     return verify_text(word, [word] * 300, [word], [word] * 20, 10**9, 10**9) + verify_text(word, [], [], [], 1, 1)
 
@@ -224,6 +245,8 @@ RENDERERS = {
     "settings_text": checked,
     "resume_text": resumed,
     "reproduce_text": reproduced,
+    "published_text": published,
+    "publications_text": listed,
     "verify_text": verified,
 }
 WITH_RECORDS = {"convergence_text"}

@@ -10,11 +10,10 @@ from lenet.analysis.published import compare_published
 from lenet.cases.claims import publications
 from lenet.cases.values import version_order
 from lenet.report.content.gather import Report
-from lenet.report.content.headline import ranked
+from lenet.report.content.headline import ranked, setting
 from lenet.report.layout import DASH, number
 from lenet.report.table.groups import Group
-from lenet.report.table.rows import Row
-from lenet.report.table.words import mode, settings, times
+from lenet.report.table.words import mode, times
 from lenet.report.text.published import measured_value, published_value, published_words
 
 PUBLISHED = (
@@ -46,7 +45,7 @@ def leaderboard(report: Report) -> Grid:
             [
                 report.machine(row.machine),
                 f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target,
-                ", ".join([mode(row), *_setting(row)]),
+                ", ".join([mode(row), *setting(row)]),
                 f"{row.framework} {row.framework_version or ''}",
                 number(group.speed),
                 f"{(group.speed or 0) / top:.0%}",
@@ -72,12 +71,6 @@ def published(report: Report) -> Grid:
         if result.measured is not None
     ]
     return Grid(("publication", "figure", "verdict", "published", "measured"), lines, 2)
-
-
-def _setting(row: Row) -> list[str]:
-    """Batch size, profile and what else is not as usual: the best of a place may have any."""
-    named = ("framework", "mode", "device_target", "batch_size", "profile", "world_size")
-    return [f"batch {row.batch_size}", row.profile, *settings(row, without=named)]
 
 
 def _place(group: Group) -> tuple[object, ...]:
@@ -114,7 +107,7 @@ def history(report: Report) -> Grid:
                     row.device_target,
                     mode(row),
                     f"{row.framework} {version}",
-                    ", ".join(_setting(row)),
+                    ", ".join(setting(row)),
                     number(speed),
                     times(speed / previous) if previous and speed else DASH,
                 ]

@@ -10,23 +10,32 @@ from lenet.analysis.difference import difference
 from lenet.analysis.paired import LEAST_GROUPS
 from lenet.analysis.statistics import MIN_PROCESSES
 from lenet.analysis.verdict import MARGIN, Mark, decide
+from lenet.analysis.versions import steps
+from lenet.cases.frameworks import Framework
+from lenet.cases.values import version_order
 from lenet.report.content.gather import Report
 from lenet.report.table.basis import needed
 from lenet.report.table.groups import Group
-from lenet.report.table.rows import Row
+from lenet.report.table.rows import Row, key
 from lenet.report.table.words import count, listed, mode, settings, times
 from lenet.store.record import Status
 
+AS_INSTALLED = "default"
+"""The profile that changes nothing."""
+
 
 def headline(report: Report) -> list[str]:
-    """The report in a few sentences, the most important first."""
+    """The report in a few sentences, the most important first: of MindSpore if it was measured, then its peers."""
     valid = ranked(report.groups)
+    own = [group for group in valid if group.row.framework == Framework.MINDSPORE.value] or valid
     if not valid:
         sentences = ["Nothing was measured: no case succeeded."]
     else:
-        best = valid[0]
-        rivals = [each for each in valid if _is_rival(each.row, best.row)]
+        best = own[0]
+        rivals = [each for each in own if _is_rival(each.row, best.row)]
+        peers = [each for each in valid if each.row.framework != best.row.framework]
         sentences = [_fastest(report, best), *_margin(best, rivals), _samples(best)]
+        sentences += [*_tuning(own, best), *_release(report), *_peers(best, peers)]
     return [*sentences, _learning(report), *_failures(report)]
 
 
@@ -36,10 +45,14 @@ def ranked(groups: Sequence[Group]) -> list[Group]:
 
 
 def _is_rival(row: Row, best: Row) -> bool:
-    """Whether it is another mode or framework on the same machine, device and data."""
-    same_place = row.machine == best.machine and row.device_target == best.device_target
-    other_way = (row.framework, row.mode) != (best.framework, best.mode)
-    return same_place and other_way and row.dataset_sha256 == best.dataset_sha256
+    """Whether it is another mode or framework in the same place."""
+    return _same_place(row, best) and (row.framework, row.mode) != (best.framework, best.mode)
+
+
+def _same_place(row: Row, best: Row) -> bool:
+    """Whether two speeds may be compared: the same machine, device and data."""
+    same_device = row.machine == best.machine and row.device_target == best.device_target
+    return same_device and row.dataset_sha256 == best.dataset_sha256
 
 
 def _fastest(report: Report, best: Group) -> str:
@@ -70,21 +83,24 @@ def _margin(best: Group, rivals: Sequence[Group]) -> list[str]:
         name = f"{row.framework} {mode(row)}" if row.framework != first.framework else mode(row)
         ratio = first.images_per_second / (row.images_per_second or 1)
         words.append(f"{times(ratio)} the best of {name} ({row.images_per_second:,.0f})")
-    return [f"That is {listed(words)} on the same device.", _certainty(best, rivals[0])]
+    return [f"That is {listed(words)} on the same device.", _certainty(best, rivals[0], "the second")]
 
 
-def _certainty(best: Group, second: Group) -> str:
-    """Whether the first is faster than the second: by the difference that `compare` uses, if it is one of processes."""
+def _certainty(best: Group, second: Group, name: str) -> str:
+    """Whether the first is faster than the other, called `name`.
+
+    It is decided by the difference that `compare` uses, if that is one of processes.
+    """
     found = difference(second.measured, best.measured) if best.measured and second.measured else None
     if found is None or found.unit == "windows" or found.interval is None:
         return {
-            True: "Its spread does not overlap with that of the second.",
-            False: "Its spread overlaps with that of the second: which of the two is faster stays open.",
+            True: f"Its spread does not overlap with that of {name}.",
+            False: f"Its spread overlaps with that of {name}: which of the two is faster stays open.",
             None: "Whether that is more than noise stays open: a figure has no spread.",
         }[_apart(best.row, second.row)]
     groups = f"Within {count(found.groups, 'group')} of workers that took turns"
     rests = groups if found.unit == "groups" else "Of independent processes"
-    words = f"{rests} it is {times(found.interval.low)} to {times(found.interval.high)} as fast as the second"
+    words = f"{rests} it is {times(found.interval.low)} to {times(found.interval.high)} as fast as {name}"
     if found.p is None:
         least = LEAST_GROUPS if found.unit == "groups" else MIN_PROCESSES
         return f"{words}, in these processes only: which is faster in others stays open (--repeat {least} or more)."
@@ -92,10 +108,55 @@ def _certainty(best: Group, second: Group) -> str:
     wanted = needed(found.unit, found.needed(MARGIN), MARGIN)
     verdict = {
         Mark.FASTER: "it is faster",
-        Mark.SLOWER: "the second is faster, though its median is not",
+        Mark.SLOWER: f"{name} is faster, though its median is not",
         Mark.SAME: f"they are the same within {MARGIN:.0%}",
     }.get(mark, f"which of the two is faster stays open ({wanted})")
     return f"{words}: {verdict}."
+
+
+def _tuning(groups: Sequence[Group], best: Group) -> list[str]:
+    """What the best profile gains over the same case as installed."""
+    if best.row.profile == AS_INSTALLED or best.speed is None:
+        return []
+    case = key(best.row, without=("profile", "run"))
+    same = [each for each in groups if each.row.profile == AS_INSTALLED]
+    same = [each for each in same if key(each.row, without=("profile", "run")) == case and each.speed]
+    if not same:
+        return []
+    words = f"As installed the same case has {same[0].speed:,.0f} images/s: its profile gains"
+    return [f"{words} {times(best.speed / (same[0].speed or 1))}. {_certainty(best, same[0], 'the default profile')}"]
+
+
+def _release(report: Report) -> list[str]:
+    """What the newest release changed in the one before it, over the cases that both have."""
+    found = [each for each in steps([entry.record for entry in report.entries]) if each.before is not None]
+    if not found:
+        return []
+    newest = max((each.version for each in found), key=version_order)
+    last = [each for each in found if each.version == newest]
+    marks = Counter(each.comparison.mark.value for each in last)
+    words = listed([f"{number:,} {mark}" for mark, number in marks.most_common()])
+    before = listed(sorted({each.before or "" for each in last}, key=version_order))
+    return [f"Release {newest} against {before}: {words} of {count(len(last), 'case')} (table --by version)."]
+
+
+def _peers(best: Group, peers: Sequence[Group]) -> list[str]:
+    """The fastest of each other framework in the same place, beside the best."""
+    sentences = []
+    for framework in dict.fromkeys(each.row.framework for each in peers):
+        there = [each for each in peers if each.row.framework == framework and _same_place(each.row, best.row)]
+        if there and best.speed:
+            row = there[0].row
+            words = f"{framework} {row.framework_version or ''}".strip()
+            words += f", {mode(row)} at {', '.join(setting(row))}: {row.images_per_second:,.0f} images/s"
+            sentences.append(f"{words}, {times((there[0].speed or 0) / best.speed)} that.")
+    return sentences
+
+
+def setting(row: Row) -> list[str]:
+    """Batch size, profile and what else is not as usual: the best of a place may have any."""
+    named = ("framework", "mode", "device_target", "batch_size", "profile", "world_size")
+    return [f"batch {row.batch_size:,}", row.profile, *settings(row, without=named)]
 
 
 def _apart(a: Row, b: Row) -> bool | None:

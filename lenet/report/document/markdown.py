@@ -14,43 +14,70 @@ from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
 from lenet.report.content.grids import PUBLISHED, Grid, history, leaderboard, published, runs
 from lenet.report.content.headline import headline, ranked
+from lenet.report.content.matrices import CAPTION, matrices
 from lenet.report.layout import clean
 from lenet.report.table.forms import markdown
 from lenet.report.table.render import render
 
+MOST_PICTURES = 6
+TABLE_FILE = "table.md"
 MOST_LINES = 200
 """Lines of a table; GitHub does not show a file of many thousand lines."""
 
 
 def document(report: Report, baseline: str | None, pictures: str | None) -> tuple[str, dict[str, str]]:
-    """The text, and its SVG pictures by relative path in the folder `pictures`; none without a folder.
+    """The text, and the files that it links to by relative path.
+
+    With a name for the folder of `pictures` these are SVG pictures in it, at most `MOST_PICTURES`, and the table of all
+    cases as `TABLE_FILE`. Without one there is no picture, and the table is in the text.
 
     Raises:
         UsageError: no row is the baseline.
     """
     first, *others = headline(report)
     parts = [f"# {_text(first.rstrip('.'))}", *map(_text, others)]
-    parts.append(_table(["", ""], facts(report)))
     parts += [f"> {_text(note)}" for note in notes(report)]
-    parts += _grid("Leaderboard", leaderboard(report), "The fastest case of each machine and device.")
-    drawn: dict[str, str] = {}
+    tables = matrices(report)
+    parts += ["## Images per second", _text(CAPTION)] if tables else []
+    for matrix in tables:
+        parts += [f"**{_text(matrix.title)}**", _grid_table(matrix.grid)]
+    files: dict[str, str] = {}
     if pictures is not None:
-        data = datasets(report)
-        for chart in charts(data):
-            parts += [f"## {chart.title}", _text(chart.caption)]
-            for index, (name, spec) in enumerate(filled(chart, data)):
-                file = f"{pictures}/{chart.id}{f'-{index + 1}' if index else ''}.svg"
-                drawn[file] = svg(spec)
-                title = f"{chart.title}: {name}" if name else chart.title
-                parts.append((f"**{_text(name)}**\n\n" if name else "") + f"![{_text(title)}]({file})")
-    parts += ["## Table", *_cases(report, baseline)]
+        parts += _pictures(report, pictures, files)
     parts += _grid("Version by version", history(report))
     parts += _grid("Published figures", published(report), PUBLISHED)
-    parts.append("## Machines")
+    parts += _grid("Leaderboard", leaderboard(report), "The fastest case of each machine and device.")
+    cases = _cases(report, baseline)
+    if pictures is None:
+        parts += ["## All cases", *cases]
+    else:
+        file = f"{pictures}/{TABLE_FILE}"
+        files[file] = "\n\n".join(["# All cases", *cases]).rstrip("\n") + "\n"
+        parts.append(f"[All {len(report.groups):,} cases as a table]({file})")
+    parts += ["## Records and machines", _table(["", ""], facts(report))]
     for name, card in report.machines.items():
         parts += [f"### {_text(name)}", _table(["", ""], machine_facts(card))]
     parts += _grid("Runs", runs(report))
-    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n", drawn
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n", files
+
+
+def _pictures(report: Report, folder: str, files: dict[str, str]) -> list[str]:
+    """The first panel of each of the first charts, which goes into `files`."""
+    data = datasets(report)
+    parts = []
+    for chart in charts(data)[:MOST_PICTURES]:
+        panels = filled(chart, data)
+        name, spec = panels[0]
+        file = f"{folder}/{chart.id}.svg"
+        files[file] = svg(spec)
+        more = (
+            f" {len(panels) - 1} more panels are on the page: `lenet-bench report -o report.html`."
+            if panels[1:]
+            else ""
+        )
+        title = f"{chart.title}: {name}" if name else chart.title
+        parts += [f"## {chart.title}", _text(chart.caption + more), f"![{_text(title)}]({file})"]
+    return parts
 
 
 def _text(text: str) -> str:
@@ -64,8 +91,11 @@ def _table(headers: Sequence[str], lines: Iterable[Sequence[str]], right: Sequen
 
 
 def _grid(title: str, grid: Grid, caption: str = "") -> list[str]:
-    table = _table(grid.titles, grid.lines[:MOST_LINES], grid.titles[-grid.figures :])
-    return [f"## {title}", caption, table] if grid.lines else []
+    return [f"## {title}", _text(caption), _grid_table(grid)] if grid.lines else []
+
+
+def _grid_table(grid: Grid) -> str:
+    return _table(grid.titles, grid.lines[:MOST_LINES], grid.titles[-grid.figures :])
 
 
 def _cases(report: Report, baseline: str | None) -> list[str]:

@@ -10,6 +10,7 @@ from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
 from lenet.report.content.grids import Grid, history, leaderboard, published
 from lenet.report.content.headline import headline, ranked
+from lenet.report.content.matrices import CAPTION, matrices
 from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.render import render
 
@@ -76,8 +77,10 @@ def report_text(report: Report, baseline: str | None = None) -> str:
         *(f"Machine: {report.machine(name)}" for name in report.machines),
         *(f"Note: {note}" for note in notes(report)),
     ]
+    tables = [_grid(each.title, each.grid) for each in matrices(report)]
     parts = [
         "\n".join(map(wrapped, headline(report))),
+        *([wrapped(CAPTION), *tables] if tables else []),
         "\n".join(wrapped(each, rest="  ") for each in context),
     ]
     parts += [_speeds(report), _epochs(report), _grid("Leaderboard", leaderboard(report))]
@@ -86,7 +89,7 @@ def report_text(report: Report, baseline: str | None = None) -> str:
 
 
 def _titled(title: str, titles: Sequence[str], lines: Sequence[Sequence[str]], kinds: str) -> str:
-    return f"{title}\n{grid(titles, lines, kinds)}" if lines else ""
+    return f"{wrapped(title)}\n{grid(titles, lines, kinds)}" if lines else ""
 
 
 def _grid(title: str, table: Grid) -> str:

@@ -58,6 +58,6 @@ def publications_text(publications: Iterable[Publication]) -> str:
     lines = []
     for each in publications:
         figures = ", ".join(dict.fromkeys(published_words(figure) for figure in each.figures))
-        lines.append(each.name)
+        lines.append(wrapped(each.name))
         lines += [wrapped(words, "  ", "    ") for words in (each.title, f"source: {each.source}", figures)]
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from lenet.cases.case import Mode
+from lenet.cases.frameworks import Framework
 from lenet.report.content.gather import gather
 from lenet.report.content.grids import history, leaderboard
 from lenet.report.content.headline import headline
@@ -129,3 +130,44 @@ def test_versions_are_in_their_order_and_each_over_the_one_before(report, measur
         ("mindspore 2.9.0", "200", "2.00×"),
         ("mindspore 2.10.0", "50", "0.25×"),
     ]
+
+
+class TestMindSporeFirst:
+    def test_a_faster_peer_is_a_comparison(self, report, measured):
+        own = [measured((100, 100)), measured((50, 50), mode=Mode.PYNATIVE)]
+        peer = measured((300, 300), framework=Framework.PYTORCH, mode=Mode.EAGER, version="2.13.0")
+        sentences = headline(report([*own, peer]))
+        assert sentences[0] == "Fastest: Graph (functional step) on CPU at batch 32, 100 images/s (mindspore 2.10.0)."
+        assert sentences[1] == "That is 2.00× the best of PyNative (50) on the same device."
+        assert "pytorch 2.13.0, eager at batch 32, default: 300 images/s, 3.00× that." in sentences
+
+    def test_a_peer_elsewhere_is_none(self, report, measured):
+        peer = measured((300, 300), framework=Framework.PYTORCH, mode=Mode.EAGER)
+        assert not any("pytorch" in each for each in headline(report([measured()], [peer], several=True)))
+
+    def test_a_peer_alone_is_the_fastest(self, report, measured):
+        peer = measured((300, 300), framework=Framework.PYTORCH, mode=Mode.EAGER, version="2.13.0")
+        assert headline(report([peer]))[0].endswith("300 images/s (pytorch 2.13.0).")
+
+
+def test_what_the_best_profile_gains(report, measured):
+    (words,) = (
+        each
+        for each in headline(report([measured((100, 101, 102)), measured((400, 404, 408), profile="fast")]))
+        if each.startswith("As installed")
+    )
+    assert words.startswith("As installed the same case has 101 images/s: its profile gains 4.00×. Its spread does not")
+
+
+def test_a_best_case_as_installed_gains_nothing(report, measured):
+    cases = [measured((100, 100)), measured((400, 400), profile="fast"), measured((900, 900), mode=Mode.JIT)]
+    assert not any("As installed" in each for each in headline(report(cases)))
+
+
+def test_what_the_newest_release_changed(report, measured):
+    runs = [
+        [measured((speed * (1 + i / 100), speed), version=name, repetition=i) for i in range(4)]
+        for name, speed in (("2.9.0", 200), ("2.10.0", 50))
+    ]
+    sentences = headline(report(*runs))
+    assert "Release 2.10.0 against 2.9.0: 1 slower of 1 case (table --by version)." in sentences

@@ -25,6 +25,7 @@ from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
 from lenet.report.content.grids import PUBLISHED, history, leaderboard, published, runs
 from lenet.report.content.headline import headline
+from lenet.report.content.matrices import CAPTION, matrices
 from lenet.report.document.html.details import details
 from lenet.report.table.baseline import DEFAULT, with_speed_ups
 from lenet.report.table.columns import for_page
@@ -104,6 +105,8 @@ def page(report: Report, baseline: str | None = None) -> str:
             style=Markup(colours() + style),  # noqa: S704 - our own file
             data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
             headline=headline(report),
+            matrices=matrices(report),
+            matrix_caption=CAPTION,
             facts=facts(report),
             charts=drawn,
             leaders=leaderboard(report),
