@@ -31,11 +31,6 @@ def here() -> str:
     return f"{SYSTEMS.get(system, system)} {ARCHITECTURES.get(machine, machine)}"
 
 
-def is_x86() -> bool:
-    """Whether the processor has x86's instruction sets."""
-    return here().endswith("x86-64")
-
-
 def has_gpu_plugin() -> bool:
     """Whether MindSpore has a GPU plugin for this platform, and NVIDIA wheels of the libraries that it needs."""
     return here() == "Linux x86-64"
