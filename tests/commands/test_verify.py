@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -13,6 +14,7 @@ from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
+from lenet.report.table.forms import TABLES
 from lenet.store.run import Store
 
 
@@ -28,9 +30,18 @@ def test_an_honest_run_is_verified(honest_run):
 def test_tables_with_another_baseline_are_honest_too(run, baseline):
     store = Store.open(run)
     table = rows(store.records(), "run")
-    store.write_text("table.md", render(table, "github", baseline))
-    store.write_text("table.html", render(table, "html", baseline))
+    for name, form in TABLES.items():
+        store.write_text(name, render(table, form, baseline))
     assert verify(run).violations == []
+
+
+@pytest.mark.parametrize("baseline", [5, ["mode=graph"], "speed=9", "mode=fast", "mode=pynative"])
+def test_another_baseline_than_that_of_the_speed_ups_is_refused(run, baseline):
+    table = json.loads((run / "table.json").read_text("utf-8"))
+    (run / "table.json").write_text(json.dumps([{**row, "speed_up_over": baseline} for row in table]), "utf-8")
+    found = verify(run).violations
+    assert found
+    assert {(each.rule, each.place.file) for each in found} == {("table", "table.json")}
 
 
 def test_an_interrupted_worker_is_a_remark(run, names):
