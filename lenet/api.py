@@ -64,7 +64,9 @@ class Results:
     def rows(self) -> list[Row]:
         """A row for each record, as in `lenet-bench table --format json`."""
         return [
-            row for store, records in zip(self._stores, self._records, strict=True) for row in rows(records, store.name)
+            row
+            for store, records in zip(self._stores, self._records, strict=True)
+            for row in rows(records, store.name, proofs=store.proofs())
         ]
 
     def frame(self) -> pd.DataFrame:

@@ -115,10 +115,14 @@ def _make_references(runs: list[Path], output: Path | None) -> None:
 def _convergence(runs: list[Path], known: tuple[Reference, ...], form: str) -> int:
     from lenet.analysis.convergence import assess
     from lenet.report.text.check import convergence_json, convergence_text
+    from lenet.store.proof import TrainingStatus
     from lenet.store.run import Store
 
-    results = [(record, assess(record, known)) for folder in runs for record in Store.open(folder).records()]
+    stores = [Store.open(folder) for folder in runs]
+    results = [(record, assess(record, known)) for store in stores for record in store.records()]
+    proofs = [store.proofs().get(record.case_id) for store in stores for record in store.records()]
     if not results:
         raise UsageError("the runs have no records yet")
-    sys.stdout.write(convergence_json(results) if form == "json" else convergence_text(results))
-    return FAILED if any(convergence.status.failed for _, convergence in results) else 0
+    sys.stdout.write(convergence_json(results, proofs) if form == "json" else convergence_text(results, proofs))
+    another = any(proof is not None and proof.status is TrainingStatus.ANOTHER for proof in proofs)
+    return FAILED if another or any(convergence.status.failed for _, convergence in results) else 0

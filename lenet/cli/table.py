@@ -44,7 +44,11 @@ def table(
         text = versions.render([record for each in records for record in each], wanted)
     else:
         text = render(
-            [row for store, each in zip(stores, records, strict=True) for row in rows(each, store.name)],
+            [
+                row
+                for store, each in zip(stores, records, strict=True)
+                for row in rows(each, store.name, proofs=store.proofs())
+            ],
             wanted,
             baseline,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from pathlib import Path
 from lenet.analysis.training import Recorded, prove
 from lenet.dataset import Dataset, at_hand
 from lenet.errors import CacheError, DatasetError
+from lenet.store.events import Steps
 from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import DatasetCard, Record
+from lenet.store.run import Store
 from lenet.workload.recomputation import EvaluationBounds, Recomputation, Training
 
 STEPS = 100
@@ -23,6 +26,9 @@ STEPS_AT_LEAST = 10
 """Within a time limit. Fewer do not show a momentum and small changes."""
 SECONDS_AT_LEAST = 0.5
 """A share of a time limit below this is not begun: reading the data takes as long."""
+
+SHARE = 0.1
+"""Of a run's time: the most that recomputing its trainings at its end takes."""
 
 Find = Callable[[DatasetCard], Dataset]
 Progress = Callable[[str, int, int], None]
@@ -134,3 +140,33 @@ def _too_long(steps: int) -> TrainingProof:
 
 def _not_proved(reason: str) -> TrainingProof:
     return TrainingProof(status=TrainingStatus.NOT_PROVED, reason=reason)
+
+
+def prove_run(store: Store, datasets: Mapping[str, Dataset], seconds: float, progress: Progress | None = None) -> None:
+    """Recompute the trainings of a run within `seconds`, and write the results beside its records, for tables to show.
+
+    Results that the run has already are kept, if they are of the same records.
+
+    Raises:
+        StoreError: the run cannot be read or written.
+    """
+    known = {name: proof for name, proof in store.proofs().items() if proof.status is not TrainingStatus.NOT_PROVED}
+    losses = _first_losses(store)
+    claims = [
+        RecordedTraining(record, losses.get((record.case_id, record.attempt), ()))
+        for record in store.records()
+        if record.case_id not in known
+    ]
+    found = recompute(claims, lambda card: datasets[card.name], STEPS, progress, seconds)
+    if found:
+        store.write_proofs({**known, **found})
+
+
+def _first_losses(store: Store) -> dict[tuple[str, str], list[float]]:
+    """The first losses of every case and attempt, in one pass over the log."""
+    losses: dict[tuple[str, str], list[float]] = {}
+    for line in store.every_event():
+        if isinstance(line.event, Steps) and line.event.first_step < STEPS:
+            values = (math.nan if loss is None else loss for loss in line.event.losses)
+            losses.setdefault((line.case_id, line.attempt), []).extend(values)
+    return {name: values[:STEPS] for name, values in losses.items()}

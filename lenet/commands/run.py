@@ -58,7 +58,7 @@ class Run:
 
     def rows(self) -> list[Row]:
         """A table row for each record."""
-        return rows(self.store.records(), self.store.name)
+        return rows(self.store.records(), self.store.name, proofs=self.store.proofs())
 
     def states(self, cluster: bool = False) -> list[CaseState]:
         """The state of each case, in the manifest's order; `cluster` if the cases run on the nodes of a cluster.

@@ -16,6 +16,7 @@ from lenet import __version__
 from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.verify import Attempt, Evidence, Place, Violation, own_attempt, run, tables, violations
+from lenet.analysis.verify.document import Document
 from lenet.analysis.verify.reader import RunReader
 from lenet.cases.case import Case
 from lenet.commands.recompute import RecordedTraining
@@ -66,14 +67,18 @@ def verify(root: Path, recompute: Recompute | None = None) -> Verification:
     reader = RunReader(root)
     manifest = reader.model(MANIFEST, Manifest)
     logged = reader.log()
-    remarks, evidence, records = _verify(reader, manifest[0], logged) if manifest else ([], [], 0)
+    proofs = reader.model(TRAINING, TrainingProofs) if TRAINING in reader.files else None
+    claimed = proofs[0].cases if proofs else ()
+    remarks, evidence, records = _verify(reader, manifest[0], logged, claimed) if manifest else ([], [], 0)
     trainings = recompute([_claim(each) for each in evidence]) if recompute is not None else {}
     _trainings(reader, evidence, trainings)
+    if proofs is not None:
+        _proofs(reader, claimed, proofs[1], evidence, trainings)
     return Verification(reader.violations, remarks, reader.unread, records, reader.events, trainings)
 
 
 def _verify(
-    reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence[Attempt]]
+    reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence[Attempt]], claimed: Sequence[CaseProof]
 ) -> tuple[list[str], list[Evidence], int]:
     """Apply all rules; the remarks, what was read of each case, and the number of records."""
     remarks = list(run.remarks(manifest))
@@ -103,7 +108,13 @@ def _verify(
             remarks.append(f"{each.case.id}: measured again; the record before it is in {SUPERSEDED}/")
     if len(evidence) == len(files):
         by_case = {each.case: each.record for each in evidence}
-        _tables(reader, [by_case[case] for case in manifest.cases if case in by_case])
+        proofs = {each.case_id: each for each in claimed}
+        shown = {
+            record.case_id: proofs[record.case_id].proof
+            for record in by_case.values()
+            if record.case_id in proofs and proofs[record.case_id].attempt == record.attempt
+        }
+        _tables(reader, [by_case[case] for case in manifest.cases if case in by_case], shown)
     return remarks, evidence, len(files)
 
 
@@ -113,7 +124,7 @@ def _claim(e: Evidence) -> RecordedTraining:
 
 
 def _trainings(reader: RunReader, evidence: Sequence[Evidence], found: Mapping[str, TrainingProof]) -> None:
-    """Refuse another training, and a file that says otherwise than the recomputation."""
+    """Refuse another training."""
     for each in evidence:
         proof = found.get(each.case.id)
         if proof is not None and proof.status is TrainingStatus.ANOTHER:
@@ -121,16 +132,24 @@ def _trainings(reader: RunReader, evidence: Sequence[Evidence], found: Mapping[s
             windows = (line for line, event in each.attempt.of(Steps) if event.first_step + event.steps >= step)
             place = each.on(next(windows)) if proof.parted_at else each.at("evaluations")
             reader.violations.append(Violation("training", place, f"{each.case.id}: {proof.text}: {proof.reason}"))
-    if TRAINING not in reader.files or (read := reader.model(TRAINING, TrainingProofs)) is None:
-        return
+
+
+def _proofs(
+    reader: RunReader,
+    claimed: Sequence[CaseProof],
+    document: Document,
+    evidence: Sequence[Evidence],
+    found: Mapping[str, TrainingProof],
+) -> None:
+    """Refuse a file of results that says otherwise than the recomputation."""
     attempts = {each.case.id: each.record.attempt for each in evidence}
-    for index, claimed in enumerate(read[0].cases):
-        line = read[1].line("cases", index)
-        if attempts.get(claimed.case_id) != claimed.attempt:
+    for index, each in enumerate(claimed):
+        if attempts.get(each.case_id) != each.attempt:
             continue  # of a record that was measured again: no table shows it
-        proof = found.get(claimed.case_id)
-        if proof is not None and _contradicts(claimed, proof):
-            reader.refuse("training", TRAINING, f"{claimed.case_id} is {claimed.text} here, and was {proof.text}", line)
+        proof = found.get(each.case_id)
+        if proof is not None and _contradicts(each, proof):
+            message = f"{each.case_id} is {each.text} here, and recomputed it is {proof.text}"
+            reader.refuse("training", TRAINING, message, document.line("cases", index))
 
 
 def _contradicts(claimed: CaseProof, found: TrainingProof) -> bool:
@@ -160,7 +179,7 @@ def _superseded(reader: RunReader) -> dict[str, set[str]]:
     return found
 
 
-def _tables(reader: RunReader, records: Sequence[Record]) -> None:
+def _tables(reader: RunReader, records: Sequence[Record], proofs: Mapping[str, TrainingProof]) -> None:
     """Render the tables beside the records again.
 
     A table also shows what the references of its time say of the trainings, and the names that modes had then. One that
@@ -170,9 +189,9 @@ def _tables(reader: RunReader, records: Sequence[Record]) -> None:
         return
     names = [name for name in TABLES if name in reader.files]
     texts = {name: text for name in names if (text := reader.text(name)) is not None}
-    found = _table_violations(texts, records, shipped(), former=False)
+    found = _table_violations(texts, records, shipped(), proofs, former=False)
     if all(
-        _table_violations(texts, records, references, former=former)
+        _table_violations(texts, records, references, proofs, former=former)
         for former in (False, True)
         for references in (shipped(), ())
     ):
@@ -180,7 +199,12 @@ def _tables(reader: RunReader, records: Sequence[Record]) -> None:
 
 
 def _table_violations(
-    texts: Mapping[str, str], records: Sequence[Record], references: Sequence[Reference], *, former: bool
+    texts: Mapping[str, str],
+    records: Sequence[Record],
+    references: Sequence[Reference],
+    proofs: Mapping[str, TrainingProof],
+    *,
+    former: bool,
 ) -> list[Violation]:
     """Where the tables, by file, differ from those of the records, with their trainings compared to the references.
 
@@ -197,7 +221,7 @@ def _table_violations(
 
         def rendered(run_name: str, over: str | None, form: Format = form, intervals: bool = True) -> str:
             # The default baseline is named even if no row is it; one that was asked for is a row.
-            every = [with_names(row) for row in rows(records, run_name, references)]
+            every = [with_names(row) for row in rows(records, run_name, references, proofs)]
             return render(every, form, None if over == DEFAULT else over, intervals)
 
         try:

@@ -139,6 +139,19 @@ class EventLog:
                 raise StoreError(f"{place} is not an event: the run is damaged") from error
             yield event
 
+    def every(self) -> Iterator[LogLine]:
+        """Every line, of all cases and attempts, in order and read lazily. An incomplete last line is skipped."""
+        if not self._path.exists():
+            return
+        with failing_as(StoreError, f"cannot read {self._path}"), os.fdopen(open_plain(self._path), "rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+                    return
+                try:
+                    yield decode(line)
+                except ValueError as error:
+                    raise StoreError(f"{self._path}, line {number} is not an event: the run is damaged") from error
+
     def _lines(self, case_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Location, attempt and content of each line of the case."""
         with failing_as(StoreError, f"cannot read {self._path}"), os.fdopen(open_plain(self._path), "rb") as file:

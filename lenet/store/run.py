@@ -4,6 +4,7 @@
     events.jsonl         every event of every case, append-only: the raw samples
     records/ID.json      one record per case, written whole or not at all
     machine-ID.json      the card of each other machine: nodes of a cluster, and those before it was resumed elsewhere
+    training.json        which trainings were recomputed, and with what result
     superseded/          records that were measured again, manifests of earlier machines: nothing is deleted
     logs/ID.log          the output of the worker
     .lock                held by the process that writes
@@ -30,7 +31,7 @@ from lenet.errors import StoreError, failing_as
 from lenet.files.locks import Lock, holder, take
 from lenet.files.text import make_folder, read_text, write_atomically
 from lenet.machine.card import MachineCard
-from lenet.store.eventlog import EventLog
+from lenet.store.eventlog import EventLog, LogLine
 from lenet.store.events import Event
 from lenet.store.manifest import (
     CARD,
@@ -44,6 +45,7 @@ from lenet.store.manifest import (
     card_name,
     read_model,
 )
+from lenet.store.proof import TRAINING, CaseProof, TrainingProof, TrainingProofs
 from lenet.store.record import DatasetCard, Record
 
 
@@ -211,6 +213,27 @@ class Store:
         """
         record = self.record(case)
         return self._log.read(case.id, record.attempt if record else None)
+
+    def every_event(self) -> Iterator[LogLine]:
+        """Every event of all cases and attempts, in order, read lazily."""
+        return self._log.every()
+
+    def proofs(self) -> dict[str, TrainingProof]:
+        """The results of recomputing the trainings of the records, by case; not of records that were replaced since."""
+        if not (self.path / TRAINING).exists():
+            return {}
+        found = {each.case_id: each for each in read_model(self.path / TRAINING, TrainingProofs).cases}
+        attempts = {record.case_id: record.attempt for record in self.records()}
+        return {name: each.proof for name, each in found.items() if attempts.get(name) == each.attempt}
+
+    def write_proofs(self, proofs: Mapping[str, TrainingProof]) -> None:
+        """Write the results of recomputing trainings, by case."""
+        cases = tuple(
+            CaseProof(case_id=record.case_id, attempt=record.attempt, **proofs[record.case_id].model_dump())
+            for record in self.records()
+            if record.case_id in proofs
+        )
+        self.write_text(TRAINING, TrainingProofs(cases=cases).model_dump_json(indent=1) + "\n")
 
     def write_record(self, record: Record) -> None:
         """Write a case's record; an earlier one is copied to `superseded/`."""

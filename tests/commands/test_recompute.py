@@ -19,6 +19,7 @@ from lenet.commands.verify import verify
 from lenet.dataset import at_hand
 from lenet.engine.local import LocalEngine
 from lenet.errors import DatasetError
+from lenet.report import render, rows
 from lenet.store.proof import TRAINING, CaseProof, TrainingProofs, TrainingStatus
 from lenet.store.run import Store
 
@@ -150,6 +151,46 @@ class TestTheFileOfProofs:
     def test_one_of_another_schema_is_refused(self, copy):
         (copy / TRAINING).write_text('{"cases": [{"case_id": 1}]}')
         assert {each.rule for each in verify(copy).violations} == {"schema"}
+
+
+class TestAtTheEndOfARun:
+    def prove(self, folder, digits, seconds=200.0):
+        store = Store.open(folder)
+        recompute.prove_run(store, {"digits": digits}, seconds)
+        return store
+
+    def test_its_results_are_kept_and_verified(self, copy, digits):
+        store = self.prove(copy, digits)
+        assert {proof.text for proof in store.proofs().values()} == {"proved"}
+        before = (copy / TRAINING).read_bytes()
+        self.prove(copy, digits, seconds=0.001)
+        assert (copy / TRAINING).read_bytes() == before, "what is proved is not recomputed"
+        table = rows(store.records(), "r", proofs=store.proofs())
+        assert "| proved" in render(table, "github")
+        assert "Trainings recomputed in numpy: 2 proved." in render(table, "terminal")
+        (copy / "table.md").write_text(render(table, "github"))
+        assert verify(copy, recomputing()).violations == []
+
+    def test_without_time_nothing_is_proved(self, copy, digits):
+        store = self.prove(copy, digits, seconds=0.01)
+        assert {proof.status for proof in store.proofs().values()} == {TrainingStatus.NOT_PROVED}
+
+    def test_a_speed_of_another_training_is_struck_out(self, new_store, digits):
+        store = trained(new_store, digits, [CASE], "momentum=0.8")
+        self.prove(store.path, digits)
+        (row,) = rows(store.records(), "r", proofs=store.proofs())
+        assert (row.training, row.sound) == ("another training (from step 3)", False)
+        text = render([row], "github")
+        assert "~~" in text
+        assert "| another training (1) |" in text
+        assert "momentum" in text
+        assert "~~" not in render(rows(store.records(), "r"), "github"), "nothing is said that was not found"
+
+    def test_a_case_that_is_measured_again_is_not_proved_any_more(self, copy, digits):
+        store = self.prove(copy, digits)
+        first = store.manifest.cases[0]
+        edit(copy / "records" / f"{first.id}.json", lambda data: data.update(attempt="0" * 12))
+        assert store.proofs().keys() == {store.manifest.cases[1].id}
 
 
 class TestAtHand:

@@ -93,7 +93,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
     for path, name in find_runs(folders):
         try:
             store = Store.open(path)
-            records = store.records()
+            records, proofs = store.records(), store.proofs()
         except StoreError as error:
             if path in named:
                 raise
@@ -102,7 +102,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
         manifests[name] = store.manifest
         machines |= store.cards()
         by_id = {record.case_id: record for record in records}
-        entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known)]
+        entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known, proofs)]
         if (path / EVENTS).is_file():
             stores.append((name, store))
     if not entries:

@@ -88,6 +88,8 @@ class Column:
     """A field of `Row`: the column is omitted if all rows agree on it."""
     always: tuple[View, ...] = ()
     """Views that show it nevertheless."""
+    optional: bool = False
+    """Whether a table omits it if no row has a value."""
     filter: bool = False
     """Whether the page offers its values as a filter."""
 

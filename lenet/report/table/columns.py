@@ -131,6 +131,7 @@ COMPILING = _figure("compile_seconds", "compile s", SECONDS)
 PEAK = _figure("peak_memory_bytes", "peak MiB", MIB)
 VERDICT = Column("verdict", "verdict", write=lambda line: described(line.group), filter=True)
 CONVERGENCE = Column("convergence", "convergence")
+TRAINING = Column("training", "training", filter=True, optional=True)
 SAMPLES = Column("samples", "samples")
 STATUS = Column(
     "status", "status", "status", write=_status, brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip(),
@@ -143,12 +144,12 @@ CASE = Column("case_id", "record", "link")
 TABLE: tuple[Column, ...] = (
     RUN, AXIS_COLUMNS["machine"], *(AXIS_COLUMNS[each.name] for each in IDENTIFYING if each.name != "machine"),
     SPEED, SPREAD, SPEED_UP, EFFICIENCY, RESIDENT, ACCURACY, TIMES_TO_ACCURACY, FINAL_LOSS, COMPILING, PEAK,
-    VERDICT, STATUS,
+    VERDICT, TRAINING, STATUS,
 )  # fmt: skip
 PAGE: tuple[Column, ...] = (
     *(SERIES if each.name == "mode" else AXIS_COLUMNS[each.name] for each in AXES),
     RUN, SPEED, SPREAD, SPEED_UP, *SPEED_UP_RANGE, RESIDENT, ACCURACY, *TIME_TO_ACCURACY, FINAL_LOSS, COMPILING,
-    PEAK, VERDICT, CONVERGENCE, SAMPLES, FINAL_STATUS, CASE,
+    PEAK, VERDICT, CONVERGENCE, TRAINING, SAMPLES, FINAL_STATUS, CASE,
 )  # fmt: skip
 
 
@@ -159,6 +160,7 @@ def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) ->
         for column in TABLE
         if (column.short is not None or view != "terminal")
         and (column.axis is None or view in column.always or _differs(column.axis, groups))
+        and not (column.optional and all(getattr(group.row, column.name) is None for group in groups))
     ]
 
 

@@ -66,6 +66,7 @@ def merged(rows: Sequence[Row]) -> Group:
             "images_per_second_high": first.interval_high or max(speeds, default=None),
             "windows": len(speeds),
             "peak_memory_bytes": max((each.peak_memory_bytes or 0 for each in figures), default=0) or None,
+            "training": ", ".join(dict.fromkeys(each.training for each in rows if each.training)) or None,
             "status": first.final_status[0] if not failed or not good else f"{len(good)} of {len(rows)} ok",
             "reason": "; ".join(reasons),
         }

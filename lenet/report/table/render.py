@@ -109,6 +109,7 @@ def _captions(table: Sequence[Row], groups: Sequence[Group], speed_up: str) -> l
     if any(row.epochs is None and row.accuracy is not None for row in rows):
         captions.append("An accuracy in brackets is of a training that was stopped when its speed was known.")
     captions += _held(table)
+    captions += _recomputed(table)
     other = [name for name, _ in datasets if name != "mnist"]
     if other:
         captions.append(f"NOT MNIST: {', '.join(other)}. Accuracies do not compare with those published for MNIST.")
@@ -122,3 +123,10 @@ def _held(table: Sequence[Row]) -> list[str]:
     good = dict.fromkeys(row.convergence_reason for row in held if not ConvergenceStatus(row.convergence).failed)
     how = f" ({few(list(good), 2)})" if good else ""
     return [f"Trainings held against the references: {', '.join(found)}{how}."] if held else []
+
+
+def _recomputed(table: Sequence[Row]) -> list[str]:
+    """The results of recomputing the trainings; nothing if none was recomputed."""
+    found = Counter(row.training.partition(" (")[0] for row in table if row.training is not None)
+    results = ", ".join(f"{number:,} {word}" for word, number in found.items())
+    return [f"Trainings recomputed in numpy: {results}. `lenet-bench verify` recomputes them."] if found else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model
@@ -16,6 +16,7 @@ from lenet.analysis.stability import Sample, assess, sample
 from lenet.cases.axes import AXES, IDENTIFYING
 from lenet.cases.axis import Kind
 from lenet.cases.base import Frozen
+from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import ACCURACY_TARGETS, Record, Status
 
 FAILED = frozenset(status.value for status in convergence.ConvergenceStatus if status.failed)
@@ -109,6 +110,11 @@ class Row(_RowAxes):
     """Result of the convergence check: a `lenet.analysis.convergence.ConvergenceStatus`."""
     convergence_reason: str
     """What the training was compared with, or why it failed the check."""
+    training: str | None = None
+    """Whether the losses are those of the case's training, recomputed in numpy: `proved`, `another training`, with the
+    step from which, or `not proved`; null if that was not tried."""
+    training_reason: str = ""
+    """What was compared, what a difference means, or why nothing could be compared."""
     peak_memory_bytes: int | None
     """Peak resident memory of the worker on CPU, peak device memory elsewhere."""
     run: str
@@ -126,14 +132,22 @@ class Row(_RowAxes):
 
     @property
     def sound(self) -> bool:
-        """Whether its figures are valid: the case succeeded and its training did not fail the convergence check."""
-        return self.status == Status.OK.value and self.convergence not in FAILED
+        """Whether its figures are valid: the case succeeded, and its training is the case's and converges."""
+        return self.status == Status.OK.value and self.convergence not in FAILED and not self._another
+
+    @property
+    def _another(self) -> bool:
+        return (self.training or "").startswith(TrainingStatus.ANOTHER.value)
 
     @property
     def final_status(self) -> tuple[str, str]:
-        """Status and reason as tables show them: those of the convergence check, if it failed."""
+        """Status and reason as tables show them: those of the check that failed, if one did."""
         if self.sound or self.status != Status.OK.value:
             return self.status, self.reason
+        if self._another:
+            return TrainingStatus.ANOTHER.value, "; ".join(
+                filter(None, [f"{self.training}: {self.training_reason}", self.reason])
+            )
         reason = f"failed the convergence check: {self.convergence_reason}"
         return self.convergence, "; ".join(filter(None, [reason, self.reason]))
 
@@ -168,7 +182,13 @@ def row(record: Record, run: str) -> Row:
     return _row(record, sample(record.windows), run, shipped())
 
 
-def _row(record: Record, measured: Sample | None, run: str, references: Sequence[Reference]) -> Row:
+def _row(
+    record: Record,
+    measured: Sample | None,
+    run: str,
+    references: Sequence[Reference],
+    proof: TrainingProof | None = None,
+) -> Row:
     summary = record.summary
     low, median, high = _quartiles(measured.rates) if measured else (None, None, None)
     found = convergence.assess(record, references)
@@ -196,6 +216,8 @@ def _row(record: Record, measured: Sample | None, run: str, references: Sequence
         },
         convergence=found.status.value,
         convergence_reason=found.reason,
+        training=proof.text if proof else None,
+        training_reason=proof.reason if proof else "",
         peak_memory_bytes=summary.peak_memory_bytes,
         run=run,
         case_id=record.case_id,
@@ -210,10 +232,12 @@ def _quartiles(rates: Sequence[float]) -> tuple[float, float, float]:
     return low, median, high
 
 
-def _with_stability(records: Iterable[Record], run: str, references: Sequence[Reference]) -> Iterator[Row]:
+def _with_stability(
+    records: Iterable[Record], run: str, references: Sequence[Reference], proofs: Mapping[str, TrainingProof]
+) -> Iterator[Row]:
     """One row per record, with the stability of its case."""
     found = [(record, sample(record.windows)) for record in records]
-    table = [_row(record, measured, run, references) for record, measured in found]
+    table = [_row(record, measured, run, references, proofs.get(record.case_id)) for record, measured in found]
     members = repetitions(table)
     assessments = assess([[found[index] for index in indices] for indices in members])
     for indices, stability in zip(members, assessments, strict=True):
@@ -225,13 +249,19 @@ def _with_stability(records: Iterable[Record], run: str, references: Sequence[Re
         yield from (table[index].model_copy(update=update) for index in indices)
 
 
-def rows(records: Iterable[Record], run: str, references: Sequence[Reference] | None = None) -> list[Row]:
+def rows(
+    records: Iterable[Record],
+    run: str,
+    references: Sequence[Reference] | None = None,
+    proofs: Mapping[str, TrainingProof] | None = None,
+) -> list[Row]:
     """One row per record, sorted by the levels of the axes; version and machine do not change the order.
 
-    Trainings are compared with `references`, by default those of this package.
+    Trainings are compared with `references`, by default those of this package. `proofs` are the results of recomputing
+    them, by case.
     """
     return sorted(
-        _with_stability(records, run, shipped() if references is None else references),
+        _with_stability(records, run, shipped() if references is None else references, proofs or {}),
         key=lambda each: (each.run, *(axis.rank(getattr(each, axis.name)) for axis in SORTED)),
     )
 

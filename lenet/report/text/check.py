@@ -9,6 +9,7 @@ from lenet.analysis.convergence import Convergence
 from lenet.report.layout import DASH, grid, number, paragraphs
 from lenet.report.table.forms import as_json
 from lenet.report.table.words import few
+from lenet.store.proof import TrainingProof
 from lenet.store.record import Record
 
 MOST_LAYERS = 3
@@ -131,31 +132,41 @@ def _start(result: RungResult, comparison: TraceComparison) -> str:
     return ", ".join(words)
 
 
-def convergence_text(results: Sequence[tuple[Record, Convergence]]) -> str:
-    """Records with their convergence, one line each."""
+def convergence_text(results: Sequence[tuple[Record, Convergence]], proofs: Sequence[TrainingProof | None] = ()) -> str:
+    """Records with their convergence, one line each, and with what recomputing their trainings gave, if that was done.
+
+    `proofs` are those of the records, in their order.
+    """
+    known = any(proofs)
+    every = list(proofs) if known else [None] * len(results)
     lines = [
         [
             record.case.label,
             str(record.case.plan.epochs or DASH),
             number(record.summary.accuracy, 4),
             found.status.value,
+            *([proof.status.value if proof else DASH] if known else []),
         ]
-        for record, found in results
+        for (record, found), proof in zip(results, every, strict=True)
     ]
-    body = grid(["case", "epochs", "accuracy", "convergence"], lines, "wffw")
-    reasons = dict.fromkeys(f"{found.status.value}: {found.reason}" for _, found in results if found.reason)
-    return f"{body}\n\n{paragraphs(reasons)}"
+    titles, widths = ["case", "epochs", "accuracy", "convergence"], "wffw"
+    body = grid([*titles, "training"], lines, f"{widths}w") if known else grid(titles, lines, widths)
+    reasons = [f"{found.status.value}: {found.reason}" for _, found in results if found.reason]
+    reasons += [f"{proof.text}: {proof.reason}" for proof in every if proof]
+    return f"{body}\n\n{paragraphs(dict.fromkeys(reasons))}"
 
 
-def convergence_json(results: Sequence[tuple[Record, Convergence]]) -> str:
-    """Records with their convergence."""
+def convergence_json(results: Sequence[tuple[Record, Convergence]], proofs: Sequence[TrainingProof | None] = ()) -> str:
+    """Records with their convergence and the result of recomputing their trainings, null without one."""
     content = [
         {
             "case_id": record.case_id,
             "status": record.status.value,
             "verdict": found.status.value,
             "reason": found.reason,
+            "training": proof.text if proof else None,
+            "training_reason": proof.reason if proof else "",
         }
-        for record, found in results
+        for (record, found), proof in zip(results, proofs or [None] * len(results), strict=True)
     ]
     return as_json(content)
