@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
 from lenet.cli.options import MEASUREMENT, option
+from lenet.cli.program import program
 from lenet.errors import FAILED
 
 
@@ -37,6 +39,7 @@ def explain(
 
     The options of the workload take one value each.
     """
+    from lenet.cases.frameworks import Framework
     from lenet.commands.explain import Explainer, NothingToExplainError, prepare
     from lenet.commands.recorded import chosen_case
     from lenet.commands.trials import Budget
@@ -62,3 +65,6 @@ def explain(
         version = case.framework_version or framework_version(case.framework) or "unknown"
         print(explanation_text(explanation, version), end="")
     invocation.note(f"records and logs: {run.store.path}")
+    if case.framework is Framework.MINDSPORE and case.world_size == 1:
+        words = [program(), "script", str(run.store.path), run.cases[0].id, "--issue", "-o", "issue.md"]
+        invocation.note(f"a report of this case with a script, for MindSpore's issue tracker: {shlex.join(words)}")

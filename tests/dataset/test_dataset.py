@@ -233,3 +233,12 @@ def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
 def test_the_digest_is_over_the_files_in_their_order(files):
     whole = b"".join(files[name] for name in NAMES)
     assert digest(files) == hashlib.sha256(whole).hexdigest()
+
+
+def test_a_fall_back_to_the_digits_is_a_python_warning():
+    class Offline:
+        def mnist(self, progress):
+            raise DatasetError("no mirror answers")
+
+    with pytest.warns(UserWarning, match="NOT MNIST, they are of scikit-learn's digits, because no mirror answers"):
+        assert resolve("auto", downloader=Offline()).card.name == "digits"
