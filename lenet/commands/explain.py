@@ -109,8 +109,8 @@ class Explainer:
         return self._budget.left > self._trials.seconds(cases) + self._look_seconds
 
     def _group_fits(self, fixes: Changes, tried: Sequence[Changes]) -> bool:
-        """Whether there is time for a group of the fixes and what is tried beside them, and to compare them later."""
-        return self._has_time([*map(self._with, (fixes, *tried)), *self._compared(fixes, None)])
+        """Whether there is time for a group of the fixes and what is tried beside them."""
+        return self._has_time([self._with(each) for each in (fixes, *tried)])
 
     def _with(self, fixes: Sequence[Change]) -> Case:
         return changed(self._case, fixes)

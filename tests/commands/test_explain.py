@@ -390,7 +390,7 @@ class TestBudget:
 
     def test_all_fixes_at_once_are_tried_first(self, planned):
         """There is time for two cases beside the watching, so for one of the three candidates."""
-        found, engine, _ = planned(61)
+        found, engine, _ = planned(55)
         assert [case.profile.text for case in engine.groups[1]] == ["default", "launch_blocking+onednn_isa=AVX2"]
         assert found.fixes == BOTH
 

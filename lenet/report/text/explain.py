@@ -22,7 +22,7 @@ def explanation_text(explanation: Explanation, version: str) -> str:
     paragraphs += [wrapped(f"Caveat: {each}") for each in seen.caveats]
     paragraphs += [_finding(number, each) for number, each in enumerate(explanation.findings, 1)]
     if not explanation.findings:
-        paragraphs.append(wrapped("No finding: no known cause of a slow step was seen, and no setting gained."))
+        paragraphs.append(wrapped("No finding: no known cause of a slow step was seen and confirmed by a trial."))
     if remaining is not None:
         paragraphs.append(wrapped(f"With all fixes ({explanation.fixes}):"))
         paragraphs += [*_step(remaining), _kernels(remaining)]
