@@ -66,5 +66,5 @@ def explain(
         print(explanation_text(explanation, version), end="")
     invocation.note(f"records and logs: {run.store.path}")
     if case.framework is Framework.MINDSPORE and case.world_size == 1:
-        words = [program(), "script", str(run.store.path), run.cases[0].id, "--issue", "-o", "issue.md"]
-        invocation.note(f"a report of this case with a script, for MindSpore's issue tracker: {shlex.join(words)}")
+        command = f"{program()} script {shlex.quote(str(run.store.path))} {run.cases[0].id} --issue -o issue.md"
+        invocation.note(f"a report of this case with a script, for MindSpore's issue tracker: {command}")
