@@ -97,6 +97,10 @@ def differences(pairs: Iterable[tuple[Record, Record]], then: Manifest | None, n
         note("system", then.machine.system, now.machine.system)
         sets = (" ".join(each.machine.instruction_sets) for each in (then, now))
         note("instruction sets", *sets)
+        note("frequency governor", then.machine.governor, now.machine.governor)
+        before, here = then.machine.environment, now.machine.environment
+        for name in sorted({*before, *here}):
+            note(name, before.get(name, "unset"), here.get(name, "unset"))
     return list(found.values())
 
 

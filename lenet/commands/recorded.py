@@ -41,9 +41,8 @@ def recorded(target: Path, case_id: str | None) -> Record:
     Raises:
         UsageError: there is none; the message lists those of the run.
     """
-    folder, wanted = target, case_id
-    if case_id is None and target.suffix == ".json":
-        folder, wanted = Path(os.path.realpath(target)).parent.parent, target.stem
+    folder = run_of(target, case_id)
+    wanted = target.stem if folder != target else case_id
     records = Store.open(folder).records()
     for record in records:
         if record.case_id == wanted:
@@ -51,3 +50,10 @@ def recorded(target: Path, case_id: str | None) -> Record:
     known = ", ".join(record.case_id for record in records[:6]) + (", …" if len(records) > 6 else "")
     problem = f"{folder} has no record {wanted}" if wanted else f"{folder} is a run: add the id of a case"
     raise UsageError(f"{problem}; it has {known or 'none'}")
+
+
+def run_of(target: Path, case_id: str | None) -> Path:
+    """The folder of the run that a command's arguments `RUN ID` or `RUN/records/ID.json` name."""
+    if case_id is not None or target.suffix != ".json":
+        return target
+    return Path(os.path.realpath(target)).parent.parent

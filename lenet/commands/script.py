@@ -20,7 +20,7 @@ from lenet.cases.case import Case, Mode, Plan
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override, single_case
-from lenet.commands.recorded import recorded
+from lenet.commands.recorded import recorded, run_of
 from lenet.dataset.known import KNOWN
 from lenet.errors import UsageError
 from lenet.files.plain import open_plain
@@ -66,7 +66,7 @@ def from_record(target: Path, case_id: str | None, *, as_issue: bool) -> str:
     text = script(record.case, record.dataset, _measured(record))
     if not as_issue:
         return text
-    store = Store.open(target if case_id is not None or target.suffix != ".json" else target.resolve().parents[1])
+    store = Store.open(run_of(target, case_id))
     cards = {store.manifest.machine.id: store.manifest.machine, **store.cards()}
     return issue(record, store.records(), cards.get(record.machine_id), _onednn_lines(store, record), text)
 

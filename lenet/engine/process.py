@@ -239,8 +239,11 @@ class WorkerProcess:
         path = os.environ.get("PATH", os.defpath)
         # The worker runs in another folder, where a checkout that is not installed would not be found.
         modules = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
+        inherited = dict(os.environ)
+        if interpreter != sys.executable:
+            inherited.pop("PYTHONHOME", None)  # this interpreter's
         return {
-            **os.environ,
+            **inherited,
             "PATH": f"{tools}{os.pathsep}{path}",
             "PYTHONPATH": os.pathsep.join(modules),
             "PYTHONUNBUFFERED": "1",

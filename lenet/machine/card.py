@@ -25,8 +25,11 @@ from lenet.machine.programs import ProgramError, output
 from lenet.machine.redact import variables, without_names
 
 VARIABLES = re.compile(
-    r"^(OMP|ONEDNN|DNNL|MKL|OPENBLAS|KMP|MS|GLOG|ASCEND|HCCL|NCCL)_|^(CUDA_VISIBLE_DEVICES|GLOG_v|CUDA_HOME)$"
+    r"^(OMP|GOMP|KMP|ONEDNN|DNNL|MKL|OPENBLAS|GOTO|BLIS|BLAS|NUMEXPR|TBB|MALLOC|MIMALLOC|TCMALLOC|JEMALLOC)_"
+    r"|^(MS|MINDSPORE|GLOG|ASCEND|HCCL|NCCL|CUDA|CUDNN|CUBLAS|NVIDIA|TORCH|TORCHINDUCTOR|ATEN|PYTORCH)_"
+    r"|^(LD_PRELOAD|LD_BIND_NOW|GLIBC_TUNABLES|GLOG_v|DEVICE_ID|PYTHONMALLOC|PYTHONDEVMODE|PYTHONOPTIMIZE|PYTHONTRACEMALLOC)$"
 )
+"""Names of the variables that change speed: threads, memory, kernels, devices, the frameworks' own, the interpreter."""
 INSTRUCTION_SETS = ("sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
 QUERY_SECONDS = 10
 
@@ -193,9 +196,13 @@ def _git() -> tuple[str | None, bool | None]:
     if not (root / ".git").exists():
         return None, None
     git = ("git", "-C", str(root))
+    # In a hook GIT_DIR names another repository; and a look at this one must not write its index.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    clean["GIT_OPTIONAL_LOCKS"] = "0"
     try:
-        commit = output(*git, "rev-parse", "HEAD", seconds=QUERY_SECONDS)
-        changes = output(*git, "status", "--porcelain", "--untracked-files=no", seconds=QUERY_SECONDS)
+        commit = output(*git, "rev-parse", "HEAD", seconds=QUERY_SECONDS, environment=clean)
+        status = ("status", "--porcelain", "--untracked-files=no")
+        changes = output(*git, *status, seconds=QUERY_SECONDS, environment=clean)
     except ProgramError:
         return None, None
     return commit, bool(changes)

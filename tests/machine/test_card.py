@@ -80,6 +80,27 @@ def test_only_variables_that_affect_speed_are_in_it(fresh):
     assert "hidden" not in card.model_dump_json()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("GOMP_SPINCOUNT", "KMP_BLOCKTIME", "MKL_CBWR", "DNNL_VERBOSE", "OPENBLAS_CORETYPE", "MALLOC_ARENA_MAX"),
+        *("GLIBC_TUNABLES", "LD_PRELOAD", "MIMALLOC_PURGE_DELAY", "MS_DEV_LAUNCH_BLOCKING", "CUDA_LAUNCH_BLOCKING"),
+        *("NVIDIA_TF32_OVERRIDE", "TORCH_NUM_THREADS", "PYTORCH_CUDA_ALLOC_CONF", "PYTHONMALLOC", "DEVICE_ID"),
+    ],
+)
+def test_what_users_set_for_speed_is_in_it(fresh, name):
+    assert fresh(**{name: "1"}).environment[name] == "1"
+    assert fresh(**{name: "/home/me/lib.so"}).environment[name] == "(set)"
+
+
+def test_the_commit_is_this_checkouts_whatever_git_is_told(fresh, tmp_path):
+    """In a hook GIT_DIR and GIT_INDEX_FILE name the repository that is committed to."""
+    own = fresh()
+    others = {"GIT_DIR": str(tmp_path), "GIT_INDEX_FILE": str(tmp_path / "index"), "GIT_WORK_TREE": str(tmp_path)}
+    there = fresh(**others, GIT_CEILING_DIRECTORIES="/")
+    assert (there.git_commit, there.git_dirty) == (own.git_commit, own.git_dirty)
+
+
 def test_its_name_is_the_same_in_another_process():
     code = "from lenet.machine.card import describe; print(describe().id)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -73,6 +74,7 @@ def _pythons() -> dict[tuple[int, int], str]:
 def _works(path: str, tag: tuple[int, int]) -> bool:
     code = "import sys, venv; print(*sys.version_info[:2])"
     try:
-        return output(path, "-c", code, seconds=30).split() == [str(part) for part in tag]
+        clean = venv.without_python_and_pip(os.environ)
+        return output(path, "-c", code, seconds=30, environment=clean).split() == [str(part) for part in tag]
     except ProgramError:
         return False

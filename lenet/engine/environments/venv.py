@@ -1,12 +1,16 @@
 """One environment in the user's cache: made completely or not at all, then reused.
 
-Only wheels are installed, so that installing executes nothing of a package. pip finds packages as the user's own
-configuration says.
+Only wheels are installed, so that installing executes nothing of a package. The user's configuration of pip says where
+packages come from, and nothing else: `user = true`, a target or constraints of theirs would install elsewhere, or
+other things. Variables of Python, as PYTHONPATH, are for another interpreter.
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +30,12 @@ WORKER_NEEDS: Mapping[str, str] = {
 
 FREE_BYTES = 4 * 2**30
 """Disk space that making an environment takes at most."""
+
+SOURCES = frozenset(
+    {"index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "cert", "client-cert", "proxy"}
+    | {"timeout", "default-timeout", "retries", "cache-dir", "no-cache-dir", "keyring-provider"}
+)
+"""The settings of pip that say where packages come from."""
 
 MAKE_SECONDS = 3600
 
@@ -77,13 +87,15 @@ def make(
             )
         notify(f"making an environment for {requirements[0]} (once; some minutes, about 3 GB): {folder}")
         try:
-            execute([python, "-m", "venv", "--clear", str(folder)])
+            clean = without_python_and_pip(os.environ)
+            execute([python, "-m", "venv", "--clear", str(folder)], clean)
+            clean |= sources(str(interpreter_in(name)))
             listed, limits = folder / "requirements.txt", folder / "constraints.txt"
             listed.write_text("".join(f"{each}\n" for each in requirements), encoding="utf-8")
             limits.write_text("".join(f"{each}\n" for each in constraints), encoding="utf-8")
             options = ("--only-binary", ":all:", "--no-input", "--disable-pip-version-check", "--quiet")
             files = ("-r", str(listed), "-c", str(limits))
-            execute([str(interpreter_in(name)), "-m", "pip", "install", *options, *files])
+            execute([str(interpreter_in(name)), "-m", "pip", "install", *options, *files], clean)
             (folder / READY).write_text(json.dumps({"requirements": list(requirements)}), encoding="utf-8")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -91,14 +103,48 @@ def make(
     return str(interpreter_in(name))
 
 
-def execute(command: Sequence[str]) -> None:
-    """Run a command.
+def without_python_and_pip(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those that configure Python or pip, and with messages in English."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(("PYTHON", "PIP_"))}
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "LC_ALL": "C.UTF-8"}
+
+
+def sources(python: str) -> dict[str, str]:
+    """The `SOURCES` of the user's configuration, which that interpreter's pip knows how to find, as pip's variables.
+
+    Raises:
+        InstallError: pip cannot read it.
+    """
+    read = {"PIP_CONFIG_FILE", *map(_variable, SOURCES)}
+    shown = {name: os.environ[name] for name in read & os.environ.keys()}
+    # These three are options of `pip config` too: it would show one file only.
+    shown |= {"PIP_USER": "0", "PIP_GLOBAL": "0", "PIP_SITE": "0"}
+    environment = without_python_and_pip(os.environ)
+    del environment["PIP_CONFIG_FILE"]
+    printed = execute([python, "-m", "pip", "--disable-pip-version-check", "config", "list"], {**environment, **shown})
+    found: dict[str, dict[str, str]] = {}
+    for line in printed.splitlines():
+        section, _, setting = line.partition(".")
+        name, _, value = setting.partition("=")
+        if name in SOURCES:
+            with contextlib.suppress(ValueError, SyntaxError):
+                found.setdefault(section, {})[name] = str(ast.literal_eval(value))
+    settings = {**found.get("global", {}), **found.get("install", {}), **found.get(":env:", {})}
+    return {_variable(name): value for name, value in settings.items()}
+
+
+def _variable(setting: str) -> str:
+    return f"PIP_{setting.upper().replace('-', '_')}"
+
+
+def execute(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a command with these variables; returns what it prints.
 
     Raises:
         InstallError: it failed; the message is its last error in one line.
     """
     try:
-        output(*command, seconds=MAKE_SECONDS)
+        return output(*command, seconds=MAKE_SECONDS, environment=environment)
     except ProgramError as error:
         printed = (error.stderr or error.stdout).splitlines()
         lines = [" ".join(line.split()) for line in printed if line.strip()]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -137,3 +138,55 @@ def test_a_release_that_cannot_be_installed_is_unavailable_with_the_reason(cache
     (record,) = engine.run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.UNAVAILABLE
     assert "cannot be installed" in record.reason
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    """A folder with the wheel of `tiny` 1.0."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("tiny.py", "WHERE = __file__")
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    return folder
+
+
+HOSTILE = {
+    **{"PIP_USER": "1", "PIP_TARGET": "elsewhere", "PIP_PREFIX": "elsewhere", "PIP_ROOT": "elsewhere"},
+    **{"PIP_REQUIRE_VIRTUALENV": "1", "PIP_CONSTRAINT": "nowhere.txt", "PIP_REQUIREMENT": "nowhere.txt"},
+    **{"PIP_NO_BINARY": ":all:", "PIP_DRY_RUN": "1", "PIP_PYTHON": "/nowhere/python", "PIP_QUIET": "3"},
+    **{"PYTHONSTARTUP": "/nowhere.py", "PYTHONHOME": "/nowhere", "PYTHONWARNINGS": "error", "LC_ALL": "tr_TR"},
+}
+"""Settings for other programs than this one."""
+
+
+@pytest.mark.parametrize("by", ["variables", "file"])
+def test_the_users_configuration_says_where_packages_come_from_and_nothing_else(
+    by, cache, wheel, tmp_path, monkeypatch
+):
+    """PYTHONPATH has a package of that name, which pip would take for installed."""
+    other = tmp_path / "other"
+    (other / "tiny-1.0.dist-info").mkdir(parents=True)
+    (other / "tiny-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(other), os.environ.get("PYTHONPATH")])))
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    if by == "variables":
+        monkeypatch.setenv("PIP_FIND_LINKS", str(wheel))
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        for name, value in HOSTILE.items():
+            monkeypatch.setenv(name, value)
+    else:
+        options = "user = true\ntarget = elsewhere\nrequire-virtualenv = true\nconstraint = nowhere.txt\n"
+        (tmp_path / "pip.conf").write_text(f"[global]\n{options}no-index = true\n[install]\nfind-links = {wheel}\n")
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    python = venv.make("environment-tiny", sys.executable, ["tiny==1.0"])
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [python, "-c", "import tiny; print(tiny.WHERE)"], env=clean, capture_output=True, text=True, check=True
+    )
+    assert Path(done.stdout.strip()).is_relative_to(cache / "environment-tiny")
+    assert not (tmp_path / "elsewhere").exists()
