@@ -5,6 +5,7 @@ Every command that measures, and `pytest bench/`, begins its run here. `RunReque
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,8 @@ from lenet.engine.busy import Busy
 from lenet.engine.environments.releases import prepare
 from lenet.engine.local import LocalEngine
 from lenet.engine.turns import Interleave, Judge
-from lenet.errors import UsageError
+from lenet.errors import StoreError, UsageError, failing_as
+from lenet.files.text import make_folder
 from lenet.machine.card import MachineCard, describe, present_devices, with_host_name
 from lenet.machine.cores import usable_cores
 from lenet.machine.platforms import measurable
@@ -198,9 +200,23 @@ def begin(
     else:
         matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-        output = output or Path(os.environ.get(RESULTS) or "results") / f"run-{stamp}-{matrix.name}"
+        output = output or _new_folder(Path(os.environ.get(RESULTS) or "results") / f"run-{stamp}-{matrix.name}")
         store = Store.create(output, matrix, planned, {name: each.card for name, each in datasets.items()}, machine)
     return Run(store, datasets, tuple(planned))
+
+
+def _new_folder(wanted: Path) -> Path:
+    """Make that folder, or one with a number after its name: two runs begin in one second, or a clock is set back."""
+    make_folder(wanted.parent)
+    for number in itertools.count(1):
+        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        with failing_as(StoreError, f"cannot write {folder}", "choose another --output"):
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                continue
+    raise AssertionError("it counts without end")
 
 
 def _named(case: Case, dataset: str) -> Case:

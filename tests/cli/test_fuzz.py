@@ -103,7 +103,7 @@ def world(honest_run, tmp_path, monkeypatch):
     """A folder with what the paths name; called, it makes the folder anew and returns it."""
     measured = []
 
-    def measure(self, cases, datasets, store):
+    def measure(self, cases, datasets, store, *_, **__):
         records = []
         for case in cases:
             measured.append(case)

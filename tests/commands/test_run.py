@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import RunRequest, begin, failure
+from lenet.commands.run import RESULTS, RunRequest, begin, failure
 from lenet.errors import UsageError
 from lenet.machine.card import present_devices
 from lenet.store.record import Status
@@ -48,6 +49,20 @@ def test_cases_that_cannot_be_one_run_are_refused(cases, words, digits, tmp_path
     with pytest.raises(UsageError, match=words):
         begin(cases, lambda _: digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_runs_that_begin_in_one_second_or_after_the_clock_is_set_back_have_folders_of_their_own(
+    digits, tmp_path, monkeypatch
+):
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 1, 2, tzinfo=tz)
+
+    monkeypatch.setattr("lenet.commands.run.datetime", Stopped)
+    monkeypatch.setenv(RESULTS, str(tmp_path / "inside"))
+    names = [begin(CASES, lambda _: digits, matrix=Matrix(name="mine")).store.path.name for _ in range(3)]
+    assert names == [f"run-20260102T000000-mine{end}" for end in ("", "-2", "-3")]
 
 
 class TestResume:
