@@ -1,10 +1,11 @@
 """The search for the fastest runtime profile: a race, in looks, and a confirmation.
 
 In a *look* the workers of several profiles are alive together and take turns, so that they see the same machine. The
-first look has the default, everything that could help switched on together, and each setting alone: settings that gain
-nothing alone may gain much together. Each later look has the best so far, what cannot be told from it yet, and its
-neighbours: without one of its settings, or with one more. The best stays unless another is ahead by more than the noise
-of both. What has clearly lost is not measured again, and within a look it is ended early (`lenet.analysis.tune.lost`).
+first look has the default, everything that could help switched on together, and the most promising settings alone:
+settings that gain nothing alone may gain much together. Each later look has the best so far, what cannot be told from
+it yet, and its neighbours: without one of its settings, or with one more. The best stays unless another is ahead by
+more than the noise of both. What has clearly lost is not measured again, and within a look it is ended early
+(`lenet.analysis.tune.lost`).
 
 Only the *confirmation* decides: groups of fresh processes of the default and the winner, which warm up as in any other
 run. The best of many noisy measurements is always too good, so those that chose a winner must not evaluate it. How many
@@ -26,6 +27,9 @@ from lenet.cases.profile import RuntimeProfile
 
 MOST_ALIVE = 9
 """Members of a look: more would use much memory, and take too much of the budget before anything is known."""
+
+FIRST_ALIVE = 5
+"""Members of the first look: until it is over, nobody knows how long a process takes here."""
 
 MOST_MEASUREMENTS = 30
 """Processes of the race; a search that needs more is lost in noise."""
@@ -159,7 +163,7 @@ class Search:
         until = self._deadline - self._confirmation((self._default, self._default)) * LEAST_GROUPS
         fits = int((until - self._clock()) / self._process_seconds)
         if not self._default.raced:  # whatever the budget: until then, what a process takes is a guess
-            fits, until = max(fits, 2), max(until, (self._clock() + self._deadline) / 2)
+            fits, until = min(max(fits, 2), FIRST_ALIVE), max(until, (self._clock() + self._deadline) / 2)
         count = min(len(profiles), self._alive, self._left, fits)
         if count < 2:
             return False

@@ -20,6 +20,9 @@ def space(
 ) -> list[RuntimeProfile]:
     """The settings that are worth a measurement on such a machine, each alone, the most promising first.
 
+    First come the fixes of what `explain` finds: oneDNN's reference convolution, which a cap of the instruction set
+    avoids, and an asynchronous launch that starves the kernels of cores.
+
     `cores` are those that a worker may use. A setting that the CPU does not support, or that is the default already, is
     not in it: a cap to AVX2 makes sense only on a CPU with AVX-512.
     """

@@ -24,9 +24,10 @@ def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float)
     if default.confirmed:
         lines.append(_line("", _confirmed(default), None))
     parts = [wrapped(with_dataset(case)), grid(TITLES, lines, "wwffff")]
-    if outcome.gains:
+    if any(outcome.gains.values()):
+        parts.append(wrapped(f"What each setting adds to the others of {best.profile.text}:"))
         settings = [[name, *_gain(gain)] for name, gain in _by_gain(outcome)]
-        parts.append(grid([f"setting of {best.profile.text}", "gain", "95% interval"], settings, "wff"))
+        parts.append(grid(["setting", "gain", "95% interval"], settings, "wff"))
     notes = [_verdict(outcome), *_two_speeds(outcome)]
     notes += [f"{each.profile.text}: {each.fault}" for each in tried if each.fault]
     if outcome.untried:
