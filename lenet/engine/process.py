@@ -26,6 +26,7 @@ from lenet.errors import StoreError, reason
 from lenet.files.leftovers import TEMPORARY_PREFIX
 from lenet.files.plain import create
 from lenet.store.events import MAX_LINE_BYTES
+from lenet.store.record import Status
 from lenet.worker.parent import PARENT
 
 MARK = "LENET_BENCH_WORKER"
@@ -49,12 +50,14 @@ class TimeLimits:
     silence_seconds: float = 600.0
     option: str = "--timeout"
     """The option that sets `wall_seconds`, for the reason of a record."""
+    overdue: Status = Status.TIMED_OUT
+    """How a worker ends that is not finished after `wall_seconds`."""
 
     def within(self, seconds: float, option: str) -> TimeLimits:
-        """The limits of a worker that has at most so many seconds, which `option` sets."""
+        """The limits of a worker that is dropped after so many seconds, which `option` sets."""
         if self.wall_seconds is not None and self.wall_seconds <= seconds:
             return self
-        return replace(self, wall_seconds=seconds, option=option)
+        return replace(self, wall_seconds=seconds, option=option, overdue=Status.DROPPED)
 
 
 class WorkerStartError(Exception):
@@ -63,6 +66,10 @@ class WorkerStartError(Exception):
 
 class OverdueError(Exception):
     """A worker passed a time limit."""
+
+    def __init__(self, message: str, status: Status = Status.TIMED_OUT) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def worker_command(python: str = sys.executable, module: str = "lenet.worker") -> tuple[str, ...]:
@@ -229,7 +236,7 @@ class WorkerProcess:
                 self._last_event = time.monotonic()
                 return message
         if wall_left <= max(silence_left, 0):
-            raise OverdueError(f"not finished after {wall:.3g} s ({self._limits.option})")
+            raise OverdueError(f"not finished after {wall:.3g} s ({self._limits.option})", self._limits.overdue)
         raise OverdueError(f"no sign of life for {silence:g} s (--silence-timeout)")
 
     def _environment(self, interpreter: str, package: Path) -> dict[str, str]:

@@ -119,7 +119,7 @@ class Session:
                 self._keep(event)
         except OverdueError as error:
             process.kill()
-            self.end(Status.TIMED_OUT, str(error))
+            self.end(error.status, str(error))
             return
         self.end()
 

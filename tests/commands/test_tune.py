@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from lenet.analysis.paired import LEAST_GROUPS
-from lenet.analysis.tune.lost import LEAST_BLOCKS
 from lenet.cases.case import Case, Mode, RuntimeProfile
 from lenet.cases.matrix import Matrix
 from lenet.commands.tune import CONFIRMATION, RACE, prepare
@@ -154,7 +153,7 @@ def test_a_worker_that_outlasts_the_budget_is_ended(tune):
     assert tuned.tuned is not None
     late = [record for record in store.records() if record.case.profile.launch_blocking]
     assert late
-    assert {record.status for record in late} <= {Status.TIMED_OUT, Status.DROPPED}
+    assert {record.status for record in late} == {Status.DROPPED}
     assert all("--budget" in record.reason for record in late)
 
 
@@ -170,7 +169,7 @@ def raced(tmp_path_factory, digits):
         "honest = numpy_worker.Regression.__init__\n"
         "def build(self, case, dataset):\n"
         "    honest(self, case, dataset)\n"
-        "    numpy_worker.STEP_SECONDS = 0.002 if case.profile.launch_blocking else 0.05\n"
+        "    numpy_worker.STEP_SECONDS = 0.01 if case.profile.launch_blocking else 0.05\n"
         "numpy_worker.Regression.__init__ = build\n"
         "numpy_worker.training.build = numpy_worker.Regression\n"
         "sys.exit(numpy_worker.worker.main())\n",
@@ -207,7 +206,7 @@ class TestWorkersThatTakeTurns:
             assert record.group
             assert record.phases is None
             steady = sum(not window.warmup for window in record.windows)
-            assert LEAST_BLOCKS <= steady < RACE.windows * RACE.window_seconds / 0.05
+            assert 1 <= steady < RACE.windows * RACE.window_seconds / 0.05
         assert not any(record.status.failed for record in records)
 
     def test_only_the_confirmation_warms_up_past_the_tuning_of_kernels(self, raced):

@@ -27,6 +27,9 @@ LOST = 1.25
 LOST_UNSETTLED = 3.0
 """The same while a member's kernels are still being tuned, which changes its speed."""
 
+HOPELESS = 10.0
+"""A member that is so many times slower in its first block has lost: it takes too long to be watched."""
+
 Member = TypeVar("Member")
 
 
@@ -47,7 +50,8 @@ def lost(turns: Mapping[Member, Sequence[TimedTurn]], settled: Container[Member]
     for member in rates.keys() - {leader}:
         leads = contrasts(turns[member], turns[leader])
         least = LOST if member in settled and leader in settled else LOST_UNSETTLED
-        if len(leads) >= LEAST_BLOCKS and _low(leads) > math.log(least):
+        hopeless = bool(leads) and min(leads) > math.log(HOPELESS)
+        if hopeless or (len(leads) >= LEAST_BLOCKS and _low(leads) > math.log(least)):
             found[member] = math.exp(statistics.fmean(leads))
     return found
 

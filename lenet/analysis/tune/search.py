@@ -136,7 +136,7 @@ class Search:
         """Search. Errors of `measure` propagate; a default that cannot be measured ends the search at once."""
         best = self._default
         proposed = _distinct((DEFAULT, together(self._settings), *self._settings))
-        while self._race(proposed) and self._default.rates:
+        while self._race(proposed, best) and self._default.rates:
             best = self._ahead(best)
             proposed = self._next(best)
         winner, gain = self._confirm(best) if best is not self._default else (best, None)
@@ -158,9 +158,12 @@ class Search:
     def _sound(self) -> list[Candidate]:
         return [each for each in self._known.values() if each.rates and not each.fault]
 
-    def _race(self, profiles: Sequence[RuntimeProfile]) -> bool:
-        """Measure the first of the profiles, as many as there is time for; whether there was any for two."""
-        until = self._deadline - self._confirmation((self._default, self._default)) * LEAST_GROUPS
+    def _race(self, profiles: Sequence[RuntimeProfile], best: Candidate) -> bool:
+        """Measure the first of the profiles, as many as there is time for; whether there was any for two.
+
+        Time is kept to confirm the best so far.
+        """
+        until = self._deadline - self._confirmation((self._default, best)) * LEAST_GROUPS
         fits = int((until - self._clock()) / self._process_seconds)
         if not self._default.raced:  # whatever the budget: until then, what a process takes is a guess
             fits, until = min(max(fits, 2), FIRST_ALIVE), max(until, (self._clock() + self._deadline) / 2)

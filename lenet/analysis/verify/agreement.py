@@ -206,8 +206,8 @@ def ending(e: Evidence) -> Messages:
         constant = bool(evaluated) and evaluated[-1][1].distinct_answers == 1
         if (status is Status.PLATEAU) != (constant and e.case.plan.epochs is not None):
             yield e.at("status"), f"is {status.value}, and the last evaluation shows otherwise"
-    if status is Status.DROPPED and (finished or (started and not e.record.group)):
-        yield e.at("status"), "is dropped, and only a member of a group that has not finished is"
+    if status is Status.DROPPED and finished:
+        yield e.at("status"), "is dropped, and the worker reported the whole case"
     if failed and (status, e.record.reason) != (failed[1].status, failed[1].reason):
         yield e.at("status"), f"is {status.value}, and the worker reported {failed[1].status.value}"
 

@@ -198,6 +198,14 @@ def test_the_warm_up_of_a_slow_default_is_part_of_the_plan():
     assert len(slow.raced) < len(quick.raced)
 
 
+def test_the_time_kept_is_that_of_the_default_and_the_best():
+    """Which is fast here, so that a second look fits beside three groups, of which each needs a long warm-up."""
+    machine = Machine(interacting, scatter(3, 0.02))
+    machine.search(200, warm_up_images=15_000)  # 30 s of the default, 4 to 8 s of what has blocking launch
+    assert len(machine.looks) - len(machine.confirmations) >= 2
+    assert len(machine.confirmations) >= LEAST_GROUPS
+
+
 def test_a_small_budget_names_the_settings_that_were_not_tried():
     outcome = Machine(interacting, scatter(3, 0.02)).search(60.0)
     tried = {name for each in outcome.tried for name in each.profile.settings}
@@ -239,6 +247,16 @@ def test_a_candidate_that_fails_in_the_confirmation_is_out():
     outcome = machine.search()
     assert outcome.best.fault == "crashed"
     assert outcome.winner is outcome.default
+
+
+def test_a_confirmation_that_the_time_cut_short_holds_from_three_groups_on():
+    machine = Machine(lambda profile: 4000.0 if profile.launch_blocking else 1000.0, scatter(5, 0.02))
+    honest = machine.truth
+    machine.truth = lambda profile: honest(profile) if len(machine.confirmations) <= LEAST_GROUPS else Measured(None)
+    outcome = machine.search(1000)
+    assert len(machine.confirmations) > LEAST_GROUPS
+    assert outcome.gain.groups == LEAST_GROUPS
+    assert outcome.winner.profile.launch_blocking
 
 
 def test_a_default_that_cannot_run_ends_the_search_at_once():
