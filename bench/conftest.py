@@ -17,7 +17,7 @@ from lenet.cases.axes import with_option
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset, override
-from lenet.commands.run import Run, begin
+from lenet.commands.measurement import Run, begin
 from lenet.dataset import Dataset, resolve
 from lenet.engine import TimeLimits, choose
 from lenet.engine.environments.releases import prepare

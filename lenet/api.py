@@ -18,7 +18,8 @@ from lenet.analysis.compare import Comparison
 from lenet.analysis.compare import compare as compare_records
 from lenet.analysis.selection import parse_over, select
 from lenet.cases.axes import with_option
-from lenet.commands.run import Run, RunRequest
+from lenet.commands.measurement import Run
+from lenet.commands.run import RunRequest
 from lenet.commands.sampling import Goal
 from lenet.dataset import resolve
 from lenet.errors import UsageError

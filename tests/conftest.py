@@ -193,7 +193,7 @@ def fake_msrun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run with tables, really trained in NumPy: whole epochs and speed alone. Not to be changed."""
     from lenet.cases.case import Plan
-    from lenet.commands import run
+    from lenet.commands.measurement import begin
     from lenet.engine.local import LocalEngine
 
     plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.02, windows=3, resident_windows=2)
@@ -201,7 +201,7 @@ def honest_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     whole = plan.model_copy(update={"epochs": 2, "window_steps": 7})
     cases = [case.model_copy(update={"plan": each}) for each in (plan, whole) for case in matrix.cases()]
     folder = tmp_path_factory.mktemp("honest") / "run"
-    made = run.begin(cases, lambda name: digits, folder, matrix=matrix)
+    made = begin(cases, lambda name: digits, folder, matrix=matrix)
     records = LocalEngine(command=numpy_worker).run(made.store.manifest.cases, made.datasets, made.store)
     assert [record.status for record in records] == [Status.OK] * 4, records
     made.write_tables("mode=graph")
@@ -214,7 +214,7 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     import nodes
 
     from lenet.cases.case import Plan
-    from lenet.commands import run
+    from lenet.commands.measurement import begin
     from lenet.engine import SilentObserver
     from lenet.engine.remote import RemoteGroup
 
@@ -223,7 +223,7 @@ def spread_run(digits: Dataset, numpy_worker: tuple[str, ...], tmp_path_factory:
     plan = Plan(warmup_steps=6, window_steps=4, window_seconds=0.05, windows=3, resident_windows=2)
     matrix = Matrix(name="spread", modes=("graph",), datasets=("digits",), batch_sizes=(64,), repeat=4, plan=plan)
     folder = tmp_path_factory.mktemp("spread")
-    made = run.begin(matrix.cases(), lambda name: digits, folder / "run", matrix=matrix)
+    made = begin(matrix.cases(), lambda name: digits, folder / "run", matrix=matrix)
     lock = threading.Lock()
 
     def work(node: str, cases: Sequence[Case]) -> None:

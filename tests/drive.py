@@ -11,7 +11,7 @@ from pathlib import Path
 from lenet.cases.case import Plan
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset
-from lenet.commands.run import begin, open_run
+from lenet.commands.measurement import begin, open_run
 from lenet.dataset import resolve
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine

@@ -11,7 +11,7 @@ import pytest
 from lenet.cases.axes import axis
 from lenet.cases.frameworks import Framework
 from lenet.cases.values import Mode
-from lenet.commands.run import open_run
+from lenet.commands.measurement import open_run
 from lenet.commands.verify import verify
 from lenet.dataset import Dataset
 from lenet.report import render, rows

@@ -17,7 +17,7 @@ from lenet.errors import INTERRUPTED, one_line
 
 if TYPE_CHECKING:
     from lenet.cases.case import Case
-    from lenet.commands.run import Run
+    from lenet.commands.measurement import Run
     from lenet.dataset import Dataset
     from lenet.engine import Observer
 

@@ -78,8 +78,9 @@ def run(
     Without --device it runs on each device that this machine has.
     """
     from lenet.cli.output import recomputing, table_format
+    from lenet.commands.measurement import differing, failure, open_run
     from lenet.commands.recompute import SHARE, prove_run
-    from lenet.commands.run import RunRequest, differing, failure, open_run
+    from lenet.commands.run import RunRequest
     from lenet.engine import TimeLimits
     from lenet.engine.busy import choose
     from lenet.engine.turns import parse as parse_interleave

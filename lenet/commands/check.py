@@ -18,7 +18,7 @@ from lenet.cases.case import MINDSPORE_UNSET_SEED, Case, DeviceTarget, Mode, Pla
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override, single_case
-from lenet.commands.run import Find, Log, Run, begin
+from lenet.commands.measurement import Find, Log, Run, begin
 from lenet.engine.environments.releases import prepare
 from lenet.errors import UsageError
 from lenet.machine.card import present_devices
@@ -50,7 +50,7 @@ class CheckRequest:
 
         Raises:
             UsageError: an axis has more than one value.
-            Others as `lenet.commands.run.begin`.
+            Others as `lenet.commands.measurement.begin`.
         """
         case = single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **self.axes}), self.axes)
         data = find(case.dataset)

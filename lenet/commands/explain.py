@@ -19,7 +19,7 @@ from lenet.cases.axes import values_of
 from lenet.cases.case import Case, Mode, Plan, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Find, Log, Run, begin
+from lenet.commands.measurement import Find, Log, Run, begin
 from lenet.commands.trials import Budget, Trials
 from lenet.commands.watch import Watcher
 from lenet.engine import Engine, TimeLimits
@@ -222,7 +222,7 @@ def twin_of(case: Case) -> Case | None:
 def prepare(case: Case, find: Find, log: Log, output: Path | None = None, resume: Path | None = None) -> Run:
     """Begin or resume a run for the explanation of one case; its plan is replaced by a short one.
 
-    Raises: as `lenet.commands.run.begin`.
+    Raises: as `lenet.commands.measurement.begin`.
     """
     case = case.model_copy(update={"plan": PLAN, "repetition": 0})
     matrix = Matrix.around([case], "explain", "measurements of `lenet-bench explain`: short, speed only")

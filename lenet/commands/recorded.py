@@ -9,7 +9,7 @@ from pathlib import Path
 from lenet.cases.case import Case, Mode
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override, single_case
-from lenet.commands.run import Log
+from lenet.commands.measurement import Log
 from lenet.errors import UsageError
 from lenet.machine.card import describe
 from lenet.store.record import Record

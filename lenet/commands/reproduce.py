@@ -15,7 +15,7 @@ from lenet.analysis.reproduce import Claim, Reproduction, claims, differences
 from lenet.analysis.traces import losses
 from lenet.cases.claims import Publication
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Find, Log, Run, begin, with_devices
+from lenet.commands.measurement import Find, Log, Run, begin, with_devices
 from lenet.dataset import Dataset
 from lenet.engine import Engine, Observer, TimeLimits, choose
 from lenet.engine.environments import recorded, releases

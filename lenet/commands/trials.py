@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lenet.analysis.explain.trials import TriedChange, speed, tried
 from lenet.cases.case import Case
-from lenet.commands.run import Run
+from lenet.commands.measurement import Run
 from lenet.engine import Engine
 from lenet.store.record import Record
 
@@ -43,7 +43,7 @@ class Trials:
     def measure(self, cases: Sequence[Case]) -> list[Record]:
         """Measure the cases, each in a new process, or take the records that the run has of that group.
 
-        Raises: as `lenet.commands.run.Run.measure`.
+        Raises: as `lenet.commands.measurement.Run.measure`.
         """
         together = [case.model_copy(update={"repetition": self._groups}) for case in cases]
         self._groups += 1

@@ -19,7 +19,7 @@ from lenet.analysis.tune.search import Look, Search, SearchResult
 from lenet.analysis.tune.space import space
 from lenet.cases.case import TUNED, WARMUP_STEPS_AT_LEAST, Case, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import Find, Log, Run, begin
+from lenet.commands.measurement import Find, Log, Run, begin
 from lenet.engine.environments import releases
 from lenet.engine.local import LocalEngine
 from lenet.engine.turns import takes_turns
@@ -75,7 +75,7 @@ def prepare(matrix: Matrix, find: Find, log: Log, output: Path | None, resume: P
     Raises:
         UsageError: the matrix has more than one dataset.
         CacheError: there is no folder to save a profile in.
-        Others as `lenet.commands.run.begin`.
+        Others as `lenet.commands.measurement.begin`.
     """
     if len(matrix.datasets) > 1:
         raise UsageError(f"--dataset {','.join(matrix.datasets)}: a profile is tuned on one dataset; name one")

@@ -11,7 +11,7 @@ from lenet.analysis.explain.account import StepAccount, account
 from lenet.analysis.explain.observation import Bounds, Observed, Operator, Speed, StepTimes
 from lenet.analysis.stability import sample
 from lenet.cases.case import Case, DeviceTarget
-from lenet.commands.run import Log, Run
+from lenet.commands.measurement import Log, Run
 from lenet.engine import TimeLimits
 from lenet.engine.environments import releases
 from lenet.engine.probe import PROBE_COMMAND, probe

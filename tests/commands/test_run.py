@@ -9,7 +9,8 @@ import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import RESULTS, RunRequest, begin, failure
+from lenet.commands.measurement import RESULTS, begin, failure
+from lenet.commands.run import RunRequest
 from lenet.errors import UsageError
 from lenet.machine.card import present_devices
 from lenet.store.record import Status
@@ -59,7 +60,7 @@ def test_runs_that_begin_in_one_second_or_after_the_clock_is_set_back_have_folde
         def now(cls, tz=None):
             return datetime(2026, 1, 2, tzinfo=tz)
 
-    monkeypatch.setattr("lenet.commands.run.datetime", Stopped)
+    monkeypatch.setattr("lenet.commands.measurement.datetime", Stopped)
     monkeypatch.setenv(RESULTS, str(tmp_path / "inside"))
     names = [begin(CASES, lambda _: digits, matrix=Matrix(name="mine")).store.path.name for _ in range(3)]
     assert names == [f"run-20260102T000000-mine{end}" for end in ("", "-2", "-3")]

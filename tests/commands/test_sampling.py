@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lenet.cases.case import Case, Mode
-from lenet.commands.run import Run
+from lenet.commands.measurement import Run
 from lenet.commands.sampling import Goal, precisions, sample_until
 from lenet.engine.local import LocalEngine
 from lenet.store.run import Store

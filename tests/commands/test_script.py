@@ -15,7 +15,7 @@ import pytest
 
 from lenet import training
 from lenet.cases.case import Case, Mode, Plan, RuntimeProfile
-from lenet.commands.run import begin
+from lenet.commands.measurement import begin
 from lenet.commands.script import from_options, from_record, script
 from lenet.dataset.known import KNOWN
 from lenet.engine.local import LocalEngine

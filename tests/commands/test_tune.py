@@ -234,7 +234,7 @@ class TestWorkersThatTakeTurns:
         )
         monkeypatch.setattr("lenet.analysis.tune.search.MOST_GROUPS", 3)
         # A NumPy worker reports another version than that of the installed framework, which would make it stale.
-        monkeypatch.setattr("lenet.commands.run.changes", lambda *_: [])
+        monkeypatch.setattr("lenet.commands.measurement.changes", lambda *_: [])
         before = {path: path.read_bytes() for path in (folder / "records").iterdir()}
         run = prepare(Matrix(modes=("pynative",), datasets=("digits",)), lambda _: digits, print, None, resume=folder)
         engine = LocalEngine(TimeLimits(60, 60), command=("no such program",), interleave="windows")

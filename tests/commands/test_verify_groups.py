@@ -9,7 +9,7 @@ from forging import derive_again, edit, edit_events, no_tables, refused_by
 
 from lenet.cases.case import Plan
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import begin
+from lenet.commands.measurement import begin
 from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status

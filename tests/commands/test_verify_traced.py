@@ -9,7 +9,7 @@ import pytest
 from forging import add, edit, edit_events, refused_by
 
 from lenet.cases.case import Case, Hyperparameters, Plan
-from lenet.commands.run import begin
+from lenet.commands.measurement import begin
 from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.store.record import Status

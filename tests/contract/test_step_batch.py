@@ -12,7 +12,7 @@ from rich.console import Console
 from lenet.analysis import convergence, references
 from lenet.analysis.onednn import Library
 from lenet.cases.case import Case, Hyperparameters, Plan
-from lenet.commands import run
+from lenet.commands.measurement import begin
 from lenet.commands.watch import observe
 from lenet.dataset.known import KNOWN
 from lenet.errors import UsageError
@@ -125,9 +125,9 @@ def test_a_set_that_is_smaller_than_a_step_is_refused(spread, images, digits, tm
     small = digits.card.model_copy(update={"test_images": images - 1})
     found = type(digits)(digits.folder, small)
     with pytest.raises(UsageError, match=f"a step trains on {images} images"):
-        run.begin([Case(dataset="digits", **spread)], lambda name: found, tmp_path / "run")
+        begin([Case(dataset="digits", **spread)], lambda name: found, tmp_path / "run")
     enough = type(digits)(digits.folder, small.model_copy(update={"test_images": images}))
-    run.begin([Case(dataset="digits", **spread)], lambda name: enough, tmp_path / "run")
+    begin([Case(dataset="digits", **spread)], lambda name: enough, tmp_path / "run")
 
 
 def test_a_reference_is_of_the_images_of_a_step():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Plan
-from lenet.commands.run import begin
+from lenet.commands.measurement import begin
 from lenet.commands.verify import verify
 from lenet.engine import SilentObserver, TimeLimits
 from lenet.store.record import Status

@@ -9,7 +9,7 @@ import pytest
 from lenet.cases.case import TUNED, Case, Hyperparameters, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
 from lenet.cases.matrix import Matrix
-from lenet.commands.run import begin
+from lenet.commands.measurement import begin
 from lenet.errors import StoreError, UsageError
 from lenet.machine.card import describe
 from lenet.machine.cores import usable_cores
