@@ -82,7 +82,8 @@ def contrasts(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> list[float]:
         np.add.at(images[member], nearest, [turn.images for turn in side])
         np.add.at(seconds[member], nearest, [turn.seconds for turn in side])
     both = seconds.all(axis=0)
-    rates = np.log(images[:, both] / seconds[:, both])
+    # The logarithm of each, not of the quotient: that of any two finite numbers above 0 is finite.
+    rates = np.log(images[:, both]) - np.log(seconds[:, both])
     return [float(value) for value in rates[1] - rates[0]]
 
 

@@ -6,6 +6,7 @@ would measure writes records at once, or fails. `LENET_BENCH_FUZZ=10000` tries t
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import re
@@ -24,7 +25,6 @@ from hypothesis import strategies as st
 from lenet.cli import app, main
 from lenet.cli.signals import HANDLED
 from lenet.engine.local import LocalEngine
-from lenet.engine.ray import RayEngine
 from lenet.errors import BAD_INPUT, FAILED, INTERRUPTED
 from lenet.files.http import Client, DownloadError
 from lenet.machine.card import describe
@@ -126,8 +126,9 @@ def world(honest_run, tmp_path, monkeypatch):
         raise DownloadError("no connection")
 
     describe()  # before nothing can be started
-    for engine in (LocalEngine, RayEngine):
-        monkeypatch.setattr(engine, "run", measure)
+    monkeypatch.setattr(LocalEngine, "run", measure)
+    if importlib.util.find_spec("ray") is not None:
+        monkeypatch.setattr("lenet.engine.ray.RayEngine.run", measure)
     monkeypatch.setattr(subprocess, "Popen", fail)
     monkeypatch.setattr(Client, "download", offline)
     monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "profiles"))

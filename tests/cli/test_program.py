@@ -46,7 +46,8 @@ def test_an_environment_that_is_not_activated(script, monkeypatch, tmp_path):
     assert program() == str(script)
 
 
-def test_as_a_module():
+def test_as_a_module(tmp_path):
+    """The interpreter is named by its path from the working folder, if it is below."""
     code = "import sys; sys.argv[0] = 'x/__main__.py'; from lenet.cli.program import program; print(program())"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert shown.stdout == f"{sys.executable} -m lenet.cli\n"

@@ -29,7 +29,7 @@ def command(honest_run, tmp_path):
     "words",
     [
         "table a", "table a --format csv -o rows.csv", "report a -o report.html", "report a", "compare a b",
-        "verify a", "merge a b -o all", "check --help", "--version",
+        "verify a --steps 0", "merge a b -o all", "check --help", "--version",
     ],
 )  # fmt: skip
 def test_a_command_that_reads_runs_works(command, words):

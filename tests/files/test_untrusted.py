@@ -162,7 +162,7 @@ def _toml(value):
 def test_a_matrix_that_would_fill_the_memory(tmp_path):
     path = tmp_path / "matrix.toml"
     path.write_text(f"batch_sizes = {list(range(1, 5001))}\nseeds = {list(range(1, 5001))}\nrepeat = 1000\n")
-    with pytest.raises(UsageError, match="75,000,000,000 cases"):
+    with pytest.raises(UsageError, match="150,000,000,000 cases"):
         load_file(path)
 
 

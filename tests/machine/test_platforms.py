@@ -10,6 +10,7 @@ from lenet import training
 from lenet.cases.case import Case, DeviceTarget
 from lenet.cases.presets import load_preset
 from lenet.machine import platforms
+from lenet.machine.card import describe
 from lenet.machine.devices import doctor
 from lenet.machine.devices.doctor import Check, diagnose
 
@@ -32,6 +33,7 @@ def imitate(tmp_path, monkeypatch):
 
     def go(place, header):
         system, machine = PLACES[place]
+        describe.cache_clear()
         monkeypatch.setattr("platform.system", lambda: system)
         monkeypatch.setattr("platform.machine", lambda: machine)
         package = tmp_path / "mindspore"
@@ -40,7 +42,8 @@ def imitate(tmp_path, monkeypatch):
         (package / "_c_expression.so").write_bytes(header)
         monkeypatch.syspath_prepend(tmp_path)
 
-    return go
+    yield go
+    describe.cache_clear()  # the card of the imitated platform
 
 
 @pytest.mark.parametrize(

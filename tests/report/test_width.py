@@ -168,6 +168,7 @@ def cleaned(word, speed):
 def tuned(word, speed):
     profile = RuntimeProfile().model_copy(update={"name": word})
     settings = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=128+dispatch_threads=100")
+    speed = max(speed, 1e-300)  # a turn ends in a finite time
     groups = [Measured(speed, "", name, (TimedTurn(0, 32, 32 / speed),)) for name in "abc"]
     twice = [Measured(speed * 99, "", name, (TimedTurn(0, 32, 32 / speed / 99),)) for name in "abc"]
     default = Candidate(profile, groups[:1], groups)

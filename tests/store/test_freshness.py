@@ -156,6 +156,7 @@ NOT_THE_WORKLOAD = {
     "lenet.machine.load": "measured by the parent, outside the worker",
     "lenet.machine.programs": "runs a compiler's `--version`",
     "lenet.store.events": "the form of what a worker reports, checked as it is read",
+    "lenet.store.parts": "the form of what a traced worker reports, checked as it is read",
     "lenet.store.record": "the form of what is recorded, checked as it is read",
     "lenet.store.sketch": "describes weights after a step that is not timed",
 }
