@@ -106,8 +106,8 @@ def test_options(go, options, sizes):
 
 
 def test_what_is_finished_when_a_node_loses_its_power_stays_and_the_others_go_elsewhere(go, cluster, tmp_path):
-    cluster.add("victim", num_cpus=1)
-    victim = cluster.id("victim")
+    cluster.add("lost", num_cpus=1)
+    victim = cluster.id("lost")
     cases = [case_of(size, repetition, plan) for repetition in range(3) for size, plan in ((32, PLAN), (64, LONG))]
     seen = []
 
@@ -119,7 +119,7 @@ def test_what_is_finished_when_a_node_loses_its_power_stays_and_the_others_go_el
                 records = Store.open(tmp_path / "run").records()
                 seen.extend(record for record in records if record.node == victim)
             time.sleep(0.05)
-        cluster.kill("victim")
+        cluster.kill("lost")
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
