@@ -163,7 +163,9 @@ def test_control_c_in_the_middle_of_a_group_and_resume_lose_nothing(command, tmp
 @pytest.mark.mindspore
 def test_a_real_matrix_over_two_nodes(command, tmp_path):
     """The quick matrix's modes and batch sizes with real workers, in few steps."""
-    matrix = 'modes = ["pynative", "graph", "jit"]\nbatch_sizes = [32, 64]\nprofiles = ["onednn_isa=AVX2+launch_blocking"]'
+    matrix = (
+        'modes = ["pynative", "graph", "jit"]\nbatch_sizes = [32, 64]\nprofiles = ["onednn_isa=AVX2+launch_blocking"]'
+    )
     process = command(matrix=matrix, bench=(sys.executable, "-m", "lenet.cli"))
     output, progress = process.communicate(timeout=280)
     assert process.returncode == 0, (output, progress)
