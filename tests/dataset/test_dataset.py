@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenet.dataset import resolve
+from lenet.dataset import at_hand, resolve
 from lenet.dataset.digits import contents
 from lenet.dataset.download import Downloader, Mirror
 from lenet.dataset.files import NAMES, digest
 from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labels
+from lenet.dataset.known import KNOWN
 from lenet.errors import CacheError, DatasetError
 
 
@@ -150,6 +151,20 @@ class TestLocal:
         else:
             with pytest.raises(DatasetError, match="name that folder with --data-dir"):
                 resolve(name)
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_verify_finds_it_too(self, tmp_path, files, packed):
+        card = resolve("auto", lay(tmp_path / "shirts", files, packed=packed)).card
+        assert at_hand(card).card.sha256 == card.sha256
+
+    def test_a_copy_of_mnist_in_the_cache_is_mnist(self, tmp_path, files, monkeypatch):
+        """The folder was unpacked to the cache, and is gone."""
+        card = resolve("auto", lay(tmp_path / "shirts", files, packed=True)).card
+        for path in (tmp_path / "shirts").rglob("*-labels*"):
+            path.unlink()
+        monkeypatch.setitem(KNOWN, "mnist", card.model_copy(update={"name": "mnist"}))
+        assert resolve("auto").card.name == "mnist"
+        assert resolve("mnist").card.sha256 == card.sha256
 
     def test_a_remembered_folder_that_has_other_data_by_now_is_not_used(self, tmp_path, files):
         name = resolve("auto", lay(tmp_path / "shirts", files)).card.name
