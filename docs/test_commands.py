@@ -135,6 +135,8 @@ class Place:
         outer = ("PYTEST_", "TOX_", "VIRTUAL_ENV", "PYTHON")  # of the tox and pytest that run this
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
         in_numpy = {"PYTHONPATH": str(ROOT / "tests/cheap"), "FAKE_MSRUN": str(self.shared / "msrun")}
+        if any("reproduce" in command for command in commands):
+            in_numpy["CHEAP_TRAINER"] = "reference"  # as the runs were made
         process = subprocess.Popen(
             ["bash", "-e", "-o", "pipefail", "-x", "-c", "\n".join(commands)],
             cwd=self.folder,

@@ -2,11 +2,13 @@
 
 It reaches the workers of every command and engine, and ranks as well, and changes nothing else. FAKE_MSRUN is the
 folder of the launcher for the ranks, where there are any. With CHEAP_TRAINER=reference workers train as their case
-says, so that `verify` proves it; that takes ten times as long.
+says, so that `verify` proves it. A step then takes `STEP_SECONDS`, twice its arithmetic, so that a loaded machine does
+not change its speed.
 """
 
 import os
 import sys
+import time
 from pathlib import Path
 
 if any(word.startswith("lenet.worker") or word == "rank.py" for word in sys.orig_argv):
@@ -20,7 +22,26 @@ if any(word.startswith("lenet.worker") or word == "rank.py" for word in sys.orig
         sys.path.append(str(Path(__file__).parents[1] / "training"))
         from numpy_trainer import NumpyTrainer
 
-        training.build = NumpyTrainer
+        STEP_SECONDS = 0.04
+
+        class Paced(NumpyTrainer):
+            """The reference trainer at a steady pace."""
+
+            def train_epoch(self, observe=None):
+                return self._paced(super().train_epoch(observe))
+
+            def train_resident(self):
+                return self._paced(super().train_resident())
+
+            def _paced(self, losses):
+                ends = time.perf_counter()
+                for loss in losses:
+                    ends += STEP_SECONDS
+                    time.sleep(max(0.0, ends - time.perf_counter()))
+                    ends = max(ends, time.perf_counter() - STEP_SECONDS)
+                    yield loss
+
+        training.build = Paced
     if "FAKE_MSRUN" in os.environ:
         # The engine puts the interpreter's own folder first.
         os.environ["PATH"] = os.pathsep.join((os.environ["FAKE_MSRUN"], os.environ["PATH"]))
