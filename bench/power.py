@@ -150,11 +150,6 @@ def record(
                 _run(run / f"{name}-{part:02}", seeds, share, case, ["--interleave", way, *data])
 
 
-def _seconds(record: Record) -> float:
-    """From the start of the worker to its end, without the turns of others."""
-    return (record.finished_at - record.started_at).total_seconds() - record.phases.waiting_seconds
-
-
 def _words(case: Case) -> str:
     """What the members share, in words."""
     return case.model_copy(
@@ -195,7 +190,7 @@ def export(
         for each in store.records():
             if each.status is not Status.OK or each.summary.throughput is None:
                 continue
-            seed, seconds = each.case.hyperparameters.seed, round(_seconds(each), 2)
+            seed, seconds = each.case.hyperparameters.seed, round(each.own_seconds, 2)
             settings.add((store.manifest.machine.summary, _words(each.case)))
             if each.group:
                 groups[each.group][seed] = [seconds, *map(astuple, _blocks(each))]

@@ -48,17 +48,20 @@ def compare_published(publication: Publication, records: Iterable[Record]) -> li
     Student's t over trainings with different seeds (G. J. Hahn and W. Q. Meeker, Statistical Intervals, 1991): inside,
     it is reproduced; outside, refuted. What does not depend on the seed, such as speed, is compared over processes.
     """
-    fitting = [record for record in records if record.status is Status.OK and _same_training(publication, record.case)]
-    return [_compared(publication, figure, fitting) for figure in publication.figures]
-
-
-def _same_training(publication: Publication, case: Case) -> bool:
-    """Whether the case trains as the publication's matrix says, whatever the seed, mode, profile and machine."""
     matrix = publication.matrix
     wanted = [
         Hyperparameters(batch_size=size, learning_rate=matrix.learning_rate, momentum=matrix.momentum)
         for size in matrix.batch_sizes
     ]
+    fitting = [
+        record for record in records if record.status is Status.OK and _same_training(publication, record.case, wanted)
+    ]
+    return [_compared(publication, figure, fitting) for figure in publication.figures]
+
+
+def _same_training(publication: Publication, case: Case, wanted: Sequence[Hyperparameters]) -> bool:
+    """Whether the case trains as the publication's matrix says, whatever the seed, mode, profile and machine."""
+    matrix = publication.matrix
     return (
         case.plan.epochs is not None
         and case.world_size == 1

@@ -78,7 +78,7 @@ class Explainer:
         fixes: Changes = ()
         while (better := self._improved(fixes, observed)) is not None:
             fixes = better
-            self._say(f"going on with {options(fixes) or 'the case as it is'}")
+            self._say(f"next: {options(fixes) or 'the case as it is'}")
             observed = self._look(fixes)
         twin = twin_of(self._with(fixes))
         self._compare_all(fixes, twin)
@@ -131,7 +131,7 @@ class Explainer:
         ]
 
     def _improved(self, fixes: Changes, observed: Observed) -> Changes | None:
-        """The fixes to go on with, after a group of the present ones and everything that is suspected beside them."""
+        """The fixes for the next round, after a group of the present ones and what is suspected beside them."""
         suspected = suspicions(observed)
         for suspicion in suspected:
             self._found.setdefault(suspicion.key, (suspicion, fixes))

@@ -93,39 +93,31 @@ class Run:
         self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
 
     def measure_missing(self, cases: Sequence[Case], engine: LocalEngine, judge: Judge) -> list[Record]:
-        """The records of cases that are added to the run: those that the store has, if they are fresh, and new ones.
-
-        The new ones are measured as one group, whose members the judge may end early.
+        """As `measure_added`, in one group whose members the judge may end early.
 
         Raises: as `measure`.
         """
-        self.store.extend(cases)
-        now = self._conditions()
-        found = {case: self.store.record(case) for case in cases}
-        missing = [case for case, record in found.items() if record is None or changes(record, now)]
-        if missing:
+
+        def measure(missing: Sequence[Case]) -> list[Record]:
             self._renew()
-            found.update((each.case, each) for each in engine.run(missing, self.datasets, self.store, judge))
-        return [record for record in found.values() if record is not None]
+            return engine.run(missing, self.datasets, self.store, judge)
 
-    def measure_once(self, case: Case, engine: Engine) -> Record:
-        """The record of a case that is added to the run: the one that the store has, if it is fresh, or a new one.
-
-        Raises: as `measure`.
-        """
-        (record,) = self.measure_added([case], engine)
-        return record
+        return self._added(cases, measure)
 
     def measure_added(self, cases: Sequence[Case], engine: Engine) -> list[Record]:
         """The records of cases that are added to the run, in their order: those without a fresh one are measured.
 
         Raises: as `measure`.
         """
+        return self._added(cases, lambda missing: self.measure(missing, engine))
+
+    def _added(self, cases: Sequence[Case], measure: Callable[[Sequence[Case]], list[Record]]) -> list[Record]:
         self.store.extend(cases)
         now = self._conditions()
         found = {case: record for case in cases if (record := self.store.record(case)) and not changes(record, now)}
-        found |= {record.case: record for record in self.measure([each for each in cases if each not in found], engine)}
-        return [found[case] for case in cases]
+        if missing := [case for case in cases if case not in found]:
+            found |= {record.case: record for record in measure(missing)}
+        return [found[case] for case in cases if case in found]
 
     def write_tables(self, baseline: str | None = None) -> None:
         """Write the table in every format beside the records.

@@ -66,13 +66,5 @@ class Trials:
 
     def seconds(self, cases: Sequence[Case]) -> float:
         """About how long one more group of these cases takes; a case that is new takes as long as the slowest."""
-        known = {case: _own_seconds(records[-1]) for case, records in self._records.items()}
+        known = {case: records[-1].own_seconds for case, records in self._records.items()}
         return sum(known.get(case, max(known.values(), default=0.0)) for case in cases)
-
-
-def _own_seconds(record: Record) -> float:
-    """The time that the process took, without that in which others of its group had their turns."""
-    whole = (record.finished_at - record.started_at).total_seconds()
-    if record.phases is None:
-        return whole
-    return max(0.0, whole - record.phases.waiting_seconds)

@@ -194,6 +194,12 @@ class Record(Frozen):
     """Load of the machine in the meantime; null in records of older versions."""
     summary: Summary = Summary()
 
+    @property
+    def own_seconds(self) -> float:
+        """From the start of the worker to its end, without the turns of other members of its group."""
+        waited = self.phases.waiting_seconds if self.phases is not None else 0.0
+        return max(0.0, (self.finished_at - self.started_at).total_seconds() - waited)
+
 
 def steady_rates(windows: Iterable[Window]) -> list[float]:
     """Images/s of each full window after the warm-up, in order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ print("held" if all(locks) else "none", flush=True)
 time.sleep(600)
 """
 
+TESTS = Path(__file__).parents[1]
+
 NOTICE = {
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,
@@ -27,6 +30,35 @@ NOTICE = {
     "health_check_failure_threshold": 4,
 }
 """A head that notices within seconds, not a minute, that a node is dead."""
+
+
+@pytest.fixture
+def faulty_worker(tmp_path):
+    """Write a worker that trains in NumPy; returns its command.
+
+    `fault` is code that the worker of batch size 32 executes in its 20th step.
+    """
+
+    def write(fault=""):
+        script = tmp_path / "worker.py"
+        script.write_text(
+            "import os, signal, sys, time\n"
+            f"sys.path.insert(0, {str(TESTS)!r})\n"
+            "import numpy_worker\n"
+            "honest, count = numpy_worker.Regression._step, 0\n"
+            "def step(self, *data):\n"
+            "    global count\n"
+            "    count += 1\n"
+            "    if count == 20 and self.batch == 32:\n" + textwrap.indent(fault or "pass", " " * 8) + "\n"
+            "    return honest(self, *data)\n"
+            "numpy_worker.Regression._step = step\n"
+            "numpy_worker.training.build = numpy_worker.Regression\n"
+            "sys.exit(numpy_worker.worker.main())\n",
+            encoding="utf-8",
+        )
+        return sys.executable, str(script)
+
+    return write
 
 
 @pytest.fixture

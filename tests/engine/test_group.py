@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import textwrap
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import psutil
 import pytest
@@ -24,7 +21,6 @@ from lenet.store.record import Status
 from lenet.store.run import Store
 
 PLAN = Plan(warmup_steps=6, window_steps=4, window_seconds=0.05, windows=10, resident_windows=2)
-TESTS = Path(__file__).parents[1]
 
 
 def case_of(batch_size, **fields):
@@ -48,31 +44,14 @@ def workers():
 
 
 @pytest.fixture
-def run(tmp_path, digits):
+def run(tmp_path, digits, faulty_worker):
     """Run the cases as a group; `fault` is code that the worker of batch size 32 executes in its 20th step."""
 
     def go(fault="", cases=CASES, observer=None, limits=None, interleave="windows", judge=None, **options):
-        script = tmp_path / "worker.py"
-        script.write_text(
-            "import os, signal, sys, time\n"
-            f"sys.path.insert(0, {str(TESTS)!r})\n"
-            "import numpy_worker\n"
-            "honest, count = numpy_worker.Regression._step, 0\n"
-            "def step(self, *data):\n"
-            "    global count\n"
-            "    count += 1\n"
-            "    if count == 20 and self.batch == 32:\n" + textwrap.indent(fault or "pass", " " * 8) + "\n"
-            "    return honest(self, *data)\n"
-            "numpy_worker.Regression._step = step\n"
-            "numpy_worker.training.build = numpy_worker.Regression\n"
-            "sys.exit(numpy_worker.worker.main())\n",
-            encoding="utf-8",
-        )
+        command = faulty_worker(fault)
         folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         store = Store.create(folder, Matrix(), cases, {"digits": digits.card}, describe())
-        engine = LocalEngine(
-            limits or TimeLimits(60, 30), observer, (sys.executable, str(script)), interleave=interleave, **options
-        )
+        engine = LocalEngine(limits or TimeLimits(60, 30), observer, command, interleave=interleave, **options)
         records = engine.run(cases, {"digits": digits}, store, judge)
         assert sorted(store.records(), key=lambda each: each.case_id) == sorted(records, key=lambda each: each.case_id)
         assert not workers(), "a worker was left behind"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -19,21 +18,12 @@ from lenet.commands.verify import verify
 from lenet.engine.environments import venv
 from lenet.store.record import Status
 from lenet.store.run import Store
+from tests import checks
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own deprecations and open sockets
 
 HERE = Path(__file__).parent
 BENCH = (sys.executable, str(HERE / "numpy_bench.py"))
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, HERE.parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-checks = load("checks")
 PLAN = """
 datasets = ["digits"]
 [plan]

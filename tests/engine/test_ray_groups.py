@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import textwrap
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -27,7 +24,6 @@ from lenet.engine.ray import RayEngine
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own deprecations and open sockets
 
-TESTS = Path(__file__).parents[1]
 PLAN = Plan(warmup_steps=6, window_steps=4, window_seconds=0.1, windows=10, resident_windows=1)
 LONG = PLAN.model_copy(update={"windows": 80})
 
@@ -39,29 +35,13 @@ def case_of(batch_size, repetition=0, plan=PLAN):
 
 
 @pytest.fixture
-def go(cluster, tmp_path, digits):
+def go(cluster, tmp_path, digits, faulty_worker):
     """Run cases; `fault` is code that the worker of batch size 32 executes in its 20th step."""
 
-    def run(cases, fault="pass", observer=None, **options):
-        script = tmp_path / "worker.py"
-        script.write_text(
-            "import os, signal, sys, time\n"
-            f"sys.path.insert(0, {str(TESTS)!r})\n"
-            "import numpy_worker\n"
-            "honest, count = numpy_worker.Regression._step, 0\n"
-            "def step(self, *data):\n"
-            "    global count\n"
-            "    count += 1\n"
-            "    if count == 20 and self.batch == 32:\n" + textwrap.indent(fault, " " * 8) + "\n"
-            "    return honest(self, *data)\n"
-            "numpy_worker.Regression._step = step\n"
-            "numpy_worker.training.build = numpy_worker.Regression\n"
-            "sys.exit(numpy_worker.worker.main())\n",
-            encoding="utf-8",
-        )
+    def run(cases, fault="", observer=None, **options):
         store = begin(cases, lambda name: digits, tmp_path / "run").store
         options = {"interleave": "windows", **options}
-        engine = RayEngine(TimeLimits(120, 60), observer, (sys.executable, str(script)), **options)
+        engine = RayEngine(TimeLimits(120, 60), observer, faulty_worker(fault), **options)
         records = engine.run(cases, {"digits": digits}, store)
         assert sorted(record.case_id for record in records) == sorted(case.id for case in cases)
         store.release()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import pty
@@ -22,6 +21,7 @@ from lenet.commands.verify import verify
 from lenet.store.events import Steps
 from lenet.store.record import Status
 from lenet.store.run import Store
+from tests import checks
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
@@ -49,16 +49,6 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.skipif(bool(missing()), reason=missing() or "they can be made"),
 ]
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, HERE.parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-checks = load("checks")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def _without_one(kept: Changes) -> list[Changes]:
 
 
 def choose(kept: Changes, tried: Sequence[Changes], compare: Compare) -> Changes | None:
-    """The changes to go on with; None if nothing gains and nothing can be taken away.
+    """The changes for the next round; None if nothing gains and nothing can be taken away.
 
     Of those that gain, the fastest, or else a smaller set from which the fastest gains nothing.
     """
