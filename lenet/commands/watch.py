@@ -57,11 +57,12 @@ class Watcher:
             log, kernels, problem = self._kernels(case, count)
             caveats += [f"oneDNN's log could not be read: {problem}"] if problem else []
         else:
-            caveats.append(f"operators and kernels are read on CPU only, not on {case.device_target.value}")
+            target = case.device_target.value
+            caveats.append(f"operators, kernels and limits are measured on CPU only, not on {target}")
         cores = self._run.store.manifest.machine.usable_cores
         return observe(
             record, watched if isinstance(watched, ProbeResult) else None, log.library, kernels, tuple(caveats), cores,
-            self._roofline,
+            self._roofline if case.device_target is DeviceTarget.CPU else None,
         )  # fmt: skip
 
     def parts(self, case: Case, records: Sequence[Record]) -> tuple[StepAccount, tuple[Operator, ...]] | None:
@@ -117,9 +118,9 @@ def observe(
     kernels: tuple[onednn.Kernel, ...],
     caveats: tuple[str, ...],
     cores: int,
-    limits: roofline.Roofline,
+    limits: roofline.Roofline | None,
 ) -> Observed:
-    """What was observed of a case. The record has a throughput."""
+    """What was observed of a case. The record has a throughput. `limits` are those of the device, if measured."""
     case, resident = record.case, throughput(record.resident_windows)
     measured = sample(record.windows)
     if measured is None:
@@ -140,6 +141,6 @@ def observe(
         operators=_operators(watched) if watched else (),
         kernels=kernels,
         library=library,
-        bounds=Bounds.of(limits.gflops, limits.gigabytes_per_second, batch, speed),
+        bounds=Bounds.of(limits.gflops, limits.gigabytes_per_second, batch, speed) if limits else None,
         caveats=caveats,
     )

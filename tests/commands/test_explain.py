@@ -353,6 +353,19 @@ class TestFixes:
         assert [each.name for each in found.speeds] == ["as it is", "PyTorch"]
         assert [len(group) for group in engine.groups] == [1, 2, 2, 2]
 
+    @pytest.mark.parametrize("framework", Framework)
+    def test_the_limits_of_the_cores_are_not_those_of_a_gpu(self, planned, monkeypatch, framework):
+        monkeypatch.setattr(watch.roofline, "measure", lambda: pytest.fail("the cores were measured"))
+        mode = ABILITIES[framework].modes[0]
+        found, _, _ = planned(device_target=DeviceTarget.GPU, framework=framework, mode=mode)
+        assert found.observed.bounds is None
+        assert any("limits are measured on CPU only, not on GPU" in each for each in found.observed.caveats)
+        text = explanation_text(found, "2.10.0")
+        assert not any(words in text for words in ("limit of arithmetic", "at limit", "of the peak", "Limits measured"))
+        beside = framework is Framework.MINDSPORE
+        assert ("what remains, ms/step" in text) is beside
+        assert ("PyTorch's throughput is" in text) is beside
+
     def test_a_change_that_fails_is_noted_and_the_others_go_on(self, planned):
         found, _, _ = planned(failing=["launch_blocking"])
         assert found.fixes == "--profile onednn_isa=AVX2"

@@ -29,8 +29,9 @@ class GapLine(Frozen):
     ours: float
     theirs: float | None
     """PyTorch's; None if it was not measured."""
-    limit: float
-    """What its arithmetic takes at this machine's measured peak; 0 for a part without counted arithmetic."""
+    limit: float | None
+    """What its arithmetic takes at the device's measured peak; 0 for a part without counted arithmetic, None without a
+    measured peak."""
 
 
 def kind(operator: str) -> str:
@@ -43,22 +44,24 @@ def kind(operator: str) -> str:
 
 
 def gap(observed: Observed, twin: tuple[StepAccount, Sequence[Operator]] | None) -> tuple[GapLine, ...]:
-    """The parts of the observed step beside those of its twin in PyTorch; empty if the step has no account.
+    """The parts of the observed step beside those of its twin in PyTorch and the limit of arithmetic.
+
+    Empty if the step has no account, or there is nothing to put beside it.
 
     The columns add up to the sums of the accounts, and to the step at the limit of arithmetic.
     """
-    if observed.account is None:
+    limits = _limits(observed)
+    if observed.account is None or (twin is None and limits is None):
         return ()
     ours = _parts(observed.account, observed.operators)
     theirs = _parts(*twin) if twin is not None else {}
-    limits = _limits(observed)
-    names = [*ours, *(name for name in (*theirs, *limits) if name not in ours)]
+    names = [*ours, *(name for name in (*theirs, *(limits or ())) if name not in ours)]
     return tuple(
         GapLine(
             name=name,
             ours=ours.get(name, 0.0),
             theirs=theirs.get(name, 0.0) if twin is not None else None,
-            limit=limits.get(name, 0.0),
+            limit=limits.get(name, 0.0) if limits is not None else None,
         )
         for name in dict.fromkeys(names)
     )
@@ -80,8 +83,10 @@ def _parts(account: StepAccount, operators: Sequence[Operator]) -> dict[str, flo
     return parts
 
 
-def _limits(observed: Observed) -> dict[str, float]:
-    """Milliseconds of the arithmetic of a step at the measured peak, by kind of kernel."""
+def _limits(observed: Observed) -> dict[str, float] | None:
+    """Milliseconds of the arithmetic of a step at the measured peak, by kind of kernel; None if none was measured."""
+    if observed.bounds is None:
+        return None
     found = {CONVOLUTION: 0.0, PRODUCT: 0.0}
     for layer in LAYERS:
         flops = layer.training_flops * observed.case.global_batch_size

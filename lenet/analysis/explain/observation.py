@@ -83,6 +83,7 @@ class Observed(Frozen):
     operators: tuple[Operator, ...] = ()
     kernels: tuple[Kernel, ...] = ()
     library: Library = Library()
-    bounds: Bounds
+    bounds: Bounds | None = None
+    """None for a device whose limits are not measured: those of the cores say nothing about a GPU."""
     caveats: tuple[str, ...] = ()
     """What could not be observed, and what makes the figures less reliable."""

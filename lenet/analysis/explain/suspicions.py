@@ -90,7 +90,7 @@ def _reference_kernels(observed: Observed) -> Suspicion | None:
         words = (
             f"{kernel.implementation} ran {kernel.operator} {kernel.direction}: {kernel.milliseconds:,.2f} ms per step"
         )
-        if kernel.gflops is not None:
+        if kernel.gflops is not None and observed.bounds is not None:
             percent = 100 * kernel.gflops / observed.bounds.gflops
             words += f", {kernel.gflops:,.1f} GFLOP/s, {percent:.1f}% of this machine's matrix product"
         evidence.append(words)

@@ -90,13 +90,14 @@ def _operators(seen: Observed) -> str:
 
 
 def _kernels(seen: Observed) -> str:
+    peak = seen.bounds.gflops if seen.bounds is not None else None
     lines = [
         [
             f"{each.operator} {each.direction.replace('undef', '')}",
             each.implementation + (" REF" if each.is_reference else ""),
             number(each.milliseconds, 3),
             "" if each.gflops is None else number(each.gflops, 1),
-            "" if each.gflops is None else f"{each.gflops / seen.bounds.gflops:.1%}",
+            "" if each.gflops is None or peak is None else f"{each.gflops / peak:.1%}",
         ]
         for each in seen.kernels[:MOST_LINES]
     ]
@@ -105,7 +106,8 @@ def _kernels(seen: Observed) -> str:
 
 
 def _bounds(seen: Observed) -> str:
-    bounds = seen.bounds
+    if (bounds := seen.bounds) is None:
+        return ""
     return wrapped(
         f"Limits measured here: {bounds.gflops:,.0f} GFLOP/s in matrix products, "
         f"{bounds.gigabytes_per_second:,.1f} GB/s of memory. They would allow {bounds.arithmetic:,.0f} images/s by "
@@ -147,32 +149,33 @@ def _speeds(explanation: Explanation) -> str:
 def _remains(explanation: Explanation) -> list[str]:
     """What remains to the limit of arithmetic and to PyTorch: of the throughput, and of a step part by part."""
     last = explanation.remaining or explanation.observed
-    share = f"{last.speed.median / last.bounds.arithmetic:.1%}"
     what = "With all fixes the training" if explanation.remaining is not None else "The training"
-    words = f"{what} reaches {share} of the limit of arithmetic, {number(last.bounds.arithmetic)} images/s."
+    sentences = []
+    if (bounds := last.bounds) is not None:
+        share = f"{last.speed.median / bounds.arithmetic:.1%}"
+        sentences.append(f"{what} reaches {share} of the limit of arithmetic, {number(bounds.arithmetic)} images/s.")
     if (twin := explanation.twin) is not None:
-        words += f" PyTorch's throughput is {twin.interval} times as large, {twin.method}."
-    lines = explanation.gap
-    return [*([grid(*_gap(lines, explanation.observed.case))] if lines else []), wrapped(words)]
+        sentences.append(f"PyTorch's throughput is {twin.interval} times as large, {twin.method}.")
+    table = grid(*_gap(explanation.gap, explanation.observed.case)) if explanation.gap else ""
+    return [*filter(None, [table, wrapped(" ".join(sentences)) if sentences else ""])]
 
 
 def _gap(lines: tuple[GapLine, ...], case: Case) -> tuple[list[str], list[list[str]], str]:
     """The table of the parts: titles, lines and kinds of its columns."""
     name = ABILITIES[case.framework].title
-    both = any(each.theirs is not None for each in lines)
-    titles = ["what remains, ms/step", name, "at limit", "gap to it"]
-    if both:
-        titles += [ABILITIES[Framework.PYTORCH].title, "gap to it"]
+    bounded, both = lines[0].limit is not None, lines[0].theirs is not None
+    titles = ["what remains, ms/step", name]
+    titles += ["at limit", "gap to it"] if bounded else []
+    titles += [ABILITIES[Framework.PYTORCH].title, "gap to it"] if both else []
     whole = GapLine(
         name="step",
         ours=sum(each.ours for each in lines),
         theirs=sum(each.theirs or 0.0 for each in lines) if both else None,
-        limit=sum(each.limit for each in lines),
+        limit=sum(each.limit or 0.0 for each in lines) if bounded else None,
     )
     table = []
     for each in (*lines, whole):
-        cells = [each.name, number(each.ours, 3), number(each.limit, 3), number(each.ours - each.limit, 3)]
-        if both:
-            cells += [number(each.theirs, 3), number(each.ours - (each.theirs or 0.0), 3)]
-        table.append(cells)
+        others = [other for other in (each.limit, each.theirs) if other is not None]
+        beside = [text for other in others for text in (number(other, 3), number(each.ours - other, 3))]
+        table.append([each.name, number(each.ours, 3), *beside])
     return titles, table, "w" + "f" * (len(titles) - 1)

@@ -31,7 +31,10 @@ CASE = Case(hyperparameters=Hyperparameters(batch_size=64))
 OPERATORS = operators(Conv2D=3.0, Conv2DBackpropFilter=1.0, MatMul=2.0, ApplyMomentum=2.0)
 
 
-def observed(account=OURS, ops=OPERATORS):
+BOUNDS = Bounds.of(100.0, 10.0, 64, 1000.0)
+
+
+def observed(account=OURS, ops=OPERATORS, bounds=BOUNDS):
     return Observed(
         case=CASE,
         cores=2,
@@ -39,7 +42,7 @@ def observed(account=OURS, ops=OPERATORS):
         step=StepTimes(whole=64.0, resident=None, cores_busy=None, system_share=None),
         account=account,
         operators=ops,
-        bounds=Bounds.of(100.0, 10.0, 64, 1000.0),
+        bounds=bounds,
     )
 
 
@@ -66,6 +69,16 @@ class TestGap:
 
     def test_without_pytorch(self):
         assert {each.theirs for each in gap(observed(), None)} == {None}
+
+    def test_without_measured_limits_there_is_no_line_of_them(self):
+        lines = gap(observed(ops=(), bounds=None), TWIN)
+        assert {each.limit for each in lines} == {None}
+        assert sum(each.ours for each in lines) == pytest.approx(OURS.sum)
+        alone = gap(observed(ops=(), bounds=None), (THEIRS, ()))
+        assert [each.name for each in alone] == ["data wait", "host", "kernels", "rest"], "no convolution of 0 ms"
+
+    def test_with_nothing_to_put_beside_it_there_is_none(self):
+        assert gap(observed(bounds=None), None) == ()
 
     def test_without_operators_the_kernels_are_one_part(self):
         lines = {each.name: each.ours for each in gap(observed(ops=()), None)}
