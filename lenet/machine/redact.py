@@ -53,16 +53,24 @@ def _user() -> str:
     return ""
 
 
+MAX_VALUE = 200
+"""Characters of a variable's value: images set some of thousands, as NVIDIA_REQUIRE_CUDA."""
+
 SECRET_WORDS = re.compile(r"HOST|ADDR|_IP$|URL|TOKEN|SECRET|PASS|KEY|USER|CREDENTIAL", re.IGNORECASE)
 
 
 def variables(environment: Mapping[str, str], wanted: re.Pattern[str]) -> dict[str, str]:
     """Return the variables whose names match `wanted`.
 
-    The value of one that may contain a path, an address or a secret is replaced by `(set)`.
+    The value of one that may contain a path, an address or a secret, or has more than `MAX_VALUE` characters, is
+    replaced by `(set)`.
     """
     return {
-        name: "(set)" if "/" in value or "\\" in value or SECRET_WORDS.search(name) else without_names(value)
+        name: "(set)" if _hidden(name, value) else without_names(value)
         for name, value in sorted(environment.items())
         if wanted.search(name)
     }
+
+
+def _hidden(name: str, value: str) -> bool:
+    return "/" in value or "\\" in value or len(value) > MAX_VALUE or SECRET_WORDS.search(name) is not None

@@ -71,6 +71,13 @@ def test_variables_that_may_contain_an_address_a_path_or_a_secret(somebody):
     }
 
 
+def test_a_value_of_thousands_of_characters_is_left_out():
+    """As NVIDIA_REQUIRE_CUDA, which an image sets and which fills a page of a report."""
+    environment = {"NVIDIA_REQUIRE_CUDA": "cuda>=13.0 " + "brand=tesla,driver>=535 " * 100, "CUDA_VERSION": "13.0.2"}
+    found = variables(environment, re.compile("^(CUDA|NVIDIA)_"))
+    assert found == {"CUDA_VERSION": "13.0.2", "NVIDIA_REQUIRE_CUDA": "(set)"}
+
+
 def test_the_record_of_a_crash_contains_no_names(somebody, tmp_path, digits, new_store):
     """From the output of a real worker to the record and the event log."""
     from lenet.cases.case import Case
