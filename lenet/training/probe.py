@@ -1,4 +1,4 @@
-"""Compute one sum with MindSpore on a device target: `python -m lenet.training.probe TARGET`, run by `doctor`.
+"""Compute one sum on a device target: `python -m lenet.training.probe TARGET FRAMEWORK`, run by `doctor`.
 
 The last line on standard output is a JSON object: `version`; `error`, null if the device computed; and `cause`, what
 MindSpore's loader printed, if there is an error.
@@ -11,6 +11,7 @@ import re
 import sys
 
 from lenet.cases.case import DeviceTarget
+from lenet.cases.frameworks import Framework
 
 
 def shorten(text: str) -> str:
@@ -19,24 +20,34 @@ def shorten(text: str) -> str:
     return " ".join(re.sub(r"-{3,}", " ", text).split()).removesuffix(" -")[:500]
 
 
-def main() -> int:
-    """Open the device as a worker does, compute, and print the result."""
-    target = DeviceTarget(sys.argv[1])
+def compute(framework: Framework, target: DeviceTarget) -> tuple[str, list[float]]:
+    """Open the device as a worker does; return the framework's version, and 1 + 1 as the device computes it."""
+    if framework is Framework.PYTORCH:
+        import torch
+
+        from lenet.training import torch as trainer
+
+        return torch.__version__, (torch.ones(1, device=trainer.choose_device(target)) + 1).tolist()
     from lenet.files.cache import cache_folder
     from lenet.machine import devices
 
+    devices.prepare(target, cache_folder())
+    import mindspore
+
+    from lenet.training.targets import choose_device
+
+    choose_device(target)
+    return mindspore.__version__, mindspore.Tensor([1.0]).__add__(1).asnumpy().tolist()
+
+
+def main() -> int:
+    """Compute, and print the result."""
+    target, framework = DeviceTarget(sys.argv[1]), Framework(sys.argv[2])
     answer: dict[str, str | None] = {"version": None, "error": None}
     try:
-        devices.prepare(target, cache_folder())
-        import mindspore
-
-        answer["version"] = mindspore.__version__
-        from lenet.training.targets import choose_device
-
-        choose_device(target)
-        value = mindspore.Tensor([1.0]).__add__(1).asnumpy()
-        if value.tolist() != [2.0]:
-            answer["error"] = f"1 + 1 gave {value.tolist()}"
+        answer["version"], value = compute(framework, target)
+        if value != [2.0]:
+            answer["error"] = f"1 + 1 gave {value}"
     except Exception as error:
         answer["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
         if error.__cause__ is not None:

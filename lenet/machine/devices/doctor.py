@@ -12,7 +12,7 @@ from pathlib import Path
 
 import lenet
 from lenet.cases.case import DeviceTarget, Frozen
-from lenet.cases.frameworks import Framework
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.machine import devices
 from lenet.machine.card import describe
 from lenet.machine.devices import cann, cuda
@@ -62,6 +62,8 @@ class DeviceReport(Frozen):
     """MindSpore computed on it in a process of its own."""
     checks: tuple[Check, ...]
     version_pairs: tuple[str, ...]
+    peers: tuple[str, ...] = ()
+    """Other frameworks that computed on it."""
 
 
 class DoctorReport(Frozen):
@@ -74,12 +76,16 @@ class DoctorReport(Frozen):
 
 
 def diagnose(targets: Sequence[DeviceTarget], seconds: float = PROBE_SECONDS) -> DoctorReport:
-    """Check every target. MindSpore computes on each in a child process, which is killed after `seconds`."""
+    """Check every target. Each framework computes on it in a child process, which is killed after `seconds`.
+
+    PyTorch is a peer: it computes if it is installed, and what it lacks is no fault of the machine.
+    """
     checks = {DeviceTarget.CPU: _cpu, DeviceTarget.GPU: _gpu, DeviceTarget.ASCEND: _ascend}
-    with ThreadPoolExecutor(max_workers=len(targets) or 1) as pool:
-        probes = {target: pool.submit(probe, target, seconds) for target in targets}
+    pairs = [(target, framework) for target in targets for framework in _probed(target)]
+    with ThreadPoolExecutor(max_workers=len(pairs) or 1) as pool:
+        probes = {pair: pool.submit(probe, *pair, seconds) for pair in pairs}
         static = {target: (_mindspore(), *checks[target]()) for target in targets}
-        probed = {target: future.result() for target, future in probes.items()}
+        probed = {pair: future.result() for pair, future in probes.items()}
     return DoctorReport(
         machine=describe().summary,
         python=describe().python,
@@ -87,19 +93,35 @@ def diagnose(targets: Sequence[DeviceTarget], seconds: float = PROBE_SECONDS) ->
         devices=tuple(
             DeviceReport(
                 device_target=target,
-                works=probed[target].passed is True,
-                checks=(*static[target], probed[target]),
+                works=probed[target, Framework.MINDSPORE].passed is True,
+                checks=(*static[target], *(probed[target, each] for each in _probed(target))),
                 version_pairs=VERSION_PAIRS[target],
+                peers=tuple(
+                    ABILITIES[each].title
+                    for each in _probed(target)
+                    if each is not Framework.MINDSPORE and probed[target, each].passed
+                ),
             )
             for target in targets
         ),
     )
 
 
-def probe(target: DeviceTarget, seconds: float) -> Check:
-    """Let MindSpore compute on `target` in a child process, which may crash, hang or print anything."""
-    name = "MindSpore computes"
-    command = (sys.executable, "-m", "lenet.training.probe", target.value)
+def _probed(target: DeviceTarget) -> list[Framework]:
+    """MindSpore, and of the others those that are installed and know the target."""
+    return [
+        each
+        for each, abilities in ABILITIES.items()
+        if each is Framework.MINDSPORE
+        or (framework_version(each) is not None and target.value in (abilities.device_targets or {target.value}))
+    ]
+
+
+def probe(target: DeviceTarget, framework: Framework, seconds: float) -> Check:
+    """Let a framework compute on `target` in a child process, which may crash, hang or print anything."""
+    title = ABILITIES[framework].title
+    name = f"{title} computes"
+    command = (sys.executable, "-m", "lenet.training.probe", target.value, framework.value)
     paths = (str(Path(lenet.__file__).parents[1]), os.environ.get("PYTHONPATH"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     try:
@@ -110,7 +132,7 @@ def probe(target: DeviceTarget, seconds: float) -> Check:
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
         return Check(name=name, passed=False, message="its process ended without an answer")
     if error is None:
-        return Check(name=name, passed=True, message=f"MindSpore {version} computed on it")
+        return Check(name=name, passed=True, message=f"{title} {version} computed on it")
     return Check(name=name, passed=False, message=str(cause or error))
 
 

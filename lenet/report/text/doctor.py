@@ -18,7 +18,8 @@ def doctor_text(report: DoctorReport) -> str:
 
 
 def _device(device: DeviceReport) -> list[str]:
-    lines = ["", f"{device.device_target.value}: {'can' if device.works else 'cannot'} run here"]
+    others = f"; {', '.join(device.peers)} can" if device.peers and not device.works else ""
+    lines = ["", f"{device.device_target.value}: {'can' if device.works else 'cannot'} run here{others}"]
     for check in device.checks:
         name = f"  {MARKS[check.passed]:<3}{shortened(check.name, 19):<20}"
         lines.append(wrapped(check.message, name, INDENT))

@@ -10,8 +10,10 @@ import time
 import pytest
 
 from lenet.cases.case import DeviceTarget
+from lenet.cases.frameworks import Framework
 from lenet.machine.devices import cuda, doctor
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport, diagnose
+from lenet.machine.installed import framework_version
 from lenet.report.text.doctor import doctor_text
 
 
@@ -23,7 +25,7 @@ def bare(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin:/sbin")
     for name in ("CUDA_HOME", "ASCEND_HOME_PATH", "LD_LIBRARY_PATH"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(doctor, "probe", lambda target, _: Check(name="probe", passed=False, message=target.value))
+    monkeypatch.setattr(doctor, "probe", lambda target, *_: Check(name="probe", passed=False, message=target.value))
 
     def command(name, script):
         path = folder / name
@@ -126,9 +128,39 @@ def test_a_child_that_misbehaves(script, expected, tmp_path, monkeypatch):
         return real([sys.executable, "-c", script], **rest)
 
     monkeypatch.setattr(subprocess, "run", run)
-    check = doctor.probe(DeviceTarget.CPU, 2.0)
+    check = doctor.probe(DeviceTarget.CPU, Framework.MINDSPORE, 2.0)
     assert check.passed is False
     assert expected in check.message
+
+
+def test_where_only_pytorch_computes(bare, monkeypatch):
+    """As on an H100 with CUDA 13: MindSpore's plugin needs CUDA 11, and PyTorch trains."""
+    bare("nvidia-smi", "echo 'NVIDIA H100 80GB HBM3, 580.159.04, 9.0'")
+    monkeypatch.setattr(doctor, "framework_version", {Framework.PYTORCH: "2.11.0"}.get)
+
+    def computes(target, framework, _):
+        return Check(name=framework.value, passed=framework is Framework.PYTORCH, message="")
+
+    monkeypatch.setattr(doctor, "probe", computes)
+    report = diagnose([DeviceTarget.GPU, DeviceTarget.ASCEND])
+    gpu, ascend = report.devices
+    assert (gpu.works, gpu.peers) == (False, ("PyTorch",))
+    assert [check.name for check in gpu.checks[-2:]] == ["mindspore", "pytorch"]
+    assert (ascend.works, ascend.peers) == (False, ())
+    assert ascend.checks[-1].name == "mindspore", "PyTorch is not asked about a target that it does not have"
+    text = doctor_text(report)
+    assert "GPU: cannot run here; PyTorch can" in text
+    assert "Ascend: cannot run here\n" in text
+    monkeypatch.setattr(doctor, "probe", lambda *_: Check(name="computes", passed=True, message=""))
+    (gpu,) = diagnose([DeviceTarget.GPU]).devices
+    assert (gpu.works, gpu.peers) == (True, ("PyTorch",)), "MindSpore is none of its own peers"
+
+
+@pytest.mark.skipif(framework_version(Framework.PYTORCH) is None, reason="PyTorch is not installed")
+def test_pytorch_computes_on_the_cpu():
+    check = doctor.probe(DeviceTarget.CPU, Framework.PYTORCH, 120)
+    assert (check.name, check.passed) == ("PyTorch computes", True), check.message
+    assert check.message == f"PyTorch {framework_version(Framework.PYTORCH)} computed on it"
 
 
 def test_the_report_fits_80_columns_and_is_complete():
