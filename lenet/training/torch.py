@@ -55,7 +55,10 @@ class TorchLeNet(nn.Module):  # type: ignore[misc]
         return self.layers(images)
 
 
-COMPILERS = {"cpu": "a C++ compiler such as g++ and Python's header files", "cuda": "Triton"}
+COMPILERS = {
+    "cpu": "a C++ compiler such as g++ and Python's header files",
+    "cuda": "Triton, a C compiler such as gcc and Python's header files",
+}
 """What `torch.compile` needs, by the type of the device."""
 
 
@@ -100,7 +103,7 @@ def compiled(network: Any, device: Any) -> tuple[Any, tempfile.TemporaryDirector
     The folder is new, so that compilation takes as long in the second process as in the first.
 
     Raises:
-        DeviceUnavailableError: PyTorch cannot compile here, for lack of a C++ compiler on CPU or of Triton on CUDA.
+        DeviceUnavailableError: PyTorch cannot compile here, for lack of what `COMPILERS` names.
     """
     folder = tempfile.TemporaryDirectory(prefix="lenet-bench-compile-", ignore_cleanup_errors=True)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder.name
@@ -144,6 +147,7 @@ class TorchTrainer:
             "device": torch.cuda.get_device_name(self._device) if self._on_gpu else "CPU",
             "operator_threads": str(torch.get_num_threads()),
             "dispatch_threads": str(torch.get_num_interop_threads()),
+            "precision": "float32",  # `choose_device` turns TF32 off
         }
         if self._on_gpu:
             details |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}

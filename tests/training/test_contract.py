@@ -9,7 +9,8 @@ import pytest
 from contract import TrainerContract, found, reference
 from fast import FAST
 
-from lenet.cases.case import Case, Mode, Pipeline, RuntimeProfile
+from lenet.cases.case import Case, DeviceTarget, Mode, Pipeline, RuntimeProfile
+from lenet.machine.card import present_devices
 
 __all__ = ["found", "reference"]  # fixtures
 
@@ -46,10 +47,16 @@ TORCH = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])"
 )
 
+GPU = pytest.mark.skipif(DeviceTarget.GPU not in present_devices(), reason="no GPU is here")
+
 
 @TORCH
 class TestTorchEager(TrainerContract):
     case = Case(framework="pytorch", mode=Mode.EAGER)
+
+    def test_its_precision_is_named_as_mindspores_is(self, found):
+        """`compare` refuses to compare float32 with the TF32 that MindSpore has on a GPU by default."""
+        assert found["software"]["details"]["precision"] == "float32"
 
 
 @TORCH
@@ -69,3 +76,20 @@ class TestTorchCachedWithItsOwnThreads(TrainerContract):
 
     def test_the_profile_is_in_force(self, found):
         assert found["software"]["details"]["operator_threads"] == "1"
+
+
+@TORCH
+@GPU
+class TestTorchEagerOnGpu(TrainerContract):
+    case = Case(framework="pytorch", device_target=DeviceTarget.GPU, mode=Mode.EAGER)
+
+    def test_the_device_is_named(self, found):
+        assert {"device", "cuda", "cudnn"} <= set(found["software"]["details"])
+        assert found["software"]["details"]["device"] != "CPU"
+        assert found["software"]["details"]["precision"] == "float32"
+
+
+@TORCH
+@GPU
+class TestTorchCompiledCachedOnGpu(TrainerContract):
+    case = Case(framework="pytorch", device_target=DeviceTarget.GPU, mode=Mode.COMPILE, pipeline=Pipeline.CACHED)

@@ -6,8 +6,12 @@ import importlib.util
 
 import pytest
 
-from lenet.cases.case import Case, Mode, Plan
+from lenet.cases.case import Case, DeviceTarget, Mode, Plan
+from lenet.commands.recompute import recompute
+from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
+from lenet.machine.card import present_devices
+from lenet.store.proof import TrainingStatus
 from lenet.store.record import Status
 
 pytestmark = pytest.mark.skipif(
@@ -15,13 +19,25 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_without_a_compiler_compile_is_unavailable_with_its_reason(digits, new_store, monkeypatch):
-    monkeypatch.setenv("CXX", "/nowhere/a-compiler")
-    plan = Plan(windows=1, warmup_steps=1, window_steps=1, window_seconds=0, evaluation_images=32)
-    case = Case(framework="pytorch", mode=Mode.COMPILE, dataset="digits", plan=plan)
+GPU = pytest.mark.skipif(DeviceTarget.GPU not in present_devices(), reason="no GPU is here")
+PLAN = Plan(windows=1, warmup_steps=1, window_steps=1, window_seconds=0, evaluation_images=32)
+
+
+@pytest.mark.parametrize(
+    ("target", "variable", "needed"),
+    [
+        (DeviceTarget.CPU, "CXX", "a C++ compiler such as g++"),
+        pytest.param(DeviceTarget.GPU, "CC", "Triton, a C compiler such as gcc", marks=GPU),
+    ],
+)
+def test_without_a_compiler_compile_is_unavailable_with_its_reason(
+    digits, new_store, monkeypatch, target, variable, needed
+):
+    monkeypatch.setenv(variable, "/nowhere/a-compiler")
+    case = Case(framework="pytorch", device_target=target, mode=Mode.COMPILE, dataset="digits", plan=PLAN)
     (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.UNAVAILABLE, record.reason
-    assert "cannot compile here, it needs a C++ compiler such as g++" in record.reason
+    assert f"cannot compile here, it needs {needed}" in record.reason
     assert "\n" not in record.reason
 
 
@@ -35,3 +51,19 @@ def test_an_old_records_pynative_is_eager(digits, new_store):
     assert old.losses_sha256 is not None
     assert old.losses_sha256 == new.losses_sha256
     assert old.weights_sha256 == new.weights_sha256
+
+
+@GPU
+def test_a_run_on_a_gpu_is_verified_and_its_training_proved(digits, new_store):
+    plan = Plan(windows=4, warmup_steps=20, window_steps=10, window_seconds=0, resident_windows=1)
+    cases = [
+        Case(framework="pytorch", device_target=DeviceTarget.GPU, mode=mode, dataset="digits", plan=plan)
+        for mode in (Mode.EAGER, Mode.COMPILE)
+    ]
+    store = new_store(cases, digits)
+    records = LocalEngine().run(cases, {"digits": digits}, store)
+    assert [record.status for record in records] == [Status.OK, Status.OK], [record.reason for record in records]
+    result = verify(store.path, lambda claims: recompute(claims, lambda _: digits))
+    assert [str(each) for each in result.violations] == []
+    assert {proof.status for proof in result.trainings.values()} == {TrainingStatus.PROVED}
+    assert all("so is the accuracy" in proof.reason for proof in result.trainings.values())
