@@ -42,25 +42,25 @@ def convolution(x: Array, w: Array) -> tuple[Array, Backward]:
         dw[f,c,r,s] = sum over n,i,j of dy[n,f,i,j] x[n,c,i+r,j+s]
         dx[n,c,p,q] = sum over f,r,s of dy[n,f,p-r,q-s] w[f,c,r,s]
 
-    Section 9.5. The sums are matrix products: each position (i, j) of each image is a row, with the C K K values of x
-    that the kernel covers there (Chellapilla, Puri, Simard, High performance convolutional neural networks for document
-    processing, 2006).
+    Section 9.5. The sums are matrix products: each value of the kernel has a row, with the values of x that it is
+    multiplied with at all positions (i, j) of all images (Chellapilla, Puri, Simard, High performance convolutional
+    neural networks for document processing, 2006).
     """
     filters, channels, kernel = w.shape[:3]
-    windows = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))  # type: ignore[call-overload]
-    images, _, height, width = windows.shape[:4]
-    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, channels * kernel * kernel)
+    images, height, width = len(x), x.shape[2] - kernel + 1, x.shape[3] - kernel + 1
+    places = [(c, r, s) for c in range(channels) for r in range(kernel) for s in range(kernel)]
+    rows = np.empty((len(places), images, height, width), x.dtype)
+    for row, (c, r, s) in zip(rows, places, strict=True):
+        row[:] = x[:, c, r : r + height, s : s + width]
     matrix = w.reshape(filters, -1)
-    y = (rows @ matrix.T).reshape(images, height, width, filters).transpose(0, 3, 1, 2)
+    y = (matrix @ rows.reshape(len(places), -1)).reshape(filters, images, height, width).transpose(1, 0, 2, 3)
 
     def backward(dy: Array) -> tuple[Array, ...]:
-        dy_rows = dy.transpose(0, 2, 3, 1).reshape(-1, filters)
-        dw = (dy_rows.T @ rows).reshape(w.shape)
-        dx_rows = (dy_rows @ matrix).reshape(images, height, width, channels, kernel, kernel)
+        dy_rows = dy.transpose(1, 0, 2, 3).reshape(filters, -1)
+        dw = (dy_rows @ rows.reshape(len(places), -1).T).reshape(w.shape)
         dx = np.zeros_like(x)
-        for r in range(kernel):
-            for s in range(kernel):
-                dx[:, :, r : r + height, s : s + width] += dx_rows[..., r, s].transpose(0, 3, 1, 2)
+        for row, (c, r, s) in zip((matrix.T @ dy_rows).reshape(rows.shape), places, strict=True):
+            dx[:, c, r : r + height, s : s + width] += row
         return dx, dw
 
     return y, backward
@@ -85,16 +85,20 @@ def max_pooling(x: Array) -> tuple[Array, Backward]:
 
     Section 9.3.
     """
-    images, channels, height, width = x.shape
-    split = (images, channels, height // 2, 2, width // 2, 2)
-    blocks = x.reshape(split).transpose(0, 1, 2, 4, 3, 5).reshape(images, channels, height // 2, width // 2, 4)
-    position = blocks.argmax(-1)[..., None]
+    corners = [(..., slice(i, None, 2), slice(j, None, 2)) for i in range(2) for j in range(2)]
+    upper_left, upper_right, lower_left, lower_right = (x[corner] for corner in corners)
+    y = np.maximum(np.maximum(upper_left, upper_right), np.maximum(lower_left, lower_right))
 
     def backward(dy: Array) -> tuple[Array, ...]:
-        dblocks = dy[..., None] * (np.arange(4) == position)
-        return (dblocks.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(x.shape),)
+        dx = np.zeros_like(x)
+        left = np.ones(y.shape, bool)
+        for corner in corners:
+            maximum = left & (x[corner] == y)
+            dx[corner] = dy * maximum
+            left &= ~maximum
+        return (dx,)
 
-    return blocks.max(-1), backward
+    return y, backward
 
 
 def flatten(x: Array) -> tuple[Array, Backward]:
@@ -198,7 +202,7 @@ class ReferenceTraining:
         self.weights: dict[str, Array] = {
             name: value.astype(dtype) for name, value in initial_weights(hyper.seed).items()
         }
-        self._velocity = {name: np.zeros_like(value) for name, value in self.weights.items()}
+        self.velocity: dict[str, Array] = {name: np.zeros_like(value) for name, value in self.weights.items()}
 
     def losses(self) -> Iterator[float]:
         """Train without end, epoch after epoch; an item is the loss of the step that was just made.
@@ -235,10 +239,10 @@ class ReferenceTraining:
         images = images.astype(self._dtype, copy=False)
         shares = [slice(rank, None, self._ranks) for rank in range(self._ranks)]
         results = [loss_and_gradients(self.weights, images[share], labels[share], self._cells) for share in shares]
-        for name, velocity in self._velocity.items():
+        for name, velocity in self.velocity.items():
             gradient = sum(gradients[name] for _, gradients in results) / self._ranks
-            self._velocity[name] = self._momentum * velocity + gradient
-            self.weights[name] = self.weights[name] - self._learning_rate * self._velocity[name]
+            self.velocity[name] = self._momentum * velocity + gradient
+            self.weights[name] = self.weights[name] - self._learning_rate * self.velocity[name]
         return sum(float(loss) for loss, _ in results) / self._ranks
 
     def evaluate(self, images: int | None = None) -> EvaluationResult:
