@@ -14,14 +14,19 @@ The weights drift apart. The recomputation measures the drift of one float32 tra
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from lenet.analysis import weights
+from lenet.analysis.weights import Parted
+from lenet.cases.case import Case
+from lenet.store.events import Layer
 from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import Evaluation
-from lenet.workload.recomputation import DRIFT_FACTOR, EvaluationBounds, RecomputedStep
+from lenet.store.sketch import SKETCHED_STEPS
+from lenet.workload.recomputation import DRIFT_FACTOR, EvaluationBounds, RecomputedLayer, RecomputedStep
 
 UNITS = 3.5
 """Units in the last place of a float32 loss."""
@@ -50,6 +55,8 @@ class Recorded:
     """Of the first steps; NaN where one was not finite."""
     evaluation: Evaluation | None = None
     """After exactly as many steps as there are losses; None to compare no accuracy."""
+    weights: Mapping[int, Sequence[Layer]] = field(default_factory=dict)
+    """Sketches of the weights, by the number of steps; none in records of older versions."""
 
 
 def tolerances(steps: Sequence[RecomputedStep]) -> list[float]:
@@ -79,8 +86,9 @@ def prove(
     recorded: Recorded,
     initial_weights_sha256: str,
     steps: Sequence[RecomputedStep],
-    processes: int,
+    case: Case,
     steps_per_epoch: int,
+    layers: Mapping[int, Mapping[str, RecomputedLayer]],
     bounds: EvaluationBounds | None = None,
 ) -> TrainingProof:
     """Compare a record with the recomputed `steps` of its training.
@@ -89,49 +97,79 @@ def prove(
         recorded: what the record claims.
         initial_weights_sha256: of the recomputed training.
         steps: recomputed; the steps that both have are compared.
-        processes: that train together.
+        case: the record's.
         steps_per_epoch: whole batches of the training set.
+        layers: recomputed weights, by the number of steps; those that the record has too are compared.
         bounds: the recomputed evaluation, if the record's is to be compared.
     """
     same_start = recorded.initial_weights_sha256 == initial_weights_sha256
-    allowed = tolerances(steps)
-    apart = differences(recorded.losses, steps, processes)
-    compared, largest = 0, 0.0
-    for number, (difference, tolerance) in enumerate(zip(apart, allowed, strict=False), 1):
-        if math.isinf(tolerance):
-            break
-        together = number >= FIRST_DIFFERENCES and _rms(apart[:number], allowed) > LARGEST_RMS
-        if together or not difference <= tolerance:
-            first = _first_step(number, apart, allowed)
-            claimed, expected = recorded.losses[number - 1], steps[number - 1].loss
-            by = f"the loss of step {number:,} is {claimed:.7g}, and {expected:.7g} within {tolerance:.1g} was expected"
-            if together:
-                by = f"each loss is near the expected one, but the first {number:,} together differ too much"
-            meaning = _meaning(first, difference / tolerance, same_start, steps_per_epoch)
-            return _another(first, number, f"{by}: {meaning}")
-        compared, largest = number, max(largest, difference)
-    if not same_start:
-        return _another(1, compared, "it began with other initial weights")
+    compared, words, parted = _compare_losses(recorded.losses, steps, case.world_size, steps_per_epoch, same_start)
+    both = [step for step in SKETCHED_STEPS if step in recorded.weights and step in layers]
+    if same_start:
+        for step in both:
+            found = weights.first_steps(step, recorded.weights[step], layers[step], case.hyperparameters)
+            if found is not None:
+                # Where both part at once, the weights say why; at the first step the losses say more.
+                if parted is None or found.step < parted.step or 1 < found.step == parted.step:
+                    parted = found
+                break
+    elif parted is None:
+        parted = Parted(1, "it began with other initial weights")
+    if parted is not None:
+        return _another(compared, parted.reason, parted.step)
     if not compared:
         return TrainingProof(status=TrainingStatus.NOT_PROVED, reason="rounding alone changes the first loss too much")
-    words = f"the losses of the first {compared:,} steps differ by at most {largest:.1g} from the recomputed ones"
+    if both:
+        words += f", the weights after the first {both[-1]} are those expected"
     if compared < min(len(recorded.losses), len(steps)):
         words += f"; after step {compared:,} rounding alone could hide another training"
-    elif (found := recorded.evaluation) is not None and bounds is not None:
+        return TrainingProof(status=TrainingStatus.PROVED, steps=compared, reason=words)
+    begins = "its losses are those of the training, but"
+    if compared not in SKETCHED_STEPS and compared in recorded.weights and compared in layers:
+        if (differ := weights.last_step(recorded.weights[compared], layers[compared])) is not None:
+            meaning = "a small change of the learning rate or of a gradient"
+            return _another(compared, f"{begins} {differ}: {meaning}")
+        words += "; so are the weights after its last step"
+    if (evaluation := recorded.evaluation) is not None and bounds is not None:
         low, high = bounds.certainly_correct, bounds.possibly_correct
         wanted = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        if found.images != bounds.images or not low <= found.correct <= high:
+        if evaluation.images != bounds.images or not low <= evaluation.correct <= high:
             reason = (
-                f"its losses are those of the training, but {found.correct:,} of {found.images:,} test images were "
+                f"{begins} {evaluation.correct:,} of {evaluation.images:,} test images were "
                 f"counted as correct, and {wanted} of {bounds.images:,} was expected: another test set or evaluation"
             )
-            return TrainingProof(status=TrainingStatus.ANOTHER, steps=compared, reason=reason)
+            return _another(compared, reason)
         words += f"; so is the accuracy after them ({wanted} of {bounds.images:,} expected)"
     return TrainingProof(status=TrainingStatus.PROVED, steps=compared, reason=words)
 
 
-def _another(step: int, compared: int, reason: str) -> TrainingProof:
+def _another(compared: int, reason: str, step: int | None = None) -> TrainingProof:
     return TrainingProof(status=TrainingStatus.ANOTHER, steps=compared, parted_at=step, reason=reason)
+
+
+def _compare_losses(
+    losses: Sequence[float], steps: Sequence[RecomputedStep], processes: int, steps_per_epoch: int, same_start: bool
+) -> tuple[int, str, Parted | None]:
+    """The number of steps that were compared, how near their losses are, and where they part."""
+    allowed = tolerances(steps)
+    apart = differences(losses, steps, processes)
+    compared, largest = 0, 0.0
+    for number, (difference, tolerance) in enumerate(zip(apart, allowed, strict=False), 1):
+        if math.isinf(tolerance):
+            break
+        compared = number
+        together = number >= FIRST_DIFFERENCES and _rms(apart[:number], allowed) > LARGEST_RMS
+        if together or not difference <= tolerance:
+            first = _first_step(number, apart, allowed)
+            claimed, expected = losses[number - 1], steps[number - 1].loss
+            by = f"the loss of step {number:,} is {claimed:.7g}, and {expected:.7g} within {tolerance:.1g} was expected"
+            if together:
+                by = f"each loss is near the expected one, but the first {number:,} together differ too much"
+            meaning = _meaning(first, difference / tolerance, same_start, steps_per_epoch)
+            return compared, "", Parted(first, f"{by}: {meaning}")
+        largest = max(largest, difference)
+    words = f"the losses of the first {compared:,} steps differ by at most {largest:.1g} from the recomputed ones"
+    return compared, words, None
 
 
 def _rms(apart: Sequence[float], allowed: Sequence[float]) -> float:

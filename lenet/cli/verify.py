@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +42,7 @@ def verify(
     options.choice("--format", form, options.TEXT_FORMATS)
     with recomputing(quiet) as progress:
 
-        def trainings(claims: Sequence[RecordedTraining]) -> dict[str, TrainingProof]:
+        def trainings(claims: Sequence[RecordedTraining]) -> Iterator[tuple[RecordedTraining, TrainingProof]]:
             return recompute(claims, finder(data_dir), steps, progress)
 
         wanted = trainings if steps else None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from lenet.analysis.training import Recorded, prove
 from lenet.dataset import Dataset, at_hand
 from lenet.errors import CacheError, DatasetError
-from lenet.store.events import Steps
+from lenet.store.events import Event, Layer, Sketched, Steps, Traced
 from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import DatasetCard, Record
 from lenet.store.run import Store
@@ -42,10 +42,25 @@ def finder(data_dir: Path | None) -> Find:
 
 @dataclass(frozen=True)
 class RecordedTraining:
-    """A record and the losses of all its steps; NaN where one was not finite."""
+    """A record, and what its events say of its training."""
 
     record: Record
     losses: Sequence[float]
+    """Of all its steps; NaN where one was not finite."""
+    weights: Mapping[int, Sequence[Layer]] = field(default_factory=dict)
+    """By the number of steps."""
+
+    @classmethod
+    def of(cls, record: Record, events: Iterable[Event], first: int | None = None) -> RecordedTraining:
+        """From the events of the record's worker, or of its `first` steps."""
+        losses: list[float] = []
+        weights = {}
+        for event in events:
+            if isinstance(event, Steps):
+                losses += [math.nan if loss is None else loss for loss in event.losses]
+            elif isinstance(event, Sketched | Traced):
+                weights[event.step] = event.layers
+        return cls(record, losses[:first], weights)
 
     def steps(self, wanted: int) -> int:
         """How many steps of it are recomputed."""
@@ -58,8 +73,8 @@ def recompute(
     steps: int = STEPS,
     progress: Progress | None = None,
     seconds: float | None = None,
-) -> dict[str, TrainingProof]:
-    """Recompute the trainings of the claims that have losses; the results by case.
+) -> Iterator[tuple[RecordedTraining, TrainingProof]]:
+    """Recompute the trainings of the claims that have losses, and iterate over the results.
 
     Args:
         claims: of any cases.
@@ -68,7 +83,6 @@ def recompute(
         progress: is told of every step.
         seconds: a limit for all trainings together, in which each gets as many steps as fit, and no accuracy.
     """
-    found: dict[str, TrainingProof] = {}
     trainings: dict[Training, list[RecordedTraining]] = {}
     for claim in claims:
         if claim.losses and claim.record.dataset is not None:
@@ -78,26 +92,26 @@ def recompute(
     for index, members in enumerate(trainings.values()):
         share = (ends - time.monotonic()) / (len(trainings) - index) if ends is not None else None
         try:
-            found |= _same_training(members, find, steps, progress, share)
+            yield from _same_training(members, find, steps, progress, share)
         except (DatasetError, CacheError) as error:
-            found |= dict.fromkeys((each.record.case_id for each in members), _not_proved(str(error)))
-    return found
+            yield from ((each, _not_proved(str(error))) for each in members)
 
 
 def _same_training(
     claims: Sequence[RecordedTraining], find: Find, steps: int, progress: Progress | None, seconds: float | None
-) -> Mapping[str, TrainingProof]:
+) -> Iterator[tuple[RecordedTraining, TrainingProof]]:
     """The same of cases that train the same. The shortest comes first: its accuracy is that after its last step."""
     began = time.monotonic()
     first = claims[0].record
     if first.dataset is None:
         raise AssertionError("a claim without data is not recomputed")
     if seconds is not None and seconds < SECONDS_AT_LEAST:
-        return dict.fromkeys((each.record.case_id for each in claims), _too_long(steps))
+        yield from ((each, _too_long(steps)) for each in claims)
+        return
     dataset = find(first.dataset)
     training = Recomputation(first.case, dataset)
     words = f"batch {first.case.global_batch_size}, seed {first.case.hyperparameters.seed}, {first.dataset.name}"
-    found: dict[str, TrainingProof] = {}
+    steps_per_epoch = max(first.dataset.training_images // first.case.global_batch_size, 1)
     evaluations: dict[tuple[int, int, int | None], EvaluationBounds] = {}
     for claim in sorted(claims, key=lambda each: each.steps(steps)):
         record, wanted = claim.record, claim.steps(steps) if seconds is None else min(steps, len(claim.losses))
@@ -108,23 +122,26 @@ def _same_training(
             if seconds is not None and _out_of_time(time.monotonic() - began, number, wanted, seconds):
                 break
         evaluation = bounds = None
-        if seconds is None and wanted == len(claim.losses) == len(training.steps) and record.evaluations:
-            evaluation = record.evaluations[-1]
-            plan, batch_size = record.case.plan, record.case.hyperparameters.batch_size
-            key = (wanted, batch_size, None if plan.epochs else plan.evaluation_images)
-            if key not in evaluations:
-                evaluations[key] = training.evaluate(*key[1:])
-            bounds = evaluations[key]
+        layers = dict(training.weights)
+        if wanted == len(claim.losses) == len(training.steps):
+            layers[wanted] = training.layers()
+            if seconds is None and record.evaluations:
+                evaluation = record.evaluations[-1]
+                plan, batch_size = record.case.plan, record.case.hyperparameters.batch_size
+                key = (wanted, batch_size, None if plan.epochs else plan.evaluation_images)
+                if key not in evaluations:
+                    evaluations[key] = training.evaluate(*key[1:])
+                bounds = evaluations[key]
         made = training.steps[:wanted]
         if len(made) < min(wanted, STEPS_AT_LEAST):
-            found[record.case_id] = _too_long(steps)
+            yield claim, _too_long(steps)
             continue
-        recorded = Recorded(record.weights_sha256.get("initial", ""), claim.losses[:wanted], evaluation)
-        steps_per_epoch = max(first.dataset.training_images // record.case.global_batch_size, 1)
-        found[record.case_id] = prove(
-            recorded, training.initial_weights_sha256, made, record.case.world_size, steps_per_epoch, bounds
+        initial = record.weights_sha256.get("initial", "")
+        recorded = Recorded(initial, claim.losses[:wanted], evaluation, claim.weights)
+        yield (
+            claim,
+            prove(recorded, training.initial_weights_sha256, made, record.case, steps_per_epoch, layers, bounds),
         )
-    return found
 
 
 def _out_of_time(passed: float, steps: int, wanted: int, seconds: float) -> bool:
@@ -142,31 +159,45 @@ def _not_proved(reason: str) -> TrainingProof:
     return TrainingProof(status=TrainingStatus.NOT_PROVED, reason=reason)
 
 
-def prove_run(store: Store, datasets: Mapping[str, Dataset], seconds: float, progress: Progress | None = None) -> None:
+def prove_run(
+    store: Store,
+    datasets: Mapping[str, Dataset],
+    seconds: float,
+    progress: Progress | None = None,
+    beside: Sequence[RecordedTraining] = (),
+) -> dict[str, TrainingProof]:
     """Recompute the trainings of a run within `seconds`, and write the results beside its records, for tables to show.
 
-    Results that the run has already are kept, if they are of the same records.
+    Results that the run has already are kept, if they are of the same records; so are those that were found when
+    Ctrl-C ends it. The claims of `beside` are recomputed with them; their results are returned, by case.
 
     Raises:
         StoreError: the run cannot be read or written.
     """
     known = {name: proof for name, proof in store.proofs().items() if proof.status is not TrainingStatus.NOT_PROVED}
-    losses = _first_losses(store)
+    events = _first_events(store)
     claims = [
-        RecordedTraining(record, losses.get((record.case_id, record.attempt), ()))
+        RecordedTraining.of(record, events.get((record.case_id, record.attempt), ()), STEPS)
         for record in store.records()
         if record.case_id not in known
     ]
-    found = recompute(claims, lambda card: datasets[card.name], STEPS, progress, seconds)
-    if found:
-        store.write_proofs({**known, **found})
+    found: dict[str, TrainingProof] = {}
+    others: dict[str, TrainingProof] = {}
+    try:
+        for claim, proof in recompute([*claims, *beside], lambda card: datasets[card.name], STEPS, progress, seconds):
+            (others if any(claim is each for each in beside) else found)[claim.record.case_id] = proof
+    finally:
+        if found:
+            store.write_proofs({**known, **found})
+    return others
 
 
-def _first_losses(store: Store) -> dict[tuple[str, str], list[float]]:
-    """The first losses of every case and attempt, in one pass over the log."""
-    losses: dict[tuple[str, str], list[float]] = {}
+def _first_events(store: Store) -> dict[tuple[str, str], list[Event]]:
+    """What every case and attempt says of its first steps, in one pass over the log."""
+    found: dict[tuple[str, str], list[Event]] = {}
     for line in store.every_event():
-        if isinstance(line.event, Steps) and line.event.first_step < STEPS:
-            values = (math.nan if loss is None else loss for loss in line.event.losses)
-            losses.setdefault((line.case_id, line.attempt), []).extend(values)
-    return {name: values[:STEPS] for name, values in losses.items()}
+        event = line.event
+        first = event.first_step if isinstance(event, Steps) else event.step if isinstance(event, Sketched) else STEPS
+        if first < STEPS:
+            found.setdefault((line.case_id, line.attempt), []).append(event)
+    return found

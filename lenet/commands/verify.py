@@ -6,9 +6,8 @@ folder -> manifest, records, events, tables -> rules (`lenet.analysis.verify`) -
 from __future__ import annotations
 
 import html
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +48,8 @@ class Verification:
     """Result of the recomputation of each case that has losses, by case; empty if nothing was recomputed."""
 
 
-Recompute = Callable[[Sequence[RecordedTraining]], Mapping[str, TrainingProof]]
-"""Recomputes trainings; the results by case."""
+Recompute = Callable[[Sequence[RecordedTraining]], Iterable[tuple[RecordedTraining, TrainingProof]]]
+"""Recomputes trainings; the results of those that have losses."""
 
 
 def verify(root: Path, recompute: Recompute | None = None) -> Verification:
@@ -70,7 +69,9 @@ def verify(root: Path, recompute: Recompute | None = None) -> Verification:
     proofs = reader.model(TRAINING, TrainingProofs) if TRAINING in reader.files else None
     claimed = proofs[0].cases if proofs else ()
     remarks, evidence, records = _verify(reader, manifest[0], logged, claimed) if manifest else ([], [], 0)
-    trainings = recompute([_claim(each) for each in evidence]) if recompute is not None else {}
+    claims = [RecordedTraining.of(each.record, (line.event for line in each.attempt.events)) for each in evidence]
+    recomputed = recompute(claims) if recompute is not None else ()
+    trainings = {claim.record.case_id: proof for claim, proof in recomputed}
     _trainings(reader, evidence, trainings)
     if proofs is not None:
         _proofs(reader, claimed, proofs[1], evidence, trainings)
@@ -118,19 +119,14 @@ def _verify(
     return remarks, evidence, len(files)
 
 
-def _claim(e: Evidence) -> RecordedTraining:
-    losses = [math.nan if loss is None else loss for _, event in e.attempt.of(Steps) for loss in event.losses]
-    return RecordedTraining(e.record, losses)
-
-
 def _trainings(reader: RunReader, evidence: Sequence[Evidence], found: Mapping[str, TrainingProof]) -> None:
     """Refuse another training."""
     for each in evidence:
         proof = found.get(each.case.id)
         if proof is not None and proof.status is TrainingStatus.ANOTHER:
             step = proof.parted_at or 1
-            windows = (line for line, event in each.attempt.of(Steps) if event.first_step + event.steps >= step)
-            place = each.on(next(windows)) if proof.parted_at else each.at("evaluations")
+            windows = [line for line, event in each.attempt.of(Steps) if event.first_step + event.steps >= step]
+            place = each.on(windows[0]) if proof.parted_at and windows else each.at("evaluations")
             reader.violations.append(Violation("training", place, f"{each.case.id}: {proof.text}: {proof.reason}"))
 
 

@@ -91,6 +91,14 @@ class Traced(Frozen):
     layers: tuple[Layer, ...] = Field(max_length=1000)
 
 
+class Sketched(Frozen):
+    """The weights of a case that is not traced, after `step` steps: the first ones and the last."""
+
+    event: Literal["sketched"] = "sketched"
+    step: int = Field(ge=1)
+    layers: tuple[Layer, ...] = Field(max_length=1000)
+
+
 class Failed(Frozen):
     """The case cannot continue; the last event of its worker."""
 
@@ -109,7 +117,7 @@ class Finished(Frozen):
     peak_memory_bytes: int | None
 
 
-Event = Started | Compiled | Steps | Traced | Evaluated | Resident | Failed | Finished
+Event = Started | Compiled | Steps | Traced | Sketched | Evaluated | Resident | Failed | Finished
 
 _adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 

@@ -14,9 +14,11 @@ from lenet.cases.frameworks import Framework
 from lenet.machine.installed import framework_version, package_version
 from lenet.store.record import DatasetCard, Record
 
+WORKLOAD = ("__init__", "batches", "evaluation", "initial", "layers", "order", "pixels")
+"""The others recompute a training, and train nothing."""
 WORKLOAD_SOURCES = (
     "dataset/**/*.py",
-    "workload/**/*.py",
+    *(f"workload/{name}.py" for name in WORKLOAD),
     "training/*.py",
     "worker/**/*.py",
     "cases/case.py",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ import numpy.typing as npt
 from lenet.store.events import Layer
 
 PROJECTIONS = 16
+SKETCHED_STEPS = (1, 2)
+"""A worker reports sketches of the weights after these steps, and after the last."""
 
 
 @functools.cache
@@ -39,8 +41,18 @@ def layer(name: str, values: npt.NDArray[np.float32]) -> Layer:
         name=name,
         sha256=hashlib.sha256(flat.tobytes()).hexdigest(),
         norm=float(np.sqrt(np.dot(wide, wide))) if finite else None,
-        sketch=tuple((_signs(len(wide)) @ wide).tolist()) if finite else (),
+        sketch=tuple(project(wide).tolist()) if finite else (),
     )
+
+
+def layers(weights: Iterable[tuple[str, npt.NDArray[np.float32]]]) -> tuple[Layer, ...]:
+    """The same of all parameters."""
+    return tuple(layer(name, values) for name, values in weights)
+
+
+def project(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The sketch (PROJECTIONS,) of values of any shape. It is linear in them."""
+    return _signs(values.size) @ values.ravel()
 
 
 def distance(a: Sequence[float], b: Sequence[float]) -> float:

@@ -10,8 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case
-from lenet.store.events import Compiled, Evaluated, Event, Resident, Steps
+from lenet.store.events import Compiled, Evaluated, Event, Resident, Sketched, Steps
 from lenet.store.record import DatasetCard
+from lenet.store.sketch import SKETCHED_STEPS, layers
 from lenet.worker.clock import PhaseClock
 from lenet.worker.turns import Turn, Turns
 
@@ -67,6 +68,7 @@ class TrainingLoop:
         self._epoch_losses: list[float] = []
         self._losses_digest = hashlib.sha256()
         self._window_steps = self._at_most_an_epoch(self._plan.window_steps)
+        self._sketched_steps = () if self._plan.trace else SKETCHED_STEPS[: self._plan.warmup_steps]
         self._tracer: Tracer | None = None
         if self._plan.trace:
             from lenet.worker.trace import Tracer
@@ -109,8 +111,12 @@ class TrainingLoop:
                 self._trainer.synchronize(loss)
                 self._tracer.record(self._step)
             boundary = self._step in (1, self._plan.warmup_steps)
-            if boundary or len(self._pending) >= self._window_steps:
+            full = boundary or len(self._pending) >= self._window_steps
+            if full:
                 self._close_window(epoch)
+            if self._step in self._sketched_steps:
+                self._sketch(loss)
+            if full:
                 if self._plan.epochs is None and self._enough():
                     return True
                 if self._turns is not None and self._step >= self._plan.warmup_steps:
@@ -119,6 +125,16 @@ class TrainingLoop:
         if self._pending and self._plan.epochs is not None:
             self._close_window(epoch)
         return False
+
+    def _sketch(self, loss: Any) -> None:
+        """Report the weights after the step of `loss`, which is a warm-up step. The time of it is in no window."""
+        self._trainer.synchronize(loss)
+        began = self._clock.enter("other")
+        self._report_weights()
+        self._window_began += self._clock.enter("training") - began
+
+    def _report_weights(self) -> None:
+        self._emit(Sketched(step=self._step, layers=layers(self._trainer.weights())))
 
     def _enough(self) -> bool:
         if self._plan.trace:
@@ -200,6 +216,8 @@ class TrainingLoop:
         """Time steps without the pipeline, after training and evaluation."""
         self._clock.enter("resident", ended="other")
         self._final_weights = self._trainer.weights_sha256()
+        if self._tracer is None and self._step not in self._sketched_steps:
+            self._report_weights()
         if not self._resident_windows:
             return
         steps = self._trainer.train_resident()

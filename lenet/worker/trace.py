@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lenet.store.events import Event, Traced
-from lenet.store.sketch import layer
+from lenet.store.sketch import layers
 
 Weights = Callable[[], Iterable[tuple[str, npt.NDArray[np.float32]]]]
 
@@ -29,8 +29,7 @@ class Tracer:
     def record(self, step: int) -> None:
         """Report the weights after `step` steps, and the batch that was noted last."""
         images, labels = self._batch
-        layers = tuple(layer(name, values) for name, values in self._weights())
-        self._emit(Traced(step=step, images_sha256=images, labels_sha256=labels, layers=layers))
+        self._emit(Traced(step=step, images_sha256=images, labels_sha256=labels, layers=layers(self._weights())))
 
 
 def _sha256(values: npt.NDArray[np.generic]) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, BinaryIO, Literal
 from pydantic import Field, TypeAdapter
 
 from lenet.cases.case import Frozen
-from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps, Traced
+from lenet.store.events import Event
 
 
 class ParentGoneError(RuntimeError):
@@ -38,12 +38,7 @@ class Turn(Frozen):
     """The turn's number among all turns of the group."""
 
 
-_adapter: TypeAdapter[Event | Paused] = TypeAdapter(
-    Annotated[
-        Started | Compiled | Steps | Traced | Evaluated | Resident | Failed | Finished | Paused,
-        Field(discriminator="event"),
-    ]
-)
+_adapter: TypeAdapter[Event | Paused] = TypeAdapter(Annotated[Event | Paused, Field(discriminator="event")])
 
 
 def parse(line: bytes) -> Event | Paused:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from lenet.cases.case import Case, DeviceTarget
 from lenet.cases.frameworks import Framework
 from lenet.dataset.files import Dataset
+from lenet.store.sketch import SKETCHED_STEPS, project
 from lenet.workload.initial import initial_weights, weights_sha256
 from lenet.workload.reference import (
     CELLS,
@@ -134,6 +135,30 @@ class RecomputedStep(NamedTuple):
         return self.loss + together - float(self.image_losses.mean())
 
 
+class RecomputedLayer(NamedTuple):
+    """One parameter after a step, trained in the device's precision. Sketches are those of `lenet.store.sketch`."""
+
+    count: int
+    """Of its values."""
+    weights: npt.NDArray[np.float64]
+    """Sketch of its values."""
+    change: npt.NDArray[np.float64]
+    """Sketch of their change by this step."""
+    change_before: npt.NDArray[np.float64]
+    """Sketch of their change by the step before; zeros after the first."""
+    size: float
+    """Euclidean norm of the change by this step."""
+    rounding: float
+    """Euclidean distance from the values that were trained in float64."""
+    update_error: float
+    """Euclidean distance of this step's update from that in float64: what rounding changed of gradient and velocity."""
+
+    @property
+    def before(self) -> npt.NDArray[np.float64]:
+        """Sketch of the values before this step."""
+        return self.weights - self.change
+
+
 class EvaluationBounds(NamedTuple):
     """An evaluation of the recomputed training. An answer is uncertain if rounding may change it."""
 
@@ -160,6 +185,11 @@ class Recomputation:
         self._batches = self._exact.batches()
         self.initial_weights_sha256 = weights_sha256(initial_weights(hyper.seed).items())
         self.steps: list[RecomputedStep] = []
+        self.weights: dict[int, dict[str, RecomputedLayer]] = {}
+        """After the steps that a worker reports first."""
+        self._learning_rate = hyper.learning_rate
+        self._before = [dict(self._device.weights)] * 2
+        """Weights before the last step, and before the one before it."""
 
     def __iter__(self) -> Iterator[RecomputedStep]:
         """Iterate over the steps without end: those that were made, then new ones.
@@ -182,8 +212,32 @@ class Recomputation:
             logits, _ = forward(weights, images.astype(np.float64))
             each = cross_entropy(logits, labels)
             between = float(each.mean())
+            self._before = [dict(self._device.weights), self._before[0]]
             device, exact = self._device.step(images, labels), self._exact.step(images, labels)
         self.steps.append(RecomputedStep(exact, each, abs(device - between), abs(between - exact)))
+
+        if len(self.steps) in SKETCHED_STEPS:
+            self.weights[len(self.steps)] = self.layers()
+
+    def layers(self) -> dict[str, RecomputedLayer]:
+        """Every parameter after the last step that was made."""
+        found = {}
+        with np.errstate(all="ignore"):
+            for name, exact in self._exact.weights.items():
+                now, before, earlier = (
+                    weights[name].astype(np.float64) for weights in (self._device.weights, *self._before)
+                )
+                found[name] = RecomputedLayer(
+                    now.size,
+                    project(now),
+                    project(now - before),
+                    project(before - earlier),
+                    float(np.linalg.norm(now - before)),
+                    float(np.linalg.norm(now - exact)),
+                    self._learning_rate
+                    * float(np.linalg.norm(self._device.velocity[name] - self._exact.velocity[name])),
+                )
+        return found
 
     def evaluate(self, batch_size: int, images: int | None) -> EvaluationBounds:
         """Evaluate on the test set after the last step that was made: in whole batches, as a case's plan does it.

@@ -7,12 +7,13 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from variants import PLANTED, Variant, half_convolution, half_dense, replaced
+from variants import BELOW_ROUNDING, MORE, PLANTED, Variant, half_dense, in_precision, replaced
 
 from lenet.analysis.training import Recorded, prove, tolerances
 from lenet.cases.case import Case, Hyperparameters
 from lenet.store.proof import TrainingStatus
 from lenet.store.record import Evaluation
+from lenet.store.sketch import SKETCHED_STEPS, layers
 from lenet.workload.recomputation import EvaluationBounds, Recomputation, RecomputedStep
 from lenet.workload.reference import ReferenceTraining
 
@@ -37,9 +38,14 @@ class Known:
             Recorded(start, losses, **recorded),
             self.training.initial_weights_sha256,
             self.steps,
-            case.world_size,
+            case,
             steps_per_epoch,
+            {**self.training.weights, len(self.steps): self.training.layers()},
         )
+
+    def prove_variant(self, change, steps=STEPS):
+        losses, weights = change.train(self.case, self.digits, steps)
+        return self.prove(losses, weights=weights)
 
     def variant(self, change, steps=STEPS):
         return change.losses(self.case, self.digits, steps)
@@ -56,10 +62,27 @@ def fast(digits):
     return Known(digits, 170, learning_rate=0.05)
 
 
+def reported(training, steps):
+    """The losses and sketches that a worker reports of a reference training."""
+    losses, sketches = [], {}
+    for step, loss in enumerate(islice(training.losses(), steps), 1):
+        losses.append(loss)
+        if step in (*SKETCHED_STEPS, steps):
+            sketches[step] = layers(training.weights.items())
+    return losses, sketches
+
+
 class TestHonest:
     def test_the_reference_in_float32_is_proved(self, known):
-        proof = known.prove(known.variant(Variant()))
+        proof = known.prove_variant(Variant())
         assert (proof.status, proof.steps, proof.parted_at) == (TrainingStatus.PROVED, STEPS, None), proof
+        assert "the weights after the first 2 are those expected" in proof.reason
+        assert "so are the weights after its last step" in proof.reason
+
+    def test_a_record_without_weights_is_proved_by_its_losses(self, known):
+        proof = known.prove(known.variant(Variant()))
+        assert proof.status is TrainingStatus.PROVED
+        assert "weights" not in proof.reason
 
     def test_a_mean_that_is_summed_in_order_is_proved(self, digits):
         # As MindSpore does on CPU: with 256 images it differs from the exact mean by more than the tolerance.
@@ -72,13 +95,13 @@ class TestHonest:
     @pytest.mark.parametrize(("batch_size", "seed"), [(1, 5), (7, 6), (64, 7)])
     def test_other_batches_and_seeds(self, digits, batch_size, seed):
         known = Known(digits, 12, batch_size=batch_size, seed=seed)
-        training = ReferenceTraining(known.case, digits)
-        assert known.prove(list(islice(training.losses(), 12))).status is TrainingStatus.PROVED
+        losses, weights = reported(ReferenceTraining(known.case, digits), 12)
+        assert known.prove(losses, weights=weights).status is TrainingStatus.PROVED
 
     def test_two_processes(self, known, digits):
         together = known.case.model_copy(update={"world_size": 2})
-        losses = list(islice(ReferenceTraining(together, digits).losses(), STEPS))
-        assert known.prove(losses, together).status is TrainingStatus.PROVED
+        losses, weights = reported(ReferenceTraining(together, digits), STEPS)
+        assert known.prove(losses, together, weights=weights).status is TrainingStatus.PROVED
 
     def test_a_chaotic_training_is_compared_until_rounding_could_hide_another(self, digits):
         known = Known(digits, 260, batch_size=7, learning_rate=0.05)
@@ -91,25 +114,61 @@ class TestHonest:
         assert max(apart) > 0.1, "float32 and float64 train apart"
 
 
+def parameters(changes):
+    return pytest.mark.parametrize(("change", "step"), [pytest.param(*each, id=name) for name, each in changes.items()])
+
+
 class TestPlanted:
-    @pytest.mark.parametrize(("change", "step"), [pytest.param(*each, id=name) for name, each in PLANTED.items()])
+    @parameters({**PLANTED, **MORE})
     def test_a_change_is_named_with_its_step(self, known, change, step):
+        proof = known.prove_variant(change, max(step + 2, 12))
+        assert proof.status is TrainingStatus.ANOTHER
+        assert proof.parted_at == step, proof
+
+    @parameters({name: each for name, each in {**PLANTED, **MORE}.items() if name not in BELOW_ROUNDING})
+    def test_the_losses_alone_name_it_in_records_without_weights(self, known, change, step):
         proof = known.prove(known.variant(change, max(step + 2, 12)))
         assert proof.status is TrainingStatus.ANOTHER
         assert proof.parted_at == step, proof
 
-    def test_a_small_change_of_every_step_parts_when_it_is_beyond_rounding(self, known):
+    def test_the_losses_alone_show_a_small_change_when_it_is_beyond_rounding(self, known):
         proof = known.prove(known.variant(Variant(weight_decay=1e-4)))
         assert proof.status is TrainingStatus.ANOTHER
         assert 2 < proof.parted_at < 30
         assert "weight decay" in proof.reason
 
-    @pytest.mark.parametrize("cells", [replaced(7, half_dense), replaced(0, half_convolution)])
-    def test_float16_in_one_layer_parts_when_the_loss_falls(self, fast, cells):
+    @pytest.mark.parametrize("cells", [replaced(7, half_dense), in_precision(0, 10)])
+    def test_the_losses_alone_show_a_layer_in_float16_when_they_fall(self, fast, cells):
         proof = fast.prove(fast.variant(Variant(cells=cells, learning_rate=0.05), 170))
         assert proof.status is TrainingStatus.ANOTHER
         assert 40 < proof.parted_at < 150
         assert "lower precision" in proof.reason
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("learning rate 0.011", "a learning rate of 0.011,"),
+            ("learning rate 0.0101", "a learning rate of 0.0101,"),
+            ("Nesterov", "1.9 times as much as expected: Nesterov's momentum"),
+            ("momentum 0.8", "a momentum of 0.8"),
+            ("momentum 0.89", "a momentum of 0.89"),
+            ("dampening", "a dampening of 0.1,"),
+            ("weight decay 1e-4", "a weight decay of 0.0001"),
+            ("weight decay 1e-5", "a weight decay of 1e-05"),
+            ("half the gradient", "0.5 times as much as expected"),
+            ("a learning rate that decays", "0.99 times as much as expected: a learning rate of 0.0099"),
+            ("layer 3 is not trained", "(layers.3.weight): they did not change"),
+            ("gradients of two batches", "7 later parameters): they did not change: not trained, or not in every step"),
+            ("Adam", "another gradient or optimiser"),
+            ("float16 in layer 7", "layers.9.weight and"),
+            ("float16 in layer 0", "lower precision in a layer"),
+            ("resize", "pixels"),
+            ("drop_remainder off", "pass 2 over the data"),
+        ],
+    )
+    def test_the_weights_say_what_changed(self, known, name, words):
+        change, step = {**PLANTED, **MORE}[name]
+        assert words in known.prove_variant(change, step + 1).reason
 
     @pytest.mark.parametrize(
         ("name", "words"),
@@ -121,7 +180,7 @@ class TestPlanted:
         ],
     )
     def test_the_reason_says_what_the_step_means(self, known, name, words):
-        change, step = PLANTED[name]
+        change, step = {**PLANTED, **MORE}[name]
         assert words in known.prove(known.variant(change, step + 1)).reason
 
     def test_other_initial_weights_are_named_even_if_the_losses_agree(self, known):
@@ -142,7 +201,7 @@ class TestAccuracy:
         )
         recorded = Recorded(known.training.initial_weights_sha256, known.variant(Variant(), 3), evaluation)
         bounds = EvaluationBounds(512, 100, 103)
-        return prove(recorded, known.training.initial_weights_sha256, known.steps[:3], 1, 40, bounds)
+        return prove(recorded, known.training.initial_weights_sha256, known.steps[:3], known.case, 40, {}, bounds)
 
     @pytest.mark.parametrize("correct", [100, 103])
     def test_within_the_bounds(self, known, correct):
@@ -175,5 +234,5 @@ class TestTolerances:
 
     def test_a_training_that_overflows_is_not_compared(self):
         assert tolerances([step(math.nan)]) == [math.inf]
-        proof = prove(Recorded("a", [math.nan]), "a", [step(math.nan)], 1, 40)
+        proof = prove(Recorded("a", [math.nan]), "a", [step(math.nan)], Case(dataset="digits"), 40, {})
         assert proof.status is TrainingStatus.NOT_PROVED

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from forging import edit
+from forging import edit, edit_events
 
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.cases.profile import RuntimeProfile
@@ -20,8 +20,10 @@ from lenet.dataset import at_hand
 from lenet.engine.local import LocalEngine
 from lenet.errors import DatasetError
 from lenet.report import render, rows
+from lenet.store.events import Sketched
 from lenet.store.proof import TRAINING, CaseProof, TrainingProofs, TrainingStatus
 from lenet.store.run import Store
+from lenet.workload.layers import PARAMETERS
 
 TESTS = Path(__file__).parents[1]
 PLAN = Plan(
@@ -69,8 +71,25 @@ class TestHonest:
         assert [str(each) for each in result.violations] == []
         assert {proof.status for proof in result.trainings.values()} == {TrainingStatus.PROVED}
         assert [proof.steps for proof in result.trainings.values()] == [24, 24]
-        assert all("so is the accuracy" in proof.reason for proof in result.trainings.values())
+        for words in ("the weights after the first 2 are", "so are the weights after", "so is the accuracy"):
+            assert all(words in proof.reason for proof in result.trainings.values())
         assert steps == [(number, 24) for number in range(1, 25)], "both modes share one recomputation"
+
+    def test_a_worker_reports_its_weights_after_the_first_steps_and_the_last(self, honest):
+        store = Store.open(honest)
+        events = [event for event in store.events(store.manifest.cases[0]) if isinstance(event, Sketched)]
+        assert [event.step for event in events] == [1, 2, 24]
+        assert all([layer.name for layer in event.layers] == list(PARAMETERS) for event in events)
+
+    def test_a_run_without_weights_is_proved_by_its_losses(self, copy):
+        path = copy / "events.jsonl"
+        lines = [line for line in path.read_text().splitlines(True) if '"sketched"' not in line]
+        path.write_text("".join(lines))
+        result = verify(copy, recomputing())
+        assert result.violations == []
+        assert {(proof.status, "weights" in proof.reason) for proof in result.trainings.values()} == {
+            (TrainingStatus.PROVED, False)
+        }
 
     def test_no_more_steps_than_wanted(self, honest):
         proofs = verify(honest, recomputing(steps=5)).trainings.values()
@@ -99,7 +118,9 @@ class TestHonest:
 
 
 class TestAnotherTraining:
-    @pytest.mark.parametrize(("change", "step"), [("momentum=0.8", 3), ("learning_rate=0.011", 2), ("seed=2", 1)])
+    @pytest.mark.parametrize(
+        ("change", "step"), [("momentum=0.8", 3), ("learning_rate=0.01001", 2), ("momentum=0.899", 3), ("seed=2", 1)]
+    )
     def test_it_is_refused_with_its_step(self, new_store, digits, change, step):
         store = trained(new_store, digits, [CASE], change)
         assert verify(store.path).violations == [], "its record is consistent"
@@ -111,6 +132,19 @@ class TestAnotherTraining:
         line = json.loads((store.path / "events.jsonl").read_text().splitlines()[violation.place.line - 1])
         assert line["event"] == "steps"
         assert line["first_step"] < step <= line["first_step"] + line["steps"]
+
+    def test_other_final_weights_are_refused(self, copy):
+        """As those of a training that changed too late for its losses to show it."""
+        name = Store.open(copy).manifest.cases[0].id
+
+        def change(event):
+            if event["event"] == "sketched" and event["step"] == 24:
+                event["layers"][4]["sketch"] = [each * (1 + 1e-4) for each in event["layers"][4]["sketch"]]
+
+        edit_events(copy, name, change)
+        (violation,) = verify(copy, recomputing()).violations
+        assert violation.rule == "training"
+        assert "the weights after its last step are others (layers.9.weight)" in violation.message
 
     def test_another_accuracy_is_refused(self, copy):
         name = Store.open(copy).manifest.cases[0].id
@@ -171,6 +205,18 @@ class TestAtTheEndOfARun:
         (copy / "table.md").write_text(render(table, "github"))
         assert verify(copy, recomputing()).violations == []
 
+    def test_what_was_proved_before_ctrl_c_is_kept(self, new_store, digits):
+        other = CASE.model_copy(update={"hyperparameters": Hyperparameters(seed=2)})
+        store = trained(new_store, digits, [CASE, other])
+
+        def stop(training, done, wanted):
+            if "seed 2" in training:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            recompute.prove_run(store, {"digits": digits}, 200.0, stop)
+        assert {name: proof.text for name, proof in Store.open(store.path).proofs().items()} == {CASE.id: "proved"}
+
     def test_without_time_nothing_is_proved(self, copy, digits):
         store = self.prove(copy, digits, seconds=0.01)
         assert {proof.status for proof in store.proofs().values()} == {TrainingStatus.NOT_PROVED}
@@ -210,12 +256,8 @@ class TestAtHand:
 
 
 def test_cases_without_losses_or_data_are_left_out(plain_record):
-    assert (
-        recompute.recompute(
-            [RecordedTraining(plain_record(CASE), ()), RecordedTraining(plain_record(CASE), (2.3,))], at_hand
-        )
-        == {}
-    )
+    claims = [RecordedTraining(plain_record(CASE), ()), RecordedTraining(plain_record(CASE), (2.3,))]
+    assert list(recompute.recompute(claims, at_hand)) == []
 
 
 AVX2 = RuntimeProfile(name="avx2", onednn_isa="AVX2", launch_blocking=True)

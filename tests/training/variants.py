@@ -9,13 +9,14 @@ import numpy as np
 
 from lenet.dataset.files import TRAINING_IMAGES, TRAINING_LABELS
 from lenet.dataset.idx import read_images, read_labels
+from lenet.store.sketch import SKETCHED_STEPS, layers
 from lenet.workload.layers import LAYERS
 from lenet.workload.order import order
 from lenet.workload.pixels import network_input, resize
+from lenet.workload.recomputation import rounded
 from lenet.workload.reference import (
     CELLS,
     ReferenceTraining,
-    convolution,
     dense,
     forward,
     softmax_cross_entropy,
@@ -47,15 +48,55 @@ def half_dense(x, w, b):
     return y, dense(x, w, b)[1]
 
 
-def half_convolution(x, w):
-    """A convolution with float16 factors."""
-    as_half = (each.astype(np.float16).astype(np.float32) for each in (x, w))
-    return convolution(*as_half)
+def in_precision(index, bits):
+    """A cell whose factors, forward and backward, have so many bits of mantissa: 10 in float16, 7 in bfloat16."""
+
+    def cell(x, *parameters):
+        y, backward = CELLS[index](*(rounded(each, bits) for each in (x, *parameters)))
+        return rounded(y, bits), lambda dy: backward(rounded(dy, bits))
+
+    return replaced(index, cell)
+
+
+def frozen(index):
+    """The network with one layer that is not trained."""
+
+    def cell(x, *parameters):
+        y, backward = CELLS[index](x, *parameters)
+        return y, lambda dy: (backward(dy)[0], *(np.zeros_like(each) for each in parameters))
+
+    return replaced(index, cell)
 
 
 def without_gradient_of_bias(x, w, b):
     y, backward = dense(x, w, b)
     return y, lambda dy: (*backward(dy)[:2], np.zeros_like(b))
+
+
+def tanh(x):
+    y = np.tanh(x)
+    return y, lambda dy: (dy * (1 - y * y),)
+
+
+def dropout(x):
+    kept = (np.random.default_rng(3).random(x.shape) < 0.9) / np.float32(0.9)
+    return x * kept, lambda dy: (dy * kept,)
+
+
+def normalised(x):
+    """Batch normalisation without parameters; its gradient is that of a scale."""
+    scale = 1 / (x.std((0, 2, 3), keepdims=True) + np.float32(1e-5))
+    return ((x - x.mean((0, 2, 3), keepdims=True)) * scale).astype(np.float32), lambda dy: (dy * scale,)
+
+
+def clipped(norm):
+    """Gradients whose norm, over all parameters, is at most that."""
+
+    def clip(gradients):
+        total = np.sqrt(sum(float((each**2).sum()) for each in gradients.values()))
+        return {name: each * np.float32(min(1, norm / total)) for name, each in gradients.items()}
+
+    return clip
 
 
 def replaced(index, cell):
@@ -70,6 +111,7 @@ class Variant:
     bias: bool = True
     pixels: object = network_input
     labels: int = 0
+    relabelled: object = lambda labels: labels
     order_seed: int | None = None
     shuffled: bool = True
     drop_remainder: bool = True
@@ -82,20 +124,35 @@ class Variant:
     smoothing: float = 0.0
     total: bool = False
     """The sum of the losses in the place of their mean."""
-    halved_gradient: bool = False
+    gradients: object = dict
+    """Of a batch, by name, as the optimiser gets them."""
+    rate: object = lambda step: 1.0
+    """Multiplies the learning rate of a step, from 1."""
+    every: int = 1
+    """The weights change after so many batches."""
+    adam: bool = False
     cells: object = CELLS
 
     def losses(self, case, dataset, steps):
         """The float32 losses of the first steps."""
-        return list(islice(self._losses(case, dataset), steps))
+        return [loss for loss, _ in islice(self._steps(case, dataset), steps)]
 
-    def _losses(self, case, dataset):
+    def train(self, case, dataset, steps):
+        """The float32 losses of the first steps, and the sketches that a worker reports."""
+        losses, sketches = [], {}
+        for step, (loss, weights) in enumerate(islice(self._steps(case, dataset), steps), 1):
+            losses.append(loss)
+            if step in (*SKETCHED_STEPS, steps):
+                sketches[step] = layers(weights.items())
+        return losses, sketches
+
+    def _steps(self, case, dataset):
         training = ReferenceTraining(case, dataset)
         weights = training.weights
         for name in DENSE:
             weights[f"{name}.weight"] = weights[f"{name}.weight"] * np.float32(self.sigma / 0.02)
             weights[f"{name}.bias"] = weights[f"{name}.bias"] * np.float32(self.bias)
-        velocity = {}
+        velocity, waiting, step = {}, {}, 0
         for images, labels in self._batches(case, dataset):
             logits, tape = forward(weights, images, self.cells)
             loss, dy = softmax_cross_entropy(logits, labels)
@@ -111,9 +168,15 @@ class Variant:
             for index, backward in reversed(list(enumerate(tape))):
                 dy, *found = backward(dy)
                 gradients |= zip((name for name in weights if name.startswith(f"layers.{index}.")), found, strict=True)
+            step += 1
+            gradients = self.gradients(gradients)
             for name, gradient in gradients.items():
-                gradient = gradient * np.float32(0.5 if self.halved_gradient else 1)
                 gradient = gradient + np.float32(self.weight_decay) * weights[name]
+                if self.every > 1:
+                    waiting[name] = waiting.get(name, 0) + gradient / np.float32(self.every)
+                    if step % self.every:
+                        continue
+                    gradient = waiting.pop(name)
                 if name in velocity:
                     gradient_in = np.float32(1 - self.dampening) * gradient
                     velocity[name] = np.float32(self.momentum) * velocity[name] + gradient_in
@@ -122,12 +185,14 @@ class Variant:
                 update = velocity[name]
                 if self.nesterov:
                     update = gradient + np.float32(self.momentum) * update
-                weights[name] = weights[name] - np.float32(self.learning_rate) * update
-            yield float(loss * scale)
+                if self.adam:
+                    update = gradient / (np.abs(gradient) + np.float32(1e-8))
+                weights[name] = weights[name] - np.float32(self.learning_rate * self.rate(step)) * update
+            yield float(loss * scale), weights
 
     def _batches(self, case, dataset):
         images = read_images(dataset.folder / TRAINING_IMAGES)
-        labels = (read_labels(dataset.folder / TRAINING_LABELS).astype(np.int64) + self.labels) % 10
+        labels = self.relabelled((read_labels(dataset.folder / TRAINING_LABELS).astype(np.int64) + self.labels) % 10)
         size, seed = case.global_batch_size, case.hyperparameters.seed
         while True:
             indices = order(len(images), seed if self.order_seed is None else self.order_seed)
@@ -157,13 +222,58 @@ PLANTED = {
     "momentum 0.8": (Variant(momentum=0.8), 3),
     "Nesterov": (Variant(nesterov=True), 2),
     "dampening": (Variant(dampening=0.1), 3),
+    "weight decay 1e-4": (Variant(weight_decay=1e-4), 2),
     "label smoothing": (Variant(smoothing=0.1), 1),
     "sum instead of mean": (Variant(total=True), 1),
     "a missing ReLU": (Variant(cells=replaced(8, lambda x: (x, lambda dy: (dy,)))), 1),
     "average pooling": (Variant(cells=replaced(2, average_pooling)), 1),
     "padded convolution": (Variant(pixels=padded), 1),
-    "another order in the second pass": (Variant(reshuffled=True), 41),
-    "half the gradient": (Variant(halved_gradient=True), 2),
-    "a bias that is not trained": (Variant(cells=replaced(11, without_gradient_of_bias)), 2),
+    "float16 in one layer": (Variant(cells=replaced(7, half_dense)), 1),
 }
 """A change by name, with the first step that it changes, for the digits in batches of 32: a pass has 40 steps."""
+
+
+def halved(gradients):
+    return {name: each / 2 for name, each in gradients.items()}
+
+
+def noisy(labels):
+    """One label of a hundred is another."""
+    changed = np.random.default_rng(5).random(len(labels)) < 0.01
+    return np.where(changed, (labels + 1) % 10, labels)
+
+
+MORE = {
+    **{f"float16 in layer {index}": (Variant(cells=in_precision(index, 10)), 1) for index in (0, 3, 7, 9, 11)},
+    **{f"bfloat16 in layer {index}": (Variant(cells=in_precision(index, 7)), 1) for index in (0, 3, 7, 9, 11)},
+    **{f"layer {index} is not trained": (Variant(cells=frozen(index)), 2) for index in (0, 3, 7, 9, 11)},
+    "a bias that is not trained": (Variant(cells=replaced(11, without_gradient_of_bias)), 2),
+    "another order in the second pass": (Variant(reshuffled=True), 41),
+    "half the gradient": (Variant(gradients=halved), 2),
+    "clipped gradients": (Variant(gradients=clipped(0.05)), 2),
+    "gradients of two batches": (Variant(every=2), 2),
+    "Adam": (Variant(adam=True), 2),
+    "learning rate 0.0101": (Variant(learning_rate=0.0101), 2),
+    "a learning rate that decays": (Variant(rate=lambda step: 0.99 ** (step - 1)), 3),
+    "a learning rate that warms up": (Variant(rate=lambda step: min(1, step / 10)), 2),
+    "momentum 0.89": (Variant(momentum=0.89), 3),
+    "dampening 0.01": (Variant(dampening=0.01), 3),
+    "weight decay 1e-5": (Variant(weight_decay=1e-5), 2),
+    "tanh": (Variant(cells=replaced(8, tanh)), 1),
+    "dropout": (Variant(cells=replaced(8, dropout)), 1),
+    "batch normalisation": (Variant(cells=replaced(1, normalised)), 1),
+    "normalised pixels": (Variant(pixels=lambda images: (network_input(images) - 0.1307) / 0.3081), 1),
+    "shifted images": (Variant(pixels=lambda images: network_input(np.roll(images, 1, 2))), 1),
+    "noisy labels": (Variant(relabelled=noisy), 1),
+    "nine classes": (Variant(relabelled=lambda labels: np.minimum(labels, 8)), 1),
+    "labels smoothed by 0.001": (Variant(smoothing=0.001), 1),
+}
+"""The same, of changes that are no more of a kind than these; most are small."""
+
+BELOW_ROUNDING = {
+    "weight decay 1e-4", "weight decay 1e-5", "float16 in one layer", "momentum 0.89", "dampening 0.01",
+    "learning rate 0.0101", "a learning rate that decays", *(f"float16 in layer {index}" for index in (0, 3, 7, 9)),
+    *(f"bfloat16 in layer {index}" for index in (0, 3, 7, 9)),
+    *(f"layer {index} is not trained" for index in (0, 3, 7)),
+}  # fmt: skip
+"""The losses alone show these later or not at all."""

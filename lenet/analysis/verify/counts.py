@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from lenet.analysis.verify.evidence import Evidence, Messages
 from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, SteadyWindows
-from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps, Traced
+from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Sketched, Started, Steps, Traced
 
 CLASSES = 10
 STAGES: Mapping[type[Event], int] = {
     Started: 0,
     Traced: 1,
+    Sketched: 1,
     Steps: 1,
     Compiled: 1,
     Evaluated: 1,
@@ -50,7 +51,7 @@ def order(e: Evidence) -> Messages:
         seen.add(kind)
     if seen and not seen & {Started, Failed}:
         yield e.on(e.attempt.events[0].line), "the worker reports work before it has started"
-    timed = [each.event for each in e.attempt.events if not isinstance(each.event, Traced)]
+    timed = [each.event for each in e.attempt.events if not isinstance(each.event, Traced | Sketched)]
     compiled = e.attempt.first(Compiled)
     if compiled and timed[:3][-1] != compiled[1]:
         yield e.on(compiled[0]), "compiled does not follow the first window"

@@ -1,4 +1,4 @@
-"""Traced cases: digests and weights of every step, which no figure of a table rests on but `check` does."""
+"""What workers report of their weights: no figure of a table rests on it, but `check` and recomputations do."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from lenet.analysis.verify.evidence import Evidence, Messages
-from lenet.store.events import Layer, Steps, Traced
-from lenet.store.sketch import PROJECTIONS, distance
+from lenet.store.events import Layer, Sketched, Steps, Traced
+from lenet.store.sketch import PROJECTIONS, SKETCHED_STEPS, distance
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -17,7 +17,7 @@ degrees of freedom: beyond this factor once in 10**11 layers."""
 
 
 def traces(e: Evidence) -> Messages:
-    """A traced case reports its weights before the first step and after each one, and no other case does."""
+    """A traced case reports its weights before the first step and after each one, another after some steps."""
     expected = 0
     parameters: list[str] | None = None
     for each in e.attempt.events:
@@ -52,4 +52,16 @@ def _norm(layer: Layer) -> Iterator[str]:
             yield f"{layer.name} has a norm of {layer.norm}, and its sketch gives {estimate}"
 
 
-RULES = (traces,)
+def sketches(e: Evidence) -> Messages:
+    """A case that is not traced reports its weights after its first steps and after the last, each once."""
+    steps = sum(event.steps for _, event in e.attempt.of(Steps))
+    before = 0
+    for line, event in e.attempt.of(Sketched):
+        # A window may end later than the step, or never.
+        if e.case.plan.trace or event.step <= before or event.step not in (*SKETCHED_STEPS, steps):
+            yield e.on(line), f"is a sketch of step {event.step}, which is not one that is reported here"
+        before = event.step
+        yield from ((e.on(line), message) for layer in event.layers for message in _norm(layer))
+
+
+RULES = (traces, sketches)

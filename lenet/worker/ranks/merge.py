@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from typing_extensions import assert_never
 
-from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps, Traced
+from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Sketched, Started, Steps, Traced
 
-E = TypeVar("E", Compiled, Evaluated, Finished, Resident, Started, Steps)
+E = TypeVar("E", Compiled, Evaluated, Finished, Resident, Sketched, Started, Steps)
 
 
 class DisagreementError(RuntimeError):
@@ -63,6 +63,10 @@ class Merger:
                 return self._evaluated(_same(first, events)[0])
             case Resident():
                 return first.model_copy(update={"images": _images(_same(first, events))})
+            case Sketched():
+                if any(each != first for each in _same(first, events)):
+                    raise DisagreementError(f"the ranks do not have the same weights after step {first.step}")
+                return first
             case Finished():
                 return self._finished(_same(first, events))
             case Traced():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 
@@ -12,10 +13,13 @@ from recomputed import recompute
 
 from lenet.analysis.traces import losses
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
+from lenet.commands.recompute import recompute as recompute_trainings
 from lenet.commands.verify import verify
+from lenet.dataset import at_hand
 from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
 from lenet.store.events import Steps
+from lenet.store.proof import TrainingStatus
 from lenet.store.record import Status
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.parallel]
@@ -33,6 +37,16 @@ def ranks_of_this_process():
         except psutil.Error:
             continue
     return found
+
+
+def assert_proved(store):
+    """The run is verified, and its trainings are recomputed with their weights."""
+    result = verify(store.path, functools.partial(recompute_trainings, find=at_hand))
+    assert [str(each) for each in result.violations] == []
+    assert len(result.trainings) == len(store.manifest.cases)
+    for proof in result.trainings.values():
+        assert proof.status is TrainingStatus.PROVED, proof
+        assert "weights after the first 2" in proof.reason
 
 
 def test_two_ranks_train_what_one_process_trains(digits, new_store):
@@ -55,7 +69,7 @@ def test_two_ranks_train_what_one_process_trains(digits, new_store):
     assert two.software.details["ranks"] == "2"
     assert two.summary.resident_throughput.median > 0
     assert two.summary.peak_memory_bytes > one.summary.peak_memory_bytes
-    assert [str(each) for each in verify(store.path).violations] == []
+    assert_proved(store)
 
 
 def test_a_rank_that_is_killed_is_a_record_and_no_hang(digits, new_store):
@@ -94,5 +108,5 @@ def test_weak_scaling_trains_a_batch_a_rank_until_the_budget_ends(digits, new_st
     assert record.windows[0].images == 64
     trace = losses(store, case)
     assert recompute(case, digits, len(trace), evaluation=False).losses == pytest.approx(trace, abs=LOSS_TOLERANCE)
-    assert [str(each) for each in verify(store.path).violations] == []
+    assert_proved(store)
     assert 3 <= sum(window.seconds for window in record.windows) < 60

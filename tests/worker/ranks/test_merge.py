@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Started, Steps, Traced
+from lenet.store.events import (
+    Compiled,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Layer,
+    Resident,
+    Sketched,
+    Started,
+    Steps,
+    Traced,
+)
 from lenet.store.record import Phases, Software, Status
 from lenet.worker.ranks.merge import DisagreementError, Merger
 
@@ -32,6 +44,10 @@ def steps(first=0, seconds=1.0, losses=(2.0, 1.0), images=32, **rest):
 
 def started(weights):
     return Started(software=SOFTWARE, initial_weights_sha256=weights)
+
+
+def sketched(norm):
+    return Sketched(step=1, layers=(Layer(name="a", sha256="0" * 64, norm=norm, sketch=(norm,)),))
 
 
 def finished(weights="w", wall=5.0, peak=100):
@@ -90,6 +106,7 @@ def test_a_failure_is_passed_on_at_once():
     [
         (started("a"), started("b"), "do not begin with the same weights"),
         (finished("a"), finished("b"), "end with the same weights"),
+        (sketched(1.0), sketched(2.0), "same weights after step 1"),
         (steps(first=0), steps(first=2), "same step"),
         (steps(losses=(1.0,)), steps(losses=(1.0, 2.0)), "same steps"),
         (steps(), Compiled(seconds=1), "do not report the same"),
@@ -143,6 +160,7 @@ SAMPLES = {
     Compiled: Compiled(seconds=1),
     Steps: steps(),
     Traced: Traced(step=0, images_sha256=None, labels_sha256=None, layers=()),
+    Sketched: sketched(1.0),
     Evaluated: Evaluated(epoch=1, steps=2, training_seconds=1, seconds=1, images=9, correct=5, distinct_answers=9),
     Resident: Resident(epoch=1, first_step=0, steps=5, images=80, seconds=1, warmup=False),
     Failed: Failed(status=Status.CRASHED, reason="x"),
