@@ -14,8 +14,9 @@ from pathlib import Path
 from lenet.analysis import traces
 from lenet.analysis.paired import TimedTurn
 from lenet.analysis.tune.candidate import DRIFT, NOISE, Measured
+from lenet.analysis.tune.look import Look, SearchResult
 from lenet.analysis.tune.lost import lost
-from lenet.analysis.tune.search import Look, Search, SearchResult
+from lenet.analysis.tune.search import Search
 from lenet.analysis.tune.space import space
 from lenet.cases.case import TUNED, WARMUP_STEPS_AT_LEAST, Case, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix

@@ -19,6 +19,7 @@ from lenet.commands.tune import tune as run_search
 from lenet.commands.verify import verify
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
+from lenet.report.table.words import times
 from lenet.report.text.tune import tuning_text
 from lenet.store.profiles import load, resolve
 from lenet.store.record import Status
@@ -144,6 +145,11 @@ def test_two_speeds_from_process_to_process_are_named_with_how_often_each(tune):
     assert (slow.images_per_second, slow.processes) == (pytest.approx(400, rel=0.01), 1)
     assert fast.images_per_second == pytest.approx(2000, rel=0.01)
     assert f"in 1 of {1 + fast.processes} processes" in text
+    both = (
+        f"{times(each.images_per_second / tuned.search.default.median)} the default in {each.processes} of"
+        for each in (slow, fast)
+    )
+    assert f" {1 + fast.processes} processes and ".join(both) in text, "no mean of the two speeds"
 
 
 def test_a_worker_that_outlasts_the_budget_is_ended(tune):

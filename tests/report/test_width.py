@@ -34,7 +34,7 @@ from lenet.analysis.published import PublishedResult, PublishedVerdict
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
 from lenet.analysis.tune.candidate import Candidate, Measured, ratio
-from lenet.analysis.tune.search import SearchResult
+from lenet.analysis.tune.look import SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.claims import load_publication
 from lenet.cases.frameworks import ABILITIES, Framework

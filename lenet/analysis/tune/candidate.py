@@ -6,11 +6,11 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
 from lenet.analysis.paired import PairedRatio, TimedTurn, paired_ratio
+from lenet.analysis.tune.speeds import SettledSpeed, two_speeds
 from lenet.cases.profile import RuntimeProfile
 
 NOISE = 0.05
@@ -19,9 +19,6 @@ NOISE = 0.05
 
 DRIFT = 0.15
 """The same between looks: what processes differ by that ran one after the other."""
-
-TWO_SPEEDS = 1.5
-"""How far apart two speeds of one profile are at least. Processes differ by a fifth on a noisy machine."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,6 @@ class Measured:
     """Whether it trained past the framework's tuning of its kernels: its speed may have changed otherwise."""
     seconds: float = 0.0
     """Its share of the time that the group took."""
-
-
-@dataclass(frozen=True)
-class SettledSpeed:
-    """One of the speeds that a profile's processes settle at."""
-
-    images_per_second: float
-    processes: int
 
 
 @dataclass(eq=False)
@@ -80,32 +69,15 @@ class Candidate:
 
     @property
     def speeds(self) -> tuple[SettledSpeed, ...]:
-        """The one speed, or the two, at which its settled processes are, the slower first; none without a process."""
-        return two_speeds(_rates(each for each in (*self.raced, *self.confirmed) if each.settled))
+        """The one speed, or the two, at which its settled processes are, the slower first; none without a process.
+
+        How often each occurs is known from the confirmation: a process that won a race did so because it was fast.
+        """
+        return two_speeds(_rates(each for each in self.samples if each.settled))
 
 
 def _rates(samples: Iterable[Measured]) -> list[float]:
     return [each.images_per_second for each in samples if each.images_per_second is not None]
-
-
-def two_speeds(rates: Sequence[float]) -> tuple[SettledSpeed, ...]:
-    """The rates as one speed, or as two where a gap divides them that is wider than either part.
-
-    >>> [(each.images_per_second, each.processes) for each in two_speeds([4400, 350, 4300, 4500])]
-    [(350, 1), (4400, 3)]
-    >>> [each.processes for each in two_speeds([350, 400, 450])]
-    [3]
-    """
-    ordered = sorted(rates)
-    if not ordered:
-        return ()
-    gaps = [high / low for low, high in pairwise(ordered)]
-    widest = max(gaps, default=1.0)
-    cut = gaps.index(widest) + 1 if gaps else 0
-    parts = [ordered[:cut], ordered[cut:]]
-    if widest < TWO_SPEEDS or any(part[-1] / part[0] >= widest for part in parts):
-        parts = [ordered]
-    return tuple(SettledSpeed(statistics.median(part), len(part)) for part in parts)
 
 
 def ratio(a: Sequence[Measured], b: Sequence[Measured]) -> PairedRatio | None:

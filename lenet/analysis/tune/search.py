@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
-from lenet.analysis.tune.candidate import NOISE, Candidate, Estimates, Measured, ratio
-from lenet.analysis.tune.space import DEFAULT, alone, together, without
+from lenet.analysis.tune.candidate import NOISE, Candidate, Estimates, ratio
+from lenet.analysis.tune.look import Look, Measure, SearchResult
+from lenet.analysis.tune.space import DEFAULT, alone, distinct, together, without
 from lenet.cases.profile import RuntimeProfile
 
 MOST_ALIVE = 9
@@ -57,40 +57,6 @@ LATENT = 0.9
 
 PROCESS_SECONDS = 6.0
 """What a process of a look takes, until the first look has shown it."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """What is measured next: profiles whose workers are alive together."""
-
-    profiles: tuple[RuntimeProfile, ...]
-    deadline: float
-    """The reading of the search's clock by which it ends."""
-    confirms: bool = False
-    """Whether its workers warm up past the framework's tuning of its kernels, and none is ended early."""
-
-
-Measure = Callable[[Look], Sequence[Measured]]
-"""Measures a look: one value for each profile, in order."""
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The result of a search."""
-
-    default: Candidate
-    tried: tuple[Candidate, ...]
-    """Every other profile of the race, in the order in which they were first measured."""
-    best: Candidate
-    """The winner of the race; the default itself if nothing was faster."""
-    winner: Candidate
-    """The confirmed profile; the default itself if no gain exceeds the noise."""
-    gain: PairedRatio | None
-    """The throughput of the winner, or else of `best`, over the default's, by the confirmation; None without one."""
-    gains: Mapping[str, PairedRatio | None]
-    """What each setting of `best` gains: `best` over `best` without it; None if they were never alive together."""
-    untried: tuple[str, ...]
-    """Settings that no look had time for."""
 
 
 class Search:
@@ -135,7 +101,7 @@ class Search:
     def run(self) -> SearchResult:
         """Search. Errors of `measure` propagate; a default that cannot be measured ends the search at once."""
         best = self._default
-        proposed = _distinct((DEFAULT, together(self._settings), *self._settings))
+        proposed = distinct((DEFAULT, together(self._settings), *self._settings))
         while self._race(proposed, best) and self._default.rates:
             best = self._ahead(best)
             proposed = self._next(best)
@@ -201,7 +167,7 @@ class Search:
         for each in sorted(known, key=lambda each: -known[each]):
             if not chosen and known[each] > known[best] - math.log(WORTH_A_STEP):
                 chosen = self._neighbours(each, known, likely=True)
-        return _distinct((best.profile, *chosen))
+        return distinct((best.profile, *chosen))
 
     def _neighbours(self, of: Candidate, known: Mapping[Candidate, float], *, likely: bool) -> list[RuntimeProfile]:
         """What was not measured and differs from the candidate in one setting: the likely gains, or the others.
@@ -281,7 +247,3 @@ class Search:
             other = self._candidate(without(best.profile, name))
             found[name] = ratio([*other.raced, *other.confirmed], [*best.raced, *best.confirmed])
         return found
-
-
-def _distinct(profiles: Iterable[RuntimeProfile]) -> list[RuntimeProfile]:
-    return list({each.text: each for each in profiles}.values())

@@ -71,3 +71,8 @@ def alone(profile: RuntimeProfile, name: str) -> RuntimeProfile:
 def without(profile: RuntimeProfile, name: str) -> RuntimeProfile:
     """The profile without one of its settings."""
     return profile_of({key: value for key, value in profile.settings.items() if key != name})
+
+
+def distinct(profiles: Iterable[RuntimeProfile]) -> list[RuntimeProfile]:
+    """The profiles in order, those with the same settings once."""
+    return list({each.text: each for each in profiles}.values())

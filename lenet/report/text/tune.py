@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
 from lenet.analysis.tune.candidate import Candidate, ratio
-from lenet.analysis.tune.search import SearchResult
+from lenet.analysis.tune.look import SearchResult
 from lenet.cases.case import Case
 from lenet.report.layout import DASH, grid, number, paragraphs, wrapped
 from lenet.report.table.words import count, times, with_dataset
@@ -92,10 +92,22 @@ def _verdict(outcome: SearchResult) -> str:
             f"{best.profile.text} won the race, but there was no time to confirm it: `tuned` is the default here. Give "
             "more time with --budget."
         )
-    measured = f"{times(gain.value)} the default ({_interval(gain)}, {count(gain.groups, 'group')})"
     if outcome.winner is default:
+        measured = _speed(best, default, gain)
         return f"No gain beyond noise: {best.profile.text} is {measured}. `tuned` is the default here."
-    return f"Tuned: {outcome.winner.profile.text}, {measured}."
+    return f"Tuned: {outcome.winner.profile.text}, {_speed(outcome.winner, default, gain)}."
+
+
+def _speed(candidate: Candidate, default: Candidate, gain: PairedRatio) -> str:
+    """How fast a profile is. Of two speeds, which no mean describes, both are given, with how often each occurs."""
+    processes = sum(each.processes for each in candidate.speeds)
+    if len(candidate.speeds) == 2 and len(default.speeds) == 1:
+        both = [
+            f"{times(each.images_per_second / default.median)} the default in {each.processes} of {processes} processes"
+            for each in candidate.speeds
+        ]
+        return " and ".join(both)
+    return f"{times(gain.value)} the default ({_interval(gain)}, {count(gain.groups, 'group')})"
 
 
 def _two_speeds(outcome: SearchResult) -> list[str]:

@@ -16,29 +16,13 @@ def process(rate, group="", **fields):
     return Measured(rate, group=group, turns=turns, **fields)
 
 
-class TestSpeeds:
-    def of(self, *rates, settled=True):
-        each = Candidate(RuntimeProfile(), [process(rate, settled=settled) for rate in rates])
-        return [(speed.images_per_second, speed.processes) for speed in each.speeds]
-
-    def test_two_speeds_with_how_many_processes_settle_at_each(self):
-        assert self.of(350, 4400, 360, 4300, 4500) == [(355, 2), (4400, 3)]
-
-    def test_one_process_at_another_speed_is_two_speeds(self):
-        assert self.of(4400, 4300, 350) == [(350, 1), (4350, 2)]
-
-    def test_noise_is_one_speed(self):
-        assert self.of(350, 420, 380, 500, 440) == [(420, 5)]
-
-    def test_wide_scatter_without_a_gap_is_one_speed(self):
-        assert self.of(100, 180, 320, 570, 1000) == [(320, 5)]
-
-    def test_a_process_whose_kernels_are_still_being_tuned_says_nothing(self):
-        assert self.of(350, 4400, settled=False) == []
-
-    def test_both_the_race_and_the_confirmation_count(self):
-        each = Candidate(RuntimeProfile(), [process(350)], [process(4400)])
-        assert [speed.processes for speed in each.speeds] == [1, 1]
+def test_speeds_are_those_of_settled_processes():
+    """The confirmation's where there is one: how often a speed occurs among those that won a race says nothing."""
+    raced = [process(350), process(4400), process(4000, settled=False)]
+    each = Candidate(RuntimeProfile(), raced)
+    assert [(speed.images_per_second, speed.processes) for speed in each.speeds] == [(350, 1), (4400, 1)]
+    each.confirmed = [process(360), process(355), process(4300)]
+    assert [(speed.images_per_second, speed.processes) for speed in each.speeds] == [(357.5, 2), (4300, 1)]
 
 
 def test_a_ratio_is_of_the_groups_that_both_were_in():

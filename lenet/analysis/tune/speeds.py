@@ -1,0 +1,58 @@
+"""Whether the processes of one profile settle at one speed or at one of two.
+
+MindSpore's kernel tuner and its scheduling of threads are decided by the clock while a process starts, and stay as they
+are: a mode may be ten times slower in every third process, and the mean of such processes is the speed of none.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+FAR_APART = math.log(2.5)
+"""How far apart two speeds are that even single processes show, as a logarithm: where processes scatter by a standard
+deviation of 20%, two of one speed are that far apart once in a thousand times."""
+
+APART = math.log(1.75)
+"""The same where each speed has at least two processes that agree."""
+
+AGREEMENT = 2.5
+"""Such processes agree if the two speeds are so many times as far apart as they are."""
+
+
+@dataclass(frozen=True)
+class SettledSpeed:
+    """One of the speeds that a profile's processes settle at."""
+
+    images_per_second: float
+    """Median of these processes."""
+    processes: int
+
+
+def two_speeds(rates: Sequence[float]) -> tuple[SettledSpeed, ...]:
+    """The rates, all above 0, as one speed or as two, the slower first; none without a rate.
+
+    >>> [(each.images_per_second, each.processes) for each in two_speeds([4400, 350, 4300, 4500])]
+    [(350, 1), (4400, 3)]
+    >>> [each.processes for each in two_speeds([350, 400, 450])]
+    [3]
+    """
+    ordered = sorted(rates)
+    if not ordered:
+        return ()
+    gaps = [math.log(high / low) for low, high in pairwise(ordered)]
+    cut = gaps.index(max(gaps)) + 1 if gaps else 0
+    parts = [ordered[:cut], ordered[cut:]] if cut and _apart(ordered[:cut], ordered[cut:]) else [ordered]
+    return tuple(SettledSpeed(statistics.median(part), len(part)) for part in parts)
+
+
+def _apart(slow: Sequence[float], fast: Sequence[float]) -> bool:
+    """Whether these are the processes of two speeds; both in ascending order."""
+    gap = math.log(fast[0] / slow[-1])
+    within = max(math.log(part[-1] / part[0]) for part in (slow, fast))
+    if gap >= FAR_APART and gap > within:
+        return True
+    return min(len(slow), len(fast)) > 1 and gap >= max(APART, AGREEMENT * within)
