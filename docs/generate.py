@@ -9,6 +9,7 @@ import ast
 import inspect
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Callable
 from enum import Enum
@@ -40,7 +41,13 @@ from lenet.store.record import (
     Window,
 )
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 DOCS = Path(__file__).resolve().parent
+BENCH = DOCS.parent / "bench"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 
@@ -147,6 +154,38 @@ def _plain(value: Any) -> Any:
     return value.text if isinstance(value, RuntimeProfile) else value.value if isinstance(value, Enum) else value
 
 
+def levers() -> str:
+    """The levers of bench/levers.toml, and what they gained where they were measured."""
+    declared = tomllib.loads((BENCH / "levers.toml").read_text(encoding="utf-8"))
+    links = {each["name"]: each["source"].removeprefix("docs/") for each in declared["lever"]}
+    parts = [
+        table(
+            ("lever", "what it does"),
+            [(f"[`{each['name']}`]({links[each['name']]})", each["what"]) for each in declared["lever"]],
+        ),
+        "Not measured, as they are of no use to this training on CPU:",
+        table(
+            ("setting", "why"), [(f"[{each['name']}]({each['source']})", each["why"]) for each in declared["omitted"]]
+        ),
+    ]
+    measured = BENCH / "levers.json"
+    for machine, cases in json.loads(measured.read_text(encoding="utf-8")).items() if measured.exists() else ():
+        parts.append(f"Times the default's images/s on {machine}:")
+        names = dict.fromkeys(name for found in cases.values() for name in found)
+        lines = [(f"`{name}`", *(_gain(found.get(name)) for found in cases.values())) for name in names]
+        parts.append(table(("lever", *cases), lines))
+    return "\n\n".join(parts)
+
+
+def _gain(found: dict[str, Any] | None) -> str:
+    """One lever's ratio to the default, with what it takes to judge it."""
+    if found is None:
+        return ""
+    if found["ratio"] == "–":
+        return found.get("failed", "–")
+    return f"{found['ratio']} ({found['interval']}, {found['groups']} groups): {found['verdict']}"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "rows": rows,
     "comparisons": lambda: fields(Comparison),
@@ -155,6 +194,7 @@ PARTS: dict[str, Callable[[], str]] = {
         *(CaseLoad, Load, Summary, Throughput),
     ),
     "manifest": lambda: models(Manifest, Matrix, MachineCard),
+    "levers": levers,
     "events": lambda: models(*get_args(Event)),
     "matrix": matrix_keys,
     "plan": plan_keys,
