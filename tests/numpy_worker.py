@@ -58,7 +58,7 @@ class Regression:
         for first in range(0, len(order) - self.batch + 1, self.batch):
             chosen = order[first : first + self.batch]
             if observe is not None:
-                observe(images[chosen], labels[chosen])
+                observe(lambda chosen=chosen: (images[chosen], labels[chosen]))
             yield self._step(images[chosen], labels[chosen])
 
     def train_resident(self):

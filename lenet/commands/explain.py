@@ -31,6 +31,8 @@ PLAN = Plan(
     window_steps=10, window_seconds=0.25, windows=12, resident_windows=4, budget_seconds=30, evaluation_images=1
 )
 """A slow case takes ten seconds to warm up, and still gets as many turns as an interval over them needs."""
+PART_SHARE = 1 / 60
+"""Share of the budget for each of the three kinds of windows in which the parts of a step are measured, each time."""
 GROUPS = LEAST_GROUPS
 """The most groups of the same cases: the fewest whose interval speaks for other processes."""
 AS_IT_IS = "as it is"
@@ -50,7 +52,7 @@ class Explainer:
         self._budget = budget
         self._log = log
         self._trials = Trials(run, engine)
-        self._watcher = Watcher(run, limits, self._say)
+        self._watcher = Watcher(run, limits, self._say, budget.seconds * PART_SHARE)
         self._found: dict[Key, tuple[Suspicion, Changes]] = {}
         self._attempted: set[frozenset[Change]] = set()
         self._untried: dict[frozenset[Change], str] = {}
@@ -136,19 +138,22 @@ class Explainer:
         for suspicion in suspected:
             self._found.setdefault(suspicion.key, (suspicion, fixes))
         changes = [each.change for each in suspected if each.change is not None]
-        tried = candidates(fixes, changes, self._attempted)
-        self._untried |= {frozenset(each): options(each) or AS_IT_IS for each in tried}
-        while tried and not self._group_fits(fixes, tried):
-            tried.pop()
-        self._attempted |= {frozenset(each) for each in (fixes, *tried)}
-        unsettled = tried
+        proposed = candidates(fixes, changes, self._attempted)
+        controls = [(*fixes, each.control) for each in suspected if each.control is not None]
+        proposed += [each for each in controls if frozenset(each) not in self._attempted]
+        self._untried |= {frozenset(each): options(each) or AS_IT_IS for each in proposed}
+        while proposed and not self._group_fits(fixes, proposed):
+            proposed.pop()
+        self._attempted |= {frozenset(each) for each in (fixes, *proposed)}
+        tried = [each for each in proposed if each not in controls]
+        unsettled = proposed
         for _ in range(GROUPS):
             if not unsettled or not self._group_fits(fixes, unsettled):
                 break
             self._say(f"trying together: {', '.join(options(each) or AS_IT_IS for each in unsettled)}")
             self._measure([self._with(each) for each in (fixes, *unsettled)])
             effects = {each: self._effect(fixes, each) for each in unsettled}
-            if any(effect is not None and effect.gained for effect in effects.values()):
+            if any(effect is not None and effect.gained for each, effect in effects.items() if each in tried):
                 break
             unsettled = [each for each, effect in effects.items() if effect is not None and effect.may_gain]
         return choose(fixes, tried, self._effect)
@@ -164,8 +169,9 @@ class Explainer:
                 self._notes.append(f"{record.case.label}: {record.status.value}: {record.reason}")
 
     def _compared(self, fixes: Changes, twin: Case | None) -> list[Case]:
-        """As it is, each fix alone, all but one of them, all of them, and the twin."""
+        """As it is, each fix alone, all but one of them, all of them, what tells causes apart, and the twin."""
         sets = [(), *((each,) for each in fixes), *(tuple(o for o in fixes if o is not each) for each in fixes), fixes]
+        sets += [(*where, each.control) for each, where in self._found.values() if each.control is not None]
         return list(dict.fromkeys([*map(self._with, sets), *([twin] if twin is not None else [])]))
 
     def _compare_all(self, fixes: Changes, twin: Case | None) -> None:
@@ -192,6 +198,7 @@ class Explainer:
             options(where),
             self._effect(where, (*where, change)),
             self._effect(others, fixes) if beside else None,
+            self._effect(where, (*where, suspicion.control)) if suspicion.control is not None else None,
             change in fixes,
         )
 

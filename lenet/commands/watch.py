@@ -21,9 +21,11 @@ from lenet.store.events import Failed
 from lenet.store.record import Record, throughput
 from lenet.worker.instruments import Method, ProbeResult
 
-PROBE_SECONDS = 1.0
-PROBE_STEPS = (12, 300)
-"""Instrument about a second of steps, but at least and at most so many."""
+LOG_SECONDS = 1.0
+LOG_STEPS = (12, 300)
+"""oneDNN logs about a second of steps, but at least and at most so many."""
+PART_STEPS = 32
+"""Steps of each kind of window in which the parts are measured, at least."""
 MAX_LOG_BYTES = 256 * 2**20
 """Read at most so much of a log."""
 
@@ -31,7 +33,9 @@ MAX_LOG_BYTES = 256 * 2**20
 class Watcher:
     """Watches cases of a run; the output of the instruments is kept beside the records."""
 
-    def __init__(self, run: Run, limits: TimeLimits, log: Log) -> None:
+    def __init__(self, run: Run, limits: TimeLimits, log: Log, part_seconds: float) -> None:
+        """`part_seconds`: about how long each kind of window is trained in which the parts of a step are measured."""
+        self._part_seconds = part_seconds
         self._run = run
         self._limits = limits
         self._log = log
@@ -44,17 +48,16 @@ class Watcher:
     def look(self, case: Case, records: Sequence[Record]) -> Observed:
         """Everything that can be observed of a case, of which at least one record has a throughput."""
         (record, *_) = [each for each in records if each.summary.throughput is not None]
-        count = steps(record)
-        self._log(f"watching {count} steps: their parts, operators, processor time")
-        watched = self._probe(case, "parts", count)
+        self._log("watching the parts of a step, operators and processor time")
+        watched = self._probe(case, "parts", record)
         log = onednn.Log(onednn.Library(), ())
         kernels: tuple[onednn.Kernel, ...] = ()
         caveats = []
         if isinstance(watched, Failed):
             caveats.append(f"the parts of a step could not be measured: {watched.reason}")
         if case.device_target is DeviceTarget.CPU:
-            self._log(f"watching {count} steps: oneDNN's log")
-            log, kernels, problem = self._kernels(case, count)
+            self._log("watching oneDNN's log")
+            log, kernels, problem = self._kernels(case, record)
             caveats += [f"oneDNN's log could not be read: {problem}"] if problem else []
         else:
             target = case.device_target.value
@@ -71,21 +74,22 @@ class Watcher:
         if not measured:
             return None
         self._log(f"watching {case.framework.value}: the parts of its step")
-        watched = self._probe(case, "parts", steps(measured[0]))
-        if isinstance(watched, Failed) or (found := account(watched.blocks)) is None:
+        watched = self._probe(case, "parts", measured[0])
+        if isinstance(watched, Failed) or (found := account(watched.rounds)) is None:
             return None
         return found, _operators(watched)
 
-    def _probe(self, case: Case, method: Method, count: int) -> ProbeResult | Failed:
+    def _probe(self, case: Case, method: Method, record: Record) -> ProbeResult | Failed:
         log = self._run.store.log_path(case, method)
         command: Sequence[str] = PROBE_COMMAND
         if case.framework_version is not None:
             command = (releases.interpreter(case.framework, case.framework_version, self._log), *command[1:])
+        count = part_steps(record, self._part_seconds) if method == "parts" else log_steps(record)
         return probe(case, self._run.datasets[case.dataset], method, count, log, self._limits, command)
 
-    def _kernels(self, case: Case, count: int) -> tuple[onednn.Log, tuple[onednn.Kernel, ...], str]:
+    def _kernels(self, case: Case, record: Record) -> tuple[onednn.Log, tuple[onednn.Kernel, ...], str]:
         """oneDNN's log and its kernels per step, or why there is none."""
-        watched = self._probe(case, "onednn", count)
+        watched = self._probe(case, "onednn", record)
         if isinstance(watched, Failed):
             return onednn.Log(onednn.Library(), ()), (), watched.reason
         path = self._run.store.log_path(case, "onednn")
@@ -94,14 +98,23 @@ class Watcher:
         log = onednn.parse(lines)
         if not log.executions:
             return log, (), f"{case.framework.value} wrote none"
-        return log, onednn.kernels(log, count), ""
+        return log, onednn.kernels(log, watched.steps), ""
 
 
-def steps(record: Record) -> int:
-    """How many steps of a case are instrumented; its record has a steady window."""
+def part_steps(record: Record, seconds: float) -> int:
+    """How many steps of each kind the parts are measured in; the record has a steady window."""
+    return max(PART_STEPS, round(seconds / _pace(record)))
+
+
+def log_steps(record: Record) -> int:
+    """How many steps oneDNN logs; the record has a steady window."""
+    return max(LOG_STEPS[0], min(LOG_STEPS[1], round(LOG_SECONDS / _pace(record))))
+
+
+def _pace(record: Record) -> float:
+    """Seconds of a step."""
     steady = [window for window in record.windows if not window.warmup]
-    pace = sum(window.seconds for window in steady) / sum(window.steps for window in steady)
-    return max(PROBE_STEPS[0], min(PROBE_STEPS[1], round(PROBE_SECONDS / pace)))
+    return sum(window.seconds for window in steady) / sum(window.steps for window in steady)
 
 
 def _operators(watched: ProbeResult) -> tuple[Operator, ...]:
@@ -137,7 +150,7 @@ def observe(
             cores_busy=used / watched.seconds if watched else None,
             system_share=watched.system_seconds / used if watched and used > 0 else None,
         ),
-        account=account(watched.blocks) if watched else None,
+        account=account(watched.rounds) if watched else None,
         operators=_operators(watched) if watched else (),
         kernels=kernels,
         library=library,

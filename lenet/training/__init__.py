@@ -22,8 +22,10 @@ class DeviceUnavailableError(RuntimeError):
     """The framework cannot use the device target here; the message says what is missing."""
 
 
-BatchObserver = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int32]], None]
-"""Called before a step with its batch: images (N, 1, 32, 32) and labels (N,)."""
+BatchArrays = Callable[[], tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]
+"""Copies a batch to the host: images (N, 1, 32, 32) and labels (N,)."""
+BatchObserver = Callable[[BatchArrays], None]
+"""Called before a step; its argument copies the step's batch, which takes time."""
 
 
 class Trainer(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,10 @@ def apply_profile(profile: RuntimeProfile) -> None:
         ds.config.set_prefetch_size(profile.dataset_prefetch)
 
 
+def _arrays(images: Any, labels: Any) -> tuple[Any, Any]:
+    return images.asnumpy(), labels.asnumpy()
+
+
 class MindSporeTrainer:
     """The trainer for one device and one mode.
 
@@ -191,7 +196,7 @@ class MindSporeTrainer:
         self._network.set_train(True)
         for images, labels in self._training:
             if observe is not None:
-                observe(images.asnumpy(), labels.asnumpy())
+                observe(partial(_arrays, images, labels))
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:

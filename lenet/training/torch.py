@@ -13,6 +13,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,10 @@ def compiled(network: Any, device: Any) -> tuple[Any, tempfile.TemporaryDirector
     return torch.compile(network, options=options), folder
 
 
+def _arrays(images: Any, labels: Any) -> tuple[Any, Any]:
+    return images.cpu().numpy(), labels.cpu().numpy().astype(np.int32)
+
+
 class TorchTrainer:
     """The trainer for CPU and CUDA."""
 
@@ -179,7 +184,7 @@ class TorchTrainer:
         self._network.train()
         for images, labels in self._training:
             if observe is not None:
-                observe(images.cpu().numpy(), labels.cpu().numpy().astype(np.int32))
+                observe(partial(_arrays, images, labels))
             yield self._step(images, labels)
 
     def train_resident(self) -> Iterator[Any]:

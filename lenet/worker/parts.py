@@ -1,8 +1,9 @@
-"""The parts of a training step by the clock: waiting for its batch, Python and launching, kernels, and the rest.
+"""The parts of training steps by the clock: waiting for a batch, Python and launching, kernels, and the rest.
 
-A step is divided by four readings of the clock: it begins, it has its batch, its call has returned to Python, its loss
-is there. The profiler says when an operator ran. Whatever time at least one operator ran is the kernels'; what is left
-is the host's until the call has returned, and the rest afterwards. The four parts of a step add up to it.
+The steps of a window follow one another as in any other window: only its end waits for the device. The training thread
+reads the clock when it has a batch and when the call of a step has returned; the profiler says when an operator ran.
+Each moment of the window belongs to one part: to the kernels while at least one operator runs, otherwise to what the
+training thread does. The parts of a window add up to it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from lenet.store.parts import PartTimes
 
@@ -26,7 +30,7 @@ class StepMarks(NamedTuple):
     returned: int
     """The call of the step has returned; the device may still work."""
     ended: int
-    """The loss is there."""
+    """The next step begins; of the last step of a window: its loss is there."""
 
 
 Span = tuple[int, int]
@@ -57,33 +61,54 @@ class TrainingSteps:
         return time.perf_counter() - began
 
     def marked(self, count: int) -> list[StepMarks]:
-        """Train `count` steps, and wait for each."""
+        """Train `count` steps in the same way, and read the clock at each."""
         marks = []
+        begun = time.time_ns()
         for _ in range(count):
-            begun = time.time_ns()
             loss = next(self._steps)
             returned = time.time_ns()
-            self._trainer.synchronize(loss)
-            marks.append(StepMarks(begun, self._batch, returned, time.time_ns()))
+            marks.append(StepMarks(begun, self._batch, returned, returned))
+            begun = returned
+        self._trainer.synchronize(loss)
+        marks[-1] = marks[-1]._replace(ended=time.time_ns())
         return marks
 
 
-def divided(plain_seconds: float, marks: Sequence[StepMarks], operators: Iterable[Span] | None) -> PartTimes:
-    """The parts of a block of at least one step; `operators` is None where there is no profiler."""
-    spans = _merged(operators or ())
-    data = sum(each.batch - each.begun for each in marks)
-    in_call = sum(_covered(spans, each.batch, each.returned) for each in marks)
-    afterwards = sum(_covered(spans, each.returned, each.ended) for each in marks)
-    call = sum(each.returned - each.batch for each in marks)
-    wait = sum(each.ended - each.returned for each in marks)
+def divided(
+    plain_seconds: float, clocked_seconds: float, marks: Sequence[StepMarks], operators: Iterable[Span] | None
+) -> PartTimes:
+    """The parts of a window of at least one step; `operators` is None where there is no profiler.
+
+    The seconds are those of as many steps without the profiler: plain ones, and ones at which the clock is read.
+    """
+    readings = np.array(marks, dtype=np.int64)
+    running = np.diff(_covered(operators or (), readings), axis=1)
+    # Somebody may set the wall clock, and a part is never below 0.
+    data, host, rest = np.maximum((np.diff(readings, axis=1) - running).sum(axis=0), 0) / 1e9
     return PartTimes(
         steps=len(marks),
         plain_seconds=plain_seconds,
-        data_seconds=max(data, 0) / 1e9,  # somebody may set the wall clock
-        host_seconds=max(call - in_call, 0) / 1e9,
-        kernel_seconds=None if operators is None else (in_call + afterwards) / 1e9,
-        rest_seconds=max(wait - afterwards, 0) / 1e9,
+        clocked_seconds=clocked_seconds,
+        instrumented_seconds=max(marks[-1].ended - marks[0].begun, 0) / 1e9,
+        data_seconds=float(data),
+        host_seconds=float(host),
+        kernel_seconds=None if operators is None else float(running.sum()) / 1e9,
+        rest_seconds=float(rest),
     )
+
+
+def _covered(spans: Iterable[Span], times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """How much of the time from the first of the times to each of them the spans cover, in nanoseconds."""
+    begin = times.flat[0]
+    # From the first reading on: a float has no room for the nanoseconds since 1970.
+    edges = np.array(_merged(spans), dtype=np.int64).reshape(-1) - begin
+    if not edges.size:
+        return np.zeros(times.shape)
+    totals = np.repeat(np.cumsum(edges[1::2] - edges[::2]), 2)
+    totals = np.concatenate([[0], totals[:-1]])
+    until: npt.NDArray[np.float64] = np.interp(times - begin, edges, totals)
+    since: npt.NDArray[np.float64] = until - until.flat[0]
+    return since
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
@@ -95,8 +120,3 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append((begin, end))
     return merged
-
-
-def _covered(spans: Sequence[Span], begin: int, end: int) -> int:
-    """How much of the time from `begin` to `end` the spans cover."""
-    return sum(max(0, min(end, last) - max(begin, first)) for first, last in spans)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import csv
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field
 
 from lenet.cases.case import Case, DeviceTarget, Frozen
 from lenet.cases.frameworks import Framework
-from lenet.worker.parts import Span
 
-TYPES_FILE = "cpu_op_type_info_*.csv"
-"""A table of MindSpore's profiler for CPU: a line for each operator type, times in milliseconds."""
 TIMES_FILE = "cpu_op_execute_timestamp_*.txt"
-"""A file of the same: a line for each operator, with the beginning of each execution and its milliseconds."""
+"""What MindSpore's profiler for CPU writes: a line for each operator, with the begin of each execution and its
+milliseconds."""
 UNKNOWN_FORM = "this version of MindSpore's profiler writes a table that lenet-bench does not know"
 TORCH_OPERATORS = "aten::"
 """How the names of PyTorch's operators begin; other events of its profiler are of autograd and of the optimiser."""
@@ -32,9 +31,20 @@ class OperatorTime(Frozen):
     milliseconds: float = Field(ge=0)
 
 
-Profile = tuple[tuple[OperatorTime, ...], list[Span]]
-Profiler = Callable[[Callable[[], None]], Profile]
-"""Calls its argument under the profiler; returns the operators and when they ran."""
+class OperatorRun(NamedTuple):
+    """One execution of an operator; begin and end in nanoseconds of the wall clock."""
+
+    name: str
+    begin: int
+    end: int
+    own_milliseconds: float
+    """Without the operators that it called."""
+
+
+Read = Callable[[], list[OperatorRun]]
+"""Reads what the profiler has recorded. That takes long, and is done when nothing is measured."""
+Profiler = Callable[[Callable[[], None]], Read]
+"""Calls its argument under the profiler."""
 
 
 def profiler(case: Case) -> Profiler | None:
@@ -44,59 +54,45 @@ def profiler(case: Case) -> Profiler | None:
     return {Framework.MINDSPORE: _mindspore, Framework.PYTORCH: _torch}.get(case.framework)
 
 
-def _mindspore(train: Callable[[], None]) -> Profile:
+def _mindspore(train: Callable[[], None]) -> Read:
     from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_handler
 
     folder = Path(tempfile.mkdtemp(prefix="profile-", dir=".")).resolve()
-    running = profile(activities=[ProfilerActivity.CPU], on_trace_ready=tensorboard_trace_handler(str(folder)))
+    # What it writes itself is enough: its analysis makes tables and timelines of it, and takes seconds.
+    ready = tensorboard_trace_handler(str(folder), analyse_flag=False)
+    running = profile(activities=[ProfilerActivity.CPU], on_trace_ready=ready)
     train()
     running.stop()
-    operators = [each for path in folder.rglob(TYPES_FILE) for each in read_operators(_lines(path))]
-    spans = [each for path in folder.rglob(TIMES_FILE) for each in read_spans(_lines(path))]
-    return tuple(operators), spans
 
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
-
-
-def read_operators(lines: list[str]) -> tuple[OperatorTime, ...]:
-    """The operators of MindSpore's table, sorted by time, the largest first.
-
-    Raises:
-        ValueError: a column is missing or has another content.
-    """
-    try:
-        found = [
-            OperatorTime(
-                name=line["op_type"],
-                calls=int(line["type_occurrences"]),
-                milliseconds=float(line["total_compute_time"]),
-            )
-            for line in csv.DictReader(lines)
+    def read() -> list[OperatorRun]:
+        return [
+            run for path in folder.rglob(TIMES_FILE) for run in read_runs(path.read_text(encoding="utf-8").splitlines())
         ]
-    except (KeyError, TypeError) as error:
-        raise ValueError(UNKNOWN_FORM) from error
-    return tuple(sorted(found, key=lambda each: each.milliseconds, reverse=True))
+
+    return read
 
 
-def read_spans(lines: Iterable[str]) -> Iterator[Span]:
-    """When MindSpore's operators ran: `NAME;KIND;BEGIN,MILLISECONDS,THREAD BEGIN,…`, begins in nanoseconds.
+def read_runs(lines: Iterable[str]) -> Iterator[OperatorRun]:
+    """When MindSpore's operators ran: `SCOPE/TYPE-opNUMBER;KIND;BEGIN,MILLISECONDS,THREAD BEGIN,…`.
+
+    Begins are in nanoseconds; scope and number may be missing.
 
     Raises:
         ValueError: a line has another form.
     """
     for line in lines:
         try:
-            _, _, executions = line.rsplit(";", 2)
+            name, _, executions = line.rsplit(";", 2)
+            operator = re.sub(r"-op\d+$", "", name.rsplit("/", 1)[-1])[:120]
             for execution in executions.split():
                 begin, milliseconds, _ = execution.split(",")
-                yield int(begin), int(begin) + round(1e6 * float(milliseconds))
+                duration = float(milliseconds)
+                yield OperatorRun(operator, int(begin), int(begin) + round(1e6 * duration), duration)
         except ValueError as error:
             raise ValueError(UNKNOWN_FORM) from error
 
 
-def _torch(train: Callable[[], None]) -> Profile:
+def _torch(train: Callable[[], None]) -> Read:
     import torch
 
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as running:
@@ -104,29 +100,28 @@ def _torch(train: Callable[[], None]) -> Profile:
         with torch.profiler.record_function(TORCH_BEGIN):
             pass
         train()
-    events = list(running.events())
-    start = now - round(1e3 * next(each.time_range.start for each in events if each.name == TORCH_BEGIN))
-    operators: dict[str, list[float]] = {}
-    spans = []
-    for event in events:
-        if not event.name.startswith(TORCH_OPERATORS):
-            continue
-        operators.setdefault(event.name.removeprefix(TORCH_OPERATORS)[:120], []).append(event.self_cpu_time_total)
-        if event.cpu_parent is None or not event.cpu_parent.name.startswith(TORCH_OPERATORS):
-            spans.append((start + round(1e3 * event.time_range.start), start + round(1e3 * event.time_range.end)))
-    found = [
-        OperatorTime(name=name, calls=len(times), milliseconds=max(sum(times), 0) / 1e3)
-        for name, times in operators.items()
-    ]
-    return tuple(found), spans
+
+    def read() -> list[OperatorRun]:
+        events = list(running.events())
+        start = now - round(1e3 * next(each.time_range.start for each in events if each.name == TORCH_BEGIN))
+        return [
+            OperatorRun(
+                each.name.removeprefix(TORCH_OPERATORS)[:120],
+                start + round(1e3 * each.time_range.start),
+                start + round(1e3 * each.time_range.end),
+                max(each.self_cpu_time_total, 0.0) / 1e3,
+            )
+            for each in events
+            if each.name.startswith(TORCH_OPERATORS)
+        ]
+
+    return read
 
 
-def merged(profiles: Iterable[tuple[OperatorTime, ...]]) -> tuple[OperatorTime, ...]:
-    """The operators of several profiles, sorted by time, the largest first."""
-    calls: dict[str, int] = {}
-    times: dict[str, float] = {}
-    for each in (operator for profile in profiles for operator in profile):
-        calls[each.name] = calls.get(each.name, 0) + each.calls
-        times[each.name] = times.get(each.name, 0.0) + each.milliseconds
-    found = (OperatorTime(name=name, calls=calls[name], milliseconds=times[name]) for name in times)
+def summed(runs: Iterable[OperatorRun]) -> tuple[OperatorTime, ...]:
+    """The executions by operator, the largest time first."""
+    times: dict[str, list[float]] = {}
+    for each in runs:
+        times.setdefault(each.name, []).append(each.own_milliseconds)
+    found = (OperatorTime(name=name, calls=len(each), milliseconds=sum(each)) for name, each in times.items())
     return tuple(sorted(found, key=lambda each: each.milliseconds, reverse=True))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from lenet.store.events import Event, Traced
 from lenet.store.sketch import layers
+
+if TYPE_CHECKING:
+    from lenet.training import BatchArrays
 
 Weights = Callable[[], Iterable[tuple[str, npt.NDArray[np.float32]]]]
 
@@ -22,8 +26,9 @@ class Tracer:
         self._emit = emit
         self._batch: tuple[str | None, str | None] = (None, None)
 
-    def note_batch(self, images: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> None:
+    def note_batch(self, arrays: BatchArrays) -> None:
         """Keep the digests of the next step's batch."""
+        images, labels = arrays()
         self._batch = (_sha256(images.astype("<f4", copy=False)), _sha256(labels.astype("<i4", copy=False)))
 
     def record(self, step: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lenet.analysis.explain.account import DATA, HOST, KERNELS, REST
+from lenet.analysis.explain.account import DATA, HOST, KERNELS, PROFILER, REST
 from lenet.analysis.explain.findings import Explanation
 from lenet.cases.case import Case, DeviceTarget, Mode, Pipeline, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
@@ -84,7 +84,7 @@ class TestRealCase:
         seen = explained[0].observed
         assert seen.step.whole == pytest.approx(32e3 / seen.speed.median)
         assert 0 < seen.step.cores_busy < 1.5, "one core was allowed"
-        assert [part.name for part in seen.account.parts] == [DATA, HOST, KERNELS, REST]
+        assert [part.name for part in seen.account.parts] == [DATA, HOST, KERNELS, REST, PROFILER]
         assert seen.account.part(KERNELS) > 0
         assert seen.account.part(HOST) > 0
         in_operators = sum(each.milliseconds for each in seen.operators)
@@ -190,9 +190,10 @@ class Clock:
 class PlannedEngine:
     """Measures nothing: every case has its planned speed, and takes its planned time."""
 
-    def __init__(self, clock, speeds, failing=(), noise=None, seconds=10.0):
+    def __init__(self, clock, speeds, failing=(), noise=None, seconds=10.0, modes=None):
         self.clock, self.speeds, self.failing, self.seconds = clock, speeds, failing, seconds
         self.noise = noise or {}
+        self.modes = modes or {}
         self.groups = []
 
     def run(self, cases, datasets, store):
@@ -208,7 +209,8 @@ class PlannedEngine:
         if case.framework is Framework.PYTORCH:
             return 4000
         held = {"default", *case.profile.text.split("+")}
-        return max(speed for name, speed in self.speeds.items() if set(name.split("+")) <= held)
+        rate = max(speed for name, speed in self.speeds.items() if set(name.split("+")) <= held)
+        return rate * self.modes.get(case.mode, 1)
 
     def _record(self, case, dataset, store, group):
         now = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -261,11 +263,12 @@ def planned(tmp_path, digits, monkeypatch):
         capped = case.profile.onednn_isa is not None
         if method == "onednn":
             log.write_bytes((LOGS / f"onednn-3.10.1-avx{2 if capped else 512}.log").read_bytes())
-        block = PartTimes(
-            steps=10, plain_seconds=0.1, data_seconds=0.01, host_seconds=0.02, kernel_seconds=0.06, rest_seconds=0.01
-        )
+        one = PartTimes(
+            steps=10, plain_seconds=0.1, clocked_seconds=0.1, instrumented_seconds=0.11, data_seconds=0.01,
+            host_seconds=0.03, kernel_seconds=0.06, rest_seconds=0.01,
+        )  # fmt: skip
         return ProbeResult(
-            steps=steps, seconds=1.0, user_seconds=1.0, system_seconds=0.9, blocks=(block,) * 3,
+            steps=steps, seconds=1.0, user_seconds=1.0, system_seconds=0.9, rounds=(one,) * 3,
             operators=(OperatorTime(name="Conv2D", calls=2 * steps, milliseconds=6.0 * steps),),
         )  # fmt: skip
 
@@ -273,11 +276,11 @@ def planned(tmp_path, digits, monkeypatch):
     monkeypatch.setattr(watch.roofline, "measure", lambda: Roofline(gflops=200, gigabytes_per_second=20))
     monkeypatch.setattr(explain, "framework_version", lambda framework: "2.0")
 
-    def go(budget=10_000.0, resume=None, failing=(), speeds=SPEEDS, noise=None, **axes):
+    def go(budget=10_000.0, resume=None, failing=(), speeds=SPEEDS, noise=None, modes=None, **axes):
         case = Case(**{"dataset": "digits", "mode": Mode.PYNATIVE, "plan": PLAN, **axes})
         output = None if resume else tmp_path / "run"
         run = prepare(case, lambda _: digits, print, output, resume)
-        engine = PlannedEngine(clock, speeds, failing, noise)
+        engine = PlannedEngine(clock, speeds, failing, noise, modes=modes)
         began = clock.now
         limits = TimeLimits(10)
         try:
@@ -385,6 +388,37 @@ class TestFixes:
             "PyTorch's throughput is 1.43",
         ):
             assert "".join(words.split()) in "".join(text.split())
+
+
+class TestWholeStep:
+    """Whole-step jit, as slow as it is, beside Model and Graph mode."""
+
+    def explain(self, planned, model):
+        speeds = {"default": 190, "onednn_isa=AVX2": 350}
+        modes = {Mode.GRAPH: 18, Mode.MODEL: model}
+        return planned(speeds=speeds, mode=Mode.JIT, modes=modes)
+
+    def test_model_tells_that_compiling_the_whole_step_is_not_what_is_slow(self, planned):
+        found, _, _ = self.explain(planned, model=15)
+        finding = next(each for each in found.findings if each.key == "jit-slower-than-graph")
+        assert "--mode graph" in found.fixes
+        assert "--mode model" not in found.fixes
+        assert (finding.control.change, finding.control.unit) == ("--mode model", "groups")
+        assert finding.control.gain == pytest.approx(15)
+        assert finding.control.groups >= 3
+        text = " ".join(explanation_text(found, "2.10.0").split())
+        assert "compiling the whole step is not what is slow" in text
+        assert "tried --mode model" in text
+
+    def test_a_model_that_is_as_slow_leaves_it_open(self, planned):
+        found, _, _ = self.explain(planned, model=1)
+        finding = next(each for each in found.findings if each.key == "jit-slower-than-graph")
+        assert not finding.control.gained
+        assert any("may be what is slow" in each for each in finding.evidence)
+
+    def test_it_is_tried_in_whole_step_jit_only(self, planned):
+        _, engine, _ = planned(mode=Mode.GRAPH)
+        assert Mode.MODEL not in {case.mode for group in engine.groups for case in group}
 
 
 class TestBudget:

@@ -22,7 +22,7 @@ class NumpyTrainer:
     def train_epoch(self, observe=None):
         for images, labels in self._training:
             if observe is not None:
-                observe(images, labels.astype(np.int32))
+                observe(lambda images=images, labels=labels: (images, labels.astype(np.int32)))
             yield self._reference.step(images, labels)
 
     def train_resident(self):

@@ -19,7 +19,7 @@ def test_a_tracer_reports_each_step_with_the_batch_before_it():
     tracer = Tracer(weights.items, reported.append)
     tracer.record(0)
     images, labels = values(3, (2, 1, 32, 32)), np.array([7, 1], np.int32)
-    tracer.note_batch(images, labels)
+    tracer.note_batch(lambda: (images, labels))
     tracer.record(1)
     first, second = reported
     assert (first.step, first.images_sha256, first.labels_sha256) == (0, None, None)

@@ -28,6 +28,8 @@ class SpeedFinding(Frozen):
     """The effect of its change where it was seen."""
     beside_others: TriedChange | None = None
     """The effect of its change beside all other fixes, if there are others."""
+    control: TriedChange | None = None
+    """The effect of what was tried to tell the cause from another."""
     fixed: bool = False
     """Whether its change is one of the fixes that are kept."""
 
@@ -81,6 +83,7 @@ class Suspected:
     seen_with: str = ""
     trial: TriedChange | None = None
     beside_others: TriedChange | None = None
+    control: TriedChange | None = None
     fixed: bool = False
 
 
@@ -101,6 +104,8 @@ def conclude(suspected: Iterable[Suspected], before: Observed, after: Observed |
         evidence = list(suspicion.evidence)
         if suspicion.key == "reference-kernel" and each.fixed and after is not None:
             evidence += _kernels_changed(before.kernels, after.kernels)
+        if suspicion.key == "jit-slower-than-graph" and each.control is not None:
+            evidence.append(_whole_step(each.control))
         findings.append(
             SpeedFinding(
                 key=suspicion.key,
@@ -109,10 +114,24 @@ def conclude(suspected: Iterable[Suspected], before: Observed, after: Observed |
                 seen_with=each.seen_with,
                 trial=each.trial,
                 beside_others=each.beside_others,
+                control=each.control,
                 fixed=each.fixed,
             )
         )
     return sorted(findings, key=lambda each: max(each.gains, default=0.0), reverse=True)
+
+
+def _whole_step(model: TriedChange) -> str:
+    """Whether compiling the whole step is what is slow: `ms.train.Model` compiles it too, and is no `@ms.jit`."""
+    if model.gained:
+        return (
+            "compiling the whole step is not what is slow: ms.train.Model compiles it too, optimiser included, and is "
+            "faster"
+        )
+    return (
+        "compiling the whole step may be what is slow: ms.train.Model compiles it too, optimiser included, and is not "
+        "seen to be faster"
+    )
 
 
 def _kernels_changed(before: Sequence[Kernel], after: Sequence[Kernel]) -> list[str]:

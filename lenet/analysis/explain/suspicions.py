@@ -71,6 +71,8 @@ class Suspicion:
     title: str
     evidence: tuple[str, ...]
     change: Change | None = None
+    control: Change | None = None
+    """Is tried beside it, and never a fix: its effect tells the cause from another that would look the same."""
 
 
 def suspicions(observed: Observed) -> list[Suspicion]:
@@ -138,6 +140,8 @@ def _slow_jit(observed: Observed) -> Suspicion | None:
         "the whole step as one @ms.jit function is slower than the same step in Graph mode",
         ("both are compiled from the same functional step; nothing else differs between the two",),
         Change(mode=Mode.GRAPH),
+        # It compiles the whole step too, optimiser included; in one process only.
+        Change(mode=Mode.MODEL) if case.world_size == 1 else None,
     )
 
 

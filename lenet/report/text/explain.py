@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.analysis.explain.account import TOLERANCE, Part, StepAccount
+from lenet.analysis.explain.account import PROFILER, TOLERANCE, Part, StepAccount
 from lenet.analysis.explain.findings import Explanation, SpeedFinding
 from lenet.analysis.explain.gap import GapLine
 from lenet.analysis.explain.observation import Observed
@@ -68,14 +68,23 @@ def _interval(part: Part) -> str:
 
 
 def _sum(account: StepAccount) -> str:
-    """Whether the parts add up to the step."""
+    """Whether the parts add up to the step, and what the profiler took."""
     step = f"{number(account.step.milliseconds, 2)} ms ({_interval(account.step)})"
+    covered = f"{account.covered:.0%}"
+    if account.covered_low is not None and account.covered_high is not None:
+        covered += f" ({account.covered_low:.0%} to {account.covered_high:.0%})"
+    beside = f"of the step beside them without instruments, {step}"
     if account.adds_up:
-        return f"The parts add up to {account.covered:.0%} of the step beside them without instruments, {step}."
-    return (
-        f"The parts do not add up: they are {account.covered:.0%} of the step beside them without instruments, {step}, "
-        f"and more than {TOLERANCE:.0%} off. Do not rely on them: measure again on an idle machine."
-    )
+        words = f"The parts add up to {covered} {beside}."
+    else:
+        words = (
+            f"The parts do not add up: they are {covered} {beside}, and more than {TOLERANCE:.0%} off. Do not rely on "
+            "them: measure again on an idle machine."
+        )
+    if (profiler := account.part(PROFILER)) is not None:
+        took = max(-profiler / account.step.milliseconds, 0)
+        words += f" The profiler, under which the parts were measured, takes {took:.0%} of a step: the last line."
+    return words
 
 
 def _operators(seen: Observed) -> str:
@@ -121,6 +130,8 @@ def _finding(number: int, finding: SpeedFinding) -> str:
     evidence += finding.evidence
     if finding.trial is not None:
         evidence.append(finding.trial.words)
+    if finding.control is not None:
+        evidence.append(finding.control.words)
     if finding.beside_others is not None:
         evidence.append(f"beside the other fixes: {finding.beside_others.words}")
     lines = [wrapped(finding.title, f"{number}. ", "   ")]
