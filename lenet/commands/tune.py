@@ -109,6 +109,8 @@ class RaceJudge:
     def __init__(self, deadline: float, *, drops: bool) -> None:
         self._deadline = deadline
         self._drops = drops
+        self.in_order = drops
+        """The default and the likely winners start first; a confirmation only compares."""
 
     def seconds_left(self) -> float:
         """Time until the look has to have ended."""

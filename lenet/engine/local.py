@@ -16,7 +16,7 @@ from lenet.engine.busy import Busy, devices, held, print_notice
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
-from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups
+from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups, start_order
 from lenet.errors import UsageError
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
@@ -74,10 +74,10 @@ class LocalEngine:
     def run(
         self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store, judge: Judge | None = None
     ) -> list[Record]:
-        """Run the cases in order; a failure becomes a record and does not end the run.
+        """Run the cases, group by group; a failure becomes a record and does not end the run.
 
-        `datasets` maps a case's dataset name to the data. Returns the records, which are on disk too. A `judge` ends
-        members of a group early: their status is `dropped`.
+        `datasets` maps a case's dataset name to the data. Returns the records in the order of the cases; they are on
+        disk too. A `judge` ends members of a group early: their status is `dropped`.
 
         Raises:
             StoreError: the store cannot be written; finished records are intact.
@@ -87,12 +87,13 @@ class LocalEngine:
         records: list[Record] = []
         with held(devices(cases), self._busy, self._notify):
             for group in groups(cases, self._interleave, self._alive):
-                left = group
+                left = start_order(group, judge)
                 while left:
                     measured = self._run_group(left, datasets, store, judge, len(records), len(cases))
                     records += measured
                     left = left[len(measured) :]
-        return records
+        places = {case: place for place, case in enumerate(cases)}
+        return sorted(records, key=lambda record: places[record.case])
 
     def _run_group(
         self,
@@ -103,7 +104,7 @@ class LocalEngine:
         done: int,
         total: int,
     ) -> list[Record]:
-        """Run as many of the cases together as memory holds, from the first on; returns their records in order."""
+        """Start as many of the cases as memory holds, in this order, and let them take turns; returns their records."""
         turns = len(cases) > 1
         group = uuid.uuid4().hex[:12] if turns else ""
         sessions: list[Session] = []

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,7 @@ MARK = "LENET_BENCH_WORKER"
 TERMINATE_SECONDS = 2.0
 """Time between SIGTERM and SIGKILL."""
 
-PAUSED = b'{"event":"paused"'
+PAUSED = re.compile(rb'{\s*"event"\s*:\s*"paused"')
 """The beginning of the line that a worker writes before it waits for a turn."""
 
 STRAY_ROUNDS = 10
@@ -195,6 +196,11 @@ class WorkerProcess:
         except psutil.Error:
             return 0
 
+    @property
+    def paused(self) -> bool:
+        """Whether the worker was stopped because it waits for a turn."""
+        return self._stopped_at is not None
+
     def give_turn(self, turn: bytes) -> None:
         """Continue a worker that has paused with a line that gives it a turn. Its time limits stood still meanwhile."""
         if self._stopped_at is None:
@@ -261,7 +267,7 @@ class WorkerProcess:
     def _read(self, pipe: IO[bytes]) -> None:
         with pipe:
             while line := pipe.readline(MAX_LINE_BYTES):
-                if self._turns is not None and line.startswith(PAUSED):
+                if self._turns is not None and PAUSED.match(line):
                     # Here and not where the line is handled: the data pipeline's threads run on until then.
                     self._stopped_at = time.monotonic()
                     self._signal_group(signal.SIGSTOP)

@@ -108,6 +108,8 @@ class Session:
             for line in self._lines:
                 try:
                     event = parse(line)
+                    if isinstance(event, Paused) and not process.paused:
+                        raise ValueError("written in another form than the worker's")
                 except ValueError:
                     shown = line[:80].decode(errors="replace")
                     process.kill()

@@ -26,6 +26,8 @@ class Judge(Protocol):
 
     option: str
     """The option that says how much time there is."""
+    in_order: bool
+    """Whether the workers start in the order of the cases, because there may be no time for the last ones."""
 
     def seconds_left(self) -> float:
         """Time until the group has to have ended: no worker is started after that, and none runs longer."""
@@ -69,6 +71,16 @@ def groups(cases: Sequence[Case], interleave: Interleave, alive: int | None = No
         size = (alive or len(listed)) if together else 1
         found += [listed[first : first + size] for first in range(0, len(listed), size)]
     return found
+
+
+def start_order(group: Sequence[Case], judge: Judge | None = None) -> list[Case]:
+    """The cases of a group in the order in which their workers start: a random one, unless the judge wants theirs.
+
+    A worker's place among the starts changes its speed for good: in 50 recorded groups of four the first one was 2%
+    slower than their mean, the third 2% faster (docs/statistics.md). Drawn anew for each group, this scatters their
+    ratios and biases none.
+    """
+    return list(group) if judge is not None and judge.in_order else random.sample(group, len(group))
 
 
 class Schedule:
