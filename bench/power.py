@@ -3,7 +3,8 @@
     python bench/power.py record RUN [--data-dir DIR] [--groups 100] [--processes 30]
     python bench/power.py export RUN --output FILE
     python bench/power.py table FILE
-    python bench/power.py alone FILE
+    python bench/power.py alone FILE...
+    python bench/power.py live RUN --output FILE [--data-dir DIR] [--attempts 5] [--groups 24]
 
 `record` runs `lenet-bench run` with five cases that differ in the seed, which changes no speed. Two train as usual;
 the others have 2, 5 and 10% more work in each step (`planted/sitecustomize.py`). Four of them, without the 10%, are
@@ -17,7 +18,10 @@ independent process, and the seconds that each took.
 package's own analysis calls a difference. The 95% intervals resample the groups, or the processes, as a whole.
 
 `alone` compares the throughput of the same training in a group with that of a process alone: does taking turns change
-what is measured?
+what is measured? `record --no-planted` records what it needs.
+
+`live` does what a user does, `lenet-bench run` with groups of two cases and then `lenet-bench compare`: in turn for two
+equal cases and for one with 5% more work. It writes a line for each attempt, and continues a file with fewer.
 """
 
 from __future__ import annotations
@@ -25,88 +29,63 @@ from __future__ import annotations
 import json
 import os
 import random
-import statistics
+import shutil
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
+from recording import (
+    EVERY,
+    IN_GROUPS,
+    MORE_WORK,
+    UNCHANGED,
+    Recorded,
+    groups_in,
+    independent,
+    interleaved,
+    processes_in,
+    processes_saved,
+    read,
+    taking_turns,
+    total_rate,
+)
 from tabulate import tabulate
 
-from lenet.analysis.difference import SIGNIFICANT, welch
-from lenet.analysis.paired import LEAST_GROUPS, TimedTurn, group_estimate, student
-from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Ratio, ratio
+from lenet.analysis.paired import TimedTurn
 from lenet.cases.case import Case, Hyperparameters
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
-EVERY = {3: 50, 4: 20, 5: 10}
-"""After how many steps a seed trains one more."""
-MORE_WORK = {1: 0.0, 2: 0.0, **{seed: 1 / every for seed, every in EVERY.items()}}
-"""Extra work of each seed, as a share of a step. Seed 1 is what the others are compared with."""
-IN_GROUPS = (1, 2, 3, 4)
-UNCHANGED = (1, 2)
 MATRIX = """
 description = "five cases that differ in planted work"
 [plan]
-windows = 10
+windows = 7
 window_seconds = 0.3
 resident_windows = 0
 budget_seconds = 30
 evaluation_images = 1
 """
-DRAWS = 1000
-RESAMPLED, DRAWS_OF_EACH = 100, 20
-"""How often the units are resampled for the interval, and how many comparisons are drawn from each."""
+COMPARED = {"none (A/A)": (1, 2), "5% more work": (1, 4)}
+"""The seeds that an attempt of `live` compares."""
+
+DataDir = Annotated[Path | None, typer.Option(help="data of MNIST's shape; default: MNIST or digits")]
+Mode = Annotated[str, typer.Option()]
+BatchSize = Annotated[int, typer.Option()]
+Pipeline = Annotated[str, typer.Option()]
+Profile = Annotated[str, typer.Option(help="default: the fastest of Graph mode on AVX-512")]
 
 app = typer.Typer(help=__doc__, add_completion=False)
 
 
-class Member(NamedTuple):
-    """One process of a group."""
-
-    turns: list[TimedTurn]
-    seconds: float
-    """From its start to its end, without the turns of the others."""
-
-
-Group = dict[int, Member]
-"""The members of a group by seed."""
-
-
-class Process(NamedTuple):
-    """An independent process."""
-
-    median: float
-    """Median images/s of its windows."""
-    total: float
-    """Images/s over all of its windows."""
-    seconds: float
-
-
-class Recorded(NamedTuple):
-    """What was recorded."""
-
-    machine: str
-    case: str
-    groups: list[Group]
-    processes: dict[int, list[Process]]
-    """By seed."""
-
-
-class Rate(NamedTuple):
-    """How often comparisons called a difference."""
-
-    share: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.share:.0%} ({self.low:.0%} to {self.high:.0%})"
+def _case(mode: str, batch_size: int, pipeline: str, profile: str) -> list[str]:
+    """What all cases share, as options of `lenet-bench run`."""
+    return ["--mode", mode, "--batch-size", str(batch_size), "--pipeline", pipeline, "--profile", profile]
 
 
 def _run(output: Path, seeds: Sequence[int], rounds: int, case: list[str], ways: list[str]) -> None:
@@ -128,23 +107,24 @@ def _run(output: Path, seeds: Sequence[int], rounds: int, case: list[str], ways:
 @app.command()
 def record(
     run: Annotated[Path, typer.Argument(help="the folder that gets the runs")],
-    data_dir: Annotated[Path | None, typer.Option(help="data of MNIST's shape; default: MNIST or digits")] = None,
+    data_dir: DataDir = None,
     groups: Annotated[int, typer.Option(min=0, help="groups of four members")] = 100,
     processes: Annotated[int, typer.Option(min=0, help="independent processes of each case")] = 30,
     parts: Annotated[int, typer.Option(min=1, help="into how many alternating parts both are divided")] = 10,
-    mode: Annotated[str, typer.Option()] = "graph",
-    batch_size: Annotated[int, typer.Option()] = 32,
-    pipeline: Annotated[str, typer.Option()] = "tutorial",
-    profile: Annotated[str, typer.Option(help="default: the fastest of Graph mode on AVX-512")] = "onednn_isa=AVX2",
+    planted: Annotated[bool, typer.Option(help="also the cases with more work")] = True,
+    mode: Mode = "graph",
+    batch_size: BatchSize = 32,
+    pipeline: Pipeline = "tutorial",
+    profile: Profile = "onednn_isa=AVX2",
 ) -> None:
     """Measure groups and independent processes."""
-    case = ["--mode", mode, "--batch-size", str(batch_size), "--pipeline", pipeline, "--profile", profile]
+    case = _case(mode, batch_size, pipeline, profile)
     data = [] if data_dir is None else ["--data-dir", str(data_dir)]
     for part in range(parts):
         shares = [total * (part + 1) // parts - total * part // parts for total in (groups, processes)]
         for name, seeds, share, way in (
-            ("groups", IN_GROUPS, shares[0], "windows"),
-            ("processes", tuple(MORE_WORK), shares[1], "rounds"),
+            ("groups", IN_GROUPS if planted else UNCHANGED, shares[0], "windows"),
+            ("processes", tuple(MORE_WORK) if planted else UNCHANGED, shares[1], "rounds"),
         ):
             if share:
                 _run(run / f"{name}-{part:02}", seeds, share, case, ["--interleave", way, *data])
@@ -155,11 +135,6 @@ def _words(case: Case) -> str:
     return case.model_copy(
         update={"repetition": 0, "hyperparameters": Hyperparameters(batch_size=case.hyperparameters.batch_size)}
     ).label
-
-
-def _total(turns: Sequence[TimedTurn]) -> float:
-    """Images/s over all turns."""
-    return sum(turn.images for turn in turns) / sum(turn.seconds for turn in turns)
 
 
 def _blocks(record: Record) -> list[TimedTurn]:
@@ -195,79 +170,16 @@ def export(
             if each.group:
                 groups[each.group][seed] = [seconds, *map(astuple, _blocks(each))]
             else:
-                rates = each.summary.throughput.median, _total(_blocks(each))
+                rates = each.summary.throughput.median, total_rate(_blocks(each))
                 processes[seed].append([*(round(rate, 1) for rate in rates), seconds])
     if len(settings) != 1:
         raise typer.BadParameter(f"{run} has {len(settings)} machines or cases: record one in each folder")
     ((machine, case),) = settings
-    whole = [group for group in groups.values() if set(group) == set(IN_GROUPS)]
+    members = set().union(*groups.values())
+    whole = [group for group in groups.values() if set(group) == members]
     content = {"machine": machine, "case": case, "groups": whole, "processes": processes}
     output.write_text(json.dumps(content, separators=(",", ":")).replace('},{"1"', '},\n{"1"') + "\n", encoding="utf-8")
     print(f"{len(whole)} groups and {min(map(len, processes.values()), default=0)} processes of each case")
-
-
-def read(path: Path) -> Recorded:
-    """What `export` wrote."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    groups = [
-        {int(seed): Member([TimedTurn(*turn) for turn in turns], seconds) for seed, (seconds, *turns) in group.items()}
-        for group in content["groups"]
-    ]
-    processes = {int(seed): [Process(*each) for each in listed] for seed, listed in content["processes"].items()}
-    return Recorded(content["machine"], content["case"], groups, processes)
-
-
-def groups_in(recorded: Recorded, seed: int, wall_seconds: float) -> int:
-    """How many groups of two members, the first seed and this one, fit the wall time."""
-    pair = statistics.mean(group[1].seconds + group[seed].seconds for group in recorded.groups)
-    return int(wall_seconds / pair)
-
-
-def processes_in(recorded: Recorded, seed: int, wall_seconds: float) -> int:
-    """How many independent processes of each of the two fit the wall time."""
-    pair = sum(statistics.mean(each.seconds for each in recorded.processes[one]) for one in (1, seed))
-    return int(wall_seconds / pair)
-
-
-def scatter_in_groups(groups: Sequence[Group], seed: int) -> float:
-    """Standard deviation, over the groups, of the logarithm of the ratio."""
-    estimates = (group_estimate(group[1].turns, group[seed].turns) for group in groups)
-    return statistics.stdev(value for value in estimates if value is not None)
-
-
-def _resampled(units: Sequence[Any], count: int, chance: random.Random, found: Any) -> Rate | None:
-    """How often `found` holds for `count` of the units, drawn without replacement, with its bootstrap interval."""
-    if len(units) < count:
-        return None
-
-    def share(population: Sequence[Any], draws: int) -> float:
-        return statistics.mean(bool(found(chance.sample(population, count))) for _ in range(draws))
-
-    over = sorted(share(chance.choices(units, k=len(units)), DRAWS_OF_EACH) for _ in range(RESAMPLED))
-    return Rate(share(units, DRAWS), over[int(0.025 * RESAMPLED)], over[int(0.975 * RESAMPLED) - 1])
-
-
-def interleaved(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Rate | None:
-    """How often a comparison of `count` groups calls a difference; None where fewer were recorded."""
-    if count < LEAST_GROUPS:
-        return None
-    # The estimate of a group is a function of the group alone: computed once, drawn often.
-    estimates = [group_estimate(group[1].turns, group[seed].turns) for group in recorded.groups]
-    return _resampled(estimates, count, chance, lambda drawn: student(drawn) < SIGNIFICANT)
-
-
-def independent(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Rate | None:
-    """How often a comparison of `count` independent processes a side calls a difference."""
-    if count < MIN_PROCESSES:
-        return None
-    # The sides are drawn together from parts of the recording: each pair is a neighbour in time.
-    pairs = list(zip(recorded.processes[1], recorded.processes[seed], strict=False))
-    return _resampled(
-        pairs,
-        count,
-        chance,
-        lambda drawn: welch([a.median for a, _ in drawn], [b.median for _, b in drawn]) < SIGNIFICANT,
-    )
 
 
 def _rows(recorded: Recorded) -> Iterator[list[Any]]:
@@ -293,13 +205,7 @@ def table(file: Annotated[Path, typer.Argument(help="a file of `export`")]) -> N
     print(f"{len(recorded.groups)} groups, {min(map(len, recorded.processes.values()))} processes of each case\n")
     headers = ["wall time", "difference", "groups", "called, interleaved", "processes a side", "called, independent"]
     print(tabulate(list(_rows(recorded)), headers, tablefmt="github"))
-
-
-def taking_turns(recorded: Recorded) -> Ratio:
-    """How many times the images/s of a process alone those of the same training in a group are."""
-    alone = [each.total for seed in UNCHANGED for each in recorded.processes[seed]]
-    member = [_total(group[seed].turns) for group in recorded.groups for seed in UNCHANGED]
-    return ratio(alone, member, BOOTSTRAP_FROM)
+    print(f"\nFor the same interval independent processes are {processes_saved(recorded, UNCHANGED[1])} times as many.")
 
 
 @app.command()
@@ -314,6 +220,41 @@ def alone(files: Annotated[list[Path], typer.Argument(help="files of `export`")]
         print(recorded.case)
         print(f"  in a group over alone: {found.value:.3f} ({found.interval.low:.3f} to {found.interval.high:.3f}),")
         print(f"  {count[0]} members of groups, {count[1]} processes alone")
+
+
+@app.command()
+def live(
+    run: Annotated[Path, typer.Argument(help="the folder that gets the runs")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a file of JSON lines, one for each attempt")],
+    data_dir: DataDir = None,
+    attempts: Annotated[int, typer.Option(min=1, help="of each comparison")] = 5,
+    groups: Annotated[int, typer.Option(min=3, help="groups of two members of an attempt")] = 24,
+    mode: Mode = "graph",
+    batch_size: BatchSize = 32,
+    pipeline: Pipeline = "tutorial",
+    profile: Profile = "onednn_isa=AVX2",
+) -> None:
+    """Run and compare as a user does, and keep what `compare` says."""
+    data = [] if data_dir is None else ["--data-dir", str(data_dir)]
+    for number in range(attempts):
+        for difference, seeds in COMPARED.items():
+            done = output.read_text(encoding="utf-8").splitlines() if output.exists() else []
+            if any((one["attempt"], one["difference"]) == (number, difference) for one in map(json.loads, done)):
+                continue
+            folder = run / f"{'-'.join(map(str, seeds))}-{number:02}"
+            shutil.rmtree(folder, ignore_errors=True)  # an attempt that was interrupted
+            begun = time.monotonic()
+            ways = ["--interleave", "windows", *data]
+            _run(folder, seeds, groups, _case(mode, batch_size, pipeline, profile), ways)
+            seconds = time.monotonic() - begun
+            command = [sys.executable, "-m", "lenet.cli", "compare", str(folder), "--format", "json"]
+            command += ["--over", f"seed={seeds[0]},{seeds[1]}"]
+            (said,) = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+            line = {"attempt": number, "difference": difference, "seconds": round(seconds, 1)}
+            line |= {key: said[key] for key in ("groups", "ratio", "low", "high", "p", "mark")}
+            print(json.dumps(line), flush=True)
+            with output.open("a", encoding="utf-8") as kept:
+                kept.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

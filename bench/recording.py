@@ -1,0 +1,179 @@
+"""What `power.py` recorded, and how often the package's own analysis calls a difference in it.
+
+Seeds stand for the cases: a seed changes no speed, but `planted/sitecustomize.py` gives some of them more work.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lenet.analysis.difference import SIGNIFICANT, welch
+from lenet.analysis.paired import LEAST_GROUPS, TimedTurn, group_estimate, student
+from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Ratio, ratio
+
+EVERY = {3: 50, 4: 20, 5: 10}
+"""After how many steps a seed trains one more."""
+MORE_WORK = {1: 0.0, 2: 0.0, **{seed: 1 / every for seed, every in EVERY.items()}}
+"""Extra work of each seed, as a share of a step. Seed 1 is what the others are compared with."""
+IN_GROUPS = (1, 2, 3, 4)
+UNCHANGED = (1, 2)
+DRAWS = 1000
+RESAMPLED, DRAWS_OF_EACH = 100, 20
+"""How often the units are resampled for the interval, and how many comparisons are drawn from each."""
+
+
+class Member(NamedTuple):
+    """One process of a group."""
+
+    turns: list[TimedTurn]
+    seconds: float
+    """From its start to its end, without the turns of the others."""
+
+
+Group = dict[int, Member]
+"""The members of a group by seed."""
+
+
+class Process(NamedTuple):
+    """An independent process."""
+
+    median: float
+    """Median images/s of its windows."""
+    total: float
+    """Images/s over all of its windows."""
+    seconds: float
+
+
+class Recorded(NamedTuple):
+    """What was recorded."""
+
+    machine: str
+    case: str
+    groups: list[Group]
+    processes: dict[int, list[Process]]
+    """By seed."""
+
+
+class Rate(NamedTuple):
+    """How often comparisons called a difference, with its 95% interval."""
+
+    share: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} ({self.low:.0%} to {self.high:.0%})"
+
+
+class Factor(NamedTuple):
+    """How many times one figure is another, with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} ({self.low:.1f} to {self.high:.1f})"
+
+
+def read(path: Path) -> Recorded:
+    """What `export` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    groups = [
+        {int(seed): Member([TimedTurn(*turn) for turn in turns], seconds) for seed, (seconds, *turns) in group.items()}
+        for group in content["groups"]
+    ]
+    processes = {int(seed): [Process(*each) for each in listed] for seed, listed in content["processes"].items()}
+    return Recorded(content["machine"], content["case"], groups, processes)
+
+
+def groups_in(recorded: Recorded, seed: int, wall_seconds: float) -> int:
+    """How many groups of two members, the first seed and this one, fit the wall time."""
+    pair = statistics.mean(group[1].seconds + group[seed].seconds for group in recorded.groups)
+    return int(wall_seconds / pair)
+
+
+def processes_in(recorded: Recorded, seed: int, wall_seconds: float) -> int:
+    """How many independent processes of each of the two fit the wall time."""
+    pair = sum(statistics.mean(each.seconds for each in recorded.processes[one]) for one in (1, seed))
+    return int(wall_seconds / pair)
+
+
+def scatter_in_groups(groups: Sequence[Group], seed: int) -> float:
+    """Standard deviation, over the groups, of the logarithm of the ratio."""
+    estimates = (group_estimate(group[1].turns, group[seed].turns) for group in groups)
+    return statistics.stdev(value for value in estimates if value is not None)
+
+
+def _resampled(units: Sequence[Any], count: int, chance: random.Random, found: Any) -> Rate | None:
+    """How often `found` holds for `count` of the units, drawn without replacement, with its bootstrap interval."""
+    if len(units) < count:
+        return None
+
+    def share(population: Sequence[Any], draws: int) -> float:
+        return statistics.mean(bool(found(chance.sample(population, count))) for _ in range(draws))
+
+    over = sorted(share(chance.choices(units, k=len(units)), DRAWS_OF_EACH) for _ in range(RESAMPLED))
+    return Rate(share(units, DRAWS), over[int(0.025 * RESAMPLED)], over[int(0.975 * RESAMPLED) - 1])
+
+
+def interleaved(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Rate | None:
+    """How often a comparison of `count` groups calls a difference; None where fewer were recorded."""
+    if count < LEAST_GROUPS:
+        return None
+    # The estimate of a group is a function of the group alone: computed once, drawn often.
+    estimates = [group_estimate(group[1].turns, group[seed].turns) for group in recorded.groups]
+    return _resampled(estimates, count, chance, lambda drawn: student(drawn) < SIGNIFICANT)
+
+
+def independent(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Rate | None:
+    """How often a comparison of `count` independent processes a side calls a difference."""
+    if count < MIN_PROCESSES:
+        return None
+    # The sides are drawn together from parts of the recording: each pair is a neighbour in time.
+    pairs = list(zip(recorded.processes[1], recorded.processes[seed], strict=False))
+    return _resampled(
+        pairs,
+        count,
+        chance,
+        lambda drawn: welch([a.median for a, _ in drawn], [b.median for _, b in drawn]) < SIGNIFICANT,
+    )
+
+
+def processes_saved(recorded: Recorded, seed: int) -> Factor:
+    """How many times as many processes a ratio of independent ones takes for the interval of one in groups.
+
+    The variance of the ratio of two independent processes over that of a group's ratio, both of the logarithms. The
+    interval resamples groups and processes as a whole.
+    """
+    chance = random.Random(1)  # noqa: S311 # draws that repeat
+    estimates = [group_estimate(group[1].turns, group[seed].turns) for group in recorded.groups]
+    alone = [[math.log(each.median) for each in recorded.processes[one]] for one in (1, seed)]
+
+    def factor(groups: Sequence[float | None], processes: Sequence[Sequence[float]]) -> float:
+        between = statistics.variance(value for value in groups if value is not None)
+        return sum(statistics.variance(side) for side in processes) / between
+
+    def again(values: Sequence[Any]) -> Sequence[Any]:
+        return chance.choices(values, k=len(values))
+
+    over = sorted(factor(again(estimates), [again(side) for side in alone]) for _ in range(DRAWS))
+    return Factor(factor(estimates, alone), over[int(0.025 * DRAWS)], over[int(0.975 * DRAWS) - 1])
+
+
+def total_rate(turns: Sequence[TimedTurn]) -> float:
+    """Images/s over all turns."""
+    return sum(turn.images for turn in turns) / sum(turn.seconds for turn in turns)
+
+
+def taking_turns(recorded: Recorded) -> Ratio:
+    """How many times the images/s of a process alone those of the same training in a group are."""
+    alone = [each.total for seed in UNCHANGED for each in recorded.processes[seed]]
+    member = [total_rate(group[seed].turns) for group in recorded.groups for seed in UNCHANGED]
+    return ratio(alone, member, BOOTSTRAP_FROM)
