@@ -1,7 +1,8 @@
 """A whole parent process that begins or resumes a run as the command does: `drive.py RUN CASES`.
 
-`DRIVE_WORKER` chooses the worker: `fake` (`fake_worker.py`, the default) for CASES repetitions of one case, or `real`
-(`saboteur.py`, which is the real worker) for the six cases of the quick matrix, with short plans.
+`DRIVE_WORKER` chooses the worker: `fake` (`fake_worker.py`, the default) for CASES cases, or `real` (`saboteur.py`,
+which is the real worker) for the six cases of the quick matrix, with short plans. `DRIVE_INTERLEAVE` is `rounds` (the
+default) or `windows`: all of them are alive together and take turns.
 """
 
 import os
@@ -31,7 +32,7 @@ SHORT = Plan(
 def matrix(worker, count):
     """The matrix to run."""
     if worker == "fake":
-        return Matrix(modes=("graph",), datasets=("digits",), repeat=count)
+        return Matrix(modes=("graph",), datasets=("digits",), seeds=tuple(range(1, count + 1)))
     return load_preset("quick").model_copy(update={"datasets": ("digits",), "plan": SHORT})
 
 
@@ -53,6 +54,7 @@ def drive(folder, count, limits=None, retry=False):
     LocalEngine(
         limits or TimeLimits(60, float(os.environ.get("DRIVE_SILENCE", "30"))),
         command=WORKERS[worker],
+        interleave=os.environ.get("DRIVE_INTERLEAVE", "rounds"),
     ).run(cases, run.datasets, run.store)
 
 

@@ -1,9 +1,12 @@
-"""A worker that trains nothing and is done in a blink: `fake_worker.py FD`, an assignment on standard input.
+"""A worker that trains nothing and is done in a blink: `fake_worker.py FD [TURNS]`, an assignment on standard input.
+
+With TURNS it takes turns as the real worker does: it says that it pauses and waits for a line on that pipe.
 
 All its losses are one number that no other process draws, so that a trace joined from two attempts shows. Its fault is
 drawn from `FAKE_FAULTS`, names separated by commas, by `FAKE_SEED` and the case; `FAKE_SECONDS` lies between events.
 """
 
+import ctypes
 import hashlib
 import json
 import os
@@ -15,11 +18,14 @@ import sys
 import time
 
 STEPS = 4
+WARMUP = 2
 MEGABYTE = 2**20
 
 
 def main():
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG, as the real worker: a stopped one ends too
     channel = int(sys.argv[1])
+    turns = os.fdopen(int(sys.argv[2]), "rb", buffering=0) if len(sys.argv) > 2 else None
     pause = float(os.environ.get("FAKE_SECONDS", "0.002"))
     chance = random.Random(os.environ.get("FAKE_SEED", "0") + sys.stdin.read())
     fault = chance.choice(os.environ.get("FAKE_FAULTS", "none").split(","))
@@ -34,9 +40,20 @@ def main():
     software = json.loads(os.environ.get("FAKE_SOFTWARE", json.dumps(unknown)))
     emit("started", initial_weights_sha256="0" * 64, software=software)
     for step in range(STEPS):
+        turn = {}
+        if turns is not None and step >= WARMUP:
+            emit("paused", turns_left=STEPS - step)
+            line = turns.readline()
+            if not line:
+                raise SystemExit(1)  # the parent has ended
+            given = json.loads(line)
+            turn = {"cycle": given["cycle"], "turn": given["number"]}
         if step == at:
             go_wrong(fault, channel)
-        emit("steps", epoch=1, first_step=step, steps=1, images=32, seconds=0.5, warmup=step < 2, losses=[loss])
+        emit(
+            "steps", epoch=1, first_step=step, steps=1, images=32, seconds=0.5, warmup=step < WARMUP, losses=[loss],
+            **turn,
+        )  # fmt: skip
     emit(
         "evaluated", epoch=0, steps=STEPS, training_seconds=2.0, seconds=0.1, images=512, correct=300,
         distinct_answers=10,

@@ -2,12 +2,14 @@
 
     python tests/soak.py --rounds 100 --seed 1            # with a fake worker; a few minutes
     python tests/soak.py --rounds 100 --worker real       # trains the quick matrix with MindSpore; an hour or two
+    python tests/soak.py --interleave windows             # the cases of a round are alive together and take turns
 
 A round is six cases on the digits: of the fake worker, or of the quick matrix over a few steps. In every round workers
 die, hang or print something else at random moments; in addition the parent is killed, the log is truncated, the disk
-is full, or two parents open the same run. Then the run is resumed: all earlier records must still be there and, with
-the real worker, every case must end well without further faults. Rounds with faults of workers alone run the engine in
-this process, whose memory and open files are measured. Exit code 0 if all checks of all rounds passed and neither grew.
+is full, or two parents open the same run. Then the run is resumed: all earlier records must still be there, no process
+of the round may be left and, with the real worker, every case must end well without further faults. Rounds with faults
+of workers alone run the engine in this process, whose memory and open files are measured. Exit code 0 if all checks of
+all rounds passed and neither grew.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ DISK_BYTES = {"fake": (5_000, 12_000), "real": (4_000, 60_000)}
 """Largest size of a file in a round with a full disk, so that some writes succeed and some do not."""
 
 MEMORY_GROWTH_BYTES = 16 * 2**20
+LEFT_SECONDS = 20
+"""How long processes of a round may take to end after it."""
 HANDLES_GROWTH = 2
 """A pipe of the last worker may still be open; a leak would be one per case."""
 
@@ -56,6 +60,14 @@ def load(name):
 
 
 checks, drive = load("checks"), load("drive")
+
+
+def of_round(process: psutil.Process) -> bool:
+    """Whether the process was started in this round."""
+    try:
+        return process.environ().get("FAKE_SEED") == os.environ["FAKE_SEED"]
+    except psutil.Error:
+        return False
 
 
 @dataclass
@@ -71,10 +83,11 @@ class Tally:
 class Soak:
     """Rounds over one folder, each with a run of its own that is deleted if all checks passed."""
 
-    def __init__(self, chance: random.Random, worker: str) -> None:
+    def __init__(self, chance: random.Random, worker: str, interleave: str) -> None:
         self.chance, self.worker = chance, worker
         self.faults = FAKE_FAULTS if worker == "fake" else REAL_FAULTS
         os.environ.update(DRIVE_WORKER=worker, DRIVE_SILENCE=str(SILENCE_SECONDS), PYTHONPATH=str(HERE.parent))
+        os.environ["DRIVE_INTERLEAVE"] = interleave
 
     def parent(self, run: Path, *arguments, faults=None, **options) -> subprocess.Popen:
         """A whole parent process; each of its workers draws one of the faults."""
@@ -93,6 +106,20 @@ class Soak:
             assert self.parent(run, "--retry-failed", faults="none").wait(timeout=900) == 0, "retrying failed"
             checks.nothing_lost(before, run)
             checks.whole(run, Status.OK)
+
+    def none_left(self, orphans: bool) -> None:
+        """No process of the round is left, which are those that inherited its seed.
+
+        `orphans`: the parent was killed, and nobody is left to end the children that a dead worker leaves.
+        """
+        deadline = time.monotonic() + LEFT_SECONDS
+        while left := [
+            process
+            for process in psutil.process_iter()
+            if process.pid != os.getpid() and of_round(process) and not (orphans and process.name() == "sleep")
+        ]:
+            assert time.monotonic() < deadline, f"left behind: {left}"
+            time.sleep(0.1)
 
     def kill_while(self, run: Path, process: subprocess.Popen, more: int) -> bool:
         """Kill the parent shortly after `more` further records; return whether it was still running."""
@@ -157,12 +184,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker", choices=("fake", "real"), default="fake", help="real: MindSpore trains")
+    parser.add_argument("--interleave", choices=("rounds", "windows"), default="rounds")
     options = parser.parse_args()
     chance, tallies, passed = random.Random(options.seed), defaultdict(Tally), True
     memory, handles, own, began = [], [], psutil.Process(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         os.environ["LENET_BENCH_LOCKS"] = folder
-        soak = Soak(chance, options.worker)
+        soak = Soak(chance, options.worker, options.interleave)
         kinds = ("worker_faults", "parent_killed", "log_torn", "disk_full", "two_at_once")
         for number in range(options.rounds):
             # Every other round in this process, whose memory is measured.
@@ -174,6 +202,7 @@ def main() -> int:
                 tally.planted += getattr(soak, kind)(run)
                 records = checks.whole(run)
                 soak.retry(run)
+                soak.none_left(orphans=kind in ("parent_killed", "log_torn"))
             except Exception as error:
                 passed = False
                 kept = shutil.copytree(run, Path(tempfile.mkdtemp(prefix="soak-failed-")) / "run")

@@ -31,6 +31,13 @@ checks = load("checks")
 CASES = 10
 
 
+@pytest.fixture(params=["rounds", "windows"])
+def count(request, monkeypatch):
+    """How many cases are run: each worker alone, or all of them alive together, which are done at about one time."""
+    monkeypatch.setenv("DRIVE_INTERLEAVE", request.param)
+    return {"rounds": CASES, "windows": 4}[request.param]
+
+
 def start(folder, *, count=CASES, **variables):
     return subprocess.Popen(
         [sys.executable, str(HERE / "drive.py"), str(folder), str(count)],
@@ -54,11 +61,11 @@ def await_records(folder, count, process):
 
 
 @pytest.mark.parametrize("_", range(2))
-def test_killed_at_random_moments_nothing_is_lost_doubled_or_torn(tmp_path, seed, _):
+def test_killed_at_random_moments_nothing_is_lost_doubled_or_torn(tmp_path, seed, count, _):
     chance, folder, kills = random.Random(seed), tmp_path / "run", 0
     before = {}
-    while len(before) < CASES:
-        process = start(folder)
+    while len(before) < count:
+        process = start(folder, count=count)
         await_records(folder, len(before) + chance.choice((0, 1, 2)), process)
         time.sleep(chance.uniform(0, 0.08))
         kills += process.poll() is None
@@ -66,8 +73,8 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_torn(tmp_path, seed
         process.communicate()
         checks.nothing_lost(before, folder)
         before = checks.snapshot(folder)
-    finish(start(folder))
-    assert kills >= 3, "it was not killed: the test shows nothing"
+    finish(start(folder, count=count))
+    assert kills >= count // 3, "it was not killed: the test shows nothing"
     checks.nothing_lost(before, folder)
     checks.whole(folder, Status.OK)
 
@@ -94,12 +101,12 @@ def test_killed_at_each_write_of_a_record_and_of_the_log(tmp_path):
     checks.whole(folder, Status.OK)
 
 
-def test_the_workers_of_a_killed_parent_end_too(tmp_path):
+def test_the_workers_of_a_killed_parent_end_too(tmp_path, count):
+    """Those that are stopped as well."""
     folder = tmp_path / "run"
-    process = start(folder, FAKE_SECONDS="0.3")
-    await_records(folder, 1, process)
+    process = start(folder, count=count, FAKE_SECONDS="0.3")
     workers = []
-    while not workers:
+    while len(workers) < (1 if count == CASES else 3):
         workers = psutil.Process(process.pid).children()
     process.kill()
     process.communicate()
@@ -108,15 +115,15 @@ def test_the_workers_of_a_killed_parent_end_too(tmp_path):
     assert gone
 
 
-def test_ctrl_c_at_a_random_moment(tmp_path):
+def test_ctrl_c_at_a_random_moment(tmp_path, count):
     folder = tmp_path / "run"
-    process = start(folder)
-    await_records(folder, 3, process)
+    process = start(folder, count=count)
+    await_records(folder, count // 3, process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     before = checks.snapshot(folder)
     assert before
-    finish(start(folder))
+    finish(start(folder, count=count))
     checks.nothing_lost(before, folder)
     checks.whole(folder, Status.OK)
 
@@ -151,11 +158,16 @@ def test_a_second_process_on_one_run_is_refused_in_one_sentence(tmp_path):
     checks.whole(folder, Status.OK)
 
 
-def test_faults_of_workers_between_good_ones(tmp_path, seed):
+@pytest.mark.parametrize("interleave", ["rounds", "windows"])
+def test_faults_of_workers_between_good_ones(tmp_path, seed, interleave):
     """Crashes, hangs, other output, incomplete lines and orphaned children in turn: each case has its own record."""
     folder = tmp_path / "run"
     faults = "none,SIGKILL,SIGSEGV,SIGABRT,exit,silent,garbage,torn,children,noise"
-    finish(start(folder, count=14, FAKE_FAULTS=faults, FAKE_SEED=str(seed), DRIVE_SILENCE="2"))
+    finish(
+        start(
+            folder, count=14, FAKE_FAULTS=faults, FAKE_SEED=str(seed), DRIVE_SILENCE="2", DRIVE_INTERLEAVE=interleave
+        )
+    )  # fmt: skip
     records = checks.whole(folder)
     assert {record.status for record in records} >= {Status.CRASHED}
     for record in records:
