@@ -117,6 +117,15 @@ def test_class_names_are_unique():
     assert set(several) == PENDING_CLASSES, several
 
 
+def test_other_programs_are_run_in_one_place(graph):
+    """With its limits on time and output; workers and their ranks have rules of their own."""
+    assert graph.find_modules_that_directly_import("subprocess") == {
+        "lenet.machine.programs",
+        "lenet.engine.process",
+        "lenet.worker.ranks.launch",
+    }
+
+
 def test_frameworks_are_imported_where_training_is(graph):
     for framework in FRAMEWORKS:
         importers = graph.find_modules_that_directly_import(framework)

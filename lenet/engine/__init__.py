@@ -10,6 +10,7 @@ from lenet.cases.case import Case
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits
 from lenet.errors import UsageError
+from lenet.machine.installed import install_command
 from lenet.store.record import Record
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def available(name: str) -> None:
     if name not in ENGINES:
         raise UsageError(f"--engine {name!r}: choose from {', '.join(ENGINES)}")
     if name == "ray" and find_spec("ray") is None:
-        raise UsageError("--engine ray: Ray is not installed; pip install 'ray>=2.40'")
+        raise UsageError(f"--engine ray: Ray is not installed: {install_command('ray>=2.40')}")
 
 
 def choose(

@@ -18,6 +18,7 @@ from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
 from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups, start_order
 from lenet.errors import UsageError
+from lenet.machine.container import memory_available
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
 from lenet.worker.turns import Turn
@@ -171,4 +172,7 @@ def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer, judg
 def _room_for_another(sessions: Sequence[Session]) -> bool:
     """Whether the free memory holds one more worker like the largest of those that are alive."""
     sizes = [size for session in sessions if (size := session.resident_bytes)]
-    return not sizes or psutil.virtual_memory().available > MEMORY_MARGIN * max(sizes)
+    free = psutil.virtual_memory().available
+    if (left := memory_available()) is not None:
+        free = min(free, left)
+    return not sizes or free > MEMORY_MARGIN * max(sizes)

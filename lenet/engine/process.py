@@ -26,6 +26,8 @@ import lenet
 from lenet.errors import StoreError, reason
 from lenet.files.leftovers import TEMPORARY_PREFIX
 from lenet.files.plain import create
+from lenet.machine.devices import cann
+from lenet.machine.programs import variables_of_a_python
 from lenet.store.events import MAX_LINE_BYTES
 from lenet.store.record import Status
 from lenet.worker.parent import PARENT
@@ -151,7 +153,7 @@ class WorkerProcess:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=folder,
-                    env=self._environment(command[0], folder if foreign else Path(lenet.__file__).parents[1]),
+                    env=self._environment(command[0], folder, foreign),
                     pass_fds=inherited,
                     start_new_session=True,
                 )
@@ -245,16 +247,19 @@ class WorkerProcess:
             raise OverdueError(f"not finished after {wall:.3g} s ({self._limits.option})", self._limits.overdue)
         raise OverdueError(f"no sign of life for {silence:g} s (--silence-timeout)")
 
-    def _environment(self, interpreter: str, package: Path) -> dict[str, str]:
-        """The worker's variables; `package` is the folder in which it finds this package."""
+    def _environment(self, interpreter: str, folder: Path, foreign: bool) -> dict[str, str]:
+        """The worker's variables; it is `foreign` if its interpreter is another environment's."""
+        package = folder if foreign else Path(lenet.__file__).parents[1]
         # MindSpore looks for tools (msrun among them) that are installed beside the interpreter.
         tools = str(Path(interpreter if Path(interpreter).is_absolute() else sys.executable).parent)
         path = os.environ.get("PATH", os.defpath)
+        inherited = variables_of_a_python()
         # The worker runs in another folder, where a checkout that is not installed would not be found.
-        modules = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
-        inherited = dict(os.environ)
-        if interpreter != sys.executable:
-            inherited.pop("PYTHONHOME", None)  # this interpreter's
+        modules = [str(package), *filter(None, [inherited.pop("PYTHONPATH", None)])]
+        if foreign:
+            inherited.pop("PYTHONHOME", None)
+            # Packages of this interpreter would hide those of the release.
+            modules[1:] = cann.python_folders(os.environ)
         return {
             **inherited,
             "PATH": f"{tools}{os.pathsep}{path}",

@@ -148,7 +148,7 @@ class Client:
             unverified = "CERTIFICATE_VERIFY_FAILED" in str(error)
             return "its certificate cannot be verified" if unverified else "the TLS connection fails"
         if isinstance(error, exceptions.InvalidSchema) and "SOCKS" in str(error):
-            return "a SOCKS proxy needs a package: pip install pysocks"
+            return "a SOCKS proxy needs the package pysocks: install it"
         reasons = (
             (NewConnectionError, "no connection"),
             (ReadTimeoutError, f"silent for {self.read_seconds:g} s"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import platform
 import re
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,17 +23,40 @@ from lenet.machine.accelerators import gpus, npus
 from lenet.machine.container import container_kind, cpu_limit, memory_limit
 from lenet.machine.cores import usable_cores
 from lenet.machine.installed import libraries, packages
-from lenet.machine.programs import ProgramError, output
+from lenet.machine.programs import ProgramError, output, variables_of_a_python
 from lenet.machine.redact import variables, without_names
 
-VARIABLES = re.compile(
-    r"^(OMP|GOMP|KMP|ONEDNN|DNNL|MKL|OPENBLAS|GOTO|BLIS|BLAS|NUMEXPR|TBB|MALLOC|MIMALLOC|TCMALLOC|JEMALLOC)_"
-    r"|^(MS|MINDSPORE|GLOG|ASCEND|HCCL|NCCL|CUDA|CUDNN|CUBLAS|NVIDIA|TORCH|TORCHINDUCTOR|ATEN|PYTORCH)_"
-    r"|^(LD_PRELOAD|LD_BIND_NOW|GLIBC_TUNABLES|GLOG_v|DEVICE_ID|PYTHONMALLOC|PYTHONDEVMODE|PYTHONOPTIMIZE|PYTHONTRACEMALLOC)$"
+PREFIXES = (
+    *("OMP", "GOMP", "KMP", "ONEDNN", "DNNL", "MKL", "OPENBLAS", "GOTO", "BLIS", "BLAS", "VECLIB", "LIBXSMM", "TBB"),
+    *("NPY", "NUMEXPR", "NUMBA", "MALLOC", "MIMALLOC", "TCMALLOC", "JEMALLOC"),
+    *("MS", "MINDSPORE", "GLOG", "ASCEND", "HCCL", "ACL", "ATB", "TORCH", "TORCHINDUCTOR", "TRITON", "ATEN", "PYTORCH"),
+    *("NCCL", "CUDA", "CUDNN", "CUBLAS", "NVIDIA", "HIP", "ROCR", "MIOPEN"),
 )
+NAMES = (
+    *("LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "LD_DEBUG", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "DEVICE_ID"),
+    *("TASK_QUEUE_ENABLE", "INF_NAN_MODE_ENABLE"),
+)
+OF_PYTHON = (
+    *("MALLOC", "DEVMODE", "OPTIMIZE", "TRACEMALLOC", "FAULTHANDLER", "PERFSUPPORT", "_GIL", "_JIT", "_CPU_COUNT"),
+)
+VARIABLES = re.compile(rf"^({'|'.join(PREFIXES)})_|^({'|'.join(NAMES)})$|^PYTHON({'|'.join(OF_PYTHON)})$")
 """Names of the variables that change speed: threads, memory, kernels, devices, the frameworks' own, the interpreter."""
 INSTRUCTION_SETS = ("sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
 QUERY_SECONDS = 10
+CPU_SECONDS = 30
+
+CPU_QUERY = """
+import sys
+sys.path[:] = sys.argv[1:]
+import contextlib, functools, subprocess
+with contextlib.suppress(ImportError, ValueError, OSError):
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+subprocess.run = functools.partial(subprocess.run, timeout=5)
+import cpuinfo
+print(cpuinfo.get_cpu_info_json())
+"""
+"""It runs several programs: one that hangs or prints without end is left out."""
 
 
 class MachineCard(Frozen):
@@ -119,7 +144,7 @@ def describe() -> MachineCard:
         load = os.getloadavg()[0]
     commit, dirty = _git()
     return MachineCard(
-        cpu=cpu.get("brand_raw") or platform.processor() or "unknown",
+        cpu=str(cpu.get("brand_raw") or platform.machine() or "unknown"),
         architecture=platform.machine(),
         physical_cores=psutil.cpu_count(logical=False),
         logical_cores=psutil.cpu_count() or 1,
@@ -166,11 +191,11 @@ def present_devices() -> tuple[DeviceTarget, ...]:
 
 
 def _cpu_information() -> dict[str, Any]:
-    import cpuinfo
-
-    try:
-        return dict(cpuinfo.get_cpu_info())
-    except Exception:  # it parses the output of programs, which may have a form that it does not know
+    """What py-cpuinfo finds, in a process of its own: it runs `lscpu` and others without a time limit."""
+    command = (sys.executable, "-I", "-c", CPU_QUERY, *filter(None, sys.path))
+    try:  # in the locale C: it reads English
+        return dict(json.loads(output(*command, seconds=CPU_SECONDS, environment=variables_of_a_python())))
+    except (ProgramError, ValueError, TypeError):  # it parses what programs print
         return {}
 
 

@@ -22,13 +22,24 @@ def memory_limit(system: Path = SYSTEM) -> int | None:
 
     `system` is the root folder under which /proc and the cgroups are read.
     """
-    limits = []
+    return min((limit for limit, _ in _memory(system)), default=None)
+
+
+def memory_available(system: Path = SYSTEM) -> int | None:
+    """Return the bytes that are left under the limits; None without a limit. Pages of files count as free."""
+    return min((max(0, limit - used) for limit, used in _memory(system)), default=None)
+
+
+def _memory(system: Path) -> Iterator[tuple[int, int]]:
+    """Each limit, with the bytes used of it."""
+    names = (("memory.max", "memory.current", ""), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"))
     for folder in _cgroups("memory", system):
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            limit = _read(folder / name)
-            if limit.isdigit() and int(limit) < UNLIMITED_BYTES:
-                limits.append(int(limit))
-    return min(limits, default=None)
+        for limit_name, usage_name, prefix in names:
+            limit, usage = _read(folder / limit_name), _read(folder / usage_name)
+            if limit.isdecimal() and int(limit) < UNLIMITED_BYTES:
+                files = re.search(rf"^{prefix}inactive_file (\d+)$", _read(folder / "memory.stat"), re.MULTILINE)
+                used = int(usage) if usage.isdecimal() else 0
+                yield int(limit), max(0, used - (int(files[1]) if files else 0))
 
 
 def cpu_limit(system: Path = SYSTEM) -> float | None:
@@ -42,7 +53,7 @@ def cpu_limit(system: Path = SYSTEM) -> float | None:
             _read(folder / "cpu.max").split()[:2] or ("", ""),
             (_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")),
         ):
-            if quota.isdigit() and period.isdigit() and int(period):
+            if quota.isdecimal() and period.isdecimal() and int(period):
                 limits.append(int(quota) / int(period))
     return min(limits, default=None)
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 from lenet.cases.frameworks import ABILITIES, Framework
-from lenet.machine.programs import ProgramError, output
+from lenet.machine.programs import ProgramError, output, quoted
 
 QUERY_SECONDS = 20
 MAX_FILE_BYTES = 2**16
@@ -45,6 +47,17 @@ def package_version(package: str) -> str | None:
 def framework_version(framework: Framework) -> str | None:
     """The installed version of a framework, read from its package's metadata; None if it is not installed."""
     return package_version(ABILITIES[framework].package)
+
+
+def install_command(*requirements: str) -> str:
+    """The command that installs into the environment that this runs in, whichever is activated and whatever made it."""
+    wanted = " ".join(map(quoted, requirements))
+    python = quoted(sys.executable)
+    if find_spec("pip") is not None:
+        return f"{python} -m pip install {wanted}"
+    if shutil.which("uv") is not None:  # its environments have no pip
+        return f"uv pip install --python {python} {wanted}"
+    return f"{python} -m ensurepip && {python} -m pip install {wanted}"
 
 
 def packages() -> dict[str, str]:

@@ -182,5 +182,5 @@ def test_a_socks_proxy_without_its_package_is_named(monkeypatch):
 
     monkeypatch.setattr("requests.adapters.SOCKSProxyManager", without_socks)
     monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:9")
-    with pytest.raises(DownloadError, match=r"^a SOCKS proxy needs a package: pip install pysocks$"):
+    with pytest.raises(DownloadError, match=r"^a SOCKS proxy needs the package pysocks: install it$"):
         Client().download("https://example.invalid/file", 10)

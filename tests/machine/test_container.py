@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lenet.engine import local
 from lenet.machine.card import describe
-from lenet.machine.container import cpu_limit, memory_limit
+from lenet.machine.container import cpu_limit, memory_available, memory_limit
 
 GIB = 2**30
 V2_MOUNT = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -82,6 +83,40 @@ def test_the_smallest_limit_from_the_cgroup_upwards(system, files, cores, memory
     root = system(*files)
     assert cpu_limit(root) == cores
     assert memory_limit(root) == memory
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_is_left_is_the_least_of_all_levels_without_the_pages_of_files(system, version):
+    if version == 2:
+        cgroup, mounts, files = v2("/a/b", ("a/", "max 100000", str(4 * GIB)), ("a/b/", "max 100000", str(8 * GIB)))
+        base, current, prefix = "sys/fs/cgroup/a", "memory.current", ""
+    else:
+        cgroup, mounts, files = v1("/a/b", "/", ("a/", "-1", str(4 * GIB)), ("a/b/", "-1", str(8 * GIB)))
+        base, current, prefix = f"{V1_MEMORY}/a", "memory.usage_in_bytes", "total_"
+    files |= {
+        f"{base}/{current}": str(3 * GIB),
+        f"{base}/memory.stat": f"anon 1\n{prefix}inactive_file {GIB}\n",
+        f"{base}/b/{current}": str(GIB),
+    }
+    root = system(cgroup, mounts, files)
+    assert memory_available(root) == 2 * GIB
+    (root / base / current).write_text(str(9 * GIB))
+    assert memory_available(root) == 0
+
+
+def test_without_a_limit_nothing_is_said_of_what_is_left(system):
+    assert memory_available(system(*v2("/", ("", "max 100000", "max")))) is None
+
+
+def test_no_more_workers_are_alive_than_the_containers_memory_holds(monkeypatch):
+    class Alive:
+        resident_bytes = GIB
+
+    monkeypatch.setattr(local, "memory_available", lambda: 4 * GIB)
+    assert local._room_for_another([Alive()])
+    monkeypatch.setattr(local, "memory_available", lambda: GIB)
+    assert not local._room_for_another([Alive()])
+    assert local._room_for_another([])
 
 
 def test_a_folder_with_a_space(system):

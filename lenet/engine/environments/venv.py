@@ -90,12 +90,17 @@ def make(
             clean = without_python_and_pip(os.environ)
             execute([python, "-m", "venv", "--clear", str(folder)], clean)
             clean |= sources(str(interpreter_in(name)))
+            # On the disk that has the space, and gone with the environment if pip is killed.
+            temporary = folder / "temporary"
+            temporary.mkdir()
+            clean["TMPDIR"] = str(temporary)
             listed, limits = folder / "requirements.txt", folder / "constraints.txt"
             listed.write_text("".join(f"{each}\n" for each in requirements), encoding="utf-8")
             limits.write_text("".join(f"{each}\n" for each in constraints), encoding="utf-8")
             options = ("--only-binary", ":all:", "--no-input", "--disable-pip-version-check", "--quiet")
             files = ("-r", str(listed), "-c", str(limits))
             execute([str(interpreter_in(name)), "-m", "pip", "install", *options, *files], clean)
+            shutil.rmtree(temporary)
             (folder / READY).write_text(json.dumps({"requirements": list(requirements)}), encoding="utf-8")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -16,14 +16,21 @@ from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.machine import devices
 from lenet.machine.card import describe
 from lenet.machine.devices import cann, cuda
-from lenet.machine.installed import cann_version, framework_version
+from lenet.machine.installed import cann_version, framework_version, install_command
 from lenet.machine.platforms import SOURCE, has_gpu_plugin, here, wrong_wheel
-from lenet.machine.programs import ProgramError, output
+from lenet.machine.programs import ProgramError, kill_all, output, variables_of_a_python
 
 QUERY_SECONDS = 10
 PROBE_SECONDS = 60
 
-INSTALL_GPU = "pip install '.[gpu]' in the clone"
+PROBE = """
+import sys
+sys.path[:] = [path for path in sys.path if path]
+import runpy
+runpy.run_module("lenet.training.probe", run_name="__main__", alter_sys=True)
+"""
+"""Without the working folder among the modules: it may have a file with the name of one."""
+
 VERSION_PAIRS = {
     DeviceTarget.CPU: ("Linux on x86-64 or aarch64, Python 3.10 to 3.12, numpy below 2",),
     DeviceTarget.GPU: (
@@ -51,7 +58,9 @@ class Check(Frozen):
     passed: bool | None
     message: str
     fix: str = ""
-    """The command or action that makes the check pass."""
+    """What makes the check pass."""
+    command: str = ""
+    """The command that does it, if there is one."""
 
 
 class DeviceReport(Frozen):
@@ -83,9 +92,13 @@ def diagnose(targets: Sequence[DeviceTarget], seconds: float = PROBE_SECONDS) ->
     checks = {DeviceTarget.CPU: _cpu, DeviceTarget.GPU: _gpu, DeviceTarget.ASCEND: _ascend}
     pairs = [(target, framework) for target in targets for framework in _probed(target)]
     with ThreadPoolExecutor(max_workers=len(pairs) or 1) as pool:
-        probes = {pair: pool.submit(probe, *pair, seconds) for pair in pairs}
-        static = {target: (_mindspore(), *checks[target]()) for target in targets}
-        probed = {pair: future.result() for pair, future in probes.items()}
+        try:
+            probes = {pair: pool.submit(probe, *pair, seconds) for pair in pairs}
+            static = {target: (_mindspore(), *checks[target]()) for target in targets}
+            probed = {pair: future.result() for pair, future in probes.items()}
+        except BaseException:
+            kill_all()
+            raise
     return DoctorReport(
         machine=describe().summary,
         python=describe().python,
@@ -121,9 +134,9 @@ def probe(target: DeviceTarget, framework: Framework, seconds: float) -> Check:
     """Let a framework compute on `target` in a child process, which may crash, hang or print anything."""
     title = ABILITIES[framework].title
     name = f"{title} computes"
-    command = (sys.executable, "-m", "lenet.training.probe", target.value, framework.value)
+    command = (sys.executable, "-c", PROBE, target.value, framework.value)
     paths = (str(Path(lenet.__file__).parents[1]), os.environ.get("PYTHONPATH"))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = {**variables_of_a_python(), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     try:
         answer = json.loads(output(*command, seconds=seconds, environment=environment).splitlines()[-1])
         version, error, cause = answer["version"], answer["error"], answer.get("cause")
@@ -139,7 +152,7 @@ def probe(target: DeviceTarget, framework: Framework, seconds: float) -> Check:
 def _mindspore() -> Check:
     version = framework_version(Framework.MINDSPORE)
     if version is None:
-        return Check(name="MindSpore", passed=False, message="not installed", fix="pip install 'mindspore>=2.7'")
+        return Check(name="MindSpore", passed=False, message="not installed", **_install("mindspore>=2.7"))
     if problem := wrong_wheel():
         return Check(
             name="MindSpore", passed=False, message=problem, fix=f"get the wheel for this system from {SOURCE}"
@@ -152,7 +165,7 @@ def _cpu() -> list[Check]:
 
     if int(numpy.__version__.partition(".")[0]) >= 2:
         message = f"{numpy.__version__}: MindSpore's data pipeline fails on numpy 2 in places"
-        return [Check(name="numpy", passed=False, message=message, fix="pip install 'numpy<2'")]
+        return [Check(name="numpy", passed=False, message=message, **_install("numpy<2"))]
     return [Check(name="numpy", passed=True, message=numpy.__version__)]
 
 
@@ -196,29 +209,40 @@ def _cuda() -> Check:
         version = cuda.installed_wheels()["nvidia-cuda-runtime-cu11"]
         return Check(name="CUDA", passed=True, message=f"{version} from PyPI's wheels ({problem}); untested on a GPU")
     message = f"{problem}, and {len(missing)} of the {len(cuda.WHEELS)} wheels of CUDA 11 are not installed"
-    return Check(name="CUDA", passed=False, message=message, fix=INSTALL_GPU)
+    return Check(name="CUDA", passed=False, message=message, **_install_gpu())
 
 
 def _libraries(target: DeviceTarget) -> list[Check]:
     plugin, resolution = devices.plugin(target), devices.libraries(target)
     if plugin is None or resolution is None:
-        fix = "pip install 'mindspore>=2.7' on Linux, x86-64 for a GPU"
+        fix = f"install MindSpore's wheel for this system from {SOURCE}; one for a GPU is for Linux on x86-64"
         return [Check(name="plugin", passed=False, message="this MindSpore has none for it", fix=fix)]
     found = Check(name="plugin", passed=True, message=plugin.name)
     if not resolution.absent:
         message = f"all {len(resolution.found)} that the plugin needs are found"
         return [found, Check(name="libraries", passed=True, message=message)]
-    fixes = []
+    fixes, command = [], ""
     if cuda.DRIVER in resolution.absent and target is DeviceTarget.GPU:
         fixes.append(f"{cuda.DRIVER} comes with NVIDIA's driver")
     if set(resolution.absent) - {cuda.DRIVER}:
-        fixes.append(INSTALL_GPU if target is DeviceTarget.GPU else _source_cann())
+        missing = _install_gpu() if target is DeviceTarget.GPU else _source_cann()
+        fixes.append(missing["fix"])
+        command = missing["command"]
     message = f"missing: {', '.join(resolution.absent)}"
-    return [found, Check(name="libraries", passed=False, message=message, fix="; ".join(fixes))]
+    return [found, Check(name="libraries", passed=False, message=message, fix="; ".join(fixes), command=command)]
 
 
-def _source_cann() -> str:
-    return f"source {cann.usual_script() or '<CANN>/set_env.sh'}"
+def _install(requirement: str) -> dict[str, str]:
+    return {"fix": "install it", "command": install_command(requirement)}
+
+
+def _install_gpu() -> dict[str, str]:
+    return {"fix": "install the extra `gpu`, in the clone", "command": install_command(".[gpu]")}
+
+
+def _source_cann() -> dict[str, str]:
+    script = cann.usual_script()
+    return {"fix": "source CANN's set_env.sh", "command": f"source {script}" if script else ""}
 
 
 def _ascend() -> list[Check]:
@@ -239,7 +263,7 @@ def _ascend() -> list[Check]:
 def _cann() -> Check:
     home = os.environ.get("ASCEND_HOME_PATH")
     if not home:
-        return Check(name="CANN", passed=False, message="ASCEND_HOME_PATH is not set", fix=_source_cann())
+        return Check(name="CANN", passed=False, message="ASCEND_HOME_PATH is not set", **_source_cann())
     version = cann_version(Path(home))
     if version is None:
         return Check(name="CANN", passed=None, message="ASCEND_HOME_PATH is set; no version is found in its files")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lenet.machine.devices.doctor import DeviceReport, DoctorReport
-from lenet.report.layout import shortened, wrapped
+from lenet.report.layout import clean, shortened, wrapped
 
 MARKS = {True: "ok", False: "NO", None: "?"}
 INDENT = " " * 25
@@ -25,4 +25,6 @@ def _device(device: DeviceReport) -> list[str]:
         lines.append(wrapped(check.message, name, INDENT))
         if check.fix:
             lines.append(wrapped(check.fix, f"{INDENT}→ ", f"{INDENT}  "))
+        if check.command:
+            lines.append(f"  $ {clean(check.command)}")  # whole, on a line of its own: it is copied
     return [*lines, *(wrapped(f"known to work together: {pair}", "  ", " " * 5) for pair in device.version_pairs)]

@@ -104,7 +104,9 @@ sys.exit(3)
 """
 
 
-def test_each_release_of_each_framework_has_its_own_interpreter_with_this_package(cache, digits, new_store):
+def test_each_release_of_each_framework_has_its_own_interpreter_with_this_package(
+    cache, digits, new_store, monkeypatch
+):
     """MindSpore and PyTorch have releases of the same number."""
     cases = [
         Case(dataset="digits", framework=framework, mode="pynative", framework_version="1.2.3")
@@ -116,12 +118,14 @@ def test_each_release_of_each_framework_has_its_own_interpreter_with_this_packag
         pythons[-1].unlink()
         pythons[-1].write_text(WORKER.format(python=sys.executable))
         pythons[-1].chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path[1:]))
     engine = LocalEngine(interpreter=releases.interpreter)
     records = engine.run(cases, {"digits": digits}, new_store(cases, digits))
     for record, python in zip(records, pythons, strict=True):
         program, first, *listed = record.stderr_tail.split()
         assert program == str(python)
         assert "site-packages" not in first
+        assert os.pathsep not in first, "packages of another interpreter"
         assert "lenet" in listed
 
 

@@ -26,6 +26,15 @@ def test_the_variables_of_a_set_env(tmp_path, monkeypatch):
     assert "HOME" not in found, "what did not change is not taken"
 
 
+def test_its_python_packages_are_those_of_pythonpath_that_are_in_its_folders():
+    paths = os.pathsep.join(("/opt/cann/python/site-packages", "/home/me/site-packages", "", "/opt/cann-other/python"))
+    assert cann.python_folders({"PYTHONPATH": paths, "ASCEND_HOME_PATH": "/opt/cann"}) == [
+        "/opt/cann/python/site-packages"
+    ]
+    assert cann.python_folders({"PYTHONPATH": paths}) == []
+    assert cann.python_folders({"ASCEND_HOME_PATH": "/opt/cann"}) == []
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [(None, "no such file"), ("true\n", "does not set ASCEND_HOME_PATH"), ("false\n", "could not source")],
@@ -43,7 +52,7 @@ def test_a_script_that_hangs_is_killed(tmp_path, monkeypatch):
     script = tmp_path / "set_env.sh"
     script.write_text("sleep 60\n")
     monkeypatch.setattr(cann, "SOURCE_SECONDS", 0.3)
-    with pytest.raises(UsageError, match="could not source it within"):
+    with pytest.raises(UsageError, match=r"could not be sourced: bash did not answer within 0\.3 s"):
         cann.source(script)
 
 
