@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from pydantic import Field, model_validator
 
+from lenet.cases.base import Instant
 from lenet.cases.case import DeviceTarget, Frozen, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
 from lenet.store.record import DatasetCard, Software
@@ -70,7 +70,7 @@ class Origin(Frozen):
     """Where and when a run that a reference is made from was measured."""
 
     lenet_bench_version: str
-    created_at: datetime
+    created_at: Instant
     machine_id: str
     machine: str
     git_commit: str | None

@@ -25,8 +25,7 @@ from lenet.engine.environments import releases
 from lenet.engine.local import LocalEngine
 from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
-from lenet.store.profiles import Scope, TunedProfile, save
-from lenet.store.profiles import folder as profiles_folder
+from lenet.store.profiles import Scope, TunedProfile, save, writable
 from lenet.store.record import Record, Status, Window
 
 TRACE_STEPS = 200
@@ -76,13 +75,14 @@ def prepare(matrix: Matrix, find: Find, log: Log, output: Path | None, resume: P
     Raises:
         UsageError: the matrix has more than one dataset.
         CacheError: there is no folder to save a profile in.
+        StoreError: it cannot be written.
         Others as `lenet.commands.measurement.begin`.
     """
     if len(matrix.datasets) > 1:
         raise UsageError(f"--dataset {','.join(matrix.datasets)}: a profile is tuned on one dataset; name one")
     description = "measurements of `lenet-bench tune`: short, speed only"
     matrix = matrix.model_copy(update={"name": "tune", "description": description, "plan": RACE})
-    profiles_folder()  # a user without one must know before the measurements
+    writable()  # a user without a folder for profiles must know before the measurements
     cases = matrix.cases()
     releases.prepare(cases, log)
     return begin(cases, find, output, resume=resume, matrix=matrix)
@@ -191,7 +191,7 @@ class Looks:
 def _share(records: Sequence[Record], groups: Sequence[str], group: str) -> float:
     """Seconds of the group for each of its records."""
     members = [record for record, name in zip(records, groups, strict=True) if name == group]
-    took = max(each.finished_at for each in members) - min(each.started_at for each in members)
+    took = max(each.finished_at - each.started_at for each in members)  # the first one lives longest
     return took.total_seconds() / len(members)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,14 +44,14 @@ def tail(log: Path) -> str:
 
 
 class RecordBuilder:
-    """Collects a case's events and builds its record. Made when the case starts."""
+    """Collects a case's events and builds its record. Made when the case starts, which is at `started_at`."""
 
-    def __init__(self, case: Case, dataset: Dataset, machine_id: str) -> None:
+    def __init__(self, case: Case, dataset: Dataset, machine_id: str, started_at: datetime) -> None:
         self.attempt = uuid.uuid4().hex[:12]
         self.machine_id = machine_id
         self._case = case
         self._dataset = dataset
-        self._started_at = datetime.now(timezone.utc)
+        self._started_at = started_at
         self._began = time.monotonic()
         self._kills_before = out_of_memory_kills()
         self._events: list[events.Event] = []

@@ -19,6 +19,7 @@ from typing import Literal, cast, get_args
 
 from lenet.cases.case import Case, DeviceTarget
 from lenet.errors import UsageError, reason
+from lenet.files.cache import named_by
 from lenet.files.locks import Lock, holder, take
 
 Busy = Literal["wait", "refuse"]
@@ -68,9 +69,10 @@ def devices(cases: Iterable[Case], environment: Mapping[str, str] = os.environ) 
 
 def folder() -> Path:
     """The folder of the locks."""
-    chosen = os.environ.get("LENET_BENCH_LOCKS")
+    if (chosen := named_by("LENET_BENCH_LOCKS")) is not None:
+        return chosen
     shared = Path("/tmp")  # noqa: S108 # not $TMPDIR, which may be a user's own: files are made exclusively, never followed
-    return Path(chosen) if chosen else shared if shared.is_dir() else Path(tempfile.gettempdir())
+    return shared if shared.is_dir() else Path(tempfile.gettempdir())
 
 
 def print_notice(text: str) -> None:

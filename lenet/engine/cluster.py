@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import ray
@@ -29,7 +30,7 @@ from lenet.engine.node import run_group
 from lenet.engine.observer import Observer
 from lenet.engine.remote import MessageError, RemoteGroup
 from lenet.errors import StoreError, UsageError, reason
-from lenet.store.record import DatasetCard, Record, Status
+from lenet.store.record import NODE_LENGTH, DatasetCard, Record, Status
 from lenet.store.run import Store
 
 ATTEMPTS = 3
@@ -85,6 +86,8 @@ class ClusterRun:
         """Nodes that get no more cases."""
         self._losses: Counter[str] = Counter()
         """Lost attempts, by case and by node."""
+        self._ends: dict[str, datetime] = {}
+        """When the last case of a node had finished, by its clock."""
         self._last_loss = "the cluster has none"
         self._records: list[Record] = []
 
@@ -107,10 +110,7 @@ class ClusterRun:
                         self._start(queue.popleft(), node)
                 if not self._running:
                     waiting = sum(len(group) for queue in self._waiting.values() for group in queue)
-                    raise UsageError(
-                        f"no node with the devices of {waiting} cases is left ({self._last_loss}); "
-                        f"resume with: lenet-bench run --resume {self._store.path} --engine ray"
-                    )
+                    raise UsageError(f"no node with the devices of {waiting} cases is left ({self._last_loss})")
                 self._receive()
                 if time.monotonic() - self._looked_at >= LOOK_SECONDS:
                     self._look()
@@ -161,7 +161,8 @@ class ClusterRun:
             self._observer.group_started(group, name)
         for case in group:
             self._observer.case_started(case, len(self._records), self._total, name)
-        return RemoteGroup(group, self._datasets, self._store, self._observer, node, name)
+        ended = self._ends.get(node[:NODE_LENGTH])
+        return RemoteGroup(group, self._datasets, self._store, self._observer, node, name, ended)
 
     def _start(self, group: Sequence[Case], node: str) -> None:
         count = _devices_needed(group)
@@ -226,6 +227,8 @@ class ClusterRun:
             self._finish(record)
 
     def _finish(self, record: Record) -> None:
+        if record.phases is not None:  # one that was lost has the time of this machine
+            self._ends[record.node] = max(record.finished_at, self._ends.get(record.node, record.finished_at))
         self._store.write_record(record)
         self._observer.case_finished(record.case, record)
         self._records.append(record)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from lenet.cases.case import Case
 from lenet.dataset import Dataset
@@ -25,7 +26,10 @@ class MessageError(ValueError):
 
 
 class RemoteGroup:
-    """Cases on a node, one or several that take turns. `node` is its id in the cluster, `name` what a person reads."""
+    """Cases on a node, one or several that take turns. `node` is its id in the cluster, `name` what a person reads.
+
+    By the node's clock, they begin after `not_before`.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class RemoteGroup:
         observer: Observer,
         node: str,
         name: str = "",
+        not_before: datetime | None = None,
     ) -> None:
         self.node = node
         self.device_target = cases[0].device_target
@@ -42,9 +47,11 @@ class RemoteGroup:
         self._store = store
         self._observer = observer
         self._name = name or node
+        self._not_before = not_before
         self._machine_id = store.manifest.machine.id
         self._builders = {
-            number: RecordBuilder(case, datasets[case.dataset], self._machine_id) for number, case in enumerate(cases)
+            number: RecordBuilder(case, datasets[case.dataset], self._machine_id, store.now())
+            for number, case in enumerate(cases)
         }
         """By the case's place in the task, those of the cases that have no record yet."""
         self._heard_at: float | None = None
@@ -114,7 +121,8 @@ class RemoteGroup:
     def _finish(self, report: MemberResult) -> Record:
         builder = self._builders.pop(report.member)
         self._store.write_log(self._cases[report.member], report.log)
-        return report.record.model_copy(update={"attempt": builder.attempt, "node": self.node[:NODE_LENGTH]})
+        record = report.record.begun_after(self._not_before)
+        return record.model_copy(update={"attempt": builder.attempt, "node": self.node[:NODE_LENGTH]})
 
     def fail(self, error: Exception) -> list[Record]:
         """Invalid records of the cases whose node raised `error`, or sent what cannot be read.

@@ -39,7 +39,7 @@ class Session:
         self._group = group
         self._turn_seconds: float | None = None
         self._log = store.log_path(case)
-        self._builder = RecordBuilder(case, dataset, store.manifest.machine.id)
+        self._builder = RecordBuilder(case, dataset, store.manifest.machine.id, store.now())
         self._meter: LoadMeter | None = None
         self._process: WorkerProcess | None = None
         self._lines: Iterator[bytes] = iter(())

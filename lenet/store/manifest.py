@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
+from lenet.cases.base import Instant
 from lenet.cases.case import Case, Frozen
 from lenet.cases.matrix import Matrix
 from lenet.errors import StoreError, failing_as, reason
@@ -36,7 +36,7 @@ class Manifest(Frozen):
 
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     lenet_bench_version: str
-    created_at: datetime
+    created_at: Instant
     matrix: Matrix
     cases: tuple[Case, ...]
     datasets: dict[str, DatasetCard]

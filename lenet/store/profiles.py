@@ -7,18 +7,19 @@ folder; `LENET_BENCH_PROFILES` names another folder. A file names its scope: a c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from datetime import datetime
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from lenet.cases.base import Instant
 from lenet.cases.case import TUNED, Case, DeviceTarget, Frozen, Mode, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
-from lenet.errors import StoreError, UsageError
+from lenet.errors import StoreError, UsageError, failing_as
 from lenet.files.cache import user_folder
 from lenet.files.text import make_folder, read_text, write_atomically
-from lenet.machine.installed import framework_version
+from lenet.machine.installed import framework_version, install_command
 
 
 class Scope(Frozen):
@@ -41,7 +42,7 @@ class Scope(Frozen):
         version = case.framework_version or framework_version(case.framework)
         if version is None:
             ability = ABILITIES[case.framework]
-            raise UsageError(f"--profile tuned: {ability.title} is not installed; pip install {ability.package}")
+            raise UsageError(f"--profile tuned: {ability.title} is not installed: {install_command(ability.package)}")
         return cls(
             machine_id=machine_id,
             framework=case.framework,
@@ -63,7 +64,7 @@ class TunedProfile(Frozen):
 
     scope: Scope
     profile: RuntimeProfile
-    tuned_at: datetime
+    tuned_at: Instant
     default_images_per_second: float = Field(gt=0)
     tuned_images_per_second: float = Field(gt=0)
 
@@ -71,6 +72,20 @@ class TunedProfile(Frozen):
 def folder() -> Path:
     """The folder of the tuned profiles; it need not exist."""
     return user_folder("data", "LENET_BENCH_PROFILES", "profiles")
+
+
+def writable() -> None:
+    """Check that a profile can be saved, which takes long to find.
+
+    Raises:
+        CacheError: the user has no home folder.
+        StoreError: the folder cannot be made or written.
+    """
+    advice = "set LENET_BENCH_PROFILES to a folder that can be written"
+    with failing_as(StoreError, f"no tuned profile can be saved in {folder()}", advice):
+        folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder()):
+            pass
 
 
 def save(tuned: TunedProfile) -> Path:
@@ -116,28 +131,36 @@ def resolve(cases: Iterable[Case], machine_id: str) -> list[Case]:
         StoreError: a saved profile is damaged.
     """
     resolved = []
+    missing: dict[Scope, Case] = {}
     for case in cases:
         if case.profile.unresolved:
             scope = Scope.of(case, machine_id)
-            tuned = load(scope)
-            if tuned is None:
-                raise UsageError(_nothing_saved(case, scope))
+            if (tuned := load(scope)) is None:
+                missing.setdefault(scope, case)
+                continue
             case = case.model_copy(update={"profile": tuned.profile})
         resolved.append(case)
+    if missing:
+        raise UsageError(_nothing_saved(missing))
     return resolved
 
 
-def _nothing_saved(case: Case, scope: Scope) -> str:
+def _nothing_saved(missing: Mapping[Scope, Case]) -> str:
+    (scope, case), *_ = missing.items()
+    fixed = ("framework", "framework_version", "device_target", "dataset")
+    together = [each for each, other in missing.items() if all(getattr(case, n) == getattr(other, n) for n in fixed)]
     options = {
         "--framework": case.framework.value if case.framework is not Framework.MINDSPORE else None,
         "--versions": case.framework_version,
         "--device": case.device_target.value.lower(),
-        "--mode": scope.mode.value,
-        "--batch-size": case.hyperparameters.batch_size,
+        "--mode": ",".join(dict.fromkeys(each.mode.value for each in together)),
+        "--batch-size": ",".join(dict.fromkeys(str(each.batch_size) for each in together)),
+        "--dataset": case.dataset,
     }
     command = " ".join(f"{option} {value}" for option, value in options.items() if value is not None)
-    device = scope.device_target.value
+    others = f" nor for {len(missing) - 1} other cases" if len(missing) > 1 else ""
     return (
-        f"--profile tuned: no profile is tuned for {scope.framework.value} {scope.framework_version}, {device}, "
-        f"{scope.mode.value}, batch {scope.batch_size} on this machine; run `lenet-bench tune {command}` first"
+        f"--profile tuned: no profile is tuned for {scope.framework.value} {scope.framework_version}, "
+        f"{scope.device_target.value}, {scope.mode.value}, batch {scope.batch_size}{others} on this machine; "
+        f"run `lenet-bench tune {command}` first"
     )

@@ -13,6 +13,7 @@ from enum import Enum
 
 from pydantic import Field
 
+from lenet.cases.base import Instant
 from lenet.cases.case import Case, Frozen
 from lenet.machine.load import CaseLoad
 
@@ -175,8 +176,8 @@ class Record(Frozen):
     """The node of a cluster that ran the case: identical machines share an id. Empty for the machine of the run."""
     workload_sha256: str | None = None
     """Digest over the source of the workload, from `lenet.store.freshness.workload_sha256`."""
-    started_at: datetime
-    finished_at: datetime
+    started_at: Instant
+    finished_at: Instant
     """`started_at` plus the time by the monotonic clock: setting the wall clock changes no duration."""
     dataset: DatasetCard | None = None
     software: Software | None = None
@@ -193,6 +194,12 @@ class Record(Frozen):
     load: CaseLoad | None = None
     """Load of the machine in the meantime; null in records of older versions."""
     summary: Summary = Summary()
+
+    def begun_after(self, time: datetime | None) -> Record:
+        """The record, moved on to `time` with its end if it begins before: the clock was set back meanwhile."""
+        if time is None or self.started_at >= time:
+            return self
+        return self.model_copy(update={"started_at": time, "finished_at": time + (self.finished_at - self.started_at)})
 
     @property
     def own_seconds(self) -> float:

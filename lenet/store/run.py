@@ -61,6 +61,11 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def wall_clock() -> datetime:
+    """The time by the system's clock, in UTC."""
+    return datetime.now(timezone.utc)
+
+
 class Store:
     """One run on disk.
 
@@ -75,6 +80,7 @@ class Store:
         """Written into each record from now on: the numbers of groups at which sampling may stop."""
         self._log = EventLog(path / EVENTS)
         self._lock: Lock | None = None
+        self._latest: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -124,7 +130,7 @@ class Store:
         make_folder(folder)
         manifest = Manifest(
             lenet_bench_version=lenet.__version__,
-            created_at=datetime.now(timezone.utc),
+            created_at=wall_clock(),
             matrix=matrix,
             cases=tuple(cases),
             datasets=dict(datasets),
@@ -150,6 +156,15 @@ class Store:
             if (folder / name).is_symlink():
                 raise StoreError(f"{folder / name} is a link: a run keeps its files in its own folder")
         return cls(folder, read_model(folder / MANIFEST, Manifest))
+
+    def now(self) -> datetime:
+        """The time, but not before that of anything in the run: the clock may have been set back, or is a machine's
+        that is behind the one before.
+        """
+        if self._latest is None:
+            ends = (record.finished_at for record in self.records() if not record.node)
+            self._latest = max((self.manifest.created_at, *ends))
+        return max(wall_clock(), self._latest)
 
     def record_path(self, case: Case) -> Path:
         """The file of the case's record, whether or not it exists."""
@@ -243,11 +258,16 @@ class Store:
         path = self.record_path(record.case)
         self._copy_superseded(path)
         write_atomically(path, record.model_dump_json(indent=1) + "\n")
+        if self._latest is not None and not record.node:  # a node has a clock of its own
+            self._latest = max(self._latest, record.finished_at)
 
     def renew(self, machine: MachineCard, datasets: Mapping[str, DatasetCard]) -> None:
         """Write the machine and the data of a resumed run into its manifest; the earlier is copied to `superseded/`."""
-        if machine.id == self.manifest.machine.id and dict(datasets) == self.manifest.datasets:
-            return
+        before = self.manifest.machine
+        if machine.id == before.id and dict(datasets) == self.manifest.datasets:
+            if machine.environment == before.environment:
+                return
+            machine = before.model_copy(update={"environment": machine.environment})
         self._copy_superseded(self.path / MANIFEST)
         self.manifest = self.manifest.model_copy(update={"machine": machine, "datasets": dict(datasets)})
         self._write_manifest()

@@ -254,7 +254,7 @@ def test_a_run_ends_when_the_only_node_with_a_device_is_lost(go, cluster, tmp_pa
             time.sleep(1.5); open({str(marker)!r}, "w").write("here\\n"); time.sleep(60)
         good()
     """
-    with pytest.raises(UsageError, match=r"no node with the devices of 2 cases is left .*--resume .*run --engine ray"):
+    with pytest.raises(UsageError, match="no node with the devices of 2 cases is left"):
         go(body, [*repetitions(2, "Ascend"), *repetitions(2)])
     records = Store.open(tmp_path / "run").records()
     assert [(record.case.device_target.value, record.status) for record in records] == [("CPU", Status.OK)] * 2

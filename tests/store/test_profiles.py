@@ -78,6 +78,19 @@ def test_the_sentence_names_the_command_that_helps():
         resolve([case], "a-machine")
 
 
+def test_one_command_tunes_all_cases_that_need_it():
+    cases = [
+        wanted(mode=mode, hyperparameters=Hyperparameters(batch_size=size), dataset="digits")
+        for mode in (Mode.GRAPH, Mode.JIT)
+        for size in (32, 64)
+    ]
+    with pytest.raises(UsageError) as caught:
+        resolve([*cases, wanted(framework="pytorch", mode=Mode.PYNATIVE)], "a-machine")
+    assert "batch 32 nor for 4 other cases on this machine" in str(caught.value)
+    command = "`lenet-bench tune --device cpu --mode graph,jit --batch-size 32,64 --dataset digits`"
+    assert command in str(caught.value)
+
+
 def test_modes_get_their_own_settings_under_one_name(keep):
     keep(Case(mode=Mode.GRAPH), {"operator_threads": 1})
     keep(Case(mode=Mode.PYNATIVE), {"launch_blocking": True})
@@ -165,7 +178,7 @@ def test_a_profile_of_every_framework_is_found_again(keep, framework):
 
 def test_a_framework_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr("lenet.store.profiles.framework_version", lambda _: None)
-    with pytest.raises(UsageError, match="PyTorch is not installed; pip install torch"):
+    with pytest.raises(UsageError, match=r"PyTorch is not installed: .* install torch$"):
         resolve([wanted(framework="pytorch", mode=Mode.PYNATIVE)], "a-machine")
 
 
