@@ -6,6 +6,7 @@ and raises an ImportError that names such a file.
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +43,12 @@ def main() -> None:
     if shadow := _shadow():
         print(f"lenet-bench: error: {shadow}", file=sys.stderr)
         raise SystemExit(2)
-    from lenet.cli import main as command
-
+    for number in (signal.SIGINT, signal.SIGTERM):  # the command's own handlers are not there while it is imported
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        from lenet.cli import main as command
+    except KeyboardInterrupt:
+        print("lenet-bench: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
     command()

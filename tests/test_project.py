@@ -13,6 +13,8 @@ from types import SimpleNamespace
 import grimp
 import pytest
 
+from lenet.machine.card import NAMES, PREFIXES
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -27,7 +29,8 @@ SET_BY_USERS = (
     *("CUDA_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES", "RANK_TABLE_FILE", "NCCL_DEBUG", "HCCL_DETERMINISTIC"),
     *("RAY_ADDRESS", "GLOG_v", "LC_ALL", "TZ", "COLUMNS", "ALL_PROXY", "SSL_CERT_DIR", "PIP_INDEX_URL", "CI"),
 )
-"""Variables of each kind that a user sets for speed, for a place, for a device or for a network."""
+"""Variables that a user sets for speed, for a place, for a device or for a network."""
+OF_SPEED = (*(f"{prefix}_ANY" for prefix in PREFIXES), *NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def passed(tox, section):
     return [*lines, *(line for other in others for line in passed(tox, other))]
 
 
-@pytest.mark.parametrize("variable", SET_BY_USERS)
+@pytest.mark.parametrize("variable", [*SET_BY_USERS, *OF_SPEED])
 def test_every_environment_of_tox_passes_what_users_set(tox, variable):
     sections = [section for section in tox.sections() if "pass_env" in tox[section]]
     assert "testenv" in sections

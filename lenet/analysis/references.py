@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from lenet.analysis.bands import FALSE_ALARMS, MIN_SEEDS, Origin, Reference, SeedCurve, band
 from lenet.cases.axes import AXES
 from lenet.errors import UsageError, failing_as, reason
-from lenet.files.plain import read_named
+from lenet.files.plain import read_named, read_plain
 from lenet.files.text import make_folder, write_atomically
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
@@ -172,8 +172,12 @@ def read_given(path: Path) -> tuple[Reference, ...]:
         UsageError: it cannot be read, has none, or a file is not a reference.
     """
     with failing_as(UsageError, f"cannot read the references in {path}"):
-        paths = [path] if path.is_file() else sorted(path.glob("*.json"))
-        texts = [read_named(each, MAX_FILE_BYTES).decode() for each in paths]
+        if path.is_dir():
+            paths = sorted(path.glob("*.json"))
+            contents = [(read_named if each.is_file() else read_plain)(each, MAX_FILE_BYTES) for each in paths]
+        else:
+            paths, contents = [path], [read_named(path, MAX_FILE_BYTES)]
+        texts = [content.decode() for content in contents]
     if not texts:
         raise UsageError(f"{path} has no reference: name the folder that --make-reference wrote")
     return tuple(read(text, str(each)) for text, each in zip(texts, paths, strict=True))

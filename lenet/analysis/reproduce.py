@@ -8,6 +8,7 @@ from enum import Enum
 
 from lenet.analysis.stability import FOREIGN_SHARE
 from lenet.analysis.traces import compare
+from lenet.analysis.variables import differing
 from lenet.cases.case import Frozen
 from lenet.store.manifest import Manifest
 from lenet.store.record import Evaluation, Record, Status
@@ -98,9 +99,8 @@ def differences(pairs: Iterable[tuple[Record, Record]], then: Manifest | None, n
         sets = (" ".join(each.machine.instruction_sets) for each in (then, now))
         note("instruction sets", *sets)
         note("frequency governor", then.machine.governor, now.machine.governor)
-        before, here = then.machine.environment, now.machine.environment
-        for name in sorted({*before, *here}):
-            note(name, before.get(name, "unset"), here.get(name, "unset"))
+        for name, values in differing((then.machine.environment, now.machine.environment)).items():
+            note(name, *values)
     return list(found.values())
 
 

@@ -18,6 +18,7 @@ from lenet.cli.compare import compare
 from lenet.cli.doctor import doctor
 from lenet.cli.explain import explain
 from lenet.cli.help import GroupedCommand
+from lenet.cli.invocation import STOPPED
 from lenet.cli.merge import merge
 from lenet.cli.program import runnable
 from lenet.cli.report import report
@@ -79,12 +80,17 @@ def main() -> None:
         signals.install()
         try:
             code = app(prog_name="lenet-bench", standalone_mode=False) or 0
+            if code == INTERRUPTED:  # newer versions of Typer make this of a KeyboardInterrupt
+                raise KeyboardInterrupt
+            if code == STOPPED:
+                printed.drop()
+                code = INTERRUPTED
             if (error := printed.failure()) is not None and code != INTERRUPTED:
                 raise UsageError(f"standard output cannot be written: {reason(error)}")
         except UsageError as error:
             code = _fail(str(error))
         except typer.TyperException as error:
-            code = _fail(f"{error.format_message().rstrip('.')}: see lenet-bench --help")
+            code = _fail(f"{error.format_message().rstrip('.')}: see `lenet-bench --help`")
         except OSError as error:  # a path that the system refuses before anything reads it: too long, not permitted
             code = _fail(f"{error.filename or 'the system refuses an operation'}: {reason(error)}")
         except (KeyboardInterrupt, typer.Abort):

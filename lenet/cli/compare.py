@@ -31,6 +31,7 @@ def compare(
     """Show for each case whether B is faster than A, slower, the same, or that it is unresolved."""
     from lenet.analysis import compare as comparison
     from lenet.analysis.selection import parse_over, select
+    from lenet.analysis.variables import described
     from lenet.analysis.verdict import Mark
     from lenet.cli.output import put, table_format
     from lenet.report.table.compare import failures, render
@@ -43,6 +44,8 @@ def compare(
     if b is None and (chosen is None or chosen.values is None):
         raise UsageError("compare needs two runs, or one and --over AXIS=VALUE-IN-A,VALUE-IN-B")
     first, second = Store.open(a), Store.open(b or a)
+    for text in described({str(store.path): store.manifest.machine for store in (first, second)}):
+        warn(text)
     pair = select(first.records(), second.records(), chosen)
     names = [store.path.resolve().name for store in (first, second)]
     compared = comparison.compare(pair.a, pair.b, effect, pair.over)

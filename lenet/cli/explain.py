@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
 from lenet.cli.options import MEASUREMENT, option
-from lenet.cli.program import program
+from lenet.cli.program import argument
 from lenet.errors import FAILED
 
 
@@ -66,5 +65,5 @@ def explain(
         print(explanation_text(explanation, version), end="")
     invocation.note(f"records and logs: {run.store.path}")
     if case.framework is Framework.MINDSPORE and case.world_size == 1:
-        command = f"{program()} script {shlex.quote(str(run.store.path))} {run.cases[0].id} --issue -o issue.md"
-        invocation.note(f"a report of this case with a script, for MindSpore's issue tracker: {command}")
+        words = ("script", argument(str(run.store.path)), run.cases[0].id, "--issue", "-o", "issue.md")
+        invocation.offer("a report of this case with a script, for MindSpore's issue tracker", *words)

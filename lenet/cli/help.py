@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from lenet.cli.options import ENGINE, MEASUREMENT, OUTPUT, WORKLOAD
@@ -13,6 +14,19 @@ GROUPS = (WORKLOAD, MEASUREMENT, OUTPUT, ENGINE)
 
 class GroupedCommand(TyperCommand):
     """A command whose help groups the options by their `rich_help_panel`, which Typer itself does only in colour."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line; an empty one would be the working folder where a path is expected.
+
+        Raises:
+            BadParameter: one is empty.
+        """
+        for index, word in enumerate(() if ctx.resilient_parsing else args):
+            if not word or (word.startswith("--") and word.find("=") == len(word) - 1):
+                option = word or (args[index - 1] if index else "")
+                named = f"the value of {option.rstrip('=')}" if option.startswith("-") else "an argument"
+                raise typer.BadParameter(f"{named} is empty: a variable of the shell may be unset")
+        return list(super().parse_args(ctx, args))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the groups of options, then those without a group."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -12,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lenet.cli.program import program
-from lenet.errors import INTERRUPTED, one_line
+from lenet.cli.program import argument, command_line
+from lenet.errors import INTERRUPTED, UsageError, one_line
+
+STOPPED = -INTERRUPTED
+"""In the command's place: it was interrupted, and has said how it is resumed."""
 
 if TYPE_CHECKING:
     from lenet.cases.case import Case
@@ -38,7 +40,7 @@ class Invocation:
         from lenet.machine.platforms import measurable
 
         measurable()
-        self.console = Console(stderr=True, quiet=quiet)
+        self.console = Console(stderr=True, quiet=quiet, emoji=False)
         self._data_dir = data_dir
         self._began = time.monotonic()
         self._context = context
@@ -49,6 +51,11 @@ class Invocation:
         from lenet.report.layout import wrapped
 
         self.console.print(wrapped(text, rest="  "), markup=False, highlight=False, soft_wrap=True)
+
+    def offer(self, text: str, *words: str) -> None:
+        """Print a message, and below it the command of these words, whole on a line, to be copied."""
+        self.note(f"{text}:")
+        self.console.print(f"  {command_line(*words)}", markup=False, highlight=False, soft_wrap=True)
 
     def log(self, text: str) -> None:
         """Print a message with the seconds since the command started."""
@@ -64,7 +71,12 @@ class Invocation:
 
         from lenet.dataset import resolve
 
-        columns = (TextColumn("{task.description}"), BarColumn(20), DownloadColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(20),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self.console, transient=True, disable=not self._live) as bars:
             tasks: dict[str, Any] = {}
 
@@ -83,9 +95,10 @@ class Invocation:
     def measuring(self, run: Run, cases: Sequence[Case] | None = None) -> Iterator[Observer]:
         """Show progress while cases of the run are measured, live in a terminal and as lines elsewhere.
 
-        Ctrl-C and SIGTERM end the command with exit code 130, and with a message how to resume the run. Without `cases`
-        the command decides while it runs what it measures.
+        Ctrl-C and SIGTERM end the command with exit code 130. Then, and after an error, a message says how to resume
+        the run. Without `cases` the command decides while it runs what it measures.
         """
+        from lenet.commands.environment import misleading_variables, recorded_variables
         from lenet.report.progress.live import LiveObserver
         from lenet.report.progress.plain import PlainObserver
 
@@ -97,6 +110,10 @@ class Invocation:
             counts = f": {len(cases)} cases{f', {done} done before' if done else ''}"
         self.note(f"{matrix.name}{counts} → {store.path}")
         self.note(matrix.description or matrix.span)
+        if recorded := recorded_variables():
+            self.note(recorded)
+        for text in misleading_variables(store.manifest.machine):
+            warn(text)
         began = self._began if cases is None else None
         try:
             if self._live:
@@ -106,20 +123,27 @@ class Invocation:
             else:
                 yield PlainObserver(self.console, began)
         except KeyboardInterrupt as error:
-            every = store.manifest.cases
-            finished = len(every) - len(store.missing())
-            print(
-                f"stopped: {finished} of {len(every)} records are in {store.path}; resume with: {self._resume(run)}",
-                file=sys.stderr,
-            )
-            raise typer.Exit(INTERRUPTED) from error
+            self._stopped(run)
+            raise typer.Exit(STOPPED) from error
+        except UsageError:
+            self._stopped(run)
+            raise
+
+    def _stopped(self, run: Run) -> None:
+        """Print what there is of the run, and the command that resumes it."""
+        every = run.store.manifest.cases
+        finished = len(every) - len(run.store.missing())
+        counts = f"{finished} of {len(every)} records are in {one_line(str(run.store.path))}"
+        print(f"stopped: {counts}; resume with: {self._resume(run)}", file=sys.stderr)
 
     def _resume(self, run: Run) -> str:
         """The command line that resumes the run."""
-        typed = typed_options(self._context)
-        kept = [word for name, words in typed.items() if name not in self._spanning for word in words]
-        words = [str(self._context.info_name), *kept, "--resume", str(run.store.path)]
-        return f"{program()} {shlex.join(words)}"
+        given = {name: words for name, words in typed_options(self._context).items() if name not in self._spanning}
+        positional = [str(each.name) for each in self._context.command.params if each.param_type_name == "argument"]
+        arguments = [argument(word) for name in positional for word in given.pop(name, ())]
+        options = [word for words in given.values() for word in words]
+        resumed = option_words("--resume", str(run.store.path))
+        return command_line(str(self._context.info_name), *arguments, *options, *resumed)
 
 
 def typed_options(context: typer.Context) -> dict[str, list[str]]:
@@ -136,8 +160,15 @@ def typed_options(context: typer.Context) -> dict[str, list[str]]:
             typed[name] = values
         else:
             option = max(parameter.opts, key=len)
-            typed[name] = [option] if value is True else [word for each in values for word in (option, each)]
+            typed[name] = (
+                [option] if value is True else [word for each in values for word in option_words(option, each)]
+            )
     return typed
+
+
+def option_words(option: str, value: str) -> tuple[str, ...]:
+    """The words of an option with its value, in one word if the value looks like an option."""
+    return (f"{option}={value}",) if value.startswith("-") else (option, value)
 
 
 def warn(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.options import OUTPUT, option
+from lenet.cli.options import OUTPUT, folder, option
 from lenet.errors import FAILED
 
 
@@ -16,7 +16,14 @@ def merge(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Runs, or merged stores.")],
     output: Annotated[
         Path,
-        option(OUTPUT, "The merged store; an existing one is extended.", "--output", "-o", metavar="FOLDER"),
+        option(
+            OUTPUT,
+            "The merged store; an existing one is extended.",
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            callback=folder,
+        ),
     ],
 ) -> None:
     """Collect runs of several machines in one store; exit 1 if copies of a run disagree."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,11 +25,13 @@ def option(
     metavar: str | None = None,
     min: float | None = None,
     max: float | None = None,
+    callback: Callable[[Any], Any] | None = None,
 ) -> Any:
     """An option with this help text, in a group of the help. `min` and `max` bound a number; seconds have a `max`."""
     if max is None and metavar == "SECONDS":
         max = MAX_SECONDS
-    return typer.Option(*names, help=text, metavar=metavar, min=min, max=max, rich_help_panel=group, callback=_finite)
+    check = callback or _finite
+    return typer.Option(*names, help=text, metavar=metavar, min=min, max=max, rich_help_panel=group, callback=check)
 
 
 def _finite(value: Any) -> Any:
@@ -43,13 +45,39 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def folder(value: Path | None) -> Path | None:
+    """The folder to write, which is not `-`: that means standard output.
+
+    Raises:
+        BadParameter: it is `-`.
+    """
+    if value == STANDARD_OUTPUT:
+        raise typer.BadParameter("a folder is written, and - is standard output: name a folder")
+    return value
+
+
+def printed(value: Path | None) -> Path | None:
+    """The file to write, None for standard output."""
+    return None if value == STANDARD_OUTPUT else value
+
+
+STANDARD_OUTPUT = Path("-")
+
 DataDir = Annotated[Path | None, option(WORKLOAD, "The data, in MNIST's format.", metavar="FOLDER")]
 RunFolder = Annotated[
     Path | None,
-    option(OUTPUT, "Folder of the run (default: results/run-TIME-NAME).", "--output", "-o", metavar="FOLDER"),
+    option(
+        OUTPUT,
+        "Folder of the run (default: results/run-TIME-NAME).",
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        callback=folder,
+    ),
 ]
 OutputFile = Annotated[
-    Path | None, option(OUTPUT, "Write to this file instead of printing.", "--output", "-o", metavar="FILE")
+    Path | None,
+    option(OUTPUT, "Write to this file instead of printing.", "--output", "-o", metavar="FILE", callback=printed),
 ]
 Resume = Annotated[
     Path | None, option(MEASUREMENT, "Resume this run: measure only missing or stale cases.", metavar="RUN")

@@ -51,14 +51,17 @@ def recomputing(quiet: bool) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from lenet.report.layout import shortened
+
     console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("recomputing {task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
+    words = TextColumn("recomputing {task.description}", markup=False)
+    columns = (words, BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or quiet) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(training: str, done: int, wanted: int) -> None:
-            if training not in tasks:
-                tasks[training] = bars.add_task(training, total=wanted)
+            if training not in tasks:  # it names a dataset, which may be a stranger's
+                tasks[training] = bars.add_task(shortened(training, 48), total=wanted)
             bars.update(tasks[training], completed=done, total=wanted)
 
         yield progress

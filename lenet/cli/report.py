@@ -18,13 +18,14 @@ def report(
     references: options.References = None,
     output: Annotated[
         Path | None,
-        option(OUTPUT, "Write to this .html or .md file.", "--output", "-o", metavar="FILE"),
+        option(OUTPUT, "Write to this .html or .md file.", "--output", "-o", metavar="FILE", callback=options.printed),
     ] = None,
     form: Annotated[str | None, option(OUTPUT, "html, markdown or terminal.", "--format", metavar="FORMAT")] = None,
     baseline: options.Baseline = None,
 ) -> None:
     """Make a report of runs: an HTML page, Markdown for GitHub, or text for this terminal."""
     from lenet.analysis.references import read_given
+    from lenet.analysis.variables import described
     from lenet.report.content.gather import gather
     from lenet.report.document.forms import choose, write
 
@@ -32,7 +33,7 @@ def report(
     if wanted == "terminal" and output is not None:
         raise UsageError("--format terminal is printed: omit --output, or choose html or markdown")
     content = gather(runs, read_given(references) if references is not None else None)
-    for note in content.notes:
+    for note in (*content.notes, *described({name: run.machine for name, run in content.runs.items()})):
         warn(note)
     if wanted == "terminal":
         from rich.console import Console

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli import options
+from lenet.cli.invocation import warn
 from lenet.cli.options import OUTPUT, option
 from lenet.errors import UsageError
 
@@ -25,6 +26,7 @@ def table(
     output: options.OutputFile = None,
 ) -> None:
     """Print the records of runs as one table."""
+    from lenet.analysis.variables import described
     from lenet.cli.output import put, table_format
     from lenet.report import render, rows
     from lenet.report.table import mllog, versions
@@ -38,6 +40,8 @@ def table(
         raise UsageError("--by version cannot be combined with --baseline or --format mllog: omit one of them")
     stores = [Store.open(folder) for each in runs for folder in run_folders(each)]
     records = [store.records() for store in stores]
+    for each in described({str(store.path): store.manifest.machine for store in stores}):
+        warn(each)
     if wanted is None:
         text = mllog.render([record for each in records for record in each])
     elif by is not None:

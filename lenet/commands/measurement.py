@@ -6,7 +6,6 @@ Every command that measures, and `pytest bench/`, begins its run here.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,6 +19,7 @@ from lenet.engine import Engine
 from lenet.engine.local import LocalEngine
 from lenet.engine.turns import Judge
 from lenet.errors import StoreError, UsageError, failing_as
+from lenet.files.cache import named_by
 from lenet.files.text import make_folder
 from lenet.machine.card import MachineCard, describe, present_devices
 from lenet.machine.cores import usable_cores
@@ -185,7 +185,7 @@ def begin(
     else:
         matrix = (matrix or Matrix.around(planned)).model_copy(update={"datasets": tuple(datasets)})
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-        output = output or _new_folder(Path(os.environ.get(RESULTS) or "results") / f"run-{stamp}-{matrix.name}")
+        output = output or _new_folder((named_by(RESULTS) or Path("results")) / f"run-{stamp}-{matrix.name}")
         store = Store.create(output, matrix, planned, {name: each.card for name, each in datasets.items()}, machine)
     return Run(store, datasets, tuple(planned))
 

@@ -94,7 +94,7 @@ def _read(root: Path) -> MergedRun:
 def _card(path: Path) -> dict[str, str]:
     card = read_model(path, MachineCard)
     if path.name != card_name(card.id):
-        raise StoreError(f"{path} is the card of another machine: see lenet-bench verify")
+        raise StoreError(f"{path} is the card of another machine: see `lenet-bench verify`")
     return {card.id: card.model_dump_json(indent=1) + "\n"}
 
 
@@ -102,9 +102,9 @@ def _record(path: Path, cases: Mapping[str, Case], known_machines: set[str] | No
     """The case id and the text of a record, which must be of one of the cases and, if they are given, machines."""
     record = read_model(path, Record)
     if record.case.id not in cases or record.case_id != record.case.id:
-        raise StoreError(f"{path} is the record of no case that its run lists: see lenet-bench verify")
+        raise StoreError(f"{path} is the record of no case that its run lists: see `lenet-bench verify`")
     if known_machines is not None and record.machine_id not in known_machines:
-        raise StoreError(f"{path} is of a machine whose card its run does not have: see lenet-bench verify")
+        raise StoreError(f"{path} is of a machine whose card its run does not have: see `lenet-bench verify`")
     return record.case.id, record.model_dump_json(indent=1) + "\n"
 
 
@@ -116,7 +116,7 @@ def _streams(folder: Folder, name: str, cases: Mapping[str, Case]) -> dict[str, 
             try:
                 logged = decode(line)
             except ValueError as error:
-                raise StoreError(f"{path}, line {number} is no event: see lenet-bench verify") from error
+                raise StoreError(f"{path}, line {number} is no event: see `lenet-bench verify`") from error
             if logged.case_id not in cases:
                 raise StoreError(f"{path}, line {number} is of no case that its run lists")
             found.setdefault(logged.case_id, []).append(logged.encode())

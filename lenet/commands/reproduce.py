@@ -73,7 +73,7 @@ def load(source: str) -> Original:
             raise StoreError(f"{source} holds {len(folders)} runs: name one of them, as {folders[0]}")
         store = Store.open(path)
         return Original(tuple(store.records()), store)
-    if not path.is_file():
+    if not path.exists():
         raise StoreError(
             f"{source} does not exist: name a run's folder, a record's file, its https address, or a name of --list"
         )

@@ -24,14 +24,23 @@ def is_text(path: Path) -> bool:
     return os.fsencode(path).decode(errors="replace") == str(path)
 
 
+def named_by(variable: str) -> Path | None:
+    """The folder that the variable names, None if it is unset or empty. A file of variables has `~` as it is."""
+    if not (text := os.environ.get(variable)):
+        return None
+    with contextlib.suppress(RuntimeError):  # the user has no home
+        return Path(text).expanduser()
+    return Path(text)
+
+
 def user_folder(kind: Literal["cache", "data"], variable: str, inside: str = "") -> Path:
     """The user's folder for that kind of files and `inside` it, which need not exist; the variable names another.
 
     Raises:
         CacheError: the user has no home folder.
     """
-    if chosen := os.environ.get(variable):
-        return Path(chosen)
+    if (chosen := named_by(variable)) is not None:
+        return chosen.absolute()  # workers have another working folder
     find = {"cache": platformdirs.user_cache_dir, "data": platformdirs.user_data_dir}[kind]
     with contextlib.suppress(RuntimeError):  # platformdirs 4.4 and later, for a user without a home folder
         folder = Path(find("lenet-bench", appauthor=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -31,6 +32,9 @@ KINDS = {
 }
 """Names of the cache's entries: other files there are not lenet-bench's, and stay."""
 
+REMOVED = re.compile(r"^\.|\.[0-9a-f]{8}$")
+"""What the name of an entry gets while it is removed: a half of it must not be taken for whole."""
+
 TEMPORARY = "temporary"
 
 
@@ -53,7 +57,7 @@ def leftovers() -> list[Leftover]:
     """
     used = _used()
     found = [*_cached(cache_folder()), *_temporary(Path(tempfile.gettempdir()))]
-    return [replace(each, kept="a process works in it") if _is_in(each.path, used) else each for each in found]
+    return [replace(each, kept=_why_kept(each.path, used)) for each in found]
 
 
 def remove(found: Leftover) -> Leftover:
@@ -66,7 +70,10 @@ def remove(found: Leftover) -> Leftover:
             lock_path = found.path.with_name(f"{found.path.name}.lock")
             lock = wait_for(lock_path, 0)
             lock_path.unlink(missing_ok=True)
-        shutil.rmtree(found.path)
+        path = found.path
+        if found.kind != TEMPORARY and not REMOVED.match(path.name):
+            path = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
+        shutil.rmtree(path)
     except TimeoutError:
         return replace(found, kept="another process makes it")
     except OSError as error:
@@ -81,7 +88,7 @@ def _cached(cache: Path) -> Iterator[Leftover]:
     entries = sorted(cache.iterdir())
     for kind, name in KINDS.items():
         for path in entries:
-            if name.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            if name.fullmatch(REMOVED.sub("", path.name)) and path.is_dir() and not path.is_symlink():
                 yield Leftover(kind, path, _size(path))
 
 
@@ -112,6 +119,14 @@ def _used() -> set[Path]:
             if text:
                 found.add(Path(text))
     return found
+
+
+def _why_kept(folder: Path, used: Collection[Path]) -> str:
+    if _is_in(folder, used):
+        return "a process works in it"
+    if hasattr(os, "getuid") and os.getuid() not in (0, folder.lstat().st_uid):
+        return "another user made it"
+    return ""
 
 
 def _is_in(folder: Path, used: Collection[Path]) -> bool:

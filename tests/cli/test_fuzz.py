@@ -6,15 +6,8 @@ would measure writes records at once, or fails. `LENET_BENCH_FUZZ=10000` tries t
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -22,19 +15,11 @@ import typer.main
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from lenet.cli import app, main
-from lenet.cli.signals import HANDLED
-from lenet.engine.local import LocalEngine
+from lenet.cli import app
 from lenet.errors import BAD_INPUT, FAILED, INTERRUPTED
-from lenet.files.http import Client, DownloadError
-from lenet.machine.card import describe
-from lenet.store.record import Record, Status
 
 EXAMPLES = int(os.environ.get("LENET_BENCH_FUZZ", "200"))
 CODES = (0, FAILED, BAD_INPUT, INTERRUPTED)
-MOST_CASES = 12
-"""After as many cases of one command the measurement is interrupted."""
-
 HOSTILE = (
     *("", " ", ",", "=", "+", "%", "-", "--", "..", "a,b", "A=B", "a=1,2", "x" * 300, "\x1b[31m\n", "\udcff", "\u0663"),
     *("<script>", "[bold]", "{0}", "%s", "$(true)", "`true`", "../../x", "\N{GRINNING FACE}", "\u202e", "None", "true"),
@@ -96,72 +81,6 @@ def lines(draw, run):
             draw(st.integers(0, len(line))), draw(st.sampled_from([*HOSTILE, "--help", "--version", "-o", "-h"]))
         )
     return [word.replace("\0", "") for word in line]
-
-
-@pytest.fixture
-def world(honest_run, tmp_path, monkeypatch):
-    """A folder with what the paths name; called, it makes the folder anew and returns it."""
-    measured = []
-
-    def measure(self, cases, datasets, store, *_, **__):
-        records = []
-        for case in cases:
-            measured.append(case)
-            if len(measured) > MOST_CASES:
-                raise KeyboardInterrupt
-            now = datetime(2026, 1, 2, tzinfo=timezone.utc)
-            failed = len(measured) % 3 == 0
-            record = Record(
-                case_id=case.id, case=case, status=Status.CRASHED if failed else Status.OK, started_at=now,
-                finished_at=now, dataset=datasets[case.dataset].card, machine_id=describe().id,
-            )  # fmt: skip
-            store.write_record(record)
-            records.append(record)
-        return records
-
-    def fail(*_, **__):
-        raise OSError(2, "No such file or directory")
-
-    def offline(*_, **__):
-        raise DownloadError("no connection")
-
-    describe()  # before nothing can be started
-    monkeypatch.setattr(LocalEngine, "run", measure)
-    if importlib.util.find_spec("ray") is not None:
-        monkeypatch.setattr("lenet.engine.ray.RayEngine.run", measure)
-    monkeypatch.setattr(subprocess, "Popen", fail)
-    monkeypatch.setattr(Client, "download", offline)
-    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "profiles"))
-    monkeypatch.setenv("COLUMNS", "80")
-    streams, handlers = (sys.stdout, sys.stderr), {number: signal.getsignal(number) for number in HANDLED}
-
-    def call(line):
-        measured.clear()
-        folder = tmp_path / "world"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(tmp_path / "profiles", ignore_errors=True)
-        shutil.copytree(honest_run, folder / "run")
-        shutil.copytree(honest_run, folder / "all" / "inside")
-        shutil.copytree(honest_run, folder / "damaged")
-        next((folder / "damaged" / "records").iterdir()).write_bytes(b'{"case": \xff')
-        (folder / "file").write_text("x")
-        (folder / "link").symlink_to("run")
-        (folder / "ring").symlink_to("ring")
-        (folder / "m.toml").write_text('modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [32]\n')
-        (folder / "data").mkdir()
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["lenet-bench", *line])
-        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-            return ended.value.code, sys.stdout.getvalue(), sys.stderr.getvalue()
-        finally:
-            sys.stdout, sys.stderr = streams
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-
-    return call
 
 
 @settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lenet.cli.program import program, runnable
+from lenet.cli.program import RUNNERS, command_line, program, runnable
+from lenet.machine.programs import quoted
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +25,8 @@ def script(tmp_path, monkeypatch):
     path.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(path)])
-    monkeypatch.delenv("TOX_ENV_NAME", raising=False)
+    for name in RUNNERS:
+        monkeypatch.delenv(name, raising=False)
     return path
 
 
@@ -32,9 +35,10 @@ def test_a_shell_that_finds_it(script, monkeypatch):
     assert program() == "lenet-bench"
 
 
-def test_in_tox_the_path(script, monkeypatch):
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_where_another_program_activates_the_environment_it_is_the_path(script, monkeypatch, runner):
     monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
-    monkeypatch.setenv("TOX_ENV_NAME", "cpu")
+    monkeypatch.setenv(runner, "cpu")
     assert program() == ".tox/cpu/bin/lenet-bench"
     assert runnable("run `lenet-bench tune --mode jit` first") == "run `.tox/cpu/bin/lenet-bench tune --mode jit` first"
 
@@ -51,3 +55,39 @@ def test_as_a_module(tmp_path):
     code = "import sys; sys.argv[0] = 'x/__main__.py'; from lenet.cli.program import program; print(program())"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert shown.stdout == f"{sys.executable} -m lenet.cli\n"
+
+
+def test_in_the_folder_of_the_script(script, monkeypatch):
+    monkeypatch.chdir(script.parent)
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setattr(sys, "argv", ["./lenet-bench"])
+    assert program() == str(script)
+
+
+def test_where_the_working_folder_is_gone(script, monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert program() == str(script)
+
+
+WORDS = ("plain", "", "two words", "a  b", " ", "-x", "it's", '"$HOME"', "`x`", "$(x)", "a\nb\tc", "\x1b[31m", "Größe")
+WORDS += ("\udcff", "a\udcffö'\\", "\u202e", "~", "*", "!", "a=b", "{a,b}", "#x", "\\")
+
+
+@pytest.mark.parametrize("word", WORDS, ids=range(len(WORDS)))
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_bash_reads_a_printed_word_as_it_was(word, encoding, monkeypatch):
+    """On one line, without control characters, whatever the terminal's encoding has."""
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    printed = quoted(word)
+    assert printed.isprintable()
+    printed.encode(encoding)
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {printed}"], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(word) + b"\0"
+
+
+def test_a_command_line_of_words(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lenet-bench"])
+    assert command_line("run", "--resume", "a run") == "lenet-bench run --resume 'a run'"

@@ -87,6 +87,27 @@ def test_keeps_what_is_in_use(places):
     assert inside.is_dir()
 
 
+def test_what_an_interrupted_removal_leaves_is_no_entry_and_is_removed_later(places, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            clean(["environments"], delete=True)
+    assert not (places / "cache/environment-mindspore-2.7.0-py311").exists()
+    assert len(clean(["environments"], delete=True)) == 1
+    assert clean(["environments"]) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has no user ids")
+def test_keeps_what_another_user_made(places, monkeypatch):
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    found = clean(["data", "environments", "stand-ins"], delete=True)
+    assert {each.kept for each in found} == {"another user made it"}
+    assert (places / "cache/mnist/file").exists()
+
+
 def test_a_kind_that_there_is_not():
     with pytest.raises(UsageError, match="--only 'caches': choose from data, environments"):
         clean(["caches"])

@@ -33,6 +33,17 @@ def test_the_variable_names_the_folder_itself(own):
 
 
 @pytest.mark.parametrize("kind", PLACES)
+def test_a_home_that_no_shell_has_put_in_and_a_relative_folder(kind, monkeypatch, tmp_path):
+    """As in a file of variables for a container; workers have another working folder."""
+    variable, _ = PLACES[kind]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for text in ("~/own", "own", "./own"):
+        monkeypatch.setenv(variable, text)
+        assert cache.user_folder(kind, variable) == tmp_path / "own"
+
+
+@pytest.mark.parametrize("kind", PLACES)
 def test_without_the_variable_it_is_in_the_users_home(kind, monkeypatch, tmp_path):
     variable, _ = PLACES[kind]
     monkeypatch.delenv(variable, raising=False)

@@ -19,7 +19,7 @@ def progress(
     store: Store, datasets: Mapping[str, Dataset], cases: int, quiet: bool
 ) -> Iterator[PlainObserver | NotebookObserver]:
     """An observer of a run of which `cases` are measured now: live in a terminal or a notebook, lines elsewhere."""
-    console = Console(stderr=True, quiet=quiet)
+    console = Console(stderr=True, quiet=quiet, emoji=False)
     if console.is_jupyter and not quiet:
         notebook = NotebookObserver(cases)
         try:

@@ -33,7 +33,7 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None, inte
     """
     if not table:
         raise UsageError(
-            "there is no record to show: the run has none yet; continue it with `lenet-bench run --resume`"
+            "there is no record to show: the run has none yet; continue it with `lenet-bench run --resume RUN`"
         )
     if form == "json":
         return as_json([each.model_dump(mode="json") for each in with_speed_ups(table, baseline)])
