@@ -59,7 +59,7 @@ def test_the_doctor_and_the_worker_name_a_wheel_of_another_platform(imitate, mon
     imitate(place, header)
     sentence = platforms.wrong_wheel()
     assert f"is built for {built} and this is {place}: install the wheel for it from https://" in sentence
-    monkeypatch.setattr(doctor, "probe", lambda target, _: Check(name="probe", passed=False, message=target.value))
+    monkeypatch.setattr(doctor, "probe", lambda target, *_: Check(name="probe", passed=False, message=target.value))
     (device,) = diagnose([DeviceTarget.CPU]).devices
     assert (device.checks[0].passed, device.checks[0].message) == (False, sentence)
     assert platforms.SOURCE in device.checks[0].fix
@@ -96,7 +96,7 @@ def test_a_preset_asks_for_x86_instruction_sets_on_x86_only(imitate, place):
 @pytest.mark.parametrize("place", PLACES)
 def test_the_extra_gpu_is_advised_only_where_it_holds_anything(imitate, monkeypatch, place):
     imitate(place, b"")
-    monkeypatch.setattr(doctor, "probe", lambda target, _: Check(name="probe", passed=False, message=target.value))
+    monkeypatch.setattr(doctor, "probe", lambda target, *_: Check(name="probe", passed=False, message=target.value))
     (device,) = diagnose([DeviceTarget.GPU]).devices
     advised = any("[gpu]" in check.command for check in device.checks)
     said = [check.message for check in device.checks if check.name == "platform"]

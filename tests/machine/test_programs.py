@@ -237,7 +237,7 @@ def _mindspore(program, monkeypatch):
     ],
 )
 def test_every_place_takes_bytes_that_are_not_utf8(place, expected, program, monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor, "probe", lambda target, _: doctor.Check(name="probe", passed=None, message=""))
+    monkeypatch.setattr(doctor, "probe", lambda target, *_: doctor.Check(name="probe", passed=None, message=""))
     monkeypatch.setattr(accelerators, "_nvml", lambda: (_ for _ in ()).throw(ImportError))
     arguments = {"monkeypatch": monkeypatch, "tmp_path": tmp_path}
     wanted = place.__code__.co_varnames[1 : place.__code__.co_argcount]
