@@ -109,7 +109,7 @@ def _layers(recorded: Sequence[Layer], expected: Mapping[str, RecomputedLayer], 
         if sketch.shape != known.weights.shape:
             sketch = np.full(PROJECTIONS, np.inf)
         # Rounding to the nearest has a standard deviation of a unit over the square root of 12.
-        unit = math.sqrt(12 / known.count) * known.rounding
+        unit = math.sqrt(12 / known.values) * known.rounding
         allowed = rounding * known.rounding + OTHERWISE * unit + UPDATE_FACTOR * known.update_error
         found.append(_Layer(name, known, sketch - known.weights, allowed))
     return found

@@ -138,8 +138,8 @@ class RecomputedStep(NamedTuple):
 class RecomputedLayer(NamedTuple):
     """One parameter after a step, trained in the device's precision. Sketches are those of `lenet.store.sketch`."""
 
-    count: int
-    """Of its values."""
+    values: int
+    """Their number."""
     weights: npt.NDArray[np.float64]
     """Sketch of its values."""
     change: npt.NDArray[np.float64]
