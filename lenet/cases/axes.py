@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def _profile(text: str) -> RuntimeProfile:
-    from lenet.cases.profile import RuntimeProfile
+    from lenet.cases.naming import read_profile
 
-    return RuntimeProfile.parse(text)
+    return read_profile(text)
 
 
 def _profile_meaning(profile: RuntimeProfile) -> str:
@@ -95,7 +95,7 @@ AXES: tuple[Axis, ...] = (
     Axis(
         "profile", 50, "profile", parse_value=_profile, plain=attrgetter("name"), meaning=_profile_meaning,
         examples=("default", "launch_blocking"), field="profiles", option="--profile",
-        help="default, tuned, or settings such as onednn_isa=AVX2+launch_blocking.",
+        help="default, tuned, settings such as onednn_isa=AVX2+launch_blocking, or NAME=SETTINGS.",
         order=lambda name: (name != "default", name),
     ),
     Axis(

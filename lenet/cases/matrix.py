@@ -13,8 +13,9 @@ from pydantic import Field, ValidationInfo, create_model, field_validator, model
 from lenet.cases.axes import AXES
 from lenet.cases.axis import ROUNDS, Axis
 from lenet.cases.base import Frozen
-from lenet.cases.case import Case, Plan, RuntimeProfile, Scaling
+from lenet.cases.case import TUNED, Case, Plan, Scaling
 from lenet.cases.frameworks import ABILITIES
+from lenet.cases.naming import from_table, read_profile
 
 MAX_CASES = 100_000
 """Refuse a matrix with more: it is a typing error, or an attempt to fill the memory. Cases are made all at once."""
@@ -97,9 +98,11 @@ class Matrix(_MatrixAxes):
     @field_validator("profiles", mode="before", check_fields=False)
     @classmethod
     def _profiles_by_name(cls, profiles: Any) -> Any:
+        if isinstance(profiles, dict):
+            return from_table(profiles)
         if not isinstance(profiles, (list, tuple)):
             return profiles
-        return tuple(RuntimeProfile.parse(item) if isinstance(item, str) else item for item in profiles)
+        return tuple(read_profile(item) if isinstance(item, str) else item for item in profiles)
 
     @field_validator(*(axis.field for axis in SPANNED if axis.several), check_fields=False)
     @classmethod
@@ -107,6 +110,8 @@ class Matrix(_MatrixAxes):
         axis = next(axis for axis in SPANNED if axis.field == info.field_name)
         # Two names of a mode may be those of two frameworks: `_points` has each case once.
         names = [axis.as_plain(value) if axis.value is not None else axis.identity(value) for value in values]
+        # Two profiles may mean different settings by one name; the saved ones are all called tuned.
+        names += [name for name in map(axis.as_plain, values) if name not in (*names, TUNED)]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} is listed twice")

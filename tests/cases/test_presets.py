@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.cases.case import DeviceTarget, Mode
+from lenet.cases.axes import BY_NAME
+from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_file, load_preset, override, presets
 from lenet.errors import UsageError
@@ -219,3 +220,58 @@ def test_processes_from_the_command_line():
 def test_processes_that_cannot_be(values, complaint):
     with pytest.raises(UsageError, match=complaint):
         override(load_preset("quick"), **values)
+
+
+class TestNamesOfProfiles:
+    SETTINGS = "onednn_isa=AVX2+launch_blocking"
+
+    def test_a_table_of_names_in_a_matrix_file(self, tmp_path):
+        path = tmp_path / "m.toml"
+        path.write_text(f'modes = ["graph"]\n[profiles]\ndefault = "default"\nfast = "{self.SETTINGS}"\n')
+        profiles = load_file(path).profiles
+        assert [profile.name for profile in profiles] == ["default", "fast"]
+        assert (profiles[1].onednn_isa, profiles[1].launch_blocking) == ("AVX2", True), "the settings are real"
+        assert [case.profile.name for case in load_file(path).cases()] == ["default", "fast"]
+
+    def test_a_name_on_the_command_line(self):
+        changed = override(load_preset("quick"), profile=f"default,fast={self.SETTINGS}")
+        assert [(each.name, each.text) for each in changed.profiles] == [
+            ("default", "default"), ("fast", RuntimeProfile.parse(self.SETTINGS).text),
+        ]  # fmt: skip
+
+    def test_a_name_changes_neither_identity_nor_comparison(self):
+        axis, plain = BY_NAME["profile"], RuntimeProfile.parse(self.SETTINGS)
+        assert axis.identity(axis.parse(f"fast={self.SETTINGS}")) == axis.identity(plain)
+        assert axis.is_named("fast", "fast", axis.identity(plain))
+        assert axis.is_named(self.SETTINGS, "fast", axis.identity(plain))
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("default=launch_blocking", "the profile 'default' cannot be renamed"),
+            ("plain=default", "the profile 'default' cannot be renamed"),
+            ("mine=tuned", "the profile 'tuned' cannot be renamed"),
+            ("Fast=launch_blocking", "profile name 'Fast': use up to 32 of a-z"),
+            ("onednn_iso=AVX2", "unknown profile setting 'onednn_iso'"),
+            ("a=launch_blocking,a=deterministic", "a is listed twice"),
+            ("a=launch_blocking,b=launch_blocking", "launch_blocking is listed twice"),
+        ],
+    )
+    def test_a_name_that_means_something_else_is_refused(self, text, message):
+        with pytest.raises(UsageError, match=message):
+            override(load_preset("quick"), profile=text)
+
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            ('plain = "default"', "cannot be renamed"),
+            ("fast = 1", "write its settings as text"),
+            ('launch_blocking = "deterministic"', "no name of a setting"),
+            ('fast = "quick"', "unknown profile setting 'quick'"),
+        ],
+    )
+    def test_so_is_one_in_a_table(self, tmp_path, table, message):
+        path = tmp_path / "m.toml"
+        path.write_text(f"[profiles]\n{table}\n")
+        with pytest.raises(UsageError, match=message):
+            load_file(path)
