@@ -171,7 +171,8 @@ def _session(config: pytest.Config) -> Session:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         cases = metafunc.config.stash[SESSION].cases
-        metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+        # The values that are not the usual ones: `pytest-benchmark compare` pairs tests by name, whatever else is run.
+        metafunc.parametrize("case", cases, ids=[case.label.replace(" · ", "-").replace(" ", "") for case in cases])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

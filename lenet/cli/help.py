@@ -1,7 +1,9 @@
-"""The help of a command: its options under a heading for each group, in plain text of 80 columns."""
+"""A command: its help, with the options under a heading for each group, and the width of what it prints."""
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any
 
 import typer
@@ -13,7 +15,17 @@ GROUPS = (WORKLOAD, MEASUREMENT, OUTPUT, ENGINE)
 
 
 class GroupedCommand(TyperCommand):
-    """A command whose help groups the options by their `rich_help_panel`, which Typer itself does only in colour."""
+    """A command whose help groups the options by their `rich_help_panel`, which Typer itself does only in colour.
+
+    Its tables have no limit of width where standard output is no terminal: a program or a file has lines of any length.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        from lenet.report.layout import WIDTH, table_width
+
+        with table_width(WIDTH if sys.stdout.isatty() else math.inf):
+            return super().invoke(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of the command line; an empty one would be the working folder where a path is expected.

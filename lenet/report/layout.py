@@ -7,7 +7,10 @@ and measure it in columns of a terminal: a Chinese character takes two, an accen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from unicodedata import category
 
 from rich.cells import cell_len, set_cell_size
@@ -17,10 +20,25 @@ WIDTH = 80
 GAP = "  "
 NARROWEST = 8
 """Columns that a column of words keeps at least, if its words are that long."""
+LONGEST_WORD = 40
+"""Columns of a word that is kept whole in a table."""
 LARGEST = 1e12
 """Figures from here on are written with an exponent: a column of a table stays narrow."""
 BREAKS = "+/,:="
-"""A long word is divided after one of these, if one is near: settings, paths, kernels."""
+"""A long word is divided after one of these: settings, paths, kernels."""
+PIECE = re.compile(f"[^{BREAKS}]*[{BREAKS}]|[^{BREAKS}]+")
+"""A part of a word that is not divided where there is room for it."""
+_limit: ContextVar[float] = ContextVar("limit", default=WIDTH)
+
+
+@contextmanager
+def table_width(limit: float) -> Iterator[None]:
+    """Tables that are made in the context have at most so many columns; where nobody reads them in a terminal, inf."""
+    token = _limit.set(limit)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -54,6 +72,25 @@ def shortened(text: str, width: int) -> str:
     return text if cell_len(text) <= width else f"{_head(text, width - 1)}…"
 
 
+def told_apart(texts: Iterable[str], width: int) -> dict[str, str]:
+    """Each text in at most `width` columns; those that would be cut where they begin to differ lose what is alike.
+
+    >>> told_apart(["threads=1", "launch_blocking+workers=1", "launch_blocking+workers=2"], 12)
+    {'threads=1': 'threads=1', 'launch_blocking+workers=1': '…workers=1', 'launch_blocking+workers=2': '…workers=2'}
+    """
+    found = {text: shortened(text, width) for text in texts}
+    alike: dict[str, list[str]] = {}
+    for text, short in found.items():
+        alike.setdefault(short, []).append(clean(text))
+    for text, short in found.items():
+        if len(alike[short]) > 1:
+            first, last = min(alike[short]), max(alike[short])
+            same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+            begin = max(first.rfind(each, 0, same) for each in "+ /") + 1
+            found[text] = shortened(f"…{clean(text)[begin:]}", width)
+    return found
+
+
 def wrapped(text: str, first: str = "", rest: str = "") -> str:
     """A paragraph of at most 80 columns; `first` and `rest`, at most 60 columns each, precede its lines.
 
@@ -71,43 +108,57 @@ def paragraphs(texts: Iterable[str]) -> str:
 
 
 def grid(titles: Sequence[str], lines: Iterable[Sequence[str]], kinds: str) -> str:
-    """A table of at most 80 columns; without a header if no column has a title.
+    """A table of at most 80 columns, or what `table_width` says; without a header if no column has a title.
 
-    `kinds` has a letter a column: `f` a figure, on the right and never cut; `w` words, folded if the table is too wide;
-    `b` a bar, never cut. If even that is too wide, the columns from the left on go into a line above the others.
+    `kinds` has a letter a column: `f` a figure, on the right and never cut; `w` words, folded between words, or after
+    the signs that divide a long one, if the table is too wide; `b` a bar, never cut. If even that is too wide, the
+    columns from the left on go into a line above the others. Only a word of more than `LONGEST_WORD` columns is broken.
     """
+    limit = _limit.get()
     cells = [[clean(cell) for cell in line] for line in lines]
-    whole = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
+    columns = list(zip(titles, *cells, strict=True))
+    whole = [max(map(cell_len, column)) for column in columns]
     least = [
-        min(width, max(NARROWEST, cell_len(title))) if kind == "w" else width
-        for title, width, kind in zip(titles, whole, kinds, strict=True)
+        int(min(width, max(NARROWEST, *map(_longest_piece, column)), limit)) if kind == "w" else width
+        for column, width, kind in zip(columns, whole, kinds, strict=True)
     ]
     last = len(titles) - 1
-    above = next((index for index in range(last) if _total(least[index:]) <= WIDTH), last)
-    widths = _widths(whole[above:], least[above:])
+    above = next((index for index in range(last) if _total(least[index:]) <= limit), last)
+    widths = _widths(whole[above:], least[above:], limit)
     rows = [_row(line[above:], widths, kinds[above:]) for line in cells]
     header = [_row(titles[above:], widths, kinds[above:]), "─" * _total(widths)] if any(titles) else []
-    shown, before = [*header], None
+    shown, before = [*header], [""] * above
     for line, row in zip(cells, rows, strict=True):
-        heading = ", ".join(f"{title} {cell}" for title, cell in zip(titles[:above], line[:above], strict=True))
-        if heading and heading != before:
-            shown.append(wrapped(heading, rest=GAP))
-        before = heading
+        if before != line[:above]:
+            shown.append(wrapped(_heading(titles, before, line[:above]), rest=GAP))
+        before = line[:above]
         shown.append(row)
     return "\n".join(shown)
+
+
+def _heading(titles: Sequence[str], before: Sequence[str], cells: Sequence[str]) -> str:
+    """The cells that stand above a line, from the first on that differs from those of the line before."""
+    first = next(index for index, cell in enumerate(cells) if cell != before[index])
+    parts = [f"{title} {cell}" for title, cell in zip(titles[first:], cells[first:], strict=False) if cell != DASH]
+    return ", ".join(parts) or f"{titles[first]} {cells[first]}"
+
+
+def _longest_piece(text: str) -> int:
+    widths = [cell_len(piece) for word in text.split() for piece in PIECE.findall(word)]
+    return max((width for width in widths if width <= LONGEST_WORD), default=0)
 
 
 def _total(widths: Sequence[int]) -> int:
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
-def _widths(whole: Sequence[int], least: Sequence[int]) -> list[int]:
+def _widths(whole: Sequence[int], least: Sequence[int], limit: float) -> list[int]:
     """The columns' widths: those of their longest cells, the widest made narrower until the table fits."""
-    widths = [min(width, WIDTH) for width in whole]
-    while _total(widths) > WIDTH:
+    widths = [int(min(width, limit)) for width in whole]
+    while _total(widths) > limit:
         slack = [width - narrow for width, narrow in zip(widths, least, strict=True)]
         if max(slack) <= 0:
-            break  # a single figure that is wider than a terminal
+            break  # a single column that is wider than a terminal
         widest = max((index for index, each in enumerate(slack) if each > 0), key=widths.__getitem__)
         widths[widest] -= 1
     return widths
@@ -145,10 +196,15 @@ def _folded(text: str, width: int, taken: int = 0) -> list[str]:
 
 
 def _piece(word: str, width: int) -> str:
-    """The beginning of a word that is too long: up to a sign that divides it in the second half, else all that fits."""
+    """The beginning of a word that is too long: up to a sign that divides it, else all that fits.
+
+    A sign in its first half counts if what follows fits into the next line.
+    """
     head = _head(word, width) or word[:1]
     cut = max(head.rfind(each) for each in BREAKS) + 1
-    return head[:cut] if cut > len(head) // 2 else head
+    if cut > len(head) // 2 or (cut and cell_len(PIECE.findall(word[cut:])[0]) <= width):
+        return head[:cut]
+    return head
 
 
 def _head(text: str, width: int) -> str:

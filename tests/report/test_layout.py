@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from lenet.report.layout import WIDTH, clean, grid, number, shortened, wrapped
+from lenet.report.layout import WIDTH, clean, grid, number, shortened, table_width, wrapped
 
 WORDS = st.text(st.sampled_from("ab漢e\u0301🧪 +/:\n\x1b\u202e"), max_size=300)
 
@@ -66,6 +68,26 @@ def test_columns_that_do_not_fit_beside_each_other_are_named_above():
     assert shown == [*titles[-len(shown) + 1 :], "images/s"]
     again = grid([*titles, "images/s"], [[*lines[0], "1"], [*lines[0], "2"]], "w" * 12 + "f")
     assert again.count("axis-0") == 1, "rows that agree stand below one line"
+    partly = grid([*titles, "images/s"], [[*lines[0], "1"], [lines[0][0], *lines[1][1:], "2"]], "w" * 12 + "f")
+    assert partly.count("axis-0") == 1, "nor is what stays the same repeated"
+    assert partly.count("axis-1 ") == 2
+
+
+def test_no_word_is_broken_while_a_column_can_go_above():
+    titles = ["framework", "machine", "mode", "status", "a", "b"]
+    lines = [["mindspore", "amd-epyc-2c-1c1449de-somewhere", "pynative", "ok", "1" * 12, "2" * 12]] * 2
+    text = grid(titles, lines, "wwwwff")
+    assert all(cell in text for cell in lines[0])
+    assert all(cell_len(line) <= WIDTH for line in text.split("\n"))
+    long = grid(["case", "speed"], [["graph, launch_blocking+operator_threads=16+dispatch_threads=16", "1" * 30]], "wf")
+    assert "operator_threads=16+" in long, "divided after a sign"
+
+
+def test_a_table_has_any_width_where_nobody_reads_it_in_a_terminal():
+    line = ["a word " * 30, "x" * 200, "1"]
+    with table_width(math.inf):
+        assert grid(["a", "b", "c"], [line], "wwf").split("\n")[-1] == "  ".join([line[0].strip(), line[1], "1"])
+    assert max(map(cell_len, grid(["a", "b", "c"], [line], "wwf").split("\n"))) <= WIDTH
 
 
 def test_a_table_is_as_narrow_as_its_cells():

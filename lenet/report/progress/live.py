@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from lenet.cases.case import Case
 from lenet.cases.frameworks import ABILITIES
 from lenet.dataset import Dataset
-from lenet.report.layout import shortened
+from lenet.report.layout import shortened, told_apart
 from lenet.report.progress.group import GroupState, clock
 from lenet.report.progress.plain import PlainObserver
-from lenet.report.progress.scoreboard import RUNS, WAITS, Scoreboard
+from lenet.report.progress.scoreboard import RUNS, WAITS, Scoreboard, telling, words_of
 from lenet.store.events import Evaluated, Event, Resident, Started, Steps
 from lenet.store.record import Record
 
@@ -50,6 +50,7 @@ class LiveObserver(PlainObserver):
     ) -> None:
         super().__init__(console, began)
         self._board = Scoreboard(cases, records) if len(cases) > 1 else None
+        self._called = _called(cases)
         self._datasets = datasets
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -127,9 +128,10 @@ class LiveObserver(PlainObserver):
         )
 
     def _description(self, case: Case, waiting: bool) -> str:
-        """The case in few words; of the cases that take turns, the one on turn has a mark."""
+        """In what the case differs from the others; of the cases that take turns, the one on turn has a mark."""
         mode = ABILITIES[case.framework].own_mode(case.mode)
         words = [case.device_target.value, mode.value, f"b{case.hyperparameters.batch_size}"]
+        words = [self._called[case]] if case in self._called else words
         if node := self._nodes.get(case.id):
             words.insert(0, f"{node}:")
         if case in self._groups:
@@ -186,3 +188,11 @@ class LiveObserver(PlainObserver):
         if group is not None and not group.alive and group.bar is not None:
             self._progress.remove_task(group.bar)
             group.bar = None
+
+
+def _called(cases: Sequence[Case]) -> dict[Case, str]:
+    """The cases by the axes in which they differ; empty if they differ in none."""
+    axes = telling(cases)
+    texts = {case: " ".join(words_of(case, axes)) for case in cases if axes}
+    short = told_apart(texts.values(), DESCRIPTION - len(f"{RUNS} "))
+    return {case: short[text] for case, text in texts.items()}

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from lenet.cases.axes import IDENTIFYING
 from lenet.cases.axes import axis as named
+from lenet.cases.axis import Axis
 from lenet.cases.case import Case
-from lenet.report.layout import shortened
+from lenet.report.layout import told_apart
 from lenet.store.record import Record, Status
 
 MOST_LINES = 14
@@ -109,13 +110,14 @@ class Scoreboard:
             table.add_column(max_width=WORD, no_wrap=True, overflow="ellipsis")
         for batch in batches:
             table.add_column(named("batch_size").words(batch), justify="right", no_wrap=True)
+        words = told_apart(dict.fromkeys(word for line in lines for word in line), WORD)
         for line in shown:
             texts = []
             for batch in batches:
                 place = (line, batch)
                 cell = self._cells.get(place)
                 texts.append(cell.text(running.get(place, ()), waiting.get(place, ())) if cell else Text(""))
-            table.add_row(*(Text(shortened(word, WORD)) for word in line), *texts)
+            table.add_row(*(Text(words[word]) for word in line), *texts)
         hidden = len(lines) - len(shown)
         if hidden:
             table.add_row(Text(f"… {hidden} more lines", style="dim"))
@@ -133,8 +135,18 @@ def _around(items: list[T], one: T | None, most: int) -> list[T]:
     return items[first : first + most]
 
 
+def telling(cases: Sequence[Case]) -> list[Axis]:
+    """The axes in which the cases differ; their repetitions do not."""
+    axes = [axis for axis in IDENTIFYING if axis.path]
+    return [axis for axis in axes if len({axis.identity(axis.of_case(case)) for case in cases}) > 1]
+
+
+def words_of(case: Case, axes: Iterable[Axis]) -> tuple[str, ...]:
+    """The case's values on these axes, in words."""
+    return tuple(axis.words(axis.as_plain(axis.of_case(case))) for axis in axes)
+
+
 def _names(cases: Sequence[Case]) -> Callable[[Case], tuple[str, ...]]:
     """How lines are named: the mode, and before it those other axes in which the cases differ."""
-    axes = [axis for axis in IDENTIFYING if axis.path and axis.name not in ("mode", "batch_size")]
-    telling = [axis for axis in axes if len({axis.identity(axis.of_case(case)) for case in cases}) > 1]
-    return lambda case: tuple(axis.words(axis.as_plain(axis.of_case(case))) for axis in (*telling, named("mode")))
+    axes = [axis for axis in telling(cases) if axis.name not in ("mode", "batch_size")]
+    return lambda case: words_of(case, (*axes, named("mode")))

@@ -123,11 +123,29 @@ def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = T
         found.append(SpeedUp(value, SpeedDifference(unit, value, None, None) if unit else None))
         if unit in ("groups", "processes"):
             tested.append((index, base, group))
-    differences = [difference(base.measured, group.measured, len(tested)) for _, base, group in tested]
-    for (index, _, _), each, (mark, _) in zip(tested, differences, decide(differences), strict=True):
-        if each.ratio is not None:
-            found[index] = SpeedUp(each.ratio, each, mark)
+    for (index, _, _), each in zip(tested, _decided([(base, group) for _, base, group in tested]), strict=True):
+        found[index] = each or found[index]
     return found
+
+
+def compared(pairs: Sequence[tuple[Group, Group]]) -> list[SpeedUp]:
+    """The speed-up of each second group over its first, which both have a valid speed; decided together.
+
+    Between single processes it is the quotient of their images/s, without an interval.
+    """
+    plain = [SpeedUp((group.speed or 0) / (base.speed or 1)) for base, group in pairs]
+    tested = [i for i, (a, b) in enumerate(pairs) if unit_of(a.measured, b.measured) in ("groups", "processes")]
+    decided = dict(zip(tested, _decided([pairs[i] for i in tested]), strict=True))
+    return [decided.get(i) or each for i, each in enumerate(plain)]
+
+
+def _decided(pairs: Sequence[tuple[Group, Group]]) -> list[SpeedUp | None]:
+    """The speed-up of each pair by its test; None where that gives no ratio. Holm's correction is over all."""
+    differences = [difference(base.measured, group.measured, len(pairs)) for base, group in pairs]
+    return [
+        SpeedUp(each.ratio, each, mark) if each.ratio is not None else None
+        for each, (mark, _) in zip(differences, decide(differences), strict=True)
+    ]
 
 
 def with_speed_ups(table: Sequence[Row], selector: str | None = None) -> list[Row]:

@@ -100,9 +100,14 @@ PROFILE = replace(AXIS_COLUMNS["profile"], always=("document",))
 AXIS_COLUMNS |= {
     "device_target": replace(AXIS_COLUMNS["device_target"], always=("document", "page")),
     "mode": replace(
-        AXIS_COLUMNS["mode"], write=lambda line: Mode(line.row.mode).label, brief=lambda line: line.row.mode, axis=None
+        AXIS_COLUMNS["mode"],
+        write=lambda line: Mode(line.row.mode).label,
+        brief=lambda line: line.row.mode,
+        always=("document", "page"),
     ),
-    "batch_size": replace(AXIS_COLUMNS["batch_size"], title="batch size", heading="batch", right=True, axis=None),
+    "batch_size": replace(
+        AXIS_COLUMNS["batch_size"], title="batch size", heading="batch", right=True, always=("document", "page")
+    ),
     "world_size": replace(AXIS_COLUMNS["world_size"], short="procs", right=True),
     "profile": PROFILE,
 }
@@ -154,17 +159,19 @@ PAGE: tuple[Column, ...] = (
 
 
 def for_table(groups: Sequence[Group], view: Literal["document", "terminal"]) -> list[Column]:
-    """The columns of a table of these groups, in order."""
-    return [
+    """The columns of a table of these groups, in order. In a terminal, the caption has what all groups share."""
+    there = [
         column
         for column in TABLE
         if (column.short is not None or view != "terminal")
-        and (column.axis is None or view in column.always or _differs(column.axis, groups))
         and not (column.optional and all(getattr(group.row, column.name) is None for group in groups))
     ]
+    apart = [column for column in there if column.axis is not None and differs(column.axis, groups)]
+    named = apart or [AXIS_COLUMNS["mode"], AXIS_COLUMNS["batch_size"]]
+    return [column for column in there if column.axis is None or view in column.always or column in named]
 
 
-def _differs(axis: str, groups: Sequence[Group]) -> bool:
+def differs(axis: str, groups: Sequence[Group]) -> bool:
     """Whether the groups differ in the axis; in the version only if one framework has several.
 
     The captions name the version of each framework anyway.

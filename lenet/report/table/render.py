@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from lenet.analysis.convergence import ConvergenceStatus
+from lenet.cases.axes import IDENTIFYING, values_of
+from lenet.cases.axis import Kind
+from lenet.cases.case import TUNED, Case
 from lenet.errors import UsageError
+from lenet.report.layout import DASH
 from lenet.report.table.baseline import DEFAULT, SpeedUp, caption, speed_ups, with_speed_ups
 from lenet.report.table.column import Column, Line
-from lenet.report.table.columns import PROFILE, SPEED, for_table
+from lenet.report.table.columns import PROFILE, SPEED, STATUS, differs, for_table
 from lenet.report.table.forms import STRUCK, Format, Layout, as_csv, as_json, shown
 from lenet.report.table.groups import Group, grouped
+from lenet.report.table.profiles import called, meanings
 from lenet.report.table.rows import Row
 from lenet.report.table.sureness import legend_of, samples_caption
 from lenet.report.table.words import few
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """Names in a terminal for profiles with long names."""
-LONGEST_PROFILE = 8
-"""Characters of a profile's name in a terminal's table."""
+LONGEST_PROFILE = 15
+"""Characters of a profile's name in a terminal's table; a longer one has a letter there."""
 
 
 def render(table: Sequence[Row], form: Format, baseline: str | None = None, intervals: bool = True) -> str:
@@ -57,22 +62,61 @@ def laid_out(
     ratios = speed_ups(groups, baseline, intervals)
     lines, notes = _lines(groups, ratios)
     captions = _captions(table, groups, caption(ratios, baseline or DEFAULT))
-    narrow = form == "terminal"
-    columns = for_table(groups, "terminal" if narrow else "document")
-    letters = _letters([line.row.profile for line in lines]) if narrow else {}
-    if narrow:
-        legend = [f"profile {letter}: {name}" for name, letter in letters.items()]
-        captions = [*legend, *captions, *legend_of(groups)]
+    columns = for_table(groups, "terminal" if form == "terminal" else "document")
+    if form == "terminal":
+        return _narrow(lines, columns, notes, [*captions, *legend_of(groups)])
+    captions += meanings((group.row for group in groups), without=(TUNED,))  # older tables have no line for these
 
     def cell(column: Column, line: Line) -> str:
-        text = column.terse(line) if narrow else column.text(line)
-        if column is PROFILE:
-            text = letters.get(line.row.profile, text)
+        return f"{STRUCK}{column.text(line)}" if column is SPEED and line.invalid else column.text(line)
+
+    cells = [[cell(column, line) for column in columns] for line in lines]
+    return Layout([each.title for each in columns], cells, [each.right for each in columns], notes, captions)
+
+
+def _narrow(lines: Sequence[Line], columns: Sequence[Column], notes: Sequence[str], captions: Sequence[str]) -> Layout:
+    """The table for a terminal: long names of profiles have a letter, and what is alike in all lines is a caption."""
+    groups = [line.group for line in lines]
+    words = called(group.row for group in groups)
+    letters = _letters(words)
+
+    def cell(column: Column, line: Line) -> str:
+        identity = line.row.identities["profile"]
+        text = letters.get(identity, words[identity]) if column is PROFILE else column.terse(line)
         return f"{STRUCK}{text}" if column is SPEED and line.invalid else text
 
-    titles = [(column.short or "") if narrow else column.title for column in columns]
-    cells = [[cell(column, line) for column in columns] for line in lines]
-    return Layout(titles, cells, [column.right for column in columns], notes, captions)
+    shown, alike = [], [_alike(groups)]
+    for column in columns:
+        cells = [cell(column, line) for line in lines]
+        if column is STATUS and len(lines) > 1 and len(set(cells)) == 1:
+            alike.append(f"status {cells[0]}")
+        elif column is SPEED or set(cells) != {DASH}:
+            shown.append((column, cells))
+    legend = [f"profile {letter}: {words[identity]}" for identity, letter in letters.items()]
+    legend += meanings(group.row for group in groups)
+    common = ", ".join(filter(None, alike))
+    return Layout(
+        [column.short or "" for column, _ in shown],
+        list(zip(*(cells for _, cells in shown), strict=True)),
+        [column.right for column, _ in shown],
+        notes,
+        [*legend, *([f"All: {common}."] if common else []), *captions],
+    )
+
+
+def _alike(groups: Sequence[Group]) -> str:
+    """The values that all groups share on axes which no other caption names, if they are worth a word."""
+    usual = values_of(Case())
+    row = groups[0].row
+    return ", ".join(
+        each.words(getattr(row, each.name))
+        for each in IDENTIFYING
+        if each.kind is Kind.CASE
+        and each.name not in ("framework", "dataset", "device_target")
+        and len(groups) > 1
+        and not differs(each.name, groups)
+        and (each.always or getattr(row, each.name) != each.as_plain(usual[each.name]))
+    )
 
 
 def _lines(groups: Sequence[Group], ratios: Sequence[SpeedUp | None]) -> tuple[list[Line], list[str]]:
@@ -83,12 +127,10 @@ def _lines(groups: Sequence[Group], ratios: Sequence[SpeedUp | None]) -> tuple[l
     return lines, notes
 
 
-def _letters(profiles: Sequence[str]) -> dict[str, str]:
-    """A letter per profile, for a narrow table, if there are several and one has a long name; else none."""
-    names = list(dict.fromkeys(profiles))
-    if not 1 < len(names) <= len(LETTERS) or max(map(len, names)) <= LONGEST_PROFILE:
-        return {}
-    return dict(zip(names, LETTERS, strict=False))
+def _letters(words: Mapping[str, str]) -> dict[str, str]:
+    """A letter for each profile with a long name, by identity, if there are several profiles; else none."""
+    long = [identity for identity, name in words.items() if len(name) > LONGEST_PROFILE]
+    return dict(zip(long, LETTERS, strict=False)) if len(words) > 1 and len(long) <= len(LETTERS) else {}
 
 
 def _captions(table: Sequence[Row], groups: Sequence[Group], speed_up: str) -> list[str]:

@@ -9,7 +9,7 @@ import time
 import pytest
 from rich.console import Console
 
-from lenet.cases.case import Case, Plan
+from lenet.cases.case import Case, Plan, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.report.progress.live import MOST_BARS, TURN_DRAW_SECONDS, LiveObserver
 from lenet.store.events import Steps
@@ -59,6 +59,17 @@ def test_several_nodes_have_a_bar_each_and_lines_count_what_is_done(terminal, di
     lines = [line for line in terminal.file.getvalue().splitlines() if "· batch 32" in line]
     assert [re.search(r"\[./3\].* on (\S+):", line).group(0)[1:4] for line in lines] == ["1/3", "2/3", "3/3"]
     assert [re.search(r" on (\S+):", line)[1] for line in lines] == ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
+
+
+def test_bars_and_lines_name_in_what_cases_differ_and_cut_only_what_is_alike(terminal, digits):
+    long = "onednn_isa=AVX2+launch_blocking+operator_threads=1+dispatch_threads=1+dataset_workers="
+    cases = [Case(dataset="digits", profile=RuntimeProfile.parse(f"{long}{number}")) for number in (1, 2)]
+    with LiveObserver(terminal, {"digits": digits}, cases) as live:
+        for case in cases:
+            live.case_started(case, 0, 2)
+        live.draw()
+        assert [task.description for task in live._progress.tasks][1:] == ["…dataset_workers=1", "…dataset_workers=2"]
+    assert words(terminal).count("…dataset_workers=1") >= 2, "in the matrix too"
 
 
 def test_a_case_that_begins_again_on_another_node_has_one_bar(terminal, digits, plain_record):
@@ -145,7 +156,7 @@ class TestAGroup:
         return " ".join(terminal.file.getvalue().split())
 
     def test_the_worker_that_starts_is_marked(self, live):
-        assert list(self.bars(live)) == ["run", "2 cases take turns", "‖ CPU graph b32", "▶ CPU graph b64"]
+        assert list(self.bars(live)) == ["run", "2 cases take turns", "‖ batch 32", "▶ batch 64"]
         assert self.bars(live)["2 cases take turns"] == (0, None, "0 of 2 workers started")
 
     def test_who_is_on_turn_and_how_many_cycles_are_done(self, live, terminal, monkeypatch):
@@ -156,17 +167,17 @@ class TestAGroup:
         live.event(self.CASES[0], self.TURN)
         bars = self.bars(live)
         assert bars["2 cases take turns"] == (5, 20, "cycle 5 of 20, 1:30 left")
-        assert bars["▶ CPU graph b32"] == (5, 20, "epoch 1, step 80, 1,280 img/s"), "its own pace says nothing"
-        assert "‖ CPU graph b64" in bars
+        assert bars["▶ batch 32"] == (5, 20, "epoch 1, step 80, 1,280 img/s"), "its own pace says nothing"
+        assert "‖ batch 64" in bars
         assert "▶ 1,280 ‖ …" in self.last_drawn(terminal, live), "in the matrix too"
         live.turn(self.CASES[1], 5, 20)
-        assert {"▶ CPU graph b64", "‖ CPU graph b32"} < self.bars(live).keys()
+        assert {"▶ batch 64", "‖ batch 32"} < self.bars(live).keys()
         assert "‖ 1,280 ▶ …" in self.last_drawn(terminal, live)
 
     def test_its_bar_ends_with_its_last_case(self, live, plain_record):
         live.turn(self.CASES[0], 0, 20)
         live.case_finished(self.CASES[0], plain_record(self.CASES[0]))
-        assert list(self.bars(live)) == ["run", "2 cases take turns", "‖ CPU graph b64"]
+        assert list(self.bars(live)) == ["run", "2 cases take turns", "‖ batch 64"]
         live.case_finished(self.CASES[1], plain_record(self.CASES[1]))
         assert list(self.bars(live)) == ["run"]
 

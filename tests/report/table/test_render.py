@@ -10,7 +10,7 @@ import json
 import pandas as pd
 import pytest
 
-from lenet.cases.case import Mode
+from lenet.cases.case import Mode, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.errors import UsageError
 from lenet.report import FORMATS, render, rows
@@ -73,6 +73,30 @@ def test_a_terminal_of_80_columns_is_enough(table, measured):
         assert "\x1b" not in text
         assert "…" not in text
     assert "12,345–12,345" in text, "a figure is never cut"
+
+
+def test_what_all_lines_share_is_in_the_caption_of_a_terminals_table(measured):
+    table = rows([measured((100, 100), batch_size=size, pipeline="cached") for size in (32, 64)], "r")
+    text = render(table, "terminal")
+    assert text.split("\n")[0].split() == ["batch", "images/s", "spread", "accuracy"]
+    assert "All: graph, cached pipeline, status ok ?n." in " ".join(text.split())
+    assert render(table[:1], "terminal").split("\n")[0].split()[:2] == ["mode", "batch"], "a single case is named"
+
+
+def test_a_short_name_of_a_profile_is_explained_and_a_long_one_adds_to_it(measured):
+    fast = RuntimeProfile(name="fast", launch_blocking=True, onednn_isa="AVX2")
+    more = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=16")
+    records = [measured((100, 100)), *(
+        record.model_copy(update={"case": record.case.model_copy(update={"profile": profile})})
+        for profile in (fast, more) for record in [measured((200, 200))]
+    )]  # fmt: skip
+    table = rows(records, "r")
+    text = render(table, "terminal")
+    assert [line.split()[0] for line in text.split("\n")[2:5]] == ["default", "fast", "A"]
+    assert "profile A: fast + operator_threads=16\n" in text
+    assert "Profile fast: launch_blocking+onednn_isa=AVX2.\n" in text
+    assert "Profile fast: launch\\_blocking+onednn\\_isa=AVX2." in render(table, "github")
+    assert {line["profile"] for line in json.loads(render(table, "json"))} >= {"fast", "default"}
 
 
 def _cells(line):
