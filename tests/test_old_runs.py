@@ -88,8 +88,8 @@ def test_they_are_reported_with_the_same_figures():
     assert len(gather([OLD]).entries) == sum(RECORDS.values()) < len(report.entries)
     text, _ = document(report, None, None)
     before = (RESULTS / "README.md").read_text(encoding="utf-8")
-    table = (RESULTS / "README-pictures/table.md").read_text(encoding="utf-8")
-    assert figures(text) == figures(before) | figures(table)
+    rest = [path.read_text(encoding="utf-8") for path in sorted((RESULTS / "README-pictures").glob("*.md"))]
+    assert figures(text) == figures(before).union(*map(figures, rest))
     assert len(figures(text)) > 50
     # The headline has come to name all that is not usual of a case, such as its pipeline.
     assert set(before.splitlines()[0].split()) <= set(text.splitlines()[0].split())

@@ -33,7 +33,7 @@ from lenet.cases.profile import RuntimeProfile
 from lenet.cli import app
 from lenet.commands import explain, reproduce, sampling
 from lenet.report import render, rows
-from lenet.report.charts.points import Labels, datasets
+from lenet.report.charts.points import datasets
 from lenet.report.content.gather import Entry, Report
 from lenet.report.content.grids import leaderboard
 from lenet.report.content.headline import headline
@@ -370,10 +370,10 @@ class TestReport:
     @NOT_REPEATED
     def test_a_panel_and_its_lines_tell_them_apart(self, axis):
         """What a chart draws as one dot: a panel, a colour and a place on the x axis."""
-        labels, (ours, theirs) = Labels(report_of(two_records(axis))), rows(two_records(axis), "run")
+        ours, theirs = datasets(report_of(two_records(axis)))["rows"]
         for panel, x in (("place", "batch_size"), ("way", "profile"), ("release", "framework_version"),
                          ("parallel", "world_size")):  # fmt: skip
-            drawn = [(labels.series(row), getattr(labels, panel)(row), getattr(row, x)) for row in (ours, theirs)]
+            drawn = [(point["series"], point[panel], point[x]) for point in (ours, theirs)]
             assert drawn[0] != drawn[1], panel
 
     def test_one_meaning_has_one_label_and_two_have_two(self):
@@ -383,7 +383,7 @@ class TestReport:
 
         threads = [RuntimeProfile.parse(f"operator_threads=1+dispatch_threads=1+dataset_workers={n}") for n in (1, 2)]
         tuned = [RuntimeProfile(name="tuned", tuned_by="r", operator_threads=n) for n in (1, 2)]
-        assert labels(*threads) == 2, "their names are cut to the same words"
+        assert labels(*threads) == 2, "their names begin alike"
         assert labels(*tuned) == 2
         assert labels(tuned[0], RuntimeProfile.parse("operator_threads=1")) == 1
 
@@ -394,7 +394,7 @@ class TestReport:
             [(usual, "here"), (next(each for each in two_cases(axis)[::-1]), "there")]))  # fmt: skip
         report = report_of([here, there])
         words = axis.words(axis.as_plain(axis.of_record(there)))
-        first, line = headline(report)[0], ", ".join(leaderboard(report).lines[0])
+        first, line = headline(report), ", ".join(leaderboard(report).lines[0])
         if axis.name == "mode":
             words = there.case.mode.label
         # Another framework is what MindSpore is compared with: it has its row, and never the headline.

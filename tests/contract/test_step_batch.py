@@ -102,7 +102,7 @@ def test_the_reference_that_a_training_is_compared_with(spread, images):
 @SPREADS
 def test_the_band_and_the_panel_of_the_accuracy_chart(spread, images):
     points = datasets(report_of(record(spread, epochs=1)))
-    assert {each["training"] for each in (*points["rows"], *points["band"])} == {f"batch {images}"}
+    assert {each["training_panel"] for each in (*points["rows"], *points["band"])} == {f"batch {images}"}
     assert [each["centre"] for each in points["band"]] == [expected(alone(images))[0].accuracy.centre]
 
 

@@ -6,35 +6,21 @@ page and picture cannot differ. Colours are CSS variables: one drawing serves li
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lenet.report.charts import learning, speed, spent
-from lenet.report.charts.channels import FIELD, Palette
-from lenet.report.charts.chart import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, Data
-from lenet.report.table.rows import several
+from lenet.report.charts.channels import Palette
+from lenet.report.charts.chart import LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, Data
 
-__all__ = ["LINE_HEIGHT", "MOST_BARS", "MOST_PANELS", "Chart", "charts"]
+__all__ = ["LABEL_LINE", "LABEL_WIDTH", "LINE_HEIGHT", "MOST_BARS", "MOST_CHARTS", "MOST_PANELS", "Chart", "charts"]
+
+MOST_CHARTS = 6
+"""Charts that a reader sees at first, the matrix of speeds included; the page folds the others away."""
+
+ANSWERS = (speed.profiles, speed.versions, learning.accuracy, speed.scaling, speed.leaders, speed.throughput)
+DETAILS = (spent.step, learning.losses, learning.times, spent.phases)
 
 
 def charts(data: Data) -> list[Chart]:
-    """The charts for which there is data, in reading order."""
-    rows = data["rows"]
-    valid = [row for row in rows if row["ok"] and row[FIELD] is not None]
-
-    def differ(field: str) -> bool:
-        return several((row[field] for row in valid), field)
-
-    wanted: list[tuple[bool, Callable[[Palette, Data], Chart]]] = [
-        (differ("home"), speed.leaders),
-        (bool(valid), speed.throughput),
-        (differ("profile"), speed.profiles),
-        (any(row["resident_images_per_second"] for row in valid), spent.step),
-        (bool(data["phases"]), spent.phases),
-        (bool(data["epochs"]), learning.accuracy),
-        (bool(data["losses"]), learning.losses),
-        (bool(data["times"]), learning.times),
-        (differ("framework_version"), speed.versions),
-        (differ("world_size"), speed.scaling),
-    ]
-    palette = Palette.of(rows)
-    return [make(palette, data) for there, make in wanted if there]
+    """The charts for which there is data, those that compare what a reader chooses between first."""
+    palette = Palette.of(data["rows"])
+    made = [make(palette, data) for make in (*ANSWERS, *DETAILS)]
+    return [chart for chart in made if chart.drawn(data)]

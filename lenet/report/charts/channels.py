@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lenet.cases.axes import axis
-from lenet.report.charts.chart import MOST_BARS, Spec
-from lenet.report.charts.points import Points
+from lenet.report.charts.chart import LABEL_WIDTH, MOST_BARS, Spec
+from lenet.report.charts.labels import Points
 
 SERIES_COLOURS = 8
 LEGEND: Spec = {"title": None, "orient": "top"}
@@ -43,16 +43,10 @@ class Palette:
 
     @property
     def colour(self) -> Spec:
-        """The channel that colours by series."""
+        """The channel that colours by series. A test keeps more colours than ways of training."""
         colours = [f"var(--series-{1 + i % SERIES_COLOURS})" for i in range(len(self.series))]
         scale = {"domain": list(self.series), "range": colours}
         return nominal("series", scale=scale, legend={**LEGEND, "labelLimit": 240})
-
-    def among(self, points: Points, rows: Points) -> Spec:
-        """The same, with only those series in the legend which these points are of."""
-        there = {rows[point["i"]]["series"] for point in points}
-        values = [series for series in self.series if series in there]
-        return {**self.colour, "legend": {**self.colour["legend"], "values": values}}
 
     @property
     def beside(self) -> Spec:
@@ -126,8 +120,12 @@ SPEED_TIP = (
 
 def line_each(field: str, by: str = "key") -> Spec:
     """The channel of one line a value of `field`, the one with the largest `by` on top."""
-    axis = {"title": None, "ticks": False, "domain": False}
+    axis = {"title": None, "ticks": False, "domain": False, "labelLimit": 0, "labelExpr": WRAPPED}
     return nominal(field, axis=axis, sort={"op": "max", "field": by, "order": "descending"})
+
+
+WRAPPED = f"split(trim(replace(datum.label, regexp('(.{{1,{LABEL_WIDTH}}}(?:[+]| · |$))', 'g'), '$1\\n')), '\\n')"
+"""A label in lines of `LABEL_WIDTH` characters, divided between its parts."""
 
 
 def dot(size: int, **encoding: Any) -> Spec:

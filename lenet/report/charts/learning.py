@@ -6,7 +6,7 @@ from lenet.report.charts.channels import Palette, dot, largest, line_each, nomin
 from lenet.report.charts.chart import Chart, Data
 
 
-def accuracy(palette: Palette, data: Data) -> Chart:
+def accuracy(palette: Palette, _: Data) -> Chart:
     """Test accuracy, 0 to 1, by epoch, over the reference band; a panel a batch size and dataset."""
     x = quantitative("epoch", "epoch", axis={"tickMinStep": 1, "format": "d"})
     options = {"scale": {"zero": False, "nice": True}, "axis": {"format": ".1%"}}
@@ -14,7 +14,7 @@ def accuracy(palette: Palette, data: Data) -> Chart:
     encoding = {
         "x": x,
         "y": {**median, "aggregate": "median"},
-        "color": palette.among(data["epochs"], data["rows"]),
+        "color": palette.colour,
         "detail": nominal("label"),
     }
     tooltip = [
@@ -44,15 +44,14 @@ def accuracy(palette: Palette, data: Data) -> Chart:
         "spread.",
         "epochs",
         {"layer": layers},
-        panel="training",
+        panel="training_panel",
     )
 
 
-def losses(palette: Palette, data: Data) -> Chart:
+def losses(palette: Palette, _: Data) -> Chart:
     """Training loss by step, thinned; a panel a batch size and dataset."""
     x = quantitative("step", "training step", axis={"format": ",.0f", "tickCount": 5})
     low, mean = (quantitative(field, "training loss", scale={"zero": True}) for field in ("low", "mean"))
-    color = palette.among(data["losses"], data["rows"])
     tooltip = tip(
         ("label", "case", ""),
         ("step", "up to step", ","),
@@ -71,12 +70,12 @@ def losses(palette: Palette, data: Data) -> Chart:
         "Training loss by step. Long trainings are thinned: a point of the line is the mean over equally many "
         "consecutive steps, the pale band around it their lowest and highest loss, so that no spike is hidden.",
         "losses",
-        {"encoding": {"x": x, "color": color, "detail": nominal("label")}, "layer": layers},
-        panel="training",
+        {"encoding": {"x": x, "color": palette.colour, "detail": nominal("label")}, "layer": layers},
+        panel="training_panel",
     )
 
 
-def times(palette: Palette, data: Data) -> Chart:
+def times(palette: Palette, _: Data) -> Chart:
     """Seconds of training until an accuracy was reached, a line a case."""
     median = [{"op": "median", "field": "seconds", "as": "mid"}, {"op": "count", "as": "processes"}]
     shapes = {"title": "accuracy", "orient": "top", "symbolFillColor": "var(--soft)"}
@@ -96,7 +95,7 @@ def times(palette: Palette, data: Data) -> Chart:
                 110,
                 y=line_each("label"),
                 x=quantitative("mid", "seconds", scale={"zero": True}),
-                color=palette.among(data["times"], data["rows"]),
+                color=palette.colour,
                 shape=nominal("target", legend=shapes),
                 tooltip=tip(
                     ("label", "case", ""),

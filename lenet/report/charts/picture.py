@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
-from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart
+from lenet.report.charts import MOST_PANELS, Chart
+from lenet.report.charts.labels import Points
 from lenet.report.charts.look import COLOURS, config, variables
-from lenet.report.charts.points import Points, joined
 
 WIDTH = 640
 HEIGHT = 260
@@ -17,13 +17,7 @@ FONT = "Arial, Liberation Sans, sans-serif"
 
 def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str, Any]]]:
     """The chart's panels, each a name and a specification with its points in it; at most `MOST_PANELS`."""
-    rows = data["rows"]
-    fields = chart.fields(rows[0])
-    if chart.data == "rows":
-        valid = [row for row in rows if row["ok"] and row[chart.needs] is not None]
-        points = [{field: row[field] for field in fields} for row in valid]
-    else:
-        points = joined(data[chart.data], rows, fields)
+    points = chart.points(data)
     ranks: dict[str, float] = {}
     for point in points:
         # Speeds: the fastest panel first. Trainings: the smallest batch first.
@@ -34,27 +28,31 @@ def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str
     params = [{**param, **_ends(points)[param["name"]]} for param in chart.spec.get("params", ())]
     for name in sorted(ranks, key=lambda each: (ranks[each], each))[:MOST_PANELS]:
         shown = [point for point in points if not chart.panel or point[chart.panel] == name]
-        band = [each for each in data["band"] if each["training"] == name]
+        band = [each for each in data["band"] if each["training_panel"] == name]
         spec = {**chart.spec, "description": f"{chart.title}, {name}" if name else chart.title}
         if "layer" in spec and not band:
             spec["layer"] = [layer for layer in spec["layer"] if layer.get("data", {}).get("name") != "band"]
+        spec = _among(spec, {point["series"] for point in shown if "series" in point})
         if chart.lines:
-            lines = count_lines(chart, shown)
-            if lines == 0:
-                continue
-            spec["height"] = LINE_HEIGHT * min(MOST_BARS, lines)
+            spec["height"] = chart.height(shown)
         if params:
             spec["params"] = params
         panels.append((name, {**spec, "data": {"name": "shown"}, "datasets": {"shown": shown, "band": band}}))
     return panels
 
 
-def count_lines(chart: Chart, points: Points) -> int:
-    """The number of lines that the chart has for these points."""
-    held: dict[str, set[object]] = {}
-    for point in points:
-        held.setdefault(point[chart.lines or ""], set()).add(point[chart.contrast] if chart.contrast else None)
-    return sum(not chart.contrast or len(values) > 1 for values in held.values())
+def _among(part: Any, there: Set[object]) -> Any:
+    """The specification with only those series in scales and legends that are drawn; their colours stay."""
+    if isinstance(part, list):
+        return [_among(each, there) for each in part]
+    if not isinstance(part, dict):
+        return part
+    scale = part.get("scale")
+    if part.get("field") == "series" and isinstance(scale, dict) and "domain" in scale:
+        kept = [index for index, name in enumerate(scale["domain"]) if name in there]
+        lists = {name: [scale[name][index] for index in kept] for name in ("domain", "range") if name in scale}
+        part = {**part, "scale": {**scale, **lists}}
+    return {name: _among(each, there) for name, each in part.items()}
 
 
 def _ends(points: Points) -> dict[str, dict[str, float]]:
@@ -72,7 +70,8 @@ def svg(spec: dict[str, Any]) -> str:
     """
     import vl_convert
 
-    whole = {"width": WIDTH, "height": HEIGHT, **spec, "config": {**config(FONT), "aria": False}, "padding": 8}
+    size = {} if "vconcat" in spec else {"width": WIDTH, "height": HEIGHT}
+    whole = {**size, **spec, "config": {**config(FONT), "aria": False}, "padding": 8}
     if "layer" in whole:  # invisible marks carry tooltips: they are for the page
         whole["layer"] = [each for each in whole["layer"] if each["mark"].get("opacity") != 0]
     return adaptive(vl_convert.vegalite_to_svg(whole))

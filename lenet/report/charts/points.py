@@ -5,28 +5,17 @@ Each mapping has `i`, the index of its row, so that a filter of rows filters eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from lenet.analysis.convergence import expected
-from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.case import Case
+from lenet.report.charts.labels import LABELS, ORDER, WORDS, Points, axis_words, labelled, series, trainings
 from lenet.report.content.gather import Report
-from lenet.report.layout import clean
-from lenet.report.table.rows import Row, several
-from lenet.report.table.words import SERIES_SEPARATOR, mode, unique
 from lenet.store.record import Status
 
-Points = list[dict[str, Any]]
-LONGEST_PART = 44
-"""Characters of a value in a line's label; the page of the record has all of it."""
-
-GROUPED_BY = ("series", "home", "place", "release", "parallel", "way", "label", "training")
-"""Labels of a row by which charts group: methods of `Labels`."""
-FIRST = ("framework", "mode", "batch_size", "device_target", "machine", "profile")
-OTHERS = [each.name for each in IDENTIFYING if each.name not in FIRST]
-"""The other axes, which follow these in a label; the profile is last."""
-NAMES = frozenset({"i", "ok", "final_status", "final_reason", *GROUPED_BY})
+GROUPED_BY = (*LABELS, "series", "training_panel")
+"""Labels of a row by which charts group."""
+NAMES = frozenset({"i", "ok", "final_status", "final_reason", *GROUPED_BY, *(f"{WORDS}{name}" for name in ORDER)})
 """The fields of a point of `rows` that its row does not have."""
 
 PHASES = (
@@ -39,86 +28,15 @@ PHASES = (
 )
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_PART else f"{text[: LONGEST_PART - 1]}…"
-
-
-class Labels:
-    """Labels for rows, made of the axes in which the report's rows differ.
-
-    Two rows have the same label if and only if their values mean the same. Repetitions have, and two spellings of one
-    profile.
-    """
-
-    def __init__(self, report: Report) -> None:
-        self._names: dict[str, dict[str, str]] = {}
-        self._short: dict[str, dict[str, str]] = {}
-        self._differing: set[str] = set()
-        for each in IDENTIFYING:
-            names: dict[str, str] = {}
-            for row in report.rows:
-                names.setdefault(row.identities[each.name], clean(each.words(getattr(row, each.name))))
-            self._names[each.name] = dict(zip(names, unique(names.values()), strict=True))
-            self._short[each.name] = dict(zip(names, unique(map(_short, names.values())), strict=True))
-            if several(((identity or None) for identity in names), each.name):
-                self._differing.add(each.name)
-
-    def _line(self, row: Row, *names: str, panel: bool = False) -> list[str]:
-        """Parts of a line's label, cut to `LONGEST_PART`; of a panel's title they are whole."""
-        held = self._names if panel else self._short
-        return [part for name in names if name in self._differing and (part := held[name][row.identities[name]])]
-
-    def series(self, row: Row) -> str:
-        """The way of training: framework and mode. Its colour is the same in every chart."""
-        return SERIES_SEPARATOR.join([*self._line(row, "framework"), mode(row)])
-
-    def home(self, row: Row) -> str:
-        """Device and machine."""
-        return SERIES_SEPARATOR.join([row.device_target, *self._line(row, "machine")])
-
-    def place(self, row: Row) -> str:
-        """A panel by batch size: everything but framework, mode and batch size."""
-        return SERIES_SEPARATOR.join([self.home(row), *self._line(row, *OTHERS, "profile", panel=True)])
-
-    def release(self, row: Row) -> str:
-        """A panel by version: everything but framework, mode and version."""
-        return self._setting(row, "framework_version")
-
-    def parallel(self, row: Row) -> str:
-        """A panel by number of processes: everything but framework, mode and number of processes."""
-        return self._setting(row, "world_size")
-
-    def _setting(self, row: Row, along: str) -> str:
-        batch = axis("batch_size").words(row.batch_size)
-        others = self._line(row, *(name for name in OTHERS if name != along), panel=True)
-        profile = self._names["profile"][row.identities["profile"]]
-        return SERIES_SEPARATOR.join([self.home(row), batch, *others, profile])
-
-    def way(self, row: Row) -> str:
-        """A line by profile: everything but the profile."""
-        home = [self.home(row)] if self._differing & {"device_target", "machine"} else []
-        first = [*self._line(row, "framework"), row.mode, *self._line(row, "batch_size"), *home]
-        return SERIES_SEPARATOR.join([*first, *self._line(row, *OTHERS)])
-
-    def label(self, row: Row) -> str:
-        """Everything in which rows differ."""
-        return SERIES_SEPARATOR.join([self.way(row), *self._line(row, "profile")])
-
-    def training(self, row: Row) -> str:
-        """The panel in which accuracies and losses compare: the images of a step, over all processes, and the data."""
-        batch = axis("batch_size").words(row.global_batch_size)
-        return SERIES_SEPARATOR.join([batch, *self._line(row, "dataset", panel=True)])
-
-
 def rows(report: Report) -> Points:
-    """One mapping per record: the fields of its row, and the labels that charts group by."""
-    labels = Labels(report)
+    """One mapping per record: the fields of its row, the words of its axes, and its labels beside all others."""
+    words, ways, panels = axis_words(report), series(report), trainings(report)
     found = []
     for i, row in enumerate(report.rows):
         status, reason = row.final_status
-        data = {**row.flat(), "i": i, "ok": row.sound, "final_status": status, "final_reason": reason}
-        found.append(data | {name: getattr(labels, name)(row) for name in GROUPED_BY})
-    return found
+        data = {**row.flat(), "i": i, "ok": row.sound, "final_status": status, "final_reason": reason, **words[i]}
+        found.append(data | {"series": ways[i], "training_panel": panels[i]})
+    return labelled(found, found)
 
 
 def epochs(report: Report) -> Points:
@@ -169,16 +87,21 @@ def band(report: Report) -> Points:
 
     A panel that mixes data or learning rates has none: it would be the band of some of its lines.
     """
-    labels = Labels(report)
     panels: dict[str, dict[tuple[str, float, float], Case]] = {}
-    for entry in report.entries:
+    for entry, panel in zip(report.entries, trainings(report), strict=True):
         if entry.row.epochs is not None and entry.record.dataset is not None:
             case, hyper = entry.record.case, entry.record.case.hyperparameters
             kind = (entry.record.dataset.sha256, hyper.learning_rate, hyper.momentum)
-            panels.setdefault(labels.training(entry.row), {})[kind] = case
+            panels.setdefault(panel, {})[kind] = case
     longest = max((row.epochs or 0 for row in report.rows), default=0)
     return [
-        {"training": panel, "epoch": each.epoch, "low": accuracy.low, "centre": accuracy.centre, "high": accuracy.high}
+        {
+            "training_panel": panel,
+            "epoch": each.epoch,
+            "low": accuracy.low,
+            "centre": accuracy.centre,
+            "high": accuracy.high,
+        }
         for panel, kinds in panels.items()
         if len(kinds) == 1
         for (sha256, *_), case in kinds.items()
@@ -186,11 +109,6 @@ def band(report: Report) -> Points:
         for accuracy in [each.accuracy]
         if each.epoch <= longest
     ]
-
-
-def joined(points: Points, table: Points, fields: Sequence[str]) -> Points:
-    """Points with these fields of their rows."""
-    return [{**{field: table[point["i"]][field] for field in fields}, **point} for point in points]
 
 
 def datasets(report: Report) -> Mapping[str, Points]:

@@ -49,32 +49,36 @@ def throughput(palette: Palette, _: Data) -> Chart:
         "rows",
         {"transform": speeds("series", "batch_size"), **_along("batch_size", "batch size", palette)},
         panel="place",
+        contrast="batch_size",
     )
 
 
+ROLES = {"as installed": "var(--piece-4)", "the best profile": "var(--piece-1)", "another profile": "var(--piece-3)"}
+
+
 def profiles(palette: Palette, _: Data) -> Chart:
-    """Images/s of a case under each runtime profile, a line a case."""
-    best = [{"op": "distinct", "field": "profile", "as": "profiles"}, {"op": "max", "field": "mid", "as": "best"}]
-    colours = {"range": [f"var(--piece-{number})" for number in (3, 1, 4, 2, 5, 6)]}
+    """Images/s of a case as installed and under the best of its profiles, a line a case."""
+    best = [{"op": "max", "field": "mid", "as": "best"}]
+    role = "datum.profile === 'default' ? 'as installed' : datum.mid === datum.best ? 'the best profile' : "
     speed = palette.speed("mid")
     ends = {"x": {**speed, "aggregate": "min"}, "x2": {"field": "mid", "aggregate": "max"}}
     point = dot(
         110,
         x=speed,
-        color=nominal("profile", scale=colours, legend={**LEGEND, "labelLimit": 300}),
+        color=nominal("role", scale={"domain": list(ROLES), "range": list(ROLES.values())}, legend=LEGEND),
         tooltip=tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
     )
     return Chart(
         "profiles",
         "As installed against tuned",
-        "The same case under each runtime profile: settings that change the speed and not the training. The line is "
-        "the gain; default is the framework as installed.",
+        "The same case as installed and under other runtime profiles: settings that change the speed and not the "
+        "training. The line is the gain.",
         "rows",
         {
             "transform": [
                 *speeds("way", "profile"),
                 {"joinaggregate": best, "groupby": ["way"]},
-                {"filter": "datum.profiles > 1"},
+                {"calculate": f"{role}'another profile'", "as": "role"},
                 *largest("best", "way", op="dense_rank"),
             ],
             "encoding": {"y": line_each("way", by="mid")},
@@ -85,6 +89,7 @@ def profiles(palette: Palette, _: Data) -> Chart:
         },
         lines="way",
         contrast="profile",
+        base="default",
     )
 
 
@@ -102,6 +107,7 @@ def versions(palette: Palette, data: Data) -> Chart:
             **_along("framework_version", "version", palette, sort=names),
         },
         panel="release",
+        contrast="framework_version",
     )
 
 
@@ -130,6 +136,7 @@ def scaling(palette: Palette, _: Data) -> Chart:
             **_along("world_size", "processes", palette, extra=[ideal]),
         },
         panel="parallel",
+        contrast="world_size",
     )
 
 
@@ -157,4 +164,5 @@ def leaders(palette: Palette, _: Data) -> Chart:
             ),
         },
         lines="home",
+        several=True,
     )

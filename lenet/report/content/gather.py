@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lenet.analysis.bands import Reference
@@ -46,6 +48,8 @@ class Report:
     """What the trainings are compared with."""
     notes: Sequence[str] = ()
     """What could not be read, one sentence each."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Where each run is, by its name."""
 
     @property
     def rows(self) -> list[Row]:
@@ -56,6 +60,29 @@ class Report:
         """A machine in one line, or its name if its card is unknown."""
         card = self.machines.get(name)
         return card.summary if card else name or "unknown machine"
+
+    @functools.cached_property
+    def machine_names(self) -> Mapping[str, str]:
+        """Short names: the processor, with what tells machines apart that have the same."""
+        for name in (_processor, _processor_and_cores):
+            names = {key: name(card) for key, card in self.machines.items()}
+            if len(set(names.values())) == len(names):
+                return names
+        return {key: f"{_processor(card)} {key.rpartition('-')[2]}" for key, card in self.machines.items()}
+
+    def short_machine(self, name: str) -> str:
+        """A machine in a label or a sentence."""
+        return self.machine_names.get(name) or name or "unknown machine"
+
+
+def _processor(card: MachineCard) -> str:
+    """The processor and the accelerators, without trademarks and clock."""
+    words = re.sub(r"\((?:R|TM)\)| Processor$|@.*", " ", clean(card.cpu)).split() or ["machine"]
+    return " ".join([*words, *dict.fromkeys(clean(gpu.partition(", ")[0]) for gpu in card.gpus)])
+
+
+def _processor_and_cores(card: MachineCard) -> str:
+    return f"{_processor(card)}, {card.usable_cores} cores"
 
 
 def find_runs(folders: Sequence[Path]) -> list[tuple[Path, str]]:
@@ -90,7 +117,8 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
     machines: dict[str, MachineCard] = {}
     stores: list[tuple[str, Store]] = []
     notes: list[str] = []
-    for path, name in find_runs(folders):
+    found = find_runs(folders)
+    for path, name in found:
         try:
             store = Store.open(path)
             records, proofs = store.records(), store.proofs()
@@ -119,4 +147,5 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
         traces_left_out=left_out,
         references=known,
         notes=[clean(note) for note in notes],
+        folders={name: path for path, name in found},
     )

@@ -1,4 +1,4 @@
-"""The tables of a report beside that of its cases: the fastest of each machine and of each version, and the runs."""
+"""The tables of a report beside that of its cases: releases, published figures, the fastest of each machine, runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lenet.analysis.published import compare_published
-from lenet.cases.claims import publications
+from lenet.analysis.verdict import Mark
+from lenet.analysis.versions import Step, steps
+from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.values import version_order
+from lenet.report.content.answers import published_results
+from lenet.report.content.comparisons import runs_of
 from lenet.report.content.gather import Report
-from lenet.report.content.headline import ranked, setting
+from lenet.report.content.headline import ranked, release, setting
 from lenet.report.layout import DASH, number
 from lenet.report.table.groups import Group
-from lenet.report.table.words import mode, times
+from lenet.report.table.rows import several
+from lenet.report.table.words import mode
 from lenet.report.text.published import measured_value, published_value, published_words
 
 PUBLISHED = (
@@ -30,6 +34,8 @@ class Grid:
     lines: Sequence[Sequence[str]]
     figures: int
     """How many of the last columns are figures."""
+    runs: Sequence[str] = ()
+    """The runs that they are from."""
 
 
 def leaderboard(report: Report) -> Grid:
@@ -46,18 +52,19 @@ def leaderboard(report: Report) -> Grid:
                 report.machine(row.machine),
                 f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target,
                 ", ".join([mode(row), *setting(row)]),
-                f"{row.framework} {row.framework_version or ''}",
+                release(row),
                 number(group.speed),
                 f"{(group.speed or 0) / top:.0%}",
                 number(_accuracy(report.groups, place), 4),
             ]
         )
-    return Grid(("machine", "device", "case", "version", "images/s", "of the first", "accuracy"), lines, 3)
+    titles = ("machine", "device", "case", "version", "images/s", "of the first", "accuracy")
+    return Grid(titles, lines, 3, runs_of(group.row for group in best.values()))
 
 
 def published(report: Report) -> Grid:
-    """Published figures of which something was measured, beside it."""
-    records = [entry.record for entry in report.entries]
+    """Published figures of which something was measured, beside it; those that can be compared first."""
+    found = published_results(report)
     lines = [
         [
             result.publication,
@@ -66,11 +73,10 @@ def published(report: Report) -> Grid:
             published_value(result.figure),
             measured_value(result),
         ]
-        for publication in publications()
-        for result in compare_published(publication, records)
-        if result.measured is not None
+        for result in found
     ]
-    return Grid(("publication", "figure", "verdict", "published", "measured"), lines, 2)
+    runs = runs_of(row for row in report.rows if row.epochs is not None) if lines else []
+    return Grid(("publication", "figure", "verdict", "published", "measured"), lines, 2, runs)
 
 
 def _place(group: Group) -> tuple[object, ...]:
@@ -89,32 +95,40 @@ def _accuracy(groups: Sequence[Group], place: tuple[object, ...]) -> float | Non
 
 
 def history(report: Report) -> Grid:
-    """The best of each mode by framework version, where a place has several versions; versions in ascending order."""
-    best: dict[tuple[object, ...], dict[str, Group]] = {}
-    for group in ranked(report.groups):
-        row = group.row
-        if row.framework_version is not None:
-            by_version = best.setdefault((*_place(group), row.framework, row.mode), {})
-            by_version.setdefault(row.framework_version, group)
+    """Each case that several releases have, releases across, and the verdict on each change from one to the next."""
+    if not several((row.framework_version for row in report.rows), "framework_version"):
+        return Grid((), [], 0)  # comparing thousands of records of one release finds no step
+    records = [entry.record for entry in report.entries]
+    cases: list[list[Step]] = []
+    for step in steps(records):
+        if step.before is None:
+            cases.append([])
+        cases[-1].append(step)
+    cases = [each for each in cases if len(each) > 1]
+    versions = sorted({step.version for each in cases for step in each}, key=version_order)
+    shared = [each[0].comparison.case for each in cases]
+    axes = [name for name in ORDERED if len({case[name] for case in shared}) > 1] or ["mode"]
     lines = []
-    for by_version in best.values():
-        previous = None
-        for version in sorted(by_version, key=version_order) if len(by_version) > 1 else ():
-            row, speed = by_version[version].row, by_version[version].speed
-            lines.append(
-                [
-                    report.machine(row.machine),
-                    row.device_target,
-                    mode(row),
-                    f"{row.framework} {version}",
-                    ", ".join(setting(row)),
-                    number(speed),
-                    times(speed / previous) if previous and speed else DASH,
-                ]
-            )
-            previous = speed
-    titles = ("machine", "device", "mode", "version", "best at", "images/s", "over the one before")
-    return Grid(titles, lines, 2)
+    for case, each in zip(shared, cases, strict=True):
+        cells = {step.version: number(step.comparison.b) + _sign(step) for step in each}
+        names = [report.short_machine(case[name]) if name == "machine" else case[name] or DASH for name in axes]
+        lines.append([*names, *(cells.get(version, DASH) for version in versions)])
+    known = {(row.framework_version, row.run) for row in report.rows}
+    runs = Counter(run for version, run in known if version in versions)
+    titles = (*(axis(name).column_title for name in axes), *versions)
+    return Grid(titles, lines, len(versions), [run for run, count in runs.items() if count > 1] or list(runs))
+
+
+ORDERED = [each.name for each in sorted(IDENTIFYING, key=lambda each: each.level) if each.name != "framework_version"]
+SIGNS = {Mark.FASTER: "↑", Mark.SLOWER: "↓", Mark.SAME: "=", Mark.UNRESOLVED: "?", Mark.BROKE: "broke"}
+HISTORY = (
+    "Images/s of the same case under each release. Against the release before: ↑ faster, ↓ slower, = the same within "
+    "1%, ? unresolved (`lenet-bench table RUN --by version` has sizes and intervals)."
+)
+
+
+def _sign(step: Step) -> str:
+    return f" {SIGNS.get(step.comparison.mark, '')}".rstrip() if step.before is not None else ""
 
 
 def runs(report: Report) -> Grid:
@@ -124,11 +138,17 @@ def runs(report: Report) -> Grid:
         [
             name,
             f"{manifest.created_at:%Y-%m-%d %H:%M}",
-            manifest.machine.id,
+            report.short_machine(manifest.machine.id),
             manifest.lenet_bench_version,
             manifest.matrix.description or manifest.matrix.span,
             f"{records[name]:,} of {len(manifest.cases):,}",
         ]
         for name, manifest in report.runs.items()
     ]
-    return Grid(("run", "started", "machine", "lenet-bench", "matrix", "records"), lines, 1)
+    return Grid(("run", "started", "machine", "lenet-bench", "matrix", "records"), lines, 1, list(report.runs))
+
+
+def machines(report: Report) -> Grid:
+    """The machines in a line each."""
+    lines = [[report.short_machine(name), card.summary, name] for name, card in report.machines.items()]
+    return Grid(("machine", "what it is", "id"), lines, 0)

@@ -51,7 +51,7 @@ def write(report: Report, form: Form, output: Path | None, baseline: str | None)
         from lenet.report.document.markdown import document
 
         folder = f"{output.stem}-pictures" if output is not None else None
-        text, pictures = document(report, baseline, folder)
+        text, pictures = document(report, baseline, folder, output.parent.resolve() if output is not None else None)
     if output is None:
         sys.stdout.write(text)
         return

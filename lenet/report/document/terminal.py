@@ -1,16 +1,18 @@
-"""A report in the terminal: headline, bars, epochs, tables. Fits 80 columns and reads without colour."""
+"""A report in the terminal, in the order of the page. Fits 80 columns and reads without colour."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lenet.report.charts.points import Labels, epochs
+from lenet.report.charts.labels import row_labels
+from lenet.report.charts.points import epochs
+from lenet.report.content.answers import answers
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import Grid, history, leaderboard, published
+from lenet.report.content.grids import HISTORY, Grid, history, leaderboard, published
 from lenet.report.content.headline import headline, ranked
-from lenet.report.content.matrices import CAPTION, matrices
+from lenet.report.content.matrices import caption, matrices
 from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.render import render
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 BAR = 20
 """Characters of a bar, and of a curve at the most."""
 MOST_LINES = 24
+MOST_BARS = 12
+"""Bars; the table of cases has all speeds."""
 MOST_CASES = 60
 """Cases in the table; a longer one is left to `lenet-bench table`."""
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -79,43 +83,53 @@ def report_text(report: Report, baseline: str | None = None) -> str:
     ]
     tables = [_grid(each.title, each.grid) for each in matrices(report)]
     parts = [
-        "\n".join(map(wrapped, headline(report))),
-        *([wrapped(CAPTION), *tables] if tables else []),
+        wrapped(headline(report)),
+        "\n".join(f"{wrapped(each.question)}\n{wrapped(each.words, '  ', '  ')}" for each in answers(report)),
+        *([wrapped(caption(report)), *tables] if tables else []),
+        _speeds(report),
+        _epochs(report),
+        _grid("Version by version", history(report), HISTORY),
+        _grid("Published figures", published(report)),
+        _grid("Leaderboard", leaderboard(report)),
+        table,
         "\n".join(wrapped(each, rest="  ") for each in context),
     ]
-    parts += [_speeds(report), _epochs(report), _grid("Leaderboard", leaderboard(report))]
-    parts += [_grid("Version by version", history(report)), _grid("Published figures", published(report)), table]
     return "\n\n".join(filter(None, parts))
 
 
 def _titled(title: str, titles: Sequence[str], lines: Sequence[Sequence[str]], kinds: str) -> str:
-    return f"{wrapped(title)}\n{grid(titles, lines, kinds)}" if lines else ""
+    table = grid(titles, lines, kinds) if lines else ""
+    return f"{wrapped(title)}\n{table}" if title and table else table
 
 
-def _grid(title: str, table: Grid) -> str:
-    words = len(table.titles) - table.figures
-    return _titled(title, table.titles, table.lines, "w" * words + "f" * table.figures)
+def _grid(title: str, table: Grid, words: str = "") -> str:
+    kinds = "w" * (len(table.titles) - table.figures) + "f" * table.figures
+    below = f"\n{wrapped(words)}" if words and table.lines else ""
+    return _titled(title, table.titles, table.lines[:MOST_LINES], kinds) + below
 
 
 def _speeds(report: Report) -> str:
-    labels, groups = Labels(report), ranked(report.groups)
-    top = groups[0].row.images_per_second or 1 if groups else 1
+    groups = ranked(report.groups)
+    shown = groups[:MOST_BARS]
+    top = shown[0].row.images_per_second or 1 if shown else 1
+    labels = row_labels(report, [each.row for each in shown])
     lines = [
-        [labels.label(each.row), bar((each.row.images_per_second or 0) / top), number(each.row.images_per_second)]
-        for each in groups[:MOST_LINES]
+        [label, bar((each.row.images_per_second or 0) / top), number(each.row.images_per_second)]
+        for label, each in zip(labels, shown, strict=True)
     ]
-    if len(groups) > MOST_LINES:
-        lines.append([f"… and {len(groups) - MOST_LINES:,} slower", "", ""])
+    if len(groups) > MOST_BARS:
+        lines.append([f"… and {len(groups) - MOST_BARS:,} slower", "", ""])
     return _titled("Throughput, images/s", ("", "", ""), lines, "wbf")
 
 
 def _epochs(report: Report) -> str:
-    labels, rows = Labels(report), report.rows
+    rows = report.rows
     curves: dict[int, list[float]] = {}
     for point in epochs(report):
         curves.setdefault(point["i"], []).append(point["accuracy"])
+    shown = list(curves.items())[:MOST_LINES]
     lines = [
-        [labels.label(rows[i]), spark(values), number(values[0], 4), number(values[-1], 4)]
-        for i, values in list(curves.items())[:MOST_LINES]
+        [label, spark(values), number(values[0], 4), number(values[-1], 4)]
+        for label, (_, values) in zip(row_labels(report, [rows[i] for i, _ in shown]), shown, strict=True)
     ]
     return _titled("Test accuracy by epoch", ("case", "epochs", "first", "last"), lines, "wbff")

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from lenet.cases.case import Mode
+from lenet.cases.frameworks import ABILITIES
 from lenet.report.charts import MOST_BARS, MOST_PANELS, Chart, charts
-from lenet.report.charts.channels import Palette
+from lenet.report.charts.channels import SERIES_COLOURS, Palette
 from lenet.report.charts.chart import Data
 from lenet.report.charts.look import COLOURS
-from lenet.report.charts.picture import adaptive, count_lines, filled, svg
+from lenet.report.charts.matrix import matrix_picture
+from lenet.report.charts.picture import adaptive, filled, svg
 from lenet.report.charts.points import datasets
 from lenet.report.content.gather import gather
+from lenet.report.content.matrices import matrices
 from lenet.store.record import Status
 
 
@@ -30,31 +33,40 @@ def data_of(tmp_path, write_run):
 
 def test_sections_without_data_are_omitted(data_of, measured):
     data = data_of([measured(), measured(mode=Mode.JIT)])
-    assert [chart.id for chart in charts(data)] == ["throughput", "phases"]
+    assert [chart.id for chart in charts(data)] == ["phases"], "one batch size is no chart by batch size"
+
+
+def test_a_chart_along_an_axis_needs_a_series_along_it(data_of, measured):
+    data = data_of([measured(), measured(mode=Mode.JIT, batch_size=64), measured(mode=Mode.PYNATIVE, profile="b")])
+    assert [chart.id for chart in charts(data)] == ["phases"]
 
 
 def test_every_section_that_has_data_is_there(data_of, measured):
     records = [
-        measured(epochs=1, correct=98), measured(epochs=1, correct=98, profile="tuned", version="2.9.0"),
+        measured(epochs=1, correct=98, profile=profile, version=version, framework_version=version)
+        for profile in ("default", "tuned") for version in ("2.9.0", "2.10.0")
     ]  # fmt: skip
     data = data_of(records, losses=[2.3, 2.0, 1.0])
     assert [chart.id for chart in charts(data)] == [
-        "throughput", "profiles", "phases", "accuracy", "losses", "times", "versions",
+        "profiles", "versions", "accuracy", "losses", "times", "phases",
     ]  # fmt: skip
 
 
 def test_failed_cases_are_not_drawn(data_of, measured):
-    data = data_of([measured(), measured(mode=Mode.JIT, status=Status.DIVERGED, reason="nan")])
+    bad = measured(mode=Mode.JIT, status=Status.DIVERGED, reason="nan")
+    data = data_of([measured(), measured(batch_size=64), bad])
     throughput = charts(data)[0]
     ((_, spec),) = filled(throughput, data)
-    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
+    assert [data["rows"][point["i"]]["mode"] for point in spec["datasets"]["shown"]] == ["graph"] * 2
 
 
 def test_panels_share_their_axis_and_are_capped_with_the_fastest_first(data_of, measured):
-    records = [measured((rate, rate), profile=f"p{rate}") for rate in range(100, 1000, 100)]
+    records = [
+        measured((rate, rate), profile=f"p{rate}", batch_size=size) for rate in range(100, 1000, 100) for size in (1, 2)
+    ]
     data = data_of(records)
-    panels = filled(charts(data)[0], data)
-    assert [name for name, _ in panels] == [f"CPU · p{rate}" for rate in range(900, 900 - 100 * MOST_PANELS, -100)]
+    panels = filled(next(chart for chart in charts(data) if chart.id == "throughput"), data)
+    assert [name for name, _ in panels] == [f"p{rate}" for rate in range(900, 900 - 100 * MOST_PANELS, -100)]
     tops = [param["value"] for _, spec in panels for param in spec["params"] if param["name"] == "top"]
     assert tops == pytest.approx([945] * MOST_PANELS)
 
@@ -75,8 +87,7 @@ def test_no_band_is_drawn_over_trainings_of_other_rates(data_of, trained, refere
 
 def test_a_training_that_failed_the_check_is_in_no_chart_of_speeds(data_of, trained, reference):
     data = data_of([trained(), trained(nth=1, right=0.5, mode=Mode.JIT)], [reference])
-    ((_, spec),) = filled(charts(data)[0], data)
-    assert [point["i"] for point in spec["datasets"]["shown"]] == [0]
+    assert "throughput" not in [chart.id for chart in charts(data)]
     assert {point["i"] for point in data["times"]} <= {0}
 
 
@@ -84,7 +95,7 @@ def test_a_case_under_one_profile_is_not_in_the_comparison(data_of, measured):
     data = data_of([measured(), measured(profile="tuned"), measured(mode=Mode.JIT)])
     profiles = next(chart for chart in charts(data) if chart.id == "profiles")
     ((_, spec),) = filled(profiles, data)
-    assert count_lines(profiles, spec["datasets"]["shown"]) == 1
+    assert {point["way"] for point in spec["datasets"]["shown"]} == {"graph"}
 
 
 def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, measured, trained, reference):
@@ -93,7 +104,7 @@ def test_every_chart_becomes_a_picture_that_reads_on_light_and_dark(data_of, mea
     ]  # fmt: skip
     data = data_of(records, [reference], losses=[2.3, 1.0])
     pictures = {chart.id: svg(spec) for chart in charts(data) for _, spec in filled(chart, data)}
-    assert len(pictures) >= 6
+    assert len(pictures) >= 4
     for picture in pictures.values():
         root = ElementTree.fromstring(picture)
         assert root.tag.endswith("svg")
@@ -109,7 +120,7 @@ def test_ties_do_not_exceed_the_largest_number_of_lines(data_of, measured):
     data = data_of(records)
     phases = next(chart for chart in charts(data) if chart.id == "phases")
     ((_, spec),) = filled(phases, data)
-    names = [each for each in ElementTree.fromstring(svg(spec)).itertext() if each.startswith("graph · batch")]
+    names = [each for each in ElementTree.fromstring(svg(spec)).itertext() if each.startswith("batch")]
     assert len(names) == MOST_BARS
 
 
@@ -137,3 +148,43 @@ def test_a_colour_is_plain_for_a_viewer_without_variables():
     picture = adaptive('<svg><path fill="var(--ink)" stroke="var(--grid)" style="x:y"/></svg>')
     assert f'fill="{COLOURS["ink"][0]}"' in picture
     assert 'style="fill:var(--ink);stroke:var(--grid);x:y"' in picture
+
+
+def test_a_label_names_the_axes_that_vary_in_its_chart_and_is_never_cut(data_of, measured):
+    long = "onednn_isa=avx2+launch_blocking+operator_threads=1+dispatch_threads=1+dataset_workers="
+    records = [
+        *(measured((100 + n, 100), profile=f"{long}{n}", mode=Mode.PYNATIVE) for n in (1, 2)),
+        measured((50, 50), mode=Mode.PYNATIVE), measured((40, 40), batch_size=64, mode=Mode.JIT, epochs=1),
+    ]  # fmt: skip
+    data = data_of(records)
+    (profiles,) = (chart for chart in charts(data) if chart.id == "profiles")
+    ((_, spec),) = filled(profiles, data)
+    assert {point["way"] for point in spec["datasets"]["shown"]} == {"pynative"}, "mode and batch are those of all"
+    (phases,) = (chart for chart in charts(data) if chart.id == "phases")
+    ((_, spec),) = filled(phases, data)
+    drawn = "".join("".join(ElementTree.fromstring(svg(spec)).itertext()).split())
+    assert f"{long}1" in drawn
+    assert f"{long}2" in drawn
+    assert "…" not in drawn
+
+
+def test_a_legend_has_what_is_drawn_and_its_colours_stay(data_of, measured):
+    fast = [measured((9, 9), mode=Mode.JIT, batch_size=size) for size in (32, 64)]
+    data = data_of([measured((5, 5), mode=Mode.PYNATIVE), *fast])
+    (throughput,) = (chart for chart in charts(data) if chart.id == "throughput")
+    ((_, spec),) = filled(throughput, data)
+    assert spec["encoding"]["color"]["scale"] == {"domain": ["jit (whole step)"], "range": ["var(--series-2)"]}
+
+
+def test_no_two_ways_of_training_have_one_colour():
+    assert sum(len(each.modes) for each in ABILITIES.values()) <= SERIES_COLOURS
+    series = [COLOURS[f"series-{number}"] for number in range(1, SERIES_COLOURS + 1)]
+    assert len({light for light, _ in series}) == len({dark for _, dark in series}) == SERIES_COLOURS
+
+
+def test_the_matrix_as_a_picture_has_each_figure_in_a_cell(tmp_path, measured, write_run):
+    write_run(tmp_path / "run", [measured((1234, 1234)), measured((5, 5), mode=Mode.PYNATIVE, batch_size=64)])
+    picture = svg(matrix_picture(matrices(gather([tmp_path]))))
+    texts = list(ElementTree.fromstring(picture).itertext())
+    assert {"batch 32", "batch 64", "PyNative", "Graph (functional step)", "1,234 *", "5"} <= set(texts)
+    assert picture.count("<path") >= 2

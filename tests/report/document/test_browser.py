@@ -89,8 +89,13 @@ def redrawn(tab, count):
 
 def test_every_chart_is_drawn(tab):
     charts = json.loads(tab.locator("#data").text_content())["charts"]
+    closed = tab.locator("#more-charts [data-chart] svg")
+    assert tab.locator("[data-chart]:visible").count() == 5, "the matrix is the sixth chart, the rest is folded away"
+    assert closed.count() == 0
+    tab.locator("#more-charts > summary").click()
+    closed.nth(len(charts) - 6).wait_for()
     drawn = {chart["id"]: tab.locator(f"[data-chart={chart['id']}] svg").count() for chart in charts}
-    assert set(drawn) >= {"leaders", "throughput", "profiles", "phases", "accuracy", "losses", "times", "versions"}
+    assert set(drawn) >= {"leaders", "throughput", "profiles", "phases", "accuracy", "losses", "times"}
     assert all(drawn.values()), drawn
     marks = tab.locator("[data-chart=throughput] svg .mark-symbol path").count()
     assert marks >= 5
@@ -99,6 +104,29 @@ def test_every_chart_is_drawn(tab):
         .text_content()
         .startswith("Fastest: Graph (functional step) on CPU at batch 32 with the profile tuned, 2 epochs, 4,500")
     )
+
+
+def test_the_matrix_is_coloured_by_speed(tab):
+    shares = "(cells) => cells.map((each) => Number(each.style.getPropertyValue('--share')))"
+    grounds = "(cells) => cells.map((each) => getComputedStyle(each).backgroundColor)"
+    cells = tab.locator("#speeds .heat")
+    found = cells.evaluate_all(shares)
+    assert (min(found), max(found)) == (0, 1)
+    colours = dict(zip(found, cells.evaluate_all(grounds), strict=True))
+    assert len(set(colours.values())) == len(colours) >= 4
+    assert "*" in cells.nth(found.index(1)).text_content()
+
+
+def test_labels_name_what_differs_in_what_is_shown(tab):
+    labels = "[...document.querySelectorAll('[data-chart=losses] figcaption')].map((each) => each.textContent)"
+    lines = "document.querySelector('[data-chart=profiles] svg').textContent"
+    assert tab.evaluate(labels) == ["batch 32", "batch 64"]
+    assert "graph · batch 32" not in tab.evaluate(lines), "it has one case"
+    titles = "[...document.querySelectorAll('[data-chart=throughput] figcaption')].map((each) => each.textContent)"
+    assert tab.evaluate(titles) == ["2 epochs"], "the other panel is of trainings without a word for it"
+    tab.get_by_role("checkbox", name="PyNative").uncheck()
+    redrawn(tab, 9)
+    assert tab.evaluate(titles) == [], "a panel beside no other needs no title"
 
 
 def test_filters_sorting_and_search(tab):

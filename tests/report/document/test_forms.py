@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from lenet.cases.case import Mode
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.errors import UsageError
 from lenet.report.content.gather import gather
 from lenet.report.document.forms import choose, write
+from lenet.report.document.html import page
 from lenet.report.document.terminal import report_text, show
 from lenet.store.record import Status
 
@@ -27,7 +31,8 @@ def report(tmp_path, measured, write_run):
         measured((), mode=Mode.JIT, status=Status.CRASHED, reason=HOSTILE, version=HOSTILE),
     ]
     write_run(tmp_path / "runs" / "one", records, losses=[2.3, 1.5])
-    write_run(tmp_path / "runs" / "two", [measured((5000, 5000), version="2.9.0")], cpu=HOSTILE[:200])
+    second = [measured((5000, 5000), version="2.9.0"), measured((400, 400), framework_version="2.10.0")]
+    write_run(tmp_path / "runs" / "two", second, cpu=HOSTILE[:200])
     return gather([tmp_path / "runs"])
 
 
@@ -54,11 +59,45 @@ def test_the_markdown_has_headline_tables_and_pictures_that_exist(report, tmp_pa
     assert text.startswith("# Fastest: Graph (functional step) on CPU at batch 32, 5,000 images/s")
     assert "## Leaderboard" in text
     assert "## Machines" in text
+    assert "| [one](../runs/one)" not in text, "a link never leads out of the report's folder"
     named = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert named
     assert all((tmp_path / "out" / name).is_file() for name in named)
     assert len(set(named)) == len(named)
     assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.svg")) < 500_000
+
+
+def test_runs_below_the_markdown_are_linked(report, tmp_path):
+    write(report, "markdown", tmp_path / "README.md", None)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    details = (tmp_path / "README-pictures" / "details.md").read_text(encoding="utf-8")
+    assert "[one](runs/one)" in text
+    assert "[two](../runs/two)" in details
+    for found, home in ((text, tmp_path), (details, tmp_path / "README-pictures")):
+        for target in re.findall(r"(?<!\\)\]\(([^)#]+)\)", found):
+            assert (home / target).exists(), target
+
+
+def test_the_markdown_has_at_most_150_lines_whatever_there_is(tmp_path, measured, write_run):
+    """Nine machines, two with four releases, of four modes, as installed and tuned, at three batch sizes."""
+    for machine in range(9):
+        records = [
+            measured((50 + b, 60 + machine), mode=mode, batch_size=b, profile=profile, version=v, framework_version=v)
+            for mode in ABILITIES[Framework.MINDSPORE].modes
+            for b in (32, 64, 128)
+            for profile in ("default", "a-profile-with-a-long-name")
+            for v in ("2.7.0", "2.8.0", "2.9.0", "2.10.0")[: 4 if machine < 2 else 1]
+        ]
+        records += [measured((9, 9), epochs=10, correct=98, batch_size=32), measured((90, 90), world_size=2)]
+        records += [measured((), mode=Mode.JIT, status=Status.CRASHED, reason="why", seed=2)]
+        write_run(tmp_path / f"machine-{machine}", records, cpu=f"CPU {machine}")
+    found = gather([tmp_path])
+    write(found, "markdown", tmp_path / "README.md", None)
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150
+    assert sum(line.startswith("![") for line in lines) == 6
+    details = (tmp_path / "README-pictures" / "details.md").read_text(encoding="utf-8")
+    assert all(f"CPU {machine}, " in details for machine in range(9))
 
 
 def test_hostile_text_is_escaped_in_markdown(report, tmp_path):
@@ -81,8 +120,20 @@ def test_the_terminal_fits_80_columns_and_reads_without_colour(report):
     assert "████" in text
     assert "\x1b" not in text
     assert "\u202e" not in text
-    head = text.split("device    mode")[0]
-    assert max(len(line) for line in head.splitlines()) <= 80
+    assert max(map(cell_len, text.splitlines())) <= 80
+
+
+def test_the_terminal_has_the_order_of_the_page(report):
+    text = report_text(report)
+    titles = ["Fastest: ", "Which mode is fastest?", "Training images per second", "Throughput, images/s",
+              "Test accuracy by epoch", "Version by version", "Leaderboard", "Records: "]  # fmt: skip
+    places = [text.index(title) for title in titles]
+    assert places == sorted(places)
+    shown = page(report)
+    order = ["<h1", 'class="answers"', 'id="speeds"', "data-chart=", 'id="history"', 'id="leaderboard"', 'id="records"',
+             'id="machines"']  # fmt: skip
+    places = [shown.index(mark) for mark in order]
+    assert places == sorted(places)
 
 
 def test_a_run_with_an_undecodable_path_is_reported_in_every_form(tmp_path, measured, write_run):

@@ -8,11 +8,48 @@ function slimFor(chart) {
   return (row) => Object.fromEntries(chart.fields.map((field) => [field, row[field]]));
 }
 
+// As `labelled` of lenet/report/charts/labels.py: labels name the axes in which the rows of these points differ.
+function labelled(points, names) {
+  const held = [...new Set(points.map((point) => point.i))].map((i) => rows[i]);
+  const varies = (axis) => {
+    const field = content.words + axis;
+    if (!held.length || !(field in held[0])) return false;
+    const kinds = new Map();
+    for (const row of held) {
+      const beside = axis === "framework_version" ? row.framework : "";
+      if (!kinds.has(beside)) kinds.set(beside, new Set());
+      kinds.get(beside).add(row[field]);
+    }
+    return [...kinds.values()].some((values) => values.size > 1);
+  };
+  for (const name of names) {
+    const axes = content.labels[name].filter(varies);
+    if (!axes.length && !content.panelLabels.includes(name)) axes.push("mode");
+    for (const point of points) point[name] = axes.map((axis) => rows[point.i][content.words + axis]).filter(Boolean).join(" · ");
+  }
+  return points;
+}
+
+const labelNames = (chart) => Object.keys(content.labels).filter((name) => chart.fields.includes(name));
+
 function pointsOf(chart, chosen) {
   const slim = slimFor(chart);
-  if (chart.data === "rows") return chosen.filter((row) => row.ok && isNumber(row[chart.needs])).map(slim);
-  const wanted = new Set(chosen.map((row) => row.i));
-  return sets[chart.data].filter((point) => wanted.has(point.i)).map((point) => Object.assign(slim(rows[point.i]), point));
+  let points;
+  if (chart.data === "rows") points = chosen.filter((row) => row.ok && isNumber(row[chart.needs])).map(slim);
+  else {
+    const wanted = new Set(chosen.map((row) => row.i));
+    points = sets[chart.data].filter((point) => wanted.has(point.i)).map((point) => Object.assign(slim(rows[point.i]), point));
+  }
+  labelled(points, labelNames(chart));
+  if (!chart.contrast) return points;
+  const groupOf = (point) => (chart.lines ? point[chart.lines] : JSON.stringify([point[chart.panel], point.series]));
+  const held = new Map();
+  for (const point of points) {
+    if (!held.has(groupOf(point))) held.set(groupOf(point), new Set());
+    held.get(groupOf(point)).add(point[chart.contrast]);
+  }
+  const compares = (values) => values.size > 1 && (!chart.base || values.has(chart.base));
+  return labelled(points.filter((point) => compares(held.get(groupOf(point)))), labelNames(chart));
 }
 
 function panelsOf(chart, points) {
@@ -25,27 +62,32 @@ function panelsOf(chart, points) {
     // Speeds: the fastest panel first. Trainings: the smallest batch first.
     panel.rank = Math.min(panel.rank, chart.data === "rows" ? -point.images_per_second : point.batch_size);
   }
-  const drawable = [...panels.values()].filter((panel) => !chart.lines || countLines(chart, panel.points) > 0);
-  return drawable.sort((a, b) => a.rank - b.rank);
+  return [...panels.values()].sort((a, b) => a.rank - b.rank);
 }
 
-function countLines(chart, points) {
-  const held = new Map();
-  for (const point of points) {
-    if (!held.has(point[chart.lines])) held.set(point[chart.lines], new Set());
-    held.get(point[chart.lines]).add(chart.contrast ? point[chart.contrast] : null);
+// As `Chart.height`: labels have several lines where they are long, `width` characters each.
+function heightOf(chart, points, width) {
+  const labels = new Set(points.map((point) => point[chart.lines]));
+  const most = Math.max(...[...labels].map((label) => Math.ceil(label.length / width)));
+  return Math.min(content.bars, labels.size) * Math.max(content.lineHeight, content.labelLine * most + 6);
+}
+
+// As `_among` of lenet/report/charts/picture.py: scales and legends have only the series that are drawn.
+function among(part, there) {
+  if (Array.isArray(part)) return part.map((each) => among(each, there));
+  if (part === null || typeof part !== "object") return part;
+  const made = Object.fromEntries(Object.entries(part).map(([name, each]) => [name, among(each, there)]));
+  if (part.field === "series" && part.scale?.domain) {
+    const kept = part.scale.domain.map((name, k) => [name, k]).filter(([name]) => there.has(name)).map(([, k]) => k);
+    for (const list of ["domain", "range"]) if (part.scale[list]) made.scale[list] = kept.map((k) => part.scale[list][k]);
   }
-  return [...held.values()].filter((values) => !chart.contrast || values.size > 1).length;
+  return made;
 }
 
-// Long names and legends give way where there is little room.
-function configFor(width) {
-  const { axisY, legend } = content.config;
-  return {
-    ...content.config,
-    axisY: { ...axisY, labelLimit: Math.min(280, width * 0.42) },
-    legend: { ...legend, columns: width < 520 ? 1 : 3 },
-  };
+// A legend has as many columns as fit: none of its names is cut.
+function configFor(width, points) {
+  const longest = Math.max(26, ...points.map((point) => point.series?.length ?? 0));
+  return { ...content.config, legend: { ...content.config.legend, columns: Math.max(1, Math.floor((width - 60) / (longest * 6.8 + 32))) } };
 }
 
 // The same axis for all panels of a chart: otherwise a slow device looks as fast as a quick one.
@@ -83,22 +125,24 @@ async function drawChart(chart, chosen, generation) {
   const drawn = [];
   for (const [panel, target] of made) {
     const name = panel.name ? `${chart.title}, ${panel.name}` : chart.title;
-    const band = sets.band.filter((each) => each.training === panel.name);
+    const band = sets.band.filter((each) => each.training_panel === panel.name);
+    const characters = Math.max(12, Math.min(content.labelWidth, Math.floor((target.clientWidth * 0.42) / 6.5)));
+    const wrapping = JSON.stringify(chart.spec).replaceAll(`{1,${content.labelWidth}}`, `{1,${characters}}`);
     const spec = {
       width: "container",
       height: 250,
-      ...chart.spec,
+      ...among(JSON.parse(wrapping), new Set(panel.points.map((point) => point.series))),
       ...(params.length ? { params } : {}),
       autosize: { type: "fit", contains: "padding" },
       data: { name: "shown" },
       datasets: { shown: panel.points, band },
       description: `${name}. The table of records has these figures as text.`,
-      config: configFor(target.clientWidth),
+      config: configFor(target.clientWidth, panel.points),
     };
     if (!band.length && spec.layer) spec.layer = spec.layer.filter((layer) => layer.data?.name !== "band");
     if (chart.lines) {
       spec.autosize = { type: "fit-x", contains: "padding" };
-      spec.height = content.lineHeight * Math.min(content.bars, countLines(chart, panel.points));
+      spec.height = heightOf(chart, panel.points, characters);
     }
     // A warning about a size that is as it should be is no news for a reader: errors alone are.
     const options = { logLevel: 1, actions: false, renderer: "svg", ast: true, defaultStyle: false, hover: true, tooltip: { theme: "custom", offsetX: 14 } };
@@ -109,11 +153,15 @@ async function drawChart(chart, chosen, generation) {
   home.style.minHeight = "";
 }
 
+// Charts that are folded away have no width to be drawn in.
+const folded = (chart) => document.querySelector(`[data-chart="${chart.id}"]`).closest("details:not([open])") !== null;
+
 async function drawCharts(chosen) {
   const generation = ++drawing;
   for (const chart of content.charts) {
     await new Promise((next) => setTimeout(next)); // what stands already is shown, and the page answers
     if (generation !== drawing) return;
+    if (folded(chart)) continue;
     await drawChart(chart, chosen, generation);
     if (generation !== drawing) return;
   }

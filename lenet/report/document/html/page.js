@@ -1,11 +1,13 @@
 // Filters, theme, and what happens when.
 
 const MOST_CHIPS = 8;
+const MOST_CHARACTERS = 90; // of the chips of a column; more of them push the charts off the screen
 const chosenValues = new Map(); // column -> the values that are let through; absent means all
 let words = "";
 
 const text = (value) => (value === null || value === undefined || value === "" ? "none" : String(value));
-const haystacks = rows.map((row) => [row.label, row.final_status, row.final_reason, row.case_id, row.machine, row.run, row.dataset].join(" ").toLowerCase());
+labelled(rows, Object.keys(content.labels));
+const haystacks = rows.map((row) => [row.label, row.profile, row.final_status, row.final_reason, row.case_id, row.machine, row.run, row.dataset].join(" ").toLowerCase());
 
 function chosen() {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
@@ -74,7 +76,8 @@ function drawFilters() {
   const parts = [];
   for (const column of content.columns.filter((each) => each.filter)) {
     const values = valuesOf(column);
-    if (values.length > 1) parts.push(values.length <= MOST_CHIPS ? chips(column, values) : select(column, values));
+    const few = values.length <= MOST_CHIPS && values.join("").length <= MOST_CHARACTERS;
+    if (values.length > 1) parts.push(few ? chips(column, values) : select(column, values));
   }
   parts.push(element("label", { className: "choice" }, element("span", { textContent: "search" }), search));
   const reset = element("button", { type: "reset", textContent: "Show all" });
@@ -115,6 +118,7 @@ function copying() {
 themes();
 drawFilters();
 copying();
+document.getElementById("more-charts")?.addEventListener("toggle", draw);
 window.addEventListener("hashchange", route);
 draw().then(() => {
   document.body.dataset.ready = "true";

@@ -17,15 +17,17 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from lenet import __version__
-from lenet.report.charts import LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, charts
+from lenet.report.charts import LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_CHARTS, MOST_PANELS, Chart, charts
+from lenet.report.charts.labels import LABELS, PANELS, WORDS, Points
 from lenet.report.charts.look import config, variables
-from lenet.report.charts.points import NAMES, PHASES, Points, datasets
+from lenet.report.charts.points import NAMES, PHASES, datasets
+from lenet.report.content.answers import answers
 from lenet.report.content.cards import machine_facts
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import PUBLISHED, history, leaderboard, published, runs
+from lenet.report.content.grids import HISTORY, PUBLISHED, history, leaderboard, published, runs
 from lenet.report.content.headline import headline
-from lenet.report.content.matrices import CAPTION, matrices
+from lenet.report.content.matrices import caption, matrices, shares
 from lenet.report.document.html.details import details
 from lenet.report.table.baseline import DEFAULT, with_speed_ups
 from lenet.report.table.columns import for_page
@@ -94,7 +96,7 @@ def page(report: Report, baseline: str | None = None) -> str:
     rows = data["rows"]
     for row, compared in zip(rows, with_speed_ups(report.rows, baseline), strict=True):
         row |= {name: value for name, value in compared.flat().items() if name.startswith("speed_up")}
-    drawn = charts(data)
+    drawn, tables = charts(data), matrices(report)
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
     content = _content(report, data, drawn, baseline or DEFAULT)
@@ -105,12 +107,15 @@ def page(report: Report, baseline: str | None = None) -> str:
             style=Markup(colours() + style),  # noqa: S704 - our own file
             data=Markup(embedded(content)),  # noqa: S704 - escaped by `embedded`
             headline=headline(report),
-            matrices=matrices(report),
-            matrix_caption=CAPTION,
+            answers=answers(report),
+            matrices=list(zip(tables, shares(tables), strict=True)),
+            matrix_caption=caption(report),
             facts=facts(report),
-            charts=drawn,
+            charts=drawn[: MOST_CHARTS - bool(tables)],
+            folded=drawn[MOST_CHARTS - bool(tables) :],
             leaders=leaderboard(report),
             history=history(report),
+            history_caption=HISTORY,
             published=published(report),
             published_caption=PUBLISHED,
             machines={name: machine_facts(card) for name, card in report.machines.items()},
@@ -127,7 +132,10 @@ def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart],
     """The data of the page's script: points, charts, columns, each record's raw figures."""
     rows = data["rows"]
     return {
-        "sets": {name: packed(points) for name, points in data.items()},
+        "sets": {name: packed(_unlabelled(points)) for name, points in data.items()},
+        "labels": LABELS,
+        "panelLabels": sorted(PANELS),
+        "words": WORDS,
         "charts": [{**asdict(chart), "fields": chart.fields(rows[0])} for chart in drawn],
         "config": config(FONT),
         "columns": [column.for_page() for column in for_page(rows, against)],
@@ -137,7 +145,14 @@ def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart],
         "panels": MOST_PANELS,
         "bars": MOST_BARS,
         "lineHeight": LINE_HEIGHT,
+        "labelLine": LABEL_LINE,
+        "labelWidth": LABEL_WIDTH,
     }
+
+
+def _unlabelled(points: Points) -> Points:
+    """The points without labels: the page makes them of what its filters leave."""
+    return [{name: value for name, value in point.items() if name not in LABELS} for point in points]
 
 
 def _program() -> str:
