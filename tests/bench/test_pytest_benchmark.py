@@ -127,7 +127,8 @@ if "numpy_worker" in sys.modules:
         return {record.case.hyperparameters.batch_size: record.status.value for record in Store.open(folder).records()}
 
     def test_selected_cases_of_a_repetition_are_a_group_and_others_are_not_measured(self, bench, tmp_path):
-        done = bench(*self.THREE, "--repeat", "2", "-k", "not batch128", "-v", "--benchmark-json", str(tmp_path / "json"))
+        chosen = ("-k", "not batch128", "-v", "--benchmark-json", str(tmp_path / "json"))
+        done = bench(*self.THREE, "--repeat", "2", *chosen)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "4 passed, 2 deselected" in done.stdout
         assert "2 cases take turns" in done.stdout, "-v shows the progress of a group"
