@@ -6,6 +6,8 @@ Digits", E. Alpaydin and C. Kaynak, 1998). Each pixel becomes a block of 3x3, an
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from lenet.dataset.files import (
@@ -29,8 +31,11 @@ CARD = KNOWN["digits"]
 
 def contents() -> dict[str, bytes]:
     """Return the four files: 1,285 training and 512 test images, the same bytes on every machine."""
+    before = set(os.environ)
     from sklearn.datasets import load_digits
 
+    for name in os.environ.keys() - before:  # settings of OpenMP: workers would inherit them when nothing is cached
+        del os.environ[name]
     bunch = load_digits()
     grey = (bunch.images.astype(np.uint16) * 255 // 16).astype(np.uint8)
     images = np.pad(grey.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))

@@ -34,11 +34,11 @@ BASE = {
 """What a command is given besides the option at its edge."""
 
 PATHS = (
-    *("", ".", "-", "-x", "/dev/null", "/dev/zero", "/dev/full", "/proc/self/mem", "file", "file/x", "ring", "data"),
-    *("x" * 300, "deep/" * 1000, "a\nb", "a  b\t", "\udcff", "~", "nowhere/new.md", "new\u202e.html", "run\0"),
+    *("", "-", "-x", "/dev/null", "/dev/zero", "/dev/full", "file/x", "ring", "data"),
+    *("x" * 300, "deep/" * 1000, "a\nb", "\udcff", "new\u202e.html"),
 )
-NUMBERS = ("", "0", "-1", "1", "2", "1e-308", "1e308", "1e7", "10000001", "nan", "inf", "-inf", "9" * 400, "0x10")
-NEVER = {"", "nan", "inf", "-inf", "0x10"}
+NUMBERS = ("", "0", "-1", "1", "1e-308", "1e308", "10000001", "nan", "-inf", "9" * 400, "0x10")
+NEVER = {"", "nan", "-inf", "0x10"}
 """Numbers that no option takes."""
 
 
@@ -70,7 +70,6 @@ def line(name, parameter, value):
 
 
 def checked(world, words):
-    words = [word.replace("\0", "") for word in words]
     code, out, err = world(words)
     assert code in (0, FAILED, BAD_INPUT, INTERRUPTED), (words, code, err)
     assert "Traceback" not in out + err, words

@@ -15,7 +15,7 @@ import typer.main
 from lenet.cli import app
 
 TESTS = Path(__file__).resolve().parents[1]
-TIMES = 3
+TIMES = 2
 """How often each command is interrupted, at another place each time."""
 
 READING = {

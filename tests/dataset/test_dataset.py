@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -257,3 +258,15 @@ def test_a_fall_back_to_the_digits_is_a_python_warning():
 
     with pytest.warns(UserWarning, match="NOT MNIST, they are of scikit-learn's digits, because no mirror answers"):
         assert resolve("auto", downloader=Offline()).card.name == "digits"
+
+
+def test_to_make_the_digits_changes_no_variable_of_the_environment(tmp_path):
+    """scikit-learn sets some of OpenMP's as it is imported: a worker would run under others the first time."""
+    code = "import os; before = dict(os.environ); from lenet.dataset import resolve; resolve('digits')\n"
+    code += "print({name for name in os.environ.keys() | before.keys() if os.environ.get(name) != before.get(name)})"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KMP_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**clean, "LENET_BENCH_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert done.stdout == "set()\n"
