@@ -98,6 +98,27 @@ def test_every_command_is_given_something():
     assert len(options("number")) > 8
 
 
+@pytest.mark.parametrize(
+    "words", [["table", "run", "-o", ""], ["table", ""], ["run", "--data-dir="], ["verify", "run", "--data-dir", ""]]
+)
+def test_an_empty_word_is_refused(world, words):
+    """It would be the working folder."""
+    code, _, err = world(words)
+    assert code == BAD_INPUT
+    assert "is empty: a variable of the shell may be unset" in err
+
+
+def test_a_dash_is_standard_output_and_no_folder(world, tmp_path):
+    for words in (["table", "run"], ["report", "run", "--format", "markdown"], ["script", "--mode", "graph"]):
+        code, out, _ = world([*words, "-o", "-"])
+        assert code == 0
+        assert out
+        assert not (tmp_path / "world" / "-").exists()
+    for words in (["run", "--dataset", "digits"], ["merge", "run"], ["tune", "--dataset", "digits"]):
+        code, _, err = world([*words, "-o", "-"])
+        assert (code, "name a folder" in err) == (BAD_INPUT, True)
+
+
 READ = {
     "matrix": ["run", "--device", "cpu", "--matrix"],
     "reference": ["check", "run", "--reference"],
