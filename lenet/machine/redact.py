@@ -48,7 +48,7 @@ def _home() -> str:
 
 
 def _user() -> str:
-    with contextlib.suppress(KeyError, OSError):  # a user id without a name
+    with contextlib.suppress(ImportError, KeyError, OSError):  # a user id without a name; Windows without USERNAME
         return getpass.getuser()
     return ""
 
