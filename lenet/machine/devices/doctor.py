@@ -31,6 +31,8 @@ runpy.run_module("lenet.training.probe", run_name="__main__", alter_sys=True)
 """
 """Without the working folder among the modules: it may have a file with the name of one."""
 
+SYSTEM_LIBRARIES = {"libgomp.so.1": "install libgomp: apt-get install libgomp1 on Debian and Ubuntu"}
+"""Libraries that MindSpore takes from the system, with what installs them."""
 VERSION_PAIRS = {
     DeviceTarget.CPU: ("Linux on x86-64 or aarch64, Python 3.10 to 3.12, numpy below 2",),
     DeviceTarget.GPU: (
@@ -146,7 +148,9 @@ def probe(target: DeviceTarget, framework: Framework, seconds: float) -> Check:
         return Check(name=name, passed=False, message="its process ended without an answer")
     if error is None:
         return Check(name=name, passed=True, message=f"{title} {version} computed on it")
-    return Check(name=name, passed=False, message=str(cause or error))
+    message = str(cause or error)
+    fix = next((fix for library, fix in SYSTEM_LIBRARIES.items() if f"{library}: cannot open" in message), "")
+    return Check(name=name, passed=False, message=message, fix=fix)
 
 
 def _mindspore() -> Check:

@@ -157,6 +157,12 @@ def test_pytorch_computes_on_the_cpu():
     assert check.message == f"PyTorch {framework_version(Framework.PYTORCH)} computed on it"
 
 
+def test_a_library_of_the_system_that_is_missing_has_its_remedy(monkeypatch):
+    line = '{"version": null, "error": "ImportError: libgomp.so.1: cannot open shared object file"}'
+    monkeypatch.setattr(doctor, "output", lambda *_, **__: line)
+    assert "apt-get install libgomp1" in doctor.probe(DeviceTarget.CPU, Framework.MINDSPORE, 2.0).fix
+
+
 def test_the_report_fits_80_columns_and_is_complete():
     missing = "missing: " + ", ".join(f"lib{i}.so" for i in range(40))
     check = Check(name="libraries", passed=False, message=missing, fix="x" * 70)
