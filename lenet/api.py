@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -19,6 +20,7 @@ from lenet.analysis.compare import compare as compare_records
 from lenet.analysis.selection import parse_over, select
 from lenet.cases.axes import with_option
 from lenet.commands.measurement import Run
+from lenet.commands.recompute import SHARE, prove_run
 from lenet.commands.run import RunRequest
 from lenet.commands.sampling import Goal
 from lenet.dataset import resolve
@@ -226,9 +228,10 @@ def _measure(
     log = _silent if quiet else _log
     run = request.begin(lambda name: resolve(name, _path(data_dir)), log)
     with _released(run):
-        cases = request.outstanding(run)
+        cases, began = request.outstanding(run), time.monotonic()
         with progress(run.store, run.datasets, len(cases), quiet) as observer:
             request.measure(run, observer, log)
+        prove_run(run.store, run.datasets, SHARE * (time.monotonic() - began))
         run.write_tables()
         return Results([run.store])
 

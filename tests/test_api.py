@@ -117,6 +117,7 @@ class TestMeasure:
         assert folder.name.startswith("run-")
         assert not is_locked(folder)
         assert (folder / "table.md").read_text(encoding="utf-8") == run.table("github")
+        assert (folder / "training.json").is_file()
         shown = capsys.readouterr()
         assert shown.out == ""
         assert "[4/4]" in shown.err
