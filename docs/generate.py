@@ -12,6 +12,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable
+from datetime import datetime
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,7 @@ from lenet.cases.matrix import Matrix
 from lenet.machine.card import MachineCard
 from lenet.machine.load import CaseLoad, Load
 from lenet.report.table.rows import Row
+from lenet.store import run
 from lenet.store.events import Event
 from lenet.store.manifest import Manifest
 from lenet.store.record import (
@@ -49,7 +51,7 @@ else:
 DOCS = Path(__file__).resolve().parent
 BENCH = DOCS.parent / "bench"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
+WORDS = {datetime: "time", str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
@@ -61,8 +63,13 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
         body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
         for field, text in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+                found[field.target.id] = json_words(str(ast.literal_eval(text.value)))
     return found
+
+
+def json_words(text: str) -> str:
+    """A docstring on one line, with JSON's null for Python's None."""
+    return re.sub(r"\bNone\b", "null", " ".join(text.split()))
 
 
 def kind(annotation: Any) -> str:
@@ -102,7 +109,7 @@ def models(*kinds: type[BaseModel], level: int = 3) -> str:
     """A heading, the docstring and a table for each model."""
     parts = []
     for each in kinds:
-        parts += [f"{'#' * level} {each.__name__}", " ".join(str(each.__doc__).split()), fields(each)]
+        parts += [f"{'#' * level} {each.__name__}", json_words(str(each.__doc__)), fields(each)]
     return "\n\n".join(parts)
 
 
@@ -140,12 +147,18 @@ def matrix_keys() -> str:
 
 def plan_keys() -> str:
     """The keys of its table `[plan]`."""
-    known = meanings(Plan)
+    known = {name: text.replace("null is", "omitted:") for name, text in meanings(Plan).items()}
     lines = [
         (f"`{name}`", "" if field.default is None else f"`{json.dumps(field.default)}`", known[name])
         for name, field in Plan.model_fields.items()
     ]
     return table(("key", "default", "meaning"), lines)
+
+
+def layout() -> str:
+    """The files of a run: the indented block of `lenet.store.run`'s docstring."""
+    lines = [line for line in str(run.__doc__).splitlines() if line.startswith("    ")]
+    return f"```text\n{textwrap.dedent(chr(10).join(lines))}\n```"
 
 
 def _plain(value: Any) -> Any:
@@ -198,6 +211,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "events": lambda: models(*get_args(Event)),
     "matrix": matrix_keys,
     "plan": plan_keys,
+    "layout": layout,
 }
 
 

@@ -1,19 +1,33 @@
-"""The pages of docs/ that describe the code in tables are held to the code."""
+"""The pages are held to the code: the tables that describe it, and every option, field and function that they name."""
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import importlib.util
+import pkgutil
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from lenet import cli
-from lenet.cases.case import Plan
+from lenet.analysis.check import Rung
+from lenet.analysis.convergence import ConvergenceStatus
+from lenet.analysis.published import PublishedVerdict
+from lenet.analysis.stability import REASONS
+from lenet.analysis.verdict import Mark
+from lenet.cases.case import Plan, RuntimeProfile
+from lenet.cases.claims import Publication
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_file
+from lenet.cases.values import Mode
+from lenet.report.table.columns import TABLE
+from lenet.store.proof import TrainingStatus
+from lenet.store.record import Status
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,8 +45,26 @@ def generate():
     return module
 
 
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
 def text_of(name):
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def code_of(page):
+    """The fenced blocks of a page by language, and its code in running text."""
+    text = page.read_text(encoding="utf-8")
+    return FENCED.findall(text), re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
+
+
+def first_column(text, head):
+    """The cells below that head, until its first table ends."""
+    lines, *_ = re.findall(rf"^\| {head} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    return [line.split("|")[1].strip() for line in lines.splitlines()]
 
 
 def generated():
@@ -51,7 +83,7 @@ def test_every_part_is_on_a_page(generate):
 
 class TestMatrixFiles:
     def test_the_example_has_every_key_and_is_read(self, tmp_path):
-        (example,) = re.findall(r"```toml\n(.*?)```", text_of("matrix-files.md"), flags=re.DOTALL)
+        example, *_ = re.findall(r"```toml\n(.*?)```", text_of("matrix-files.md"), flags=re.DOTALL)
         path = tmp_path / "example.toml"
         path.write_text(example, encoding="utf-8")
         assert len(load_file(path).cases()) == 2 * 2 * 2 * 3
@@ -67,6 +99,117 @@ def test_environment_variables_are_those_that_the_code_reads():
     listed = set(re.findall(r"`(LENET_BENCH_[A-Z_]+)`", text_of("environment-variables.md")))
     assert listed == read | {"LENET_BENCH_VERSIONS"}
     assert "LENET_BENCH_VERSIONS" in (ROOT / "tox.ini").read_text(encoding="utf-8")
+
+
+OTHERS = frozenset({
+    *("--install-completion", "--version", "--help"),  # of every command line
+    *("--cpus", "--cpuset-cpus", "--init"),  # docker
+    *("--rounds", "--worker", "--bare", "--benchmark-only"),  # bench/, tests/soak.py, pytest-benchmark
+})  # fmt: skip
+"""Options in running text that are not lenet-bench's."""
+
+
+class TestNames:
+    """What a page names is there."""
+
+    COMMANDS = typer.main.get_command(cli.app).commands
+
+    @classmethod
+    def options(cls, name):
+        return {option for parameter in cls.COMMANDS[name].params for option in parameter.opts}
+
+    @each_page
+    def test_a_command_has_the_options_that_it_is_printed_with(self, page):
+        blocks, spans = code_of(page)
+        lines = [line for kind, text in blocks if kind in ("sh", "console") for line in text.splitlines()]
+        printed = [re.sub(r"(^|\s)#.*$", "", line) for line in (*lines, *spans)]
+        for line in printed:
+            for words in re.findall(r"(?:^|[\s/])lenet-bench ([a-z]+\b[^&|>]*)", line):
+                name, *others = shlex.split(words)
+                assert name in self.COMMANDS, line
+                used = {word.partition("=")[0] for word in others if re.match("--?[a-z]", word)}
+                assert used <= self.options(name) | {"--help"}, line
+
+    @each_page
+    def test_an_option_in_running_text_is_one_of_a_command(self, page):
+        _, spans = code_of(page)
+        known = set.union(*map(self.options, self.COMMANDS)) | OTHERS
+        assert {found for span in spans for found in re.findall(r"^--[a-z-]+", span)} <= known
+
+    @each_page
+    def test_a_field_or_function_is_in_the_code(self, page):
+        sources = [path for folder in ("lenet", "bench", "tests") for path in (ROOT / folder).rglob("*.py")]
+        known = set(re.findall(r"\w+", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
+        _, spans = code_of(page)
+        named = {word for span in spans if "/" not in span for word in re.findall(r"\b[a-z]+(?:_[a-z0-9]+)+\b", span)}
+        sides = {word for word in named if word.endswith(("_a", "_b"))}  # columns of a comparison's CSV
+        assert named - sides - {"mlperf_logging", "precision_mode"} <= known
+
+    @each_page
+    def test_a_dotted_name_can_be_imported(self, page):
+        blocks, spans = code_of(page)
+        named = {name for span in spans for name in re.findall(r"^lenet(?:\.\w+)+", span)} - {"lenet.py"}
+        for kind, text in blocks:
+            if kind == "python":
+                for node in ast.walk(ast.parse(text)):
+                    if isinstance(node, ast.ImportFrom):
+                        named |= {f"{node.module}.{alias.name}" for alias in node.names}
+        for name in named:
+            pkgutil.resolve_name(name)
+
+
+class TestLists:
+    """A list on a page is that of the code."""
+
+    @pytest.mark.parametrize(
+        ("page", "head", "values"),
+        [
+            ("README.md", "mode", Mode),
+            ("docs/comparing.md", "verdict", Mark),
+            ("docs/convergence.md", "verdict", ConvergenceStatus),
+            ("docs/determinism.md", "check", Rung),
+            ("docs/recomputing.md", "training", TrainingStatus),
+            ("docs/reproducing.md", "verdict", PublishedVerdict),
+        ],
+    )
+    def test_values(self, page, head, values):
+        cells = first_column((ROOT / page).read_text(encoding="utf-8"), head)
+        names = [name.partition(" (")[0].strip("`") for cell in cells for name in cell.split(", ")]
+        assert sorted(names) == sorted(each.value for each in values)
+
+    def test_statuses(self):
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        (item,) = re.findall(r"^- \*\*status\*\* is (.*?\n)(?=- )", text, flags=re.MULTILINE | re.DOTALL)
+        assert set(re.findall(r"`([a-z ]+)`", item)) == {each.value for each in Status}
+
+    def test_columns_of_a_table(self):
+        cells = first_column(text_of("reading-a-table.md"), "column")
+        assert {name for cell in cells for name in cell.split(", ")} == {column.title for column in TABLE}
+
+    def test_reasons_of_an_unstable_figure(self):
+        assert first_column(text_of("statistics.md"), "mark") == list(REASONS)
+
+    def test_settings_of_a_profile(self):
+        cells = first_column(text_of("tuning.md"), "setting")
+        listed = {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+        assert listed == RuntimeProfile.model_fields.keys() - {"name", "tuned_by"}
+
+    def test_keys_of_a_publication(self):
+        named = set(re.findall(r"`\[*(\w+)", " ".join(first_column(text_of("adding-a-claim.md"), "key"))))
+        assert named == Publication.model_fields.keys() - {"name"}
+
+    def test_charts_of_a_report(self):
+        sources = [
+            (ROOT / f"lenet/report/charts/{name}.py").read_text("utf-8") for name in ("learning", "speed", "spent")
+        ]
+        titles = re.findall(r'return Chart\(\n +"\w+",\n +"(.*)",', "".join(sources))
+        cells = first_column(text_of("report.md"), "section")
+        assert len(titles) >= 10
+        assert {title.replace("’", "'") for title in titles} <= {name for cell in cells for name in cell.split(", ")}
+
+    def test_commands(self):
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        assert set(re.findall(r"\blenet-bench ([a-z]+)\b", text)) >= {each.__name__ for each in cli.COMMANDS}
 
 
 def test_exit_code_1_is_described_for_each_command_that_has_it():

@@ -7,6 +7,8 @@
     training.json        which trainings were recomputed, and with what result
     superseded/          records that were measured again, manifests of earlier machines: nothing is deleted
     logs/ID.log          the output of the worker
+    table.*              the table of the records, as Markdown, CSV, JSON and HTML
+    reproduction.json    the verdicts of `reproduce`; published.json: those on published figures
     .lock                held by the process that writes
 
 A merged store (`lenet.commands.merge`) is a folder of such folders: `runs/MACHINE-DIGEST/`.

@@ -15,7 +15,7 @@ from lenet import cli
 TESTS = Path(__file__).parents[1]
 READING = (
     *("table a", "table a --format csv -o rows.csv", "table a --by version", "report a -o report.html", "report a"),
-    *("report a -o report.md", "compare a b", "check a", "verify a", "merge a b -o all", "reproduce --list"),
+    *("report a -o report.md", "compare a b", "check a", "verify a --steps 0", "merge a b -o all", "reproduce --list"),
     *("script --mode graph -o case.py", "clean --yes --only data", "check --help", "--version"),
 )
 MEASURING = ("run", "run --resume a", "tune", "check", "explain", "reproduce a")
@@ -65,6 +65,11 @@ def test_a_link_is_not_followed_on_windows_either(command, tmp_path):
     done = command("Windows", "table", "a")
     assert done.returncode == 2
     assert "it is a link" in done.stderr
+
+
+def test_data_is_kept_on_windows_where_verify_finds_it(command):
+    code = "from lenet.dataset import resolve; print(resolve('digits').folder.name)"
+    assert command("Windows", "-c", code).stdout == "digits\n"
 
 
 def test_notebooks_read_on_windows_and_are_told_where_to_measure(command):
