@@ -11,6 +11,7 @@ from lenet.analysis.traces import compare
 from lenet.analysis.variables import differing
 from lenet.cases.case import Frozen
 from lenet.store.manifest import Manifest
+from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import Evaluation, Record, Status
 
 MARGIN = 0.01
@@ -45,17 +46,28 @@ class Claim(Frozen):
     figures: str
 
 
-def claims(then: Record, now: Record, then_losses: Sequence[float], now_losses: Sequence[float]) -> list[Claim]:
-    """The claims of the record `then`, tested by the record `now`. The losses are empty if there are no events."""
+def claims(
+    then: Record,
+    now: Record,
+    then_losses: Sequence[float],
+    now_losses: Sequence[float],
+    proved: tuple[Verdict, str],
+) -> list[Claim]:
+    """The claims of the record `then`, tested by the record `now`.
+
+    The losses are empty if there are no events. `proved` is the verdict on the training, of `training`.
+    """
     if now.status.complete or now.status is Status.DIVERGED:
         results = {
+            "training": proved,
             "accuracy": accuracy(then, now),
             "loss trace": trace(then, now, then_losses, now_losses),
             "throughput": throughput(then, now),
         }
     else:
         reason = f"the case did not run here: {now.status.value}: {now.reason}"
-        results = dict.fromkeys(("accuracy", "loss trace", "throughput"), (Verdict.CANNOT_TELL, reason))
+        names = ("training", "accuracy", "loss trace", "throughput")
+        results = dict.fromkeys(names, (Verdict.CANNOT_TELL, reason))
     return [
         Claim(case_id=then.case_id, name=name, verdict=verdict, figures=figures)
         for name, (verdict, figures) in results.items()
@@ -102,6 +114,19 @@ def differences(pairs: Iterable[tuple[Record, Record]], then: Manifest | None, n
         for name, values in differing((then.machine.environment, now.machine.environment)).items():
             note(name, *values)
     return list(found.values())
+
+
+def training(then: TrainingProof | None, now: TrainingProof | None) -> tuple[Verdict, str]:
+    """Whether both trained what the case says; `then` is None if the record has no losses."""
+    here = now or TrainingProof(status=TrainingStatus.NOT_PROVED, reason="it has no losses")
+    known = {"here": here, "then": then} if then is not None else {"here": here}
+    found = ", ".join(f"{proof.text} {when}" for when, proof in known.items())
+    for status, verdict in ((TrainingStatus.ANOTHER, Verdict.NO), (TrainingStatus.NOT_PROVED, Verdict.CANNOT_TELL)):
+        for proof in known.values():
+            if proof.status is status:
+                return verdict, f"{found}: {proof.reason}"
+    steps = min(proof.steps for proof in known.values())
+    return Verdict.YES, f"{found}: the losses of the first {steps:,} steps were recomputed"
 
 
 def accuracy(then: Record, now: Record) -> tuple[Verdict, str]:

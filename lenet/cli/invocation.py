@@ -20,6 +20,7 @@ STOPPED = -INTERRUPTED
 if TYPE_CHECKING:
     from lenet.cases.case import Case
     from lenet.commands.measurement import Run
+    from lenet.commands.recompute import Progress
     from lenet.dataset import Dataset
     from lenet.engine import Observer
 
@@ -42,9 +43,10 @@ class Invocation:
         measurable()
         self.console = Console(stderr=True, quiet=quiet, emoji=False)
         self._data_dir = data_dir
-        self._began = time.monotonic()
+        self._began = self._measuring_began = time.monotonic()
         self._context = context
         self._spanning = {"output", "resume", *spanning}
+        self._unproved = False
 
     def note(self, text: str) -> None:
         """Print a message in 80 columns."""
@@ -114,6 +116,7 @@ class Invocation:
             self.note(recorded)
         for text in misleading_variables(store.manifest.machine):
             warn(text)
+        self._measuring_began = time.monotonic()
         began = self._began if cases is None else None
         try:
             if self._live:
@@ -135,6 +138,29 @@ class Invocation:
         finished = len(every) - len(run.store.missing())
         counts = f"{finished} of {len(every)} records are in {one_line(str(run.store.path))}"
         print(f"stopped: {counts}; resume with: {self._resume(run)}", file=sys.stderr)
+
+    @contextmanager
+    def proving(self) -> Iterator[tuple[float, Progress]]:
+        """Show the progress of recomputations; yields the seconds that they may take, a share of the measurement's.
+
+        Ctrl-C and SIGTERM end them alone: the command then writes what it has measured, and ends with `end`.
+        """
+        from lenet.cli.output import recomputing
+        from lenet.commands.recompute import SHARE
+
+        try:
+            with recomputing(self.console.quiet) as progress:
+                yield SHARE * (time.monotonic() - self._measuring_began), progress
+        except KeyboardInterrupt:
+            self._unproved = True
+
+    def end(self, run: Run) -> None:
+        """End the command with exit code 130 if recomputing the run's trainings was interrupted."""
+        if self._unproved:
+            verify = command_line("verify", argument(str(run.store.path)))
+            print(f"stopped: every record is written; recompute the trainings with: {verify}", file=sys.stderr)
+            sys.stdout.flush()  # after this nothing is printed
+            raise typer.Exit(STOPPED)
 
     def _resume(self, run: Run) -> str:
         """The command line that resumes the run."""

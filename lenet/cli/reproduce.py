@@ -18,6 +18,7 @@ from lenet.errors import FAILED, UsageError
 if TYPE_CHECKING:
     from lenet.cases.claims import Publication
     from lenet.engine import TimeLimits
+    from lenet.store.proof import TrainingProof
 
 
 @axis_options()
@@ -87,7 +88,7 @@ def _recorded(
     exact: bool,
 ) -> None:
     from lenet.analysis.reproduce import Verdict
-    from lenet.commands.reproduce import engine, evaluate, load, prepare, recorded_interpreter
+    from lenet.commands.reproduce import engine, evaluate, load, prepare, prove, recorded_interpreter
     from lenet.report.text.reproduce import reproduce_text
 
     original = load(source)
@@ -95,9 +96,12 @@ def _recorded(
     python = recorded_interpreter(original, records, invocation.log) if exact else None
     run = prepare(records, invocation.find, invocation.log, output, resume=resume, exact=exact)
     cases = run.outstanding()
+    proofs: dict[str, TrainingProof] = {}
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, engine(limits, observer, python))
-    reproduction = evaluate(original, records, run)
+    with invocation.proving() as (seconds, progress):
+        proofs.update(prove(original, records, run, seconds, progress))
+    reproduction = evaluate(original, records, run, proofs)
     text = reproduction.model_dump_json(indent=1) + "\n"
     run.store.write_text("reproduction.json", text)
     run.write_tables()
@@ -106,6 +110,7 @@ def _recorded(
         text = reproduce_text(reproduction.claims, differences)
     sys.stdout.write(text)
     invocation.note(f"records and verdicts: {run.store.path}")
+    invocation.end(run)
     if any(claim.verdict is Verdict.NO for claim in reproduction.claims):
         raise typer.Exit(FAILED)
 
@@ -122,6 +127,7 @@ def _published(
     import json
 
     from lenet.analysis.published import PublishedVerdict, compare_published
+    from lenet.commands.recompute import prove_run
     from lenet.commands.reproduce import engine, prepare_published
     from lenet.report.text.published import published_text
 
@@ -129,11 +135,14 @@ def _published(
     cases = run.outstanding()
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, engine(limits, observer, None))
+    with invocation.proving() as (seconds, progress):
+        prove_run(run.store, run.datasets, seconds, progress)
     results = compare_published(publication, run.store.records())
     text = json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n"
     run.store.write_text("published.json", text)
     run.write_tables()
     sys.stdout.write(text if form == "json" else published_text(publication, results))
     invocation.note(f"records and verdicts: {run.store.path}")
+    invocation.end(run)
     if any(result.verdict is PublishedVerdict.REFUTED for result in results):
         raise typer.Exit(FAILED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,9 +76,9 @@ def run(
 
     Without --device it runs on each device that this machine has.
     """
-    from lenet.cli.output import recomputing, table_format
+    from lenet.cli.output import table_format
     from lenet.commands.measurement import differing, failure, open_run
-    from lenet.commands.recompute import SHARE, prove_run
+    from lenet.commands.recompute import prove_run
     from lenet.commands.run import RunRequest
     from lenet.engine import TimeLimits
     from lenet.engine.busy import choose
@@ -122,14 +121,14 @@ def run(
         print(resume_text(seen, retry_failed=retry_failed, force=force))
         return
     made = request.begin(invocation.find, invocation.log)
-    began = time.monotonic()
     with invocation.measuring(made, request.outstanding(made)) as observer:
         request.measure(made, observer, invocation.log)
-    with recomputing(quiet) as progress:
-        prove_run(made.store, made.datasets, SHARE * (time.monotonic() - began), progress)
+    with invocation.proving() as (seconds, progress):
+        prove_run(made.store, made.datasets, seconds, progress)
     print(render(made.rows(), wanted, baseline))
     made.write_tables(baseline)
     invocation.note(f"records and tables: {made.store.path}")
+    invocation.end(made)
     if problem := failure(made.store.records()):
         print(f"lenet-bench: {problem}", file=sys.stderr)
         raise typer.Exit(FAILED)

@@ -11,11 +11,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lenet import __version__
-from lenet.analysis.reproduce import Claim, Reproduction, claims, differences
+from lenet.analysis.reproduce import Claim, Reproduction, claims, differences, training
 from lenet.analysis.traces import losses
 from lenet.cases.claims import Publication
 from lenet.cases.matrix import Matrix
 from lenet.commands.measurement import Find, Log, Run, begin, with_devices
+from lenet.commands.recompute import STEPS, Progress, RecordedTraining, prove_run
 from lenet.dataset import Dataset
 from lenet.engine import Engine, Observer, TimeLimits, choose
 from lenet.engine.environments import recorded, releases
@@ -26,8 +27,12 @@ from lenet.files.http import Client, DownloadError
 from lenet.files.plain import read_named
 from lenet.files.text import MAX_FILE_BYTES
 from lenet.store.manifest import MANIFEST, run_folders
+from lenet.store.proof import TrainingProof
 from lenet.store.record import SCHEMA_VERSION, Record
 from lenet.store.run import Store
+
+PROVE_SECONDS = 60.0
+"""For recomputing trainings, however short they were: a verdict on them is wanted."""
 
 
 @dataclass(frozen=True)
@@ -174,18 +179,41 @@ def prepare_published(
     return begin(cases, find, output, resume=resume, matrix=matrix)
 
 
-def evaluate(original: Original, records: Sequence[Record], run: Run) -> Reproduction:
-    """A verdict on every claim of the chosen records, from the run that was made of them.
+def prove(
+    original: Original, records: Sequence[Record], run: Run, seconds: float, progress: Progress | None = None
+) -> dict[str, TrainingProof]:
+    """Recompute the trainings of the run, as `run` does, and those of the records that it was made of.
+
+    That takes at most `seconds`, or `PROVE_SECONDS` if those are more.
+
+    Returns the results of the records, by case; none if they have no events.
 
     Raises:
         StoreError: events of either run cannot be read.
     """
+    store = original.store
+    then = [RecordedTraining.of(record, store.events(record.case), STEPS) for record in records] if store else []
+    return prove_run(run.store, run.datasets, max(seconds, PROVE_SECONDS), progress, then)
+
+
+def evaluate(
+    original: Original, records: Sequence[Record], run: Run, proofs: Mapping[str, TrainingProof]
+) -> Reproduction:
+    """A verdict on every claim of the chosen records, from the run that was made of them.
+
+    `proofs` are the results of recomputing the records' trainings.
+
+    Raises:
+        StoreError: events of either run cannot be read.
+    """
+    here = run.store.proofs()
     new = {record.case: record for record in run.store.records()}
     pairs = [(old, new[old.case]) for old in records if old.case in new]
     tested: list[Claim] = []
     for old, now in pairs:
         before = losses(original.store, old.case) if original.store else []
-        tested += claims(old, now, before, losses(run.store, old.case))
+        proved = training(proofs.get(old.case_id), here.get(now.case_id))
+        tested += claims(old, now, before, losses(run.store, old.case), proved)
     then = original.store.manifest if original.store else None
     return Reproduction(
         lenet_bench_version=__version__,

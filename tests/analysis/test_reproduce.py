@@ -6,9 +6,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from lenet.analysis.reproduce import Verdict, accuracy, claims, newcombe, throughput, trace
+from lenet.analysis.reproduce import Verdict, accuracy, claims, newcombe, throughput, trace, training
 from lenet.cases.case import Case, Plan
 from lenet.machine.load import CaseLoad, Load
+from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import Evaluation, Record, Status, Summary, Throughput
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -62,12 +63,39 @@ class TestAccuracy:
 
     @pytest.mark.parametrize("status", [Status.CRASHED, Status.UNAVAILABLE, Status.TIMED_OUT])
     def test_what_could_not_run_tells_nothing(self, status):
-        tested = claims(record(), record(status=status, reason="why"), [1.0], [1.0])
+        proved = (Verdict.YES, "proved")
+        tested = claims(record(), record(status=status, reason="why"), [1.0], [1.0], proved)
         assert {claim.verdict for claim in tested} == {Verdict.CANNOT_TELL}
         assert all("why" in claim.figures for claim in tested)
 
     def test_a_divergence_is_a_no(self):
         assert accuracy(record(), record(status=Status.DIVERGED))[0] is Verdict.NO
+
+
+def proof(status, step=None, steps=24):
+    return TrainingProof(status=status, steps=steps, parted_at=step, reason="because")
+
+
+PROVED, ANOTHER = proof(TrainingStatus.PROVED), proof(TrainingStatus.ANOTHER, 3)
+NOT_PROVED, SHORT = proof(TrainingStatus.NOT_PROVED), proof(TrainingStatus.PROVED, steps=9)
+
+
+class TestTraining:
+    @pytest.mark.parametrize(
+        ("then", "now", "verdict", "words"),
+        [
+            (PROVED, SHORT, Verdict.YES, "proved here, proved then: the losses of the first 9"),
+            (None, PROVED, Verdict.YES, "proved here: the losses of the first 24"),
+            (PROVED, ANOTHER, Verdict.NO, "another training (from step 3) here, proved then: because"),
+            (ANOTHER, NOT_PROVED, Verdict.NO, "not proved here, another training (from step 3) then: because"),
+            (NOT_PROVED, PROVED, Verdict.CANNOT_TELL, "proved here, not proved then: because"),
+            (None, None, Verdict.CANNOT_TELL, "not proved here: it has no losses"),
+        ],
+    )
+    def test_both_must_be_proved(self, then, now, verdict, words):
+        found, figures = training(then, now)
+        assert found is verdict
+        assert figures.startswith(words)
 
 
 class TestTrace:

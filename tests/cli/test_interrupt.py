@@ -32,6 +32,20 @@ MEASURING = {
 RECORDS = {"explain": 0}
 """Records that are written before the signal, where it is not 1: explain may measure one case only."""
 
+SLOW_RECOMPUTATION = f"""
+import pathlib, runpy, time
+from lenet.commands import recompute
+
+def step(self):
+    pathlib.Path("recomputing").touch()
+    time.sleep(300)
+
+recompute.SHARE = 1e6
+recompute.Recomputation._step = step
+runpy.run_path({str(FAST)!r}, run_name="__main__")
+"""
+"""The same command, whose recomputation does not end."""
+
 EXIT_CODES = {"check": 1, "reproduce": 1}
 """Exit codes that are not 0: the fake worker traces nothing, and no two of its trainings are alike."""
 
@@ -46,9 +60,9 @@ def start(tmp_path):
     """Start the command in an empty folder, with a temporary directory of its own and a worker of that pace."""
     (tmp_path / "temporary").mkdir()
 
-    def go(*arguments, seconds):
+    def go(*arguments, seconds, command=(str(FAST),)):
         return subprocess.Popen(
-            [sys.executable, str(FAST), *map(str, arguments)],
+            [sys.executable, *command, *map(str, arguments)],
             cwd=tmp_path,
             env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "FAKE_SECONDS": str(seconds)},
             stdout=subprocess.PIPE,
@@ -136,3 +150,31 @@ def test_sigterm_as_timeout_sends_it_and_the_resumed_run(interrupted, start, tmp
     assert out
     assert all(path.read_bytes() == content for path, content in before.items()), "a finished record is kept"
     assert not Store.open(tmp_path / "run").missing()
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("run", signal.SIGINT), ("run", signal.SIGTERM), ("reproduce", signal.SIGINT)]
+)
+def test_while_trainings_are_recomputed(start, tmp_path, request, name, number):
+    """Everything is measured by then: what the command writes and prints at its end is there, but for the proofs."""
+    if name == "reproduce":
+        request.getfixturevalue("original")
+    command = ("-c", SLOW_RECOMPUTATION)
+    process = start(*MEASURING[name], "--output", "run", seconds=0.001, command=command)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "recomputing").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for _ in range(2):
+        process.send_signal(number)
+        time.sleep(0.05)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "recompute the trainings with: lenet-bench verify run" in err
+    assert "graph" in out, "the table, or the verdicts"
+    store = Store.open(tmp_path / "run")
+    assert not store.missing()
+    assert {"table.md", "table.json"} <= {path.name for path in store.path.iterdir()}
+    assert not list((tmp_path / "temporary").iterdir())

@@ -8,18 +8,24 @@ import json
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from lenet.analysis.published import PublishedVerdict, compare_published
 from lenet.analysis.reproduce import Verdict
+from lenet.cases.case import Case, Plan
 from lenet.cases.claims import load_publication
-from lenet.commands.reproduce import evaluate, load, prepare, prepare_published
+from lenet.commands.measurement import begin
+from lenet.commands.reproduce import evaluate, load, prepare, prepare_published, prove
 from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.errors import DatasetError, StoreError, UsageError
 from lenet.store.run import Store
+
+REFERENCE = (sys.executable, str(Path(__file__).parents[1] / "training/reference_worker.py"))
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +45,55 @@ def again(honest_run, whole, digits, numpy_worker, tmp_path_factory):
 
 
 def test_an_honest_run_is_reproduced(again):
-    result = evaluate(*again)
+    result = evaluate(*again, {})
     verdicts = {claim.name: claim.verdict for claim in result.claims}
     assert verdicts["accuracy"] is Verdict.YES
     assert verdicts["loss trace"] is Verdict.YES
-    assert "identical to the last bit" in result.claims[1].figures
-    assert set(verdicts) == {"accuracy", "loss trace", "throughput"}
+    assert verdicts["training"] is Verdict.CANNOT_TELL, "nothing was recomputed"
+    assert "identical to the last bit" in result.claims[2].figures
+    assert set(verdicts) == {"training", "accuracy", "loss trace", "throughput"}
     assert result.differences == ()
+
+
+@pytest.fixture(scope="module")
+def reference_run(digits, tmp_path_factory):
+    """A run of the reference trainer. Not to be changed."""
+    plan = Plan(warmup_steps=12, window_steps=4, window_seconds=0, windows=3, resident_windows=0)
+    case = Case(dataset="digits", plan=plan)
+    run = begin([case], lambda name: digits, tmp_path_factory.mktemp("reference") / "run")
+    LocalEngine(command=REFERENCE).run([case], run.datasets, run.store)
+    run.store.release()
+    return run.store.path
+
+
+class TestTraining:
+    """A case of the reference trainer, run again as it was and with another momentum."""
+
+    def claim(self, folder, digits, target, *change):
+        original = load(str(folder))
+        records = original.choose()
+        run = prepare(records, lambda name: digits, print, target)
+        LocalEngine(command=(*REFERENCE, *change)).run(run.store.missing(), run.datasets, run.store)
+        proofs = prove(original, records, run, 200.0)
+        found = {claim.name: claim for claim in evaluate(original, records, run, proofs).claims}
+        assert list(run.store.proofs()) == [records[0].case_id], "tables show it"
+        return found["training"]
+
+    def test_it_is_confirmed(self, reference_run, digits, tmp_path):
+        claim = self.claim(reference_run, digits, tmp_path / "again")
+        assert claim.verdict is Verdict.YES
+        assert claim.figures == "proved here, proved then: the losses of the first 24 steps were recomputed"
+
+    def test_another_training_is_not(self, reference_run, digits, tmp_path):
+        claim = self.claim(reference_run, digits, tmp_path / "again", "momentum=0.8")
+        assert claim.verdict is Verdict.NO
+        assert claim.figures.startswith("another training (from step 3) here, proved then: ")
+
+    def test_a_record_alone_is_confirmed_by_its_reproduction(self, reference_run, digits, tmp_path):
+        (record,) = (reference_run / "records").iterdir()
+        shutil.copy(record, tmp_path / "record.json")
+        claim = self.claim(tmp_path / "record.json", digits, tmp_path / "again")
+        assert (claim.verdict, claim.figures[:13]) == (Verdict.YES, "proved here: ")
 
 
 def test_the_reproduction_is_itself_a_run(again):
@@ -58,18 +106,18 @@ def test_a_false_claim_is_a_no(again, tmp_path):
     original, (record,), run = again
     last = record.evaluations[-1].model_copy(update={"correct": 512})
     false = record.model_copy(update={"evaluations": (last,), "weights_sha256": {}})
-    result = evaluate(original, [false], run)
-    assert result.claims[0].verdict is Verdict.NO
-    assert "1.0000 then" in result.claims[0].figures
+    result = evaluate(original, [false], run, {})
+    assert result.claims[1].verdict is Verdict.NO
+    assert "1.0000 then" in result.claims[1].figures
 
 
 def test_what_differs_is_said(again):
     original, (record,), run = again
     software = record.software.model_copy(update={"framework_version": "9"})
     other = record.model_copy(update={"software": software, "machine_id": "another"})
-    result = evaluate(original, [other], run)
+    result = evaluate(original, [other], run, {})
     assert {(each.name, each.then) for each in result.differences} == {("mindspore", "9"), ("machine", "another")}
-    assert result.claims[2].verdict is Verdict.CANNOT_TELL
+    assert result.claims[3].verdict is Verdict.CANNOT_TELL
 
 
 class TestLoad:
@@ -170,8 +218,8 @@ class TestDownload:
 
 
 def test_the_verdicts_are_written_as_json(again):
-    result = evaluate(*again)
-    assert json.loads(result.model_dump_json())["claims"][0]["verdict"] == "yes"
+    result = evaluate(*again, {})
+    assert json.loads(result.model_dump_json())["claims"][1]["verdict"] == "yes"
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +264,7 @@ class TestForReal:
         claims = {claim["name"]: claim for claim in written["claims"]}
         # What the machine does beside this test is not its to say: a throughput that is refused is exit code 1.
         assert done.returncode == (claims["throughput"]["verdict"] == "no"), done.stdout + done.stderr
-        assert claims["accuracy"]["verdict"] == claims["loss trace"]["verdict"] == "yes"
+        assert {claims[name]["verdict"] for name in ("training", "accuracy", "loss trace")} == {"yes"}
         assert "identical to the last bit (80 steps)" in claims["loss trace"]["figures"]
         assert "[1/1]" in done.stderr
         assert max(map(len, done.stdout.splitlines()[:4])) <= 80
