@@ -140,6 +140,7 @@ NOT_THE_WORKLOAD = {
     "lenet.cases.axes": "labels; the values of a case are in its record",
     "lenet.cases.base": "the base class of every value",
     "lenet.cases.frameworks": "names; which trainer they stand for is in the case",
+    "lenet.cases.naming": "how a profile is named and read; the values of a case are in its record",
     "lenet.cases.values": "names; the value of a case is in its record",
     "lenet.errors": "sentences",
     "lenet.files.cache": "where files are kept; the data is checked by its digest",
