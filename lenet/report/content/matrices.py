@@ -77,10 +77,13 @@ def _places(report: Report) -> list[list[Group]]:
             place = (row.machine, row.device_target, row.dataset_sha256, row.pipeline)
             places.setdefault(place, []).append(group)
     listed = sorted(places.values(), key=lambda groups: -sum(group.of for group in groups))[:MOST_MATRICES]
-    return [
-        [group for group in groups if group.row.framework_version in (None, _newest(groups)[group.row.framework])]
-        for groups in listed  # a worker that never started has no version
-    ]
+    return list(map(_current, listed))
+
+
+def _current(groups: Sequence[Group]) -> list[Group]:
+    """Those of the newest release of each framework, and of workers that never started: they have no version."""
+    newest = _newest(groups)
+    return [group for group in groups if group.row.framework_version in (None, newest[group.row.framework])]
 
 
 def _newest(groups: Sequence[Group]) -> dict[str, str | None]:
