@@ -85,6 +85,11 @@ class Session:
         self._asked: set[Case] = set()
         """The cases whose test has run."""
 
+    @property
+    def compares_releases(self) -> bool:
+        """Whether cases that differ in their release alone are to stand side by side."""
+        return len(self._matrix.versions) > 1
+
     def select(self, cases: Collection[Case]) -> None:
         """Measure only these cases, in groups that do not depend on the order of their tests."""
         self._groups = groups([case for case in self.cases if case in cases], self._interleave, self._alive)

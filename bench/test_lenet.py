@@ -55,8 +55,10 @@ def test_training_step(benchmark, case, session):
     windows = full_windows(record)
     if not windows:
         pytest.skip("no time per step: training ended within the warm-up; raise --epochs or lower --batch-size")
-    batch = case.hyperparameters.batch_size
-    benchmark.group = f"seconds per training step: {case.device_target.value}, batch {batch}, {record.dataset.name}"
+    words = [case.device_target.value, f"batch {case.hyperparameters.batch_size}", record.dataset.name]
+    if session.compares_releases:
+        words.insert(1, case.mode.value)
+    benchmark.group = f"seconds per training step: {', '.join(words)}"
     (row,) = rows([record], session.run.store.path.name)
     benchmark.extra_info.update(row.model_dump(mode="json"), group=record.group)
     CLOCK.load(windows)

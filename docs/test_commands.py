@@ -263,5 +263,5 @@ def test_every_block_says_what_it_is():
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"^ {4}(\$ |lenet-bench |tox |pip |python )", text, flags=re.MULTILINE), page
         fences = re.findall(r"^```(\S*)$", text, flags=re.MULTILINE)
-        assert set(fences[::2]) <= {"sh", "console", "text", "python", "toml", "json"}, page
+        assert set(fences[::2]) <= {"sh", "console", "text", "python", "toml", "json", "yaml"}, page
         assert set(fences[1::2]) <= {""}, page

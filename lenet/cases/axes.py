@@ -35,8 +35,16 @@ def _mode_meaning(mode: Mode) -> str:
     return shared_mode(mode).value
 
 
+def _release(text: str) -> str:
+    from lenet.cases.wheels import parse_release
+
+    return parse_release(text)
+
+
 def _version(record: Outcome) -> Any:
-    return record.software.framework_version if record.software is not None else record.case.framework_version
+    # What was asked for tells apart what reports one version: two wheels, or 2.7.1 and 2.7.1.post1.
+    reported = record.software.framework_version if record.software is not None else None
+    return record.case.framework_version or reported
 
 
 def _digest(record: Outcome) -> Any:
@@ -50,8 +58,9 @@ AXES: tuple[Axis, ...] = (
     ),
     Axis(
         "framework_version", 40, "framework_version", read=_version, kind=Kind.PLACE, title="version",
-        aliases=("version",), field="versions", spans=(), option="--versions", examples=("2.7.0", "2.10.0"),
-        order=version_order, help="Releases such as 2.7.0,2.10.0, each in its own environment.",
+        aliases=("version",), field="versions", spans=(), option="--versions", parse_value=_release,
+        examples=("2.7.0", "2.10.0"), order=version_order,
+        help="Releases such as 2.7.0,2.10.0, or wheel files, each in its own environment.",
         text=lambda version: version or "unknown version",
     ),
     Axis(
@@ -132,6 +141,17 @@ def with_option() -> list[Axis]:
 def values_of(case: object) -> dict[str, Any]:
     """A `Case`'s values by the axes' names."""
     return {each.name: each.of_case(case) for each in AXES if each.path}
+
+
+def options(case: object, default: object) -> list[str]:
+    """The words of a command line that name a `Case`: device, mode and batch size, and what is not as in `default`."""
+    values, usual = values_of(case), values_of(default)
+    return [
+        word
+        for each in with_option()
+        if each.name in values and each.several and (each.always or values[each.name] != usual[each.name])
+        for word in (each.option, each.as_typed(values[each.name]))
+    ]
 
 
 def label(case: object, default: object) -> str:

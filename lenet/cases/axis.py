@@ -174,6 +174,10 @@ class Axis:
         known = self.record_meaning(record) if self.record_meaning is not None else None
         return known if known is not None else self.identity(self.of_record(record))
 
+    def as_typed(self, value: Any) -> str:
+        """A value as `option` takes it."""
+        return self.identity(value) if self.values is None else str(self.as_plain(value)).lower()
+
     def as_text(self, plain: Any) -> str:
         """A plain form as `--over` and `--baseline` name it."""
         return "none" if plain is None else str(plain)

@@ -21,6 +21,7 @@ from lenet.cases.base import Frozen as Frozen
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.profile import TUNED as TUNED
 from lenet.cases.profile import RuntimeProfile as RuntimeProfile
+from lenet.cases.values import VERSION
 from lenet.cases.values import DeviceTarget as DeviceTarget
 from lenet.cases.values import Mode as Mode
 from lenet.cases.values import Pipeline as Pipeline
@@ -31,9 +32,6 @@ MINDSPORE_UNSET_SEED = 5489
 
 WARMUP_STEPS_AT_LEAST = 60
 """MindSpore's CPU kernels tune themselves by the clock during about the first 50 steps (RELEASE notes of 1.7.0)."""
-
-VERSION = r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}((a|b|rc|\.post|\.dev)[0-9]{1,4})?$"
-"""A release as package indexes write it: 2.10.0, 2.7.1.post1."""
 
 STEADY_WINDOWS_AT_LEAST = 3
 """A budget never ends a case before this many steady windows: fewer have no spread."""
@@ -117,7 +115,7 @@ class Case(Frozen):
 
     framework: Framework = Framework.MINDSPORE
     framework_version: str | None = Field(default=None, pattern=VERSION)
-    """The release to run, in its own environment; None is the installed one."""
+    """The release or wheel file to run, in its own environment; None is the installed release."""
     device_target: DeviceTarget = DeviceTarget.CPU
     mode: Mode = Mode.GRAPH
     """The name that it was given. `Abilities.own_mode` is the framework's own."""

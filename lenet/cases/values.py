@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 
+VERSION = (
+    r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}((a|b|rc)[0-9]{1,4})?(\.post[0-9]{1,14})?(\.dev[0-9]{1,14})?"
+    r"(\+[a-z0-9][a-z0-9.]{0,39})?(@[0-9a-f]{12})?$"
+)
+"""A release as package indexes write it, 2.10.0 or 2.7.1.post1, or a wheel file: its version, then the start of its
+SHA-256, 2.11.0.dev20261125@1a2b3c4d5e6f (`lenet.cases.wheels`)."""
+
 
 class DeviceTarget(str, Enum):
     """MindSpore's names of device targets."""
@@ -67,14 +74,14 @@ class Scaling(str, Enum):
 def version_order(version: str | None) -> tuple[int, object, str]:
     """Sorts versions: unknown ones first, releases from old to new, then what is no release number by its letters.
 
-    >>> sorted(["dev", "2.10.0", "2.9.1", "2.10.0rc1"], key=version_order)
-    ['2.9.1', '2.10.0rc1', '2.10.0', 'dev']
+    >>> sorted(["dev", "2.10.0@1a2b3c4d5e6f", "2.10.0", "2.9.1", "2.10.0rc1"], key=version_order)
+    ['2.9.1', '2.10.0rc1', '2.10.0', '2.10.0@1a2b3c4d5e6f', 'dev']
     """
     from packaging.version import InvalidVersion, Version
 
     if version is None:
         return 0, "", ""
     try:
-        return 1, Version(version), version
+        return 1, Version(version.partition("@")[0]), version
     except InvalidVersion:
         return 2, "", version

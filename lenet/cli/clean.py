@@ -14,10 +14,10 @@ from lenet.errors import FAILED
 def clean(
     yes: Annotated[bool, option(OUTPUT, "Remove them; without it they are listed.", "--yes")] = False,
     only: Annotated[
-        str | None, option(OUTPUT, "Only these: data,environments,stand-ins,temporary.", metavar="LIST")
+        str | None, option(OUTPUT, "Only these: data,environments,wheels,stand-ins,temporary.", metavar="LIST")
     ] = None,
 ) -> None:
-    """List the caches, the environments of releases and the left temporary folders, or remove them.
+    """List the caches, the environments of releases and wheel files, and left temporary folders, or remove them.
 
     Runs and tuned profiles are never removed.
     """

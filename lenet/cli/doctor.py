@@ -23,6 +23,7 @@ def doctor(
 ) -> None:
     """Check which device targets work on this machine, what the others lack and how to fix it."""
     from lenet.cases.case import DeviceTarget
+    from lenet.engine.environments.venv import environments
     from lenet.machine.devices.doctor import diagnose
     from lenet.report.text.doctor import doctor_text
 
@@ -31,7 +32,7 @@ def doctor(
         options.choice("--device", device.lower(), list(names))
     options.choice("--format", form, options.TEXT_FORMATS)
     targets = list(DeviceTarget) if device is None else [names[device.lower()]]
-    diagnosis = diagnose(targets, timeout)
+    diagnosis = diagnose(targets, timeout, environments())
     sys.stdout.write(doctor_text(diagnosis) if form == "terminal" else diagnosis.model_dump_json(indent=1) + "\n")
     if device is not None and not diagnosis.devices[0].works:
         raise typer.Exit(FAILED)

@@ -14,6 +14,7 @@ from lenet import __version__
 from lenet.analysis.reproduce import Claim, Reproduction, claims, differences, training
 from lenet.analysis.traces import losses
 from lenet.cases.claims import Publication
+from lenet.cases.frameworks import ABILITIES
 from lenet.cases.matrix import Matrix
 from lenet.commands.measurement import Find, Log, Run, begin, with_devices
 from lenet.commands.recompute import STEPS, Progress, RecordedTraining, prove_run
@@ -108,12 +109,19 @@ def recorded_interpreter(original: Original, records: Sequence[Record], log: Log
     """The interpreter of an environment with the packages that the records' machine had; it is built if it is missing.
 
     Raises:
-        UsageError: the machine's card is missing, or a recorded version cannot be installed.
+        UsageError: the machine's card is missing, a case ran in an environment of its own, or a recorded version cannot
+            be installed.
         CacheError: the cache cannot be written.
     """
     if original.store is None:
         raise UsageError("--exact needs the run's folder: a record alone does not list its packages")
     machine = original.store.manifest.machine
+    for case in (record.case for record in records):
+        if case.framework_version not in (None, machine.packages.get(ABILITIES[case.framework].package)):
+            raise UsageError(
+                f"--exact builds the environment of the command, and {case.id} ran on {case.framework.value} "
+                f"{case.framework_version} in one of its own: omit --exact"
+            )
     return recorded.build(machine.packages, machine.python, [record.case.framework for record in records], log)
 
 

@@ -13,6 +13,7 @@ from lenet.analysis.paired import LOOKS
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_file, load_preset
+from lenet.cases.wheels import is_wheel
 from lenet.commands.measurement import Find, Log, Run, begin, open_run, with_devices
 from lenet.commands.ratios import OPTION, families, sample_ratios
 from lenet.commands.sampling import Goal, sample_until
@@ -92,9 +93,15 @@ class RunRequest:
         families(cases, self.goal.baseline)
 
     def _make_environments(self, cases: Sequence[Case], log: Log) -> None:
-        """Before the run begins, so that a release that cannot be installed leaves no folder."""
-        if self.engine == "local":  # each node of a cluster makes its own
+        """Before the run begins, so that a release that cannot be installed leaves no folder.
+
+        Raises:
+            UsageError: a release cannot be installed, or the nodes of a cluster do not have a wheel file.
+        """
+        if self.engine == "local":
             prepare(cases, log)
+        elif any(is_wheel(case.framework_version) for case in cases):  # each node makes its own environments
+            raise UsageError(f"--versions: the nodes of a cluster have no wheel file: omit --engine {self.engine}")
 
     def _matrix(self) -> Matrix:
         if self.preset is not None and self.matrix is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from lenet import __version__
 from lenet.analysis import onednn
+from lenet.cases.axes import axis
 from lenet.cases.case import Case, Mode, Plan
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
@@ -136,7 +137,7 @@ def _measured(record: Record) -> str:
         return ""
     return (
         f"lenet-bench measured {speed.median:,.0f} images/s ({speed.low:,.0f} to {speed.high:,.0f}, the quartiles of "
-        f"{speed.windows} windows) with MindSpore {software.framework_version}."
+        f"{speed.windows} windows) with MindSpore {axis('version').of_record(record)}."
     )
 
 

@@ -27,7 +27,8 @@ LEFT_SECONDS = 3600.0
 
 KINDS = {
     "data": re.compile(r"mnist|digits|(local|sent)-[0-9a-f]{16}"),
-    "environments": re.compile(r"environment-[A-Za-z0-9._-]+"),
+    "environments": re.compile(r"environment-[A-Za-z0-9._+-]+"),
+    "wheels": re.compile(r"environment-[A-Za-z0-9._+-]+@[A-Za-z0-9._-]+"),
     "stand-ins": re.compile(r"cuda-[0-9.]+"),
 }
 """Names of the cache's entries: other files there are not lenet-bench's, and stay."""

@@ -66,7 +66,8 @@ def changes(record: Record, now: Conditions) -> list[str]:
     """Each condition that has changed since the record was measured, as a phrase; empty for a fresh record.
 
     A condition that the record does not name counts as changed. On a cluster, the hardware and versions of a record
-    that a node measured are not compared.
+    that a node measured are not compared. Neither are the versions of a case whose release has an environment of its
+    own: its case names the release.
     """
     found = []
     if record.workload_sha256 is None:
@@ -79,7 +80,9 @@ def changes(record: Record, now: Conditions) -> list[str]:
     data = now.datasets.get(record.case.dataset)
     if record.dataset is not None and record.dataset.sha256 != data:
         found.append(f"data {record.dataset.sha256[:12]}, now {data[:12] if data else 'absent'}")
-    if (software := record.software) is not None and not unseen:
+    installed = now.versions.get(record.case.framework.value)
+    elsewhere = unseen or record.case.framework_version not in (None, installed)
+    if (software := record.software) is not None and not elsewhere:
         then = {record.case.framework.value: software.framework_version}
         then |= {"python": software.python_version, "numpy": software.numpy_version}
         found += [

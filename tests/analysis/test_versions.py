@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+from lenet.analysis.compare import compare
+from lenet.analysis.selection import parse_over, select
 from lenet.analysis.verdict import Mark
 from lenet.analysis.versions import steps
 from lenet.cases.case import Mode
+from lenet.report import render, rows
 from lenet.report.table import versions
 from tests.analysis.test_compare import STEADY, processes
 
@@ -52,3 +55,23 @@ def test_the_histories_of_two_machines_are_two_and_named():
     assert "machine" in lines[0]
     assert "m1" in lines[2]
     assert "m2" in lines[3]
+
+
+def test_wheels_that_report_one_version_are_releases_of_their_own():
+    """Named in the table, the verdict and a comparison: what they report says nothing of which build they are."""
+    names = ("2.10.0", "2.11.0.dev1@0123456789ab", "2.11.0.dev1@ba9876543210")
+    records = [
+        each.model_copy(update={"case": each.case.model_copy(update={"framework_version": name})})
+        for name, factor in zip(names, (2, 2, 1), strict=True)
+        for each in processes([rate * factor for rate in STEADY], version="2.11.0")
+    ]
+    found = steps(records)
+    assert [(each.version, each.before) for each in found] == list(zip(names, (None, *names), strict=False))
+    assert found[2].comparison.mark is Mark.SLOWER
+    (line,) = [line for line in versions.render(records, "github").splitlines() if "| slower" in line]
+    assert names[2] in line
+    chosen = parse_over(f"version={names[1]},{names[2]}")
+    pair = select(records, records, chosen)
+    (compared,) = compare(pair.a, pair.b, 0.01, pair.over)
+    assert compared.mark is Mark.SLOWER
+    assert all(name in render(rows(records, "run"), "github") for name in names)

@@ -27,6 +27,7 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(temporary))
     for name in (
         *("cache/mnist", "cache/local-0123456789abcdef", "cache/environment-mindspore-2.7.0-py311", "cache/cuda-11.8"),
+        "cache/environment-mindspore-2.11.0.dev1+cpu@0123456789ab-py311",
         *("cache/run-of-a-user", "temporary/lenet-bench-left", "temporary/lenet-bench-new", "temporary/other"),
         "profiles",
     ):
@@ -44,7 +45,8 @@ def names(found):
 
 
 REMOVABLE = [
-    *("local-0123456789abcdef", "mnist", "environment-mindspore-2.7.0-py311", "cuda-11.8", "lenet-bench-left"),
+    *("local-0123456789abcdef", "mnist", "environment-mindspore-2.7.0-py311"),
+    *("environment-mindspore-2.11.0.dev1+cpu@0123456789ab-py311", "cuda-11.8", "lenet-bench-left"),
 ]
 
 

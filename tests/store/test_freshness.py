@@ -55,6 +55,21 @@ def test_each_condition_counts_and_is_named(measured, fields, words):
     assert changes(measured(**fields), NOW) == [words]
 
 
+@pytest.mark.parametrize("release", ["1.9", "2.11.0@0123456789ab"])
+def test_what_an_environment_has_is_not_compared_with_what_is_installed(measured, release):
+    other = Software(framework_version="1", python_version="9", numpy_version="9")
+    case = Case(dataset="digits", framework_version=release)
+    assert changes(measured(case, software=other), NOW) == []
+    assert changes(measured(case, software=other, machine_id="other"), NOW) == ["machine other, now machine"]
+
+
+def test_the_installed_release_is_compared_though_the_case_names_it(measured):
+    now = dataclasses.replace(NOW, versions={**NOW.versions, "mindspore": "2.0"})
+    case, software = Case(dataset="digits", framework_version="2.0"), {"framework_version": "2.0", "numpy_version": "9"}
+    record = measured(case, software=SOFTWARE.model_copy(update=software))
+    assert changes(record, now) == ["numpy 9, now 1"]
+
+
 ELSEWHERE = {"machine_id": "other", "software": SOFTWARE.model_copy(update={"framework_version": "1"})}
 
 
@@ -142,6 +157,7 @@ NOT_THE_WORKLOAD = {
     "lenet.cases.frameworks": "names; which trainer they stand for is in the case",
     "lenet.cases.naming": "how a profile is named and read; the values of a case are in its record",
     "lenet.cases.values": "names; the value of a case is in its record",
+    "lenet.cases.wheels": "which file a release is called after; the release is in the record",
     "lenet.errors": "sentences",
     "lenet.files.cache": "where files are kept; the data is checked by its digest",
     "lenet.files.http": "how files are downloaded; the data is checked by its digest",

@@ -100,15 +100,18 @@ def software(e: Evidence) -> Messages:
 
 
 def _same_release(version: str, release: str) -> bool:
-    """Whether a framework that reports `version` is the release.
+    """Whether a framework that reports `version` is the release, or is of a wheel file of that version.
 
-    A post-release may report the version of the release that it repeats, a build for one device adds a label.
+    A post-release or a nightly build may report the version of its release, a build for one device adds a label.
 
     >>> _same_release("2.13.0+cpu", "2.13.0"), _same_release("2.7.1", "2.7.1.post1"), _same_release("2.9.0", "2.10.0")
     (True, True, False)
+    >>> _same_release("2.11.0", "2.11.0.dev20261125@1a2b3c4d5e6f")
+    True
     """
     try:
-        return Version(version).public in (release, Version(release).base_version)
+        named = Version(release.partition("@")[0])
+        return Version(version).public in (named.public, named.base_version)
     except InvalidVersion:
         return False
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lenet.cases.axes import with_option
+from lenet.cases.axes import BY_NAME, with_option
 from lenet.cases.axis import Axis
 from lenet.cases.case import Case
 from lenet.cases.frameworks import ABILITIES
@@ -62,7 +62,14 @@ def load_file(path: Path) -> Matrix:
     Raises:
         UsageError: not readable, not TOML, an unknown key or an impossible value.
     """
-    return _matrix({"name": _safe_name(path.stem), **read_toml(path)}, str(path))
+    content = read_toml(path)
+    if isinstance(versions := content.get("versions"), list) and all(isinstance(each, str) for each in versions):
+        # Here and not in `Matrix`: the manifest of a run, which may be a stranger's, must not open files.
+        try:
+            content["versions"] = [BY_NAME["version"].parse(each) for each in versions]
+        except ValueError as error:
+            raise UsageError(f"{path}: versions: {error}") from error
+    return _matrix({"name": _safe_name(path.stem), **content}, str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lenet.errors import UsageError
-from lenet.files.cache import cache_folder, locked
+from lenet.errors import CacheError, UsageError
+from lenet.files.cache import cache_folder, locked, user_folder
+from lenet.machine.devices.doctor import Environment
 from lenet.machine.programs import ProgramError, output
 
 WORKER_NEEDS: Mapping[str, str] = {
@@ -38,6 +39,7 @@ SOURCES = frozenset(
 """The settings of pip that say where packages come from."""
 
 MAKE_SECONDS = 3600
+QUERY_SECONDS = 20
 
 READY = "ready.json"
 """Written last: an environment without it is incomplete and is made again."""
@@ -63,14 +65,39 @@ def ready(name: str, requirements: Sequence[str]) -> str | None:
     return str(python) if same and python.exists() else None
 
 
+def environments() -> list[Environment]:
+    """The complete environments in the cache, by their folders; none without a cache."""
+    found: list[Environment] = []
+    try:
+        folders = sorted(user_folder("cache", "LENET_BENCH_CACHE").glob("environment-*"))
+    except (CacheError, OSError):
+        return found
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError):
+            first = str(json.loads((folder / READY).read_text(encoding="utf-8"))["requirements"][0])
+            found.append(Environment(title=first.replace("==", " "), folder=str(folder), python=_python(folder)))
+    return found
+
+
+def _python(folder: Path) -> str | None:
+    try:
+        shown = output(str(folder / "bin" / "python"), "--version", seconds=QUERY_SECONDS)
+    except ProgramError:
+        return None
+    return shown.strip().removeprefix("Python ")[:40]
+
+
 def make(
     name: str,
     python: str,
     requirements: Sequence[str],
     constraints: Sequence[str] = (),
     notify: Callable[[str], None] = lambda _: None,
+    location: str | None = None,
 ) -> str:
     """The interpreter of the environment of that name, which `python` makes unless it exists, after a notice.
+
+    The first requirement comes from `location`, an address with a digest that pip checks, instead of an index.
 
     Raises:
         InstallError: venv or pip failed; nothing is left behind.
@@ -95,7 +122,8 @@ def make(
             temporary.mkdir()
             clean["TMPDIR"] = str(temporary)
             listed, limits = folder / "requirements.txt", folder / "constraints.txt"
-            listed.write_text("".join(f"{each}\n" for each in requirements), encoding="utf-8")
+            first = [f"{requirements[0].partition('==')[0]} @ {location}"] if location else requirements[:1]
+            listed.write_text("".join(f"{each}\n" for each in (*first, *requirements[1:])), encoding="utf-8")
             limits.write_text("".join(f"{each}\n" for each in constraints), encoding="utf-8")
             options = ("--only-binary", ":all:", "--no-input", "--disable-pip-version-check", "--quiet")
             files = ("-r", str(listed), "-c", str(limits))

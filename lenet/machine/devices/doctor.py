@@ -77,16 +77,29 @@ class DeviceReport(Frozen):
     """Other frameworks that computed on it."""
 
 
+class Environment(Frozen):
+    """An environment in the cache, in which workers of another release run."""
+
+    title: str
+    """What it was made for, as `mindspore 2.7.0` or `mindspore 2.11.0@1a2b3c4d5e6f` for a wheel file."""
+    folder: str
+    python: str | None
+    """The version of its Python; None if that does not start, because the one that it was made with is gone."""
+
+
 class DoctorReport(Frozen):
-    """This machine and its device targets."""
+    """This machine, its device targets and its environments of other releases."""
 
     machine: str
     python: str
     mindspore: str | None
     devices: tuple[DeviceReport, ...]
+    environments: tuple[Environment, ...] = ()
 
 
-def diagnose(targets: Sequence[DeviceTarget], seconds: float = PROBE_SECONDS) -> DoctorReport:
+def diagnose(
+    targets: Sequence[DeviceTarget], seconds: float = PROBE_SECONDS, environments: Sequence[Environment] = ()
+) -> DoctorReport:
     """Check every target. Each framework computes on it in a child process, which is killed after `seconds`.
 
     PyTorch is a peer: it computes if it is installed, and what it lacks is no fault of the machine.
@@ -119,6 +132,7 @@ def diagnose(targets: Sequence[DeviceTarget], seconds: float = PROBE_SECONDS) ->
             )
             for target in targets
         ),
+        environments=tuple(environments),
     )
 
 

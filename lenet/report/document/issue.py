@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from lenet.cases.axes import IDENTIFYING
+from lenet.cases.axes import BY_NAME, IDENTIFYING
 from lenet.cases.axis import Axis, Kind
 from lenet.machine.card import MachineCard
 from lenet.report.content.cards import machine_facts
@@ -72,7 +72,7 @@ def _versions(record: Record) -> list[tuple[str, str]]:
     if software is None:
         return [("Status", f"{record.status.value}: {record.reason}")]
     return [
-        ("MindSpore", software.framework_version),
+        ("MindSpore", BY_NAME["version"].of_record(record)),
         ("Python", software.python_version),
         ("numpy", software.numpy_version),
         *software.details.items(),

@@ -57,7 +57,7 @@ def _events(record: Record) -> Iterator[LogEntry]:
     yield point(0, "submission_benchmark", "lenet", lenet_bench=__version__)
     if record.software is not None:
         axes = {axis.name: axis.as_plain(axis.of_record(record)) for axis in AXES}
-        yield point(0, "submission_platform", f"{case.framework.value} {record.software.framework_version}", **axes)
+        yield point(0, "submission_platform", f"{case.framework.value} {axes['framework_version']}", **axes)
     yield point(0, "seed", hyper.seed)
     yield point(0, "global_batch_size", case.global_batch_size)
     yield point(0, "opt_name", "sgd", momentum=hyper.momentum)

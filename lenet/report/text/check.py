@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lenet.analysis.check import Match, RungResult, TraceComparison
 from lenet.analysis.convergence import Convergence
+from lenet.cases.axes import axis
 from lenet.report.layout import DASH, grid, number, paragraphs
 from lenet.report.table.forms import as_json
 from lenet.report.table.words import few
@@ -55,7 +56,7 @@ def settings(records: Sequence[Record], cores: int) -> dict[str, str]:
         for name in ("operator_threads", "dataset_workers", "precision"):
             if name in details:
                 found.setdefault(name, {})[details[name]] = None
-        version = f"{record.case.framework.value} {record.software.framework_version}"
+        version = f"{record.case.framework.value} {axis('version').of_record(record)}"
         found.setdefault("framework", {})[version] = None
     return {"cores": str(cores), **{name: ", ".join(values) for name, values in found.items()}}
 

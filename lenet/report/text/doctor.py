@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lenet.machine.devices.doctor import DeviceReport, DoctorReport
+from collections.abc import Sequence
+
+from lenet.machine.devices.doctor import DeviceReport, DoctorReport, Environment
 from lenet.report.layout import clean, shortened, wrapped
 
 MARKS = {True: "ok", False: "NO", None: "?"}
@@ -14,7 +16,18 @@ def doctor_text(report: DoctorReport) -> str:
     """Render what works here, then each device target with its checks and fixes, without colour."""
     version = f"MindSpore {report.mindspore}" if report.mindspore else "no MindSpore"
     head = wrapped(f"{report.machine}; {report.python}; {version}")
-    return "\n".join([head, *(line for each in report.devices for line in _device(each))]) + "\n"
+    devices = (line for each in report.devices for line in _device(each))
+    return "\n".join([head, *devices, *_environments(report.environments)]) + "\n"
+
+
+def _environments(found: Sequence[Environment]) -> list[str]:
+    """The environments of releases and wheel files, each with its folder."""
+    lines = ["", "environments for --versions and --exact, in the cache:"] if found else []
+    for each in found:
+        mark = f"  {MARKS[each.python is not None]:<3}"
+        state = f"Python {each.python}" if each.python else "its Python is gone: it is made again when it is used"
+        lines += [wrapped(f"{each.title}, {state}", mark, " " * 5), wrapped(each.folder, " " * 5, " " * 5)]
+    return lines
 
 
 def _device(device: DeviceReport) -> list[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
+from make_wheel import make_wheel
 
 from lenet.cases.frameworks import Framework
 from lenet.engine.environments import recorded, venv
@@ -75,21 +73,7 @@ def wheels(tmp_path_factory):
     """A folder of small wheels, one a package that a worker needs."""
     folder = tmp_path_factory.mktemp("wheels")
     for name in ("mindspore", *venv.WORKER_NEEDS):
-        content = {
-            f"{name}.py": f"VERSION = '{name} 7.1'\n",
-            f"{name}-7.1.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 7.1\n",
-            f"{name}-7.1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        }
-        digests = {
-            path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-            for path, text in content.items()
-        }
-        content[f"{name}-7.1.dist-info/RECORD"] = "".join(
-            f"{path},sha256={digests[path]},{len(content[path])}\n" for path in digests
-        )
-        with zipfile.ZipFile(folder / f"{name}-7.1-py3-none-any.whl", "w") as archive:
-            for path, text in content.items():
-                archive.writestr(path, text)
+        make_wheel(folder, name, "7.1")
     return folder
 
 

@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from make_wheel import make_wheel
 
 import lenet
 from lenet.cases.case import Case
@@ -148,12 +148,7 @@ def test_a_release_that_cannot_be_installed_is_unavailable_with_the_reason(cache
 def wheel(tmp_path):
     """A folder with the wheel of `tiny` 1.0."""
     folder = tmp_path / "wheels"
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as archive:
-        archive.writestr("tiny.py", "WHERE = __file__")
-        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    make_wheel(folder, "tiny", "1.0", files={"tiny.py": "WHERE = __file__"})
     return folder
 
 
