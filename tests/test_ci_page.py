@@ -105,7 +105,9 @@ def runner(tmp_path, index):
 
 def candidate(folder, step_seconds):
     """A wheel whose environment makes the NumPy worker's steps that long; returns what it is called."""
-    slowness = f"import os; os.environ['NUMPY_WORKER_STEP_SECONDS'] = '{step_seconds}'\n"
+    pace = f"os.environ['NUMPY_WORKER_STEP_SECONDS'] = '{step_seconds}'"
+    # The environment's Python has its own path: the file of the wheel leads to the NumPy worker too.
+    slowness = f"import os, sys; {pace}; sys.path.insert(0, {str(ROOT / 'tests/cheap')!r}); import sitecustomize\n"
     wheel = make_wheel(folder / "dist", version="2.99.0.dev20261125", files={"mindspore.py": "", "pace.pth": slowness})
     return parse_release(str(wheel))
 

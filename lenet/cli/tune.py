@@ -30,15 +30,24 @@ def tune(
     timeout: options.Timeout = 120.0,
     silence_timeout: options.SilenceTimeout = options.SILENCE_SECONDS,
 ) -> None:
-    """Find the fastest runtime profile on this machine and save it for `--profile tuned`."""
+    """Find the fastest runtime profile on this machine and save it for `--profile tuned`.
+
+    Of several releases or modes, each with its profile, a final names the fastest.
+    """
+    import shlex
+
     from pydantic import TypeAdapter
 
+    from lenet.analysis.tune.fastest import Fastest
     from lenet.cases.case import Mode
     from lenet.cases.matrix import Matrix
     from lenet.cases.presets import override
+    from lenet.cli.program import program
+    from lenet.commands.fastest import final, run_words
     from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, TuneResult, prepare
     from lenet.commands.tune import tune as search
     from lenet.engine import TimeLimits, local_engine
+    from lenet.report.text.fastest import fastest_text
     from lenet.report.text.tune import tuning_text
 
     options.choice("--format", form, options.TEXT_FORMATS)
@@ -46,7 +55,7 @@ def tune(
     run = prepare(
         override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), invocation.find, invocation.log, output, resume
     )
-    results = []
+    results, winners = [], []
     with invocation.measuring(run) as observer:
         engine = local_engine(TimeLimits(timeout, silence_timeout), observer, alive=alive)
         for result in search(run, budget, invocation.log, engine, alive):
@@ -55,8 +64,16 @@ def tune(
                 print(tuning_text(result.case, result.search, TRACE_STEPS, TRACE_TOLERANCE), flush=True)
             if result.path is not None:
                 invocation.log(f"saved for --profile tuned: {result.path}")
+        for found in final(run, results, budget, invocation.log, engine):
+            winners.append(found)
+            if form == "terminal":
+                print(
+                    f"\n{fastest_text(found)}\n  {program()} {shlex.join(run_words(found.finalists[0].case))}",
+                    flush=True,
+                )
     if form == "json":
-        print(TypeAdapter(list[TuneResult]).dump_json(results, indent=1).decode())
+        document: dict[str, list[TuneResult] | list[Fastest]] = {"results": results, "finals": winners}
+        print(TypeAdapter(dict[str, list[TuneResult] | list[Fastest]]).dump_json(document, indent=1).decode())
     invocation.note(f"records: {run.store.path}")
     if any(result.tuned is None for result in results):
         raise typer.Exit(FAILED)

@@ -157,7 +157,7 @@ class Looks:
         # Where workers cannot take turns, those that were measured one after the other are the group.
         names = [record.group or what for record in records]
         found = [
-            self._measured(record, name, _share(records, names, name))
+            self.measured(record, name, _share(records, names, name))
             for record, name in zip(records, names, strict=True)
         ]
         for profile, measured in zip(look.profiles, found, strict=True):
@@ -165,7 +165,7 @@ class Looks:
                 self._log(f"{profile.text}: {measured.fault}")
         return found
 
-    def _measured(self, record: Record, group: str, seconds: float) -> Measured:
+    def measured(self, record: Record, group: str, seconds: float) -> Measured:
         """What the record says; `seconds` is its share of the time of its group."""
         if record.status not in (Status.OK, Status.DROPPED):
             return Measured(None, f"{record.status.value}: {record.reason}", seconds=seconds)

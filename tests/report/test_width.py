@@ -34,13 +34,14 @@ from lenet.analysis.published import PublishedResult, PublishedVerdict
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
 from lenet.analysis.tune.candidate import Candidate, Measured, ratio
+from lenet.analysis.tune.fastest import fastest
 from lenet.analysis.tune.look import SearchResult
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.claims import load_publication
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cli.invocation import Invocation
 from lenet.files.leftovers import Leftover
-from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
+from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport, Environment
 from lenet.report import render, rows
 from lenet.report.content.gather import gather
 from lenet.report.document.terminal import report_text, show
@@ -52,6 +53,7 @@ from lenet.report.text.check import convergence_text, results_text, settings_tex
 from lenet.report.text.clean import clean_text
 from lenet.report.text.doctor import doctor_text
 from lenet.report.text.explain import explanation_text
+from lenet.report.text.fastest import fastest_text
 from lenet.report.text.published import publications_text, published_text
 from lenet.report.text.reproduce import reproduce_text
 from lenet.report.text.resume import resume_text
@@ -157,7 +159,9 @@ def explained(word, speed):
 def diagnosed(word, _):
     check = Check(name="driver", passed=None, message="missing", fix="install it")
     each = DeviceReport(device_target=DeviceTarget.ASCEND, works=False, checks=(check,) * 2, version_pairs=("CANN",))
-    return doctor_text(renamed(DoctorReport(machine="m", python="p", mindspore="2", devices=(each,)), word))
+    made = [Environment(title="mindspore 2.7.0", folder="f", python=python) for python in ("3.11.7", None)]
+    report = DoctorReport(machine="m", python="p", mindspore="2", devices=(each,), environments=tuple(made))
+    return doctor_text(renamed(report, word))
 
 
 def cleaned(word, speed):
@@ -185,6 +189,16 @@ def tuned(word, speed):
         SearchResult(out, (), out, out, None, {}, (word,)),
     ]
     return "".join(tuning_text(case, each, 200, 1e-4) for each in found)
+
+
+def raced(word, speed):
+    speed = max(speed, 1e-300)
+    groups = [Measured(speed, "", name, (TimedTurn(0, 32, 32 / speed),)) for name in "abc"]
+    fast = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=128+dispatch_threads=100")
+    cases = [renamed(Case(framework_version="2.7.0", profile=fast), word), Case(mode="pynative"), Case(mode="jit")]
+    sampled = ([groups, groups, []], [groups[:2], groups, groups], [[], [], []])
+    found = [fastest(dict(zip(cases, samples, strict=True))) for samples in sampled]
+    return "".join(map(fastest_text, found))
 
 
 def checked(word, speed):
@@ -242,6 +256,7 @@ RENDERERS = {
     "clean_text": cleaned,
     "doctor_text": diagnosed,
     "tuning_text": tuned,
+    "fastest_text": raced,
     "results_text": checked,
     "settings_text": checked,
     "resume_text": resumed,
