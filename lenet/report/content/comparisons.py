@@ -189,7 +189,8 @@ def newest_release(report: Report, places: Places) -> Answer:
     marks = Counter(each.mark.value for each in compared(steps) if each.mark) if before != oldest else Counter()
     last = listed([f"{number:,} {mark}" for mark, number in marks.most_common()]) if marks else ""
     step = f" Against {before}: {last} of {count(len(steps), 'case')}." if last else ""
-    return Answer(f"Is {newest} slower than {oldest}?", f"{newest} over {oldest}. {words}{step}", runs)
+    said = words or "No case was measured under both."
+    return Answer(f"Is {newest} slower than {oldest}?", f"{newest} over {oldest}. {said}{step}", runs)
 
 
 def tuning_gain(report: Report, places: Places) -> Answer:

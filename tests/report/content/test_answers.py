@@ -189,6 +189,11 @@ class TestMindSporeFirst:
     def test_a_peer_elsewhere_is_none(self, said, measured, peer):
         assert said([measured()], [peer], several=True)[PEERS].startswith("Not measured")
 
+    def test_a_peer_elsewhere_is_neither_a_release_nor_the_fastest_mode(self, said, measured, peer):
+        words = said([measured(version="2.9.0")], [measured(version="2.10.0")], [peer], several=True)
+        assert words["Is 2.10.0 slower than 2.9.0?"] == "2.10.0 over 2.9.0. No case was measured under both."
+        assert "eager" not in words[FASTEST]
+
     def test_a_peer_alone_is_the_fastest(self, report, peer):
         assert headline(report([peer])).endswith("300 images/s (pytorch 2.13.0).")
 
