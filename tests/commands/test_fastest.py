@@ -85,3 +85,9 @@ def test_the_printed_command_names_the_winner_and_nothing_else(settled):
 
 def test_data_of_the_users_own_is_named_by_a_folder():
     assert fastest.run_words(Case(dataset="mine@0123456789ab"))[-2:] == ["--data-dir", "FOLDER"]
+
+
+def test_a_profile_is_named_by_its_settings_as_they_are_typed():
+    profile = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking")  # its name is in small letters
+    words = fastest.run_words(Case(profile=profile))
+    assert RuntimeProfile.parse(words[words.index("--profile") + 1]).settings == profile.settings
