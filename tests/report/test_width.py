@@ -95,8 +95,11 @@ def fits(text):
         assert not {unicodedata.category(each) for each in line} & INVISIBLE, repr(line)
 
 
-KEPT = {"mode", "convergence", "status", "device_target", "verdict", "scaling", "pipeline", "framework", "unit"}
-"""Fields of a row that hold a word of an enumeration."""
+KEPT = {
+    *("mode", "convergence", "status", "device_target", "verdict", "scaling", "pipeline", "framework", "unit"),
+    "command",
+}
+"""Fields that hold a word of an enumeration, and doctor's commands, which are its own and stay whole to be copied."""
 
 
 def renamed(value, word, name=""):
