@@ -113,7 +113,7 @@ def history(report: Report) -> Grid:
         cells = {step.version: number(step.comparison.b) + _sign(step) for step in each}
         names = [report.short_machine(case[name]) if name == "machine" else case[name] or DASH for name in axes]
         lines.append([*names, *(cells.get(version, DASH) for version in versions)])
-    known = {(row.framework_version, row.run) for row in report.rows}
+    known = dict.fromkeys((row.framework_version, row.run) for row in report.rows)  # in order: the page is compared
     runs = Counter(run for version, run in known if version in versions)
     titles = (*(axis(name).column_title for name in axes), *versions)
     return Grid(titles, lines, len(versions), [run for run, count in runs.items() if count > 1] or list(runs))
