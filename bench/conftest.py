@@ -194,7 +194,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     run = config.stash[SESSION].run
     if run is None or not run.rows():
         return
-    run.write_tables()
+    run.finish()
     terminalreporter.section("lenet-bench")
     terminalreporter.write_line(render(run.rows(), "terminal"))
     terminalreporter.write_line(f"records and tables: {run.store.path}")

@@ -232,7 +232,7 @@ def _measure(
         with progress(run.store, run.datasets, len(cases), quiet) as observer:
             request.measure(run, observer, log)
         prove_run(run.store, run.datasets, SHARE * (time.monotonic() - began))
-        run.write_tables()
+        run.finish()
         return Results([run.store])
 
 

@@ -143,7 +143,8 @@ def mnist(_own_cache: None) -> Dataset:
 @pytest.fixture
 def new_store(tmp_path: Path) -> Callable[[Sequence[Case], Dataset], Store]:
     def create(cases: Sequence[Case], dataset: Dataset) -> Store:
-        return Store.create(tmp_path / "run", Matrix(), cases, {dataset.card.name: dataset.card}, describe())
+        matrix = Matrix.around(cases)
+        return Store.create(tmp_path / "run", matrix, cases, {dataset.card.name: dataset.card}, describe())
 
     return create
 

@@ -40,8 +40,7 @@ class MergedRun:
     @property
     def name(self) -> str:
         """A name of the machine and the run that is safe as a folder's."""
-        digest = hashlib.sha256(self.manifest.model_dump_json().encode()).hexdigest()[:12]
-        return f"{self.manifest.machine.id}-{digest}"
+        return f"{self.manifest.machine.id}-{self.manifest.digest}"
 
     def add(self, other: MergedRun) -> None:
         """Make this run the union of both."""

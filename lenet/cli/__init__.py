@@ -25,6 +25,7 @@ from lenet.cli.report import report
 from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
 from lenet.cli.script import script
+from lenet.cli.submit import submit
 from lenet.cli.table import table
 from lenet.cli.tune import tune
 from lenet.cli.verify import verify
@@ -47,6 +48,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     check: "lenet-bench check --rung repeat,seed,modes",
     reproduce: "lenet-bench reproduce results/theirs --exact",
     verify: "lenet-bench verify results/theirs",
+    submit: "lenet-bench submit results/mine --sign",
     merge: "lenet-bench merge results/laptop results/server -o results/all",
     doctor: "lenet-bench doctor --device gpu",
     clean: "lenet-bench clean --only environments --yes",

@@ -74,6 +74,7 @@ def check(
     run, cases = begun.run, begun.run.outstanding()
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, choose("local", TimeLimits(timeout, silence_timeout), observer))
+    run.store.seal()
     results = evaluate(run.store, begun.pairs, tolerance, known)
     used = settings(run.store.records(), describe().usable_cores)
     if form == "json":

@@ -58,6 +58,7 @@ def explain(
     except NothingToExplainError as error:
         print(f"lenet-bench: {case.label}: {error}", file=sys.stderr)
         raise typer.Exit(FAILED) from error
+    run.store.seal()
     if form == "json":
         print(explanation.model_dump_json(indent=1))
     else:

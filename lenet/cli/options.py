@@ -104,6 +104,13 @@ References = Annotated[
     Path | None, option(MEASUREMENT, "Convergence references, a file or a folder.", "--reference", metavar="PATH")
 ]
 
+AllowedSigners = Annotated[
+    Path | None,
+    option(
+        MEASUREMENT, "Only runs that a key of this file signed (see ssh-keygen).", "--allowed-signers", metavar="FILE"
+    ),
+]
+
 SILENCE_SECONDS = 600.0
 TEXT_FORMATS = ("terminal", "json")
 """Formats of what is not a table."""
@@ -117,6 +124,16 @@ def choice(option: str, text: str, choices: Sequence[str]) -> None:
     """
     if text not in choices:
         raise UsageError(f"{option} {text!r}: choose from {', '.join(choices)}")
+
+
+def existing(option: str, path: Path | None) -> None:
+    """Check that the file of an option exists.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if path is not None and not path.is_file():
+        raise UsageError(f"{option} {path}: there is no such file")
 
 
 def share(option: str, text: str) -> float:

@@ -90,6 +90,7 @@ def _recorded(
     from lenet.analysis.reproduce import Verdict
     from lenet.commands.reproduce import engine, evaluate, load, prepare, prove, recorded_interpreter
     from lenet.report.text.reproduce import reproduce_text
+    from lenet.store.manifest import REPRODUCTION
 
     original = load(source)
     records = original.choose(case)
@@ -103,8 +104,8 @@ def _recorded(
         proofs.update(prove(original, records, run, seconds, progress))
     reproduction = evaluate(original, records, run, proofs)
     text = reproduction.model_dump_json(indent=1) + "\n"
-    run.store.write_text("reproduction.json", text)
-    run.write_tables()
+    run.store.write_text(REPRODUCTION, text)
+    run.finish()
     if form == "terminal":
         differences = [(each.name, each.then, each.now) for each in reproduction.differences]
         text = reproduce_text(reproduction.claims, differences)
@@ -130,6 +131,7 @@ def _published(
     from lenet.commands.recompute import prove_run
     from lenet.commands.reproduce import engine, prepare_published
     from lenet.report.text.published import published_text
+    from lenet.store.manifest import PUBLISHED
 
     run = prepare_published(publication, axes, invocation.find, invocation.log, output, resume=resume)
     cases = run.outstanding()
@@ -139,8 +141,8 @@ def _published(
         prove_run(run.store, run.datasets, seconds, progress)
     results = compare_published(publication, run.store.records())
     text = json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n"
-    run.store.write_text("published.json", text)
-    run.write_tables()
+    run.store.write_text(PUBLISHED, text)
+    run.finish()
     sys.stdout.write(text if form == "json" else published_text(publication, results))
     invocation.note(f"records and verdicts: {run.store.path}")
     invocation.end(run)

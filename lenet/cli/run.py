@@ -126,7 +126,7 @@ def run(
     with invocation.proving() as (seconds, progress):
         prove_run(made.store, made.datasets, seconds, progress)
     print(render(made.rows(), wanted, baseline))
-    made.write_tables(baseline)
+    made.finish(baseline)
     invocation.note(f"records and tables: {made.store.path}")
     invocation.end(made)
     if problem := failure(made.store.records()):

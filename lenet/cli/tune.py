@@ -71,6 +71,7 @@ def tune(
                     f"\n{fastest_text(found)}\n  {program()} {shlex.join(run_words(found.finalists[0].case))}",
                     flush=True,
                 )
+    run.store.seal()
     if form == "json":
         document: dict[str, list[TuneResult] | list[Fastest]] = {"results": results, "finals": winners}
         print(TypeAdapter(dict[str, list[TuneResult] | list[Fastest]]).dump_json(document, indent=1).decode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 
 def verify(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run or a merged store.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, a folder of runs, or the file of a submission.")],
     steps: Annotated[
         int, option(MEASUREMENT, "Steps of each training to recompute; 0: none.", metavar="N", min=0, max=1_000_000)
     ] = 100,
     data_dir: options.DataDir = None,
+    allowed: options.AllowedSigners = None,
     form: options.TextFormat = "terminal",
     quiet: options.Quiet = False,
 ) -> None:
@@ -38,15 +40,19 @@ def verify(
     from lenet.report.table.forms import as_json
     from lenet.report.text.verify import verify_text
     from lenet.store.manifest import run_folders
+    from lenet.store.submission import unpacked
 
     options.choice("--format", form, options.TEXT_FORMATS)
-    with recomputing(quiet) as progress:
+    options.existing("--allowed-signers", allowed)
+    with recomputing(quiet) as progress, unpacked(run) if run.is_file() else nullcontext(run) as root:
 
         def trainings(claims: Sequence[RecordedTraining]) -> Iterator[tuple[RecordedTraining, TrainingProof]]:
             return recompute(claims, finder(data_dir), steps, progress)
 
         wanted = trainings if steps else None
-        results = {folder: command.verify(folder, wanted) for folder in run_folders(run)}
+        results = {
+            run / folder.relative_to(root): command.verify(folder, wanted, allowed) for folder in run_folders(root)
+        }
     if form == "json":
         plain = {folder: asdict(result) for folder, result in results.items()}
         for each in plain.values():
@@ -65,6 +71,8 @@ def verify(
                     result.records,
                     result.events,
                     result.trainings,
+                    result.sealed,
+                    result.signer.text if result.signer is not None else "",
                 )
             )
     if any(result.violations for result in results.values()):

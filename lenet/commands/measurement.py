@@ -119,6 +119,14 @@ class Run:
             found |= {record.case: record for record in measure(missing)}
         return [found[case] for case in cases if case in found]
 
+    def finish(self, baseline: str | None = None) -> None:
+        """Write the tables, and seal the run if every case of it has a record.
+
+        Raises: as `write_tables`.
+        """
+        self.write_tables(baseline)
+        self.store.seal()
+
     def write_tables(self, baseline: str | None = None) -> None:
         """Write the table in every format beside the records.
 

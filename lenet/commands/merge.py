@@ -6,20 +6,26 @@ A merged store is a folder of runs:
         conflicts/           if two copies of one run disagree over a case: every version, and no record in records/
 
 Logs and tables are omitted: logs may name people and paths, and tables are rendered again. What is read becomes no
-path: folders and files are named by ids that are computed from validated content.
+path: folders and files are named by ids that are computed from validated content. A run is sealed when it is whole.
+
+A submission (`lenet.store.submission`) keeps its bytes, and with them its seal and its signature:
+
+    MACHINE/NAME-DIGEST/     the run of a submission, if it is verified
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lenet.analysis.merge import CONFLICTS, MergedRun, Stream, longest, union
 from lenet.cases.case import Case
+from lenet.commands.verify import verify
 from lenet.errors import StoreError, failing_as
 from lenet.files.folder import Folder, scan
-from lenet.files.text import write_atomically
+from lenet.files.text import make_folder, read_text, write_atomically
 from lenet.machine.card import MachineCard
 from lenet.store.eventlog import decode
 from lenet.store.events import MAX_LINE_BYTES
@@ -36,6 +42,50 @@ from lenet.store.manifest import (
     run_folders,
 )
 from lenet.store.record import Record
+from lenet.store.seal import SEAL, SIGNATURE, break_seal, seal_faults, write_seal
+from lenet.store.signature import Signer
+from lenet.store.submission import unpacked
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The result of taking in one submission."""
+
+    folder: Path | None
+    """Where its run is now; None if it was refused."""
+    new: bool = False
+    """False if the run was there already."""
+    refused: Sequence[str] = ()
+    """Why, a line each."""
+    signer: Signer | None = None
+
+
+def admit(submission: Path, target: Path, allowed: Path | None = None) -> Admission:
+    """Verify a submission and put its run into `target`, a folder of runs by machine; the trainings are not recomputed.
+
+    Raises:
+        StoreError: the file is no submission, or `target` is a run or cannot be written.
+        UsageError: the run is newer than this program.
+    """
+    if (target / MANIFEST).exists():
+        raise StoreError(f"{target} is a run: choose a folder of runs, as results")
+    make_folder(target)
+    with unpacked(submission, target) as run:
+        result = verify(run, allowed=allowed)
+        if result.violations:
+            return Admission(None, refused=[str(each) for each in result.violations])
+        manifest = read_model(run / MANIFEST, Manifest)
+        place = target / manifest.machine.id / f"{manifest.matrix.name}-{manifest.digest}"
+        if place.exists() or place.is_symlink():
+            if not place.is_symlink() and read_text(place / SEAL) == read_text(run / SEAL):
+                if (run / SIGNATURE).exists() and not (place / SIGNATURE).exists():
+                    write_atomically(place / SIGNATURE, read_text(run / SIGNATURE))
+                return Admission(place, signer=result.signer)
+            return Admission(None, refused=[f"{place} is there already, and differs: remove one of them"])
+        make_folder(place.parent)
+        with failing_as(StoreError, f"cannot write {place}"):
+            run.rename(place)
+        return Admission(place, new=True, signer=result.signer)
 
 
 def merge(sources: Iterable[Path], target: Path) -> dict[str, MergedRun]:
@@ -68,6 +118,9 @@ def read(root: Path) -> list[MergedRun]:
 
 def _read(root: Path) -> MergedRun:
     folder = scan(root)
+    if SEAL in folder.files:
+        for fault in seal_faults(folder, read_text(root / SEAL)):
+            raise StoreError(f"{root / fault.file} {fault.message}: see lenet-bench verify")
     run = MergedRun(read_model(root / MANIFEST, Manifest))
     for name in folder.files:
         if CARD.fullmatch(name):
@@ -124,19 +177,26 @@ def _streams(folder: Folder, name: str, cases: Mapping[str, Case]) -> dict[str, 
 
 
 def _write(root: Path, run: MergedRun) -> None:
-    """Write a run; a file with the same content is not written again."""
+    """Write a run and seal it if it is whole; a file with the same content is not written again."""
     files = run.files()
     with failing_as(StoreError, f"cannot write {root}", "choose another --output"):
         for inside in {name.partition("/")[0] for name in files if "/" in name} | {RECORDS}:
             (root / inside).mkdir(parents=True, exist_ok=True)
         first = (CONFLICTS, SUPERSEDED)  # before the records that they replace: a version is never only in memory
-        for name, text in sorted(files.items(), key=lambda file: (not file[0].startswith(first), file)):
-            path = root / name
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                write_atomically(path, text)
-        for inside in (RECORDS, CONFLICTS):
-            for path in (root / inside).glob("*"):
-                if f"{inside}/{path.name}" not in files:
-                    path.unlink()
+        changed = [name for name, text in files.items() if not _holds(root / name, text)]
+        unwanted = [path for inside in (RECORDS, CONFLICTS) for path in (root / inside).glob("*")]
+        unwanted = [path for path in unwanted if f"{path.parent.name}/{path.name}" not in files]
+        if changed or unwanted:
+            break_seal(root)
+        for name in sorted(changed, key=lambda name: (not name.startswith(first), name)):
+            write_atomically(root / name, files[name])
+        for path in unwanted:
+            path.unlink()
         if not run.conflicts():
             shutil.rmtree(root / CONFLICTS, ignore_errors=True)
+    if all(f"{RECORDS}/{case.id}.json" in files for case in run.manifest.cases):
+        write_seal(root)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text

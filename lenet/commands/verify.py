@@ -28,6 +28,8 @@ from lenet.store.events import Steps
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
 from lenet.store.proof import TRAINING, CaseProof, TrainingProof, TrainingProofs, TrainingStatus
 from lenet.store.record import Record
+from lenet.store.seal import SIGNATURE
+from lenet.store.signature import SignatureError, Signer, signer_of
 
 BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
 """The baseline that a table for readers names below it."""
@@ -46,16 +48,21 @@ class Verification:
     events: int
     trainings: Mapping[str, TrainingProof] = field(default_factory=dict)
     """Result of the recomputation of each case that has losses, by case; empty if nothing was recomputed."""
+    sealed: int | None = None
+    """Files under the run's seal; None if it has none, as runs of older versions and those that have not ended."""
+    signer: Signer | None = None
+    """Who signed the seal."""
 
 
 Recompute = Callable[[Sequence[RecordedTraining]], Iterable[tuple[RecordedTraining, TrainingProof]]]
 """Recomputes trainings; the results of those that have losses."""
 
 
-def verify(root: Path, recompute: Recompute | None = None) -> Verification:
+def verify(root: Path, recompute: Recompute | None = None, allowed: Path | None = None) -> Verification:
     """Verify the run in `root`. Its files are read; nothing in it is followed, executed or trusted.
 
-    With `recompute` its trainings are recomputed too. That data is not at hand is no violation.
+    With `recompute` its trainings are recomputed too. That data is not at hand is no violation. With `allowed`, a file
+    of allowed signers, the run must be signed by one of them.
 
     Raises:
         StoreError: `root` is no run.
@@ -64,6 +71,13 @@ def verify(root: Path, recompute: Recompute | None = None) -> Verification:
     if not (root / MANIFEST).is_file() or (root / MANIFEST).is_symlink():
         raise StoreError(f"{root} is not a run: it has no {MANIFEST}; name the folder that `run` wrote")
     reader = RunReader(root)
+    seal = reader.seal()
+    signature = reader.text(SIGNATURE) if SIGNATURE in reader.files else None
+    signer = None
+    try:
+        signer = signer_of(seal, signature, allowed)
+    except SignatureError as error:
+        reader.refuse("signature", SIGNATURE, str(error))
     manifest = reader.model(MANIFEST, Manifest)
     logged = reader.log()
     proofs = reader.model(TRAINING, TrainingProofs) if TRAINING in reader.files else None
@@ -75,7 +89,16 @@ def verify(root: Path, recompute: Recompute | None = None) -> Verification:
     _trainings(reader, evidence, trainings)
     if proofs is not None:
         _proofs(reader, claimed, proofs[1], evidence, trainings)
-    return Verification(reader.violations, remarks, reader.unread, records, reader.events, trainings)
+    return Verification(
+        violations=reader.violations,
+        remarks=remarks,
+        unread=reader.unread,
+        records=records,
+        events=reader.events,
+        trainings=trainings,
+        sealed=None if seal is None else seal.count("\n"),
+        signer=signer,
+    )
 
 
 def _verify(

@@ -14,7 +14,7 @@ from lenet.dataset import Dataset
 from lenet.machine.redact import without_names
 from lenet.store import events
 from lenet.store.freshness import workload_sha256
-from lenet.store.record import Record, Status, Window, summarise
+from lenet.store.record import ENDED_WITH, Record, Status, Window, summarise
 
 LOG_TAIL_BYTES = 4000
 
@@ -93,12 +93,16 @@ class RecordBuilder:
             return Status.CRASHED, f"the worker ended with {end} before it had reported the case{hint}"
         if finished is None or evaluated is None or self._last(events.Started) is None:
             return Status.INVALID, "the worker ended without an error but did not report the whole case"
-        if evaluated.distinct_answers == 1:
-            if self._case.plan.epochs is not None:
-                words = f"a constant answer after {evaluated.steps:,} steps"
-                return Status.PLATEAU, f"{words}: the training never left its first plateau"
-            return Status.OK, "measured for speed: training was stopped on its first plateau, a constant answer"
-        return Status.OK, f"after it had reported the whole case the worker ended with {end}" if code else ""
+        status, remarks = Status.OK, list[str]()
+        if evaluated.distinct_answers == 1 and self._case.plan.epochs is not None:
+            status = Status.PLATEAU
+            words = f"a constant answer after {evaluated.steps:,} steps"
+            remarks.append(f"{words}: the training never left its first plateau")
+        elif evaluated.distinct_answers == 1:
+            remarks.append("measured for speed: training was stopped on its first plateau, a constant answer")
+        if code:
+            remarks.append(f"{ENDED_WITH} {end}")
+        return status, "; ".join(remarks)
 
     def build(self, code: int | None, log: Path, status: Status | None = None, reason: str = "") -> Record:
         """The record of a worker with that exit code; `status` overrules what events and exit code say."""

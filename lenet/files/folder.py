@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -13,6 +14,7 @@ from lenet.errors import reason
 from lenet.files.plain import open_plain, read_plain
 
 MAX_FILES = 100_000
+BLOCK_BYTES = 1 << 20
 MAX_BYTES = 4 * 2**30
 """Largest event log that is read, and largest other file that is not reported."""
 
@@ -48,6 +50,18 @@ class Folder:
         """
         with os.fdopen(open_plain(self.root / name), "rb") as file:
             yield from iter(lambda: file.readline(longest), b"")
+
+    def sha256(self, name: str) -> str:
+        """The digest of one of `files`, in hexadecimal.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        digest = hashlib.sha256()
+        with os.fdopen(open_plain(self.root / name), "rb") as file:
+            for block in iter(lambda: file.read(BLOCK_BYTES), b""):
+                digest.update(block)
+        return digest.hexdigest()
 
 
 def scan(root: Path) -> Folder:

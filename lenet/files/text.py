@@ -22,8 +22,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         replace(path, content.encode() if isinstance(content, str) else content)
 
 
-def write_output(path: Path, text: str) -> None:
-    """Write UTF-8 text to a path that the user named: a file, whole or not at all, or through a link, pipe or device.
+def write_output(path: Path, content: str | bytes) -> None:
+    """Write to a path that the user named: a file, whole or not at all, or through a link, pipe or device.
+
+    Text is UTF-8.
 
     Raises:
         StoreError: it cannot be written.
@@ -32,7 +34,8 @@ def write_output(path: Path, text: str) -> None:
         failing_as(StoreError, f"cannot write {path}", "choose another --output"),
         contextlib.suppress(BrokenPipeError),  # the reader of the pipe has read enough, as `head` does
     ):
-        write_named(path, text.encode(errors="backslashreplace"))  # it may quote a path that is not text
+        # Text may quote a path that is none.
+        write_named(path, content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 def make_folder(path: Path) -> None:

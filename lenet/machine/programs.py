@@ -1,4 +1,4 @@
-"""Run another program for its output: with limits on time and size, without input, and whatever bytes it prints."""
+"""Run another program for its output: with limits on time and size, and whatever bytes it prints."""
 
 from __future__ import annotations
 
@@ -46,7 +46,13 @@ class ProgramError(Exception):
         self.stderr = stderr
 
 
-def output(*command: str, seconds: float, environment: Mapping[str, str] | None = None) -> str:
+def output(
+    *command: str,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    source: Path | None = None,
+    asks: bool = False,
+) -> str:
     """Return what `command` prints to standard output, without surrounding white space.
 
     Bytes that are not UTF-8 become replacement characters. The rest is as with `printed`.
@@ -54,7 +60,7 @@ def output(*command: str, seconds: float, environment: Mapping[str, str] | None 
     Raises:
         ProgramError: it is not there, takes longer than `seconds`, or ends with an exit code other than 0.
     """
-    done = printed(*command, seconds=seconds, environment=environment)
+    done = printed(*command, seconds=seconds, environment=environment, source=source, asks=asks)
     stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     if done.code != 0:
         shown = " ".join((stderr or stdout).split())[:200]
@@ -63,11 +69,18 @@ def output(*command: str, seconds: float, environment: Mapping[str, str] | None 
     return stdout.strip()
 
 
-def printed(*command: str, seconds: float, environment: Mapping[str, str] | None = None) -> Printed:
+def printed(
+    *command: str,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    source: Path | None = None,
+    asks: bool = False,
+) -> Printed:
     """Run `command`, and return what it prints, at most `MAX_BYTES` of each stream.
 
-    The program gets no input, and this process's environment unless `environment` is given. It and its children are
-    killed after `seconds`, and where this raises, on Ctrl-C too.
+    The program gets no input but the file `source`, and this process's environment unless `environment` is given. It
+    and its children are killed after `seconds`, and where this raises, on Ctrl-C too. One that `asks`, as for a
+    passphrase, has this process's terminal; its children are not killed.
 
     Raises:
         ProgramError: it is not there, or takes longer than `seconds`.
@@ -77,11 +90,16 @@ def printed(*command: str, seconds: float, environment: Mapping[str, str] | None
     if shutil.which(command[0], path=path) is None:
         raise ProgramError(f"{command[0]} does not exist" if os.sep in command[0] else f"{name} is not on the PATH")
     try:
+        given = os.open(source or os.devnull, os.O_RDONLY)
+    except OSError as error:
+        raise ProgramError(f"{name} cannot be run: {reason(error)}") from error
+    try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
-            start_new_session=True,
+            command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+            start_new_session=not asks,
         )  # fmt: skip
     except OSError as error:
+        os.close(given)
         raise ProgramError(f"{name} cannot be run: {reason(error)}") from error
     _alive.add(process)
     texts = bytearray(), bytearray()
@@ -101,6 +119,7 @@ def printed(*command: str, seconds: float, environment: Mapping[str, str] | None
             _kill(process)
             _join(readers)
         _alive.discard(process)
+        os.close(given)
     return Printed(code, *map(bytes, texts))
 
 
@@ -159,6 +178,5 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
             os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
+    process.kill()  # where it has no group of its own
     process.wait()

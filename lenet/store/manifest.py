@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ MANIFEST = "manifest.json"
 EVENTS = "events.jsonl"
 LOCK = ".lock"
 RECORDS, LOGS, SUPERSEDED = "records", "logs", "superseded"
+REPRODUCTION, PUBLISHED = "reproduction.json", "published.json"
 RUNS = "runs"
 """Names in the folder of a run, and of the folder of runs in a merged store."""
 
@@ -41,6 +43,11 @@ class Manifest(Frozen):
     cases: tuple[Case, ...]
     datasets: dict[str, DatasetCard]
     machine: MachineCard
+
+    @property
+    def digest(self) -> str:
+        """Identifies the run among those of its machine: the beginning of the digest of this content."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
 def read_model(path: Path, kind: type[M]) -> M:

@@ -23,6 +23,9 @@ SCHEMA_VERSION = 1
 NODE_LENGTH = 12
 """Leading characters of a node's id in a cluster, enough to tell its nodes apart."""
 
+ENDED_WITH = "after it had reported the whole case the worker ended with"
+"""In the reason of a complete record whose exit code is not 0."""
+
 ACCURACY_TARGETS = (0.95, 0.97, 0.98)
 """Test accuracies whose first epoch gives the time to accuracy."""
 

@@ -9,6 +9,8 @@
     logs/ID.log          the output of the worker
     table.*              the table of the records, as Markdown, CSV, JSON and HTML
     reproduction.json    the verdicts of `reproduce`; published.json: those on published figures
+    SHA256SUMS           the seal: digests of these files but logs and tables, written when the run ends
+    SHA256SUMS.sig       the signature of the seal, from `submit --sign`
     .lock                held by the process that writes
 
 A merged store (`lenet.commands.merge`) is a folder of such folders: `runs/MACHINE-DIGEST/`.
@@ -49,6 +51,7 @@ from lenet.store.manifest import (
 )
 from lenet.store.proof import TRAINING, CaseProof, TrainingProof, TrainingProofs
 from lenet.store.record import DatasetCard, Record
+from lenet.store.seal import break_seal, is_covered, write_seal
 
 
 @contextlib.contextmanager
@@ -83,6 +86,7 @@ class Store:
         self._log = EventLog(path / EVENTS)
         self._lock: Lock | None = None
         self._latest: datetime | None = None
+        self._may_be_sealed = True
 
     @property
     def name(self) -> str:
@@ -199,6 +203,8 @@ class Store:
     def extend(self, cases: Sequence[Case]) -> None:
         """Add cases to the manifest; those that it has already stay where they are."""
         every = tuple(dict.fromkeys((*self.manifest.cases, *cases)))
+        if every == self.manifest.cases:
+            return
         self.manifest = self.manifest.model_copy(update={"cases": every})
         self._write_manifest()
 
@@ -221,6 +227,7 @@ class Store:
 
     def append_event(self, case: Case, event: Event, attempt: str = "") -> None:
         """Add a line to the event log; `attempt` is that of the record which follows from these events."""
+        self._break_seal()
         self._log.append(case.id, attempt, event)
 
     def events(self, case: Case) -> Iterator[Event]:
@@ -256,6 +263,7 @@ class Store:
         """Write a case's record; an earlier one is copied to `superseded/`."""
         if self.planned_looks:
             record = record.model_copy(update={"planned_looks": self.planned_looks})
+        self._break_seal()
         self._log.sync()
         path = self.record_path(record.case)
         self._copy_superseded(path)
@@ -270,11 +278,24 @@ class Store:
             if machine.environment == before.environment:
                 return
             machine = before.model_copy(update={"environment": machine.environment})
+        self._break_seal()
         self._copy_superseded(self.path / MANIFEST)
         self.manifest = self.manifest.model_copy(update={"machine": machine, "datasets": dict(datasets)})
         self._write_manifest()
 
+    def seal(self) -> None:
+        """Seal the run, if every case has a record. It stays sealed until it is written again."""
+        if not self.missing():
+            write_seal(self.path)
+            self._may_be_sealed = True
+
+    def _break_seal(self) -> None:
+        if self._may_be_sealed:
+            break_seal(self.path)
+            self._may_be_sealed = False
+
     def _write_manifest(self) -> None:
+        self._break_seal()
         write_atomically(self.path / MANIFEST, self.manifest.model_dump_json(indent=1) + "\n")
 
     def _copy_superseded(self, path: Path) -> None:
@@ -301,4 +322,6 @@ class Store:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a report beside the manifest."""
+        if is_covered(name):
+            self._break_seal()
         write_atomically(self.path / name, text)

@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 READING = (
     *("table a", "table a --format csv -o rows.csv", "table a --by version", "report a -o report.html", "report a"),
     *("report a -o report.md", "compare a b", "check a", "verify a --steps 0", "merge a b -o all", "reproduce --list"),
-    *("script --mode graph -o case.py", "clean --yes --only data", "check --help", "--version"),
+    *("script --mode graph -o case.py", "submit a -o a.zip", "clean --yes --only data", "check --help", "--version"),
 )
 MEASURING = ("run", "run --resume a", "tune", "check", "explain", "reproduce a")
 WRONG_WHEEL = {"Windows": "Windows x86-64", "macOS": "macOS aarch64", "aarch64": "Linux aarch64"}

@@ -53,7 +53,7 @@ def honest(digits, tmp_path_factory):
 
     def new_store(cases, dataset):
         folder = tmp_path_factory.mktemp("honest") / "run"
-        return Store.create(folder, Matrix(), cases, {"digits": dataset.card}, describe())
+        return Store.create(folder, Matrix.around(cases), cases, {"digits": dataset.card}, describe())
 
     cases = [CASE, CASE.model_copy(update={"mode": Mode.PYNATIVE})]
     return trained(new_store, digits, cases).path

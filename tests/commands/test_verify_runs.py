@@ -18,6 +18,7 @@ from lenet.commands.verify import verify
 from lenet.errors import UsageError
 from lenet.store.record import Status
 from lenet.store.run import Store
+from lenet.store.seal import SEAL
 
 TESTS = Path(__file__).resolve().parents[1]
 PLAN = """
@@ -102,13 +103,19 @@ def made(cli):
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in RUNS])
 class TestEveryCommandAndEngine:
-    def test_the_run_is_verified(self, made, name):
+    def test_the_run_is_verified_and_sealed(self, made, name):
         result = verify(made(name))
         assert [str(each) for each in result.violations] == []
+        assert result.sealed is not None
         assert any(record.status is Status.OK for record in Store.open(made(name)).records())
 
 
-NO_WITNESS = {"load", "exit_code"}
+def unsealed(run, folder):
+    """A copy of the run without its seal."""
+    return shutil.copytree(run, folder / "copy", ignore=shutil.ignore_patterns(f"{SEAL}*"))
+
+
+NO_WITNESS = {"load"}
 """Of a record: what the parent alone observes."""
 ESTIMATES = {"norm", "sketch"}
 """Of a trace: what no other number confirms to the last digit (`test_verify_traced.py`)."""
@@ -116,10 +123,10 @@ ESTIMATES = {"norm", "sketch"}
 
 @pytest.mark.parametrize("name", ["weak", "strong-epochs", "check"])
 class TestOneDigitIsChanged:
-    """In one number of each class of figures."""
+    """In one number of each class of figures, of a run without its seal: `tests/store/test_seal.py` tests that."""
 
     def test_of_the_events(self, made, name, tmp_path):
-        run = shutil.copytree(made(name), tmp_path / "copy")
+        run = unsealed(made(name), tmp_path)
         path = run / "events.jsonl"
         lines = path.read_text().splitlines()
         events = [json.loads(line) for line in lines]
@@ -133,7 +140,7 @@ class TestOneDigitIsChanged:
         assert {figure for figure in accepted if not ESTIMATES & set(figure)} == set()
 
     def test_of_the_records(self, made, name, tmp_path):
-        run = shutil.copytree(made(name), tmp_path / "copy")
+        run = unsealed(made(name), tmp_path)
         paths = sorted((run / "records").iterdir())
         records = [json.loads(path.read_text()) for path in paths]
         accepted = set()
@@ -151,7 +158,7 @@ class TestOneDigitIsChanged:
 
 
 def test_a_run_on_another_release_than_its_cases_name_is_refused(made, tmp_path):
-    run = shutil.copytree(made("versions"), tmp_path / "copy")
+    run = unsealed(made("versions"), tmp_path)
     no_tables(run)
     for path in (run / "records").iterdir():
         edit(path, lambda data: data["software"].update(framework_version="2.0.0"))

@@ -14,7 +14,7 @@ from lenet.analysis.verify.evidence import Evidence, Messages
 from lenet.cases.case import Frozen
 from lenet.dataset.known import KNOWN
 from lenet.store.events import Evaluated, Failed, Finished, Resident, Started, Steps
-from lenet.store.record import Status, Summary, summarise
+from lenet.store.record import ENDED_WITH, Status, Summary, summarise
 
 
 def case_id(e: Evidence) -> Messages:
@@ -30,6 +30,9 @@ def machine(e: Evidence) -> Messages:
     if e.record.machine_id != e.machine.id:
         message = f"is {e.record.machine_id}: the run has no card of it, and the manifest's machine is {e.machine.id}"
         yield e.at("machine_id"), message
+    elif e.record.load is not None and e.record.load.logical_cores != e.machine.logical_cores:
+        message = f"is {e.record.load.logical_cores}, and its machine has {e.machine.logical_cores}"
+        yield e.at("load", "logical_cores"), message
 
 
 def dataset(e: Evidence) -> Messages:
@@ -209,6 +212,8 @@ def ending(e: Evidence) -> Messages:
         constant = bool(evaluated) and evaluated[-1][1].distinct_answers == 1
         if (status is Status.PLATEAU) != (constant and e.case.plan.epochs is not None):
             yield e.at("status"), f"is {status.value}, and the last evaluation shows otherwise"
+        if e.record.exit_code and ENDED_WITH not in e.record.reason:
+            yield e.at("exit_code"), f"is {e.record.exit_code}, and the reason does not say so"
     if status is Status.DROPPED and finished:
         yield e.at("status"), "is dropped, and the worker reported the whole case"
     if failed and (status, e.record.reason) != (failed[1].status, failed[1].reason):

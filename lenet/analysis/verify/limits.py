@@ -47,9 +47,11 @@ def evaluation_possible(e: Evidence) -> Messages:
 
 
 def machine_possible(e: Evidence) -> Messages:
-    """No more cores are usable than the machine has."""
+    """No more cores are usable, and no more memory is available, than the machine has."""
     if e.machine.usable_cores > e.machine.logical_cores or e.machine.usable_cores < 1:
         yield e.at("machine_id"), f"{e.machine.usable_cores} of {e.machine.logical_cores} cores are usable"
+    if e.machine.memory_available_bytes is not None and e.machine.memory_available_bytes > e.machine.memory_bytes:
+        yield e.at("machine_id"), "more memory is available than the machine has"
 
 
 RULES = (training_possible, evaluation_possible, machine_possible)

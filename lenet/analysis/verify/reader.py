@@ -19,6 +19,7 @@ from lenet.store.eventlog import LogLine
 from lenet.store.events import MAX_LINE_BYTES, Started
 from lenet.store.manifest import CARD, EVENTS, card_name
 from lenet.store.record import SCHEMA_VERSION
+from lenet.store.seal import SEAL, seal_faults
 
 M = TypeVar("M", bound=Frozen)
 
@@ -29,6 +30,8 @@ class RunReader:
     def __init__(self, root: Path) -> None:
         self._folder = scan(root)
         self._read: set[str] = set()
+        self._changed: set[str] = set()
+        """Files that are not as they were sealed."""
         self.violations = [Violation("folder", Place(name), fault) for name, fault in self._folder.faults]
         self.events = 0
         """Events in the log."""
@@ -48,6 +51,15 @@ class RunReader:
         self._read.add(file)
         self.violations.append(Violation(rule, Place(file, line), message))
 
+    def seal(self) -> str | None:
+        """The text of the run's seal, None if it has none. Each file that is not as it was sealed is a violation."""
+        if SEAL not in self._folder.files or (text := self.text(SEAL)) is None:
+            return None
+        for file, line, message in seal_faults(self._folder, text):
+            self._changed.add(file)
+            self.violations.append(Violation("seal", Place(file, line), message))
+        return text
+
     def text(self, name: str) -> str | None:
         """A file's text; None with a violation if it has none."""
         self._read.add(name)
@@ -63,7 +75,7 @@ class RunReader:
         """A file's content, if every part of it is known, valid and written as it is read; else None, with violations.
 
         Raises:
-            UsageError: it is of a newer schema than this program's.
+            UsageError: it is of a newer schema than this program's, and is as it was sealed.
         """
         if (text := self.text(name)) is None:
             return None
@@ -73,7 +85,7 @@ class RunReader:
             self.refuse("schema", name, f"is no JSON of a run: {error}", getattr(error, "lineno", None))
             return None
         version = written.value.get("schema_version") if isinstance(written.value, dict) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
+        if isinstance(version, int) and version > SCHEMA_VERSION and name not in self._changed:
             raise UsageError(f"{name} has schema {version}, newer than this lenet-bench ({SCHEMA_VERSION}): upgrade it")
         try:
             value = kind.model_validate_json(text)

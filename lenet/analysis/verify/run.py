@@ -6,14 +6,15 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from lenet.analysis.verify.evidence import Attempt, Evidence, Place, Violation
-from lenet.cases.case import Case, DeviceTarget
+from lenet.cases.case import Case, DeviceTarget, RuntimeProfile
+from lenet.cases.frameworks import ABILITIES
 from lenet.dataset.known import KNOWN
 from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, Manifest
 from lenet.store.record import Record
 
 
 def manifest(run: Manifest) -> Iterator[Violation]:
-    """The manifest lists each case once, with the data of each, and omits no repetition."""
+    """The manifest lists each case once, with the data of each, and omits no repetition; its matrix is of its cases."""
     place = Place(MANIFEST)
     names = [case.id for case in run.cases]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -25,6 +26,8 @@ def manifest(run: Manifest) -> Iterator[Violation]:
             yield Violation("manifest", place, f"the card of dataset {name} is of {card.name}")
         if name in KNOWN and card != KNOWN[name]:
             yield Violation("manifest", place, f"dataset {name} is other data under its name")
+    if not set(map(_in_matrix, run.cases)) & set(map(_in_matrix, run.matrix.cases())):
+        yield Violation("manifest", place, "its matrix spans none of its cases")
     rounds: dict[Case, set[int]] = {}
     for case in run.cases:
         rounds.setdefault(case.model_copy(update={"repetition": 0}), set()).add(case.repetition)
@@ -32,6 +35,12 @@ def manifest(run: Manifest) -> Iterator[Violation]:
         if absent := sorted(set(range(run.matrix.repeat)) - found):
             message = f"{case.id}: repetition {absent[0] + 1} of {run.matrix.repeat} is missing"
             yield Violation("manifest", place, message)
+
+
+def _in_matrix(case: Case) -> Case:
+    """The case without what its matrix writes otherwise: the profile `tuned`, and the former name of a mode."""
+    mode = ABILITIES[case.framework].own_mode(case.mode)
+    return case.model_copy(update={"profile": RuntimeProfile(), "mode": mode})
 
 
 def remarks(run: Manifest) -> Iterator[str]:

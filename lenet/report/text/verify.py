@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from lenet.report.layout import wrapped
 from lenet.report.table.words import count, few
 from lenet.store.proof import TrainingProof, TrainingStatus
+from lenet.store.seal import SEAL
 
 MOST_VIOLATIONS = 200
 MOST_FILES = 6
@@ -20,10 +21,13 @@ def verify_text(
     records: int,
     events: int,
     trainings: Mapping[str, TrainingProof] | None = None,
+    sealed: int | None = None,
+    signer: str = "",
 ) -> str:
     """A paragraph for each violation and remark, then the verdict on `run`. `unread` are files that were not read.
 
-    `trainings` are the recomputed ones, by case. One that is another is among the violations.
+    `trainings` are the recomputed ones, by case. One that is another is among the violations. `sealed` is the number of
+    files under the seal, None without one.
     """
     texts = [*violations[:MOST_VIOLATIONS]]
     if len(violations) > MOST_VIOLATIONS:
@@ -32,6 +36,10 @@ def verify_text(
     if unread:
         texts.append(f"not verified: {count(len(unread), 'file')}: {few(list(unread), MOST_FILES)}")
     texts += _trainings(trainings or {})
+    if sealed is None:
+        texts.append(f"no seal ({SEAL}): a change of what no rule compares would not be seen")
+    else:
+        texts.append(f"sealed: {count(sealed, 'file')} in {SEAL}" + (f"; signed by {signer}" if signer else ""))
     verdict = f"refused: {count(len(violations), 'violation')}" if violations else "verified: no violation"
     texts.append(f"{run}: {verdict} ({count(records, 'record')}, {count(events, 'event')})")
     return "\n".join(wrapped(each, rest="  ") for each in texts) + "\n"
