@@ -109,7 +109,7 @@ def test_resume_measures_only_what_is_missing(folder, interrupted, resumed):
 
 def test_the_table_is_printed_and_fits(resumed):
     lines = resumed.stdout.splitlines()
-    assert lines[0].split() == ["mode", "batch", "images/s", "spread", "speed-up", "accuracy", "status"]
+    assert lines[0].split() == ["mode", "batch", "images/s", "spread", "speed-up", "accuracy"]
     assert max(map(len, lines[:7])) <= 80
     assert "NOT MNIST: digits" in " ".join(resumed.stdout.split())
     assert "\x1b" not in resumed.stdout + resumed.stderr

@@ -24,6 +24,7 @@ BASE = {
     "reproduce": ["run"],
     "compare": ["run", "run"],
     "merge": ["run", "--output", "merged"],
+    "submit": ["run", "--output", "run.zip"],
     "verify": ["run", "--steps", "0"],
     "table": ["run"],
     "report": ["run"],

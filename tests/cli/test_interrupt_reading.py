@@ -24,6 +24,7 @@ READING = {
     "compare": ["compare", "run", "run", "-o", "compare.csv"],
     "verify": ["verify", "run", "--steps", "3"],
     "merge": ["merge", "run", "-o", "merged"],
+    "submit": ["submit", "run", "-o", "run.zip"],
     "script": ["script", "--mode", "graph", "-o", "case.py"],
     "clean": ["clean"],
     "doctor": ["doctor", "--device", "cpu", "--timeout", "1"],
