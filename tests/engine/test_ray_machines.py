@@ -183,7 +183,7 @@ def test_control_c_keeps_finished_records_and_says_how_to_resume(machines, bench
     os.close(screen)
     assert process.wait(timeout=30) == 130, shown
     words = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", shown.decode()).split())
-    assert re.search(r"10\.77\.0\.2: CPU graph b64 .{0,40}epoch \d+, step \d+, [\d,]+ img/s", words), words
+    assert re.search(r"10\.77\.0\.2: batch 64 .{0,40}epoch \d+, step \d+, [\d,]+ img/s", words), words
     assert re.search(r"10\.77\.0\.2: 2 cases take turns .{0,40}cycle \d+ of \d+, 0:\d\d left", words), words
     assert re.search(r"\[2/6\] CPU · graph · batch (32|64) · digits on 10\.77\.0\.2:", words), words
     assert "stopped: 2 of 6 records are in run; resume with: lenet-bench run --engine ray --resume run" in words
