@@ -34,15 +34,13 @@ def tune(
 
     Of several releases or modes, each with its profile, a final names the fastest.
     """
-    import shlex
-
     from pydantic import TypeAdapter
 
     from lenet.analysis.tune.fastest import Fastest
     from lenet.cases.case import Mode
     from lenet.cases.matrix import Matrix
     from lenet.cases.presets import override
-    from lenet.cli.program import program
+    from lenet.cli.program import command_line
     from lenet.commands.fastest import final, run_words
     from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, TuneResult, prepare
     from lenet.commands.tune import tune as search
@@ -67,10 +65,8 @@ def tune(
         for found in final(run, results, budget, invocation.log, engine):
             winners.append(found)
             if form == "terminal":
-                print(
-                    f"\n{fastest_text(found)}\n  {program()} {shlex.join(run_words(found.finalists[0].case))}",
-                    flush=True,
-                )
+                command = command_line(*run_words(found.finalists[0].case))
+                print(f"\n{fastest_text(found)}\n  {command}", flush=True)
     run.store.seal()
     if form == "json":
         document: dict[str, list[TuneResult] | list[Fastest]] = {"results": results, "finals": winners}

@@ -50,12 +50,12 @@ class Candidate:
     @property
     def samples(self) -> list[Measured]:
         """The measurements that count: the confirming ones if there are any."""
-        return self.confirmed if _rates(self.confirmed) else self.raced
+        return self.confirmed if rates_of(self.confirmed) else self.raced
 
     @property
     def rates(self) -> list[float]:
         """Images per second, one value for each process that counts."""
-        return _rates(self.samples)
+        return rates_of(self.samples)
 
     @property
     def median(self) -> float:
@@ -73,10 +73,11 @@ class Candidate:
 
         How often each occurs is known from the confirmation: a process that won a race did so because it was fast.
         """
-        return two_speeds(_rates(each for each in self.samples if each.settled))
+        return two_speeds(rates_of(each for each in self.samples if each.settled))
 
 
-def _rates(samples: Iterable[Measured]) -> list[float]:
+def rates_of(samples: Iterable[Measured]) -> list[float]:
+    """Images per second of the processes that have been measured."""
     return [each.images_per_second for each in samples if each.images_per_second is not None]
 
 
@@ -94,7 +95,7 @@ class Estimates(dict[Candidate, float]):
     """
 
     def __init__(self, candidates: Sequence[Candidate], noise: float) -> None:
-        rated = [each for each in candidates if _rates(each.raced)]
+        rated = [each for each in candidates if rates_of(each.raced)]
         seen = [
             (index, measured.group, math.log(measured.images_per_second))
             for index, each in enumerate(rated)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lenet.analysis.paired import PairedRatio
-from lenet.analysis.tune.candidate import Measured, ratio
+from lenet.analysis.tune.candidate import Measured, rates_of, ratio
 from lenet.analysis.tune.search import MOST_ALIVE
 from lenet.cases.axes import values_of
 from lenet.cases.case import Case
@@ -34,7 +34,7 @@ class Finalist:
     @property
     def rates(self) -> list[float]:
         """Images per second, one value for each process."""
-        return [each.images_per_second for each in self.measured if each.images_per_second is not None]
+        return rates_of(self.measured)
 
     @property
     def median(self) -> float:

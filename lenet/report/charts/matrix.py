@@ -43,7 +43,7 @@ def _panel(table: SpeedMatrix, share: Sequence[Sequence[float | None]]) -> Spec:
                 "field": "batch",
                 "type": "nominal",
                 "sort": None,
-                "axis": {**axis, "orient": "top", "labelAngle": 0},
+                "axis": {**axis, "orient": "top"},
             },
             "y": {"field": "line", "type": "nominal", "sort": None, "axis": axis},
         },
