@@ -19,7 +19,6 @@ loop and clock run in a process that takes turns with the worker. It prints the 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,13 +26,13 @@ from ctypes.util import find_library
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import seeds
 import typer
 from tabulate import tabulate
 
 from lenet.analysis.difference import SpeedDifference, difference
 from lenet.analysis.stability import sample
 from lenet.analysis.verdict import Mark, decide
-from lenet.cases.case import Case, Hyperparameters
 from lenet.machine.cores import usable_cores
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
@@ -125,25 +124,17 @@ def levers(names: Sequence[str] = ()) -> list[Lever]:
 
 def _run(folder: Path, beside: Sequence[Lever], groups: int, case: Sequence[str]) -> None:
     """`lenet-bench run` of the default and these levers, in a folder that is new or was interrupted."""
-    seeds = {str(seed): lever for seed, lever in enumerate(beside, DEFAULT_SEED + 1)}
-    command = [sys.executable, "-m", "lenet.cli", "run", "--interleave", "windows"]
-    if (folder / "manifest.json").exists():
-        command += ["--resume", str(folder)]
-    else:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        matrix = folder.with_name(f"{folder.name}.toml")
-        matrix.write_text(MATRIX, encoding="utf-8")
-        names = {seed: lever.name for seed, lever in seeds.items()}
-        folder.with_name(f"{folder.name}.json").write_text(json.dumps(names), encoding="utf-8")
-        command += ["--matrix", str(matrix), "--device", "cpu", *case, "--repeat", str(groups)]
-        command += ["--seed", ",".join([str(DEFAULT_SEED), *seeds]), "--output", str(folder)]
-    path = os.pathsep.join([str(HERE / "applied"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    applied = json.dumps({seed: lever.applied for seed, lever in seeds.items()})
-    environment = {**os.environ, "PYTHONPATH": path, "LENET_BENCH_LEVERS": applied}
-    # A lever with which MindSpore does not run is a result too.
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, env=environment)
+    by_seed = {str(seed): lever for seed, lever in enumerate(beside, DEFAULT_SEED + 1)}
     if not (folder / "manifest.json").exists():
-        raise typer.Exit(done.returncode or 1)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        names = {seed: lever.name for seed, lever in by_seed.items()}
+        folder.with_name(f"{folder.name}.json").write_text(json.dumps(names), encoding="utf-8")
+    applied = {"LENET_BENCH_LEVERS": json.dumps({seed: lever.applied for seed, lever in by_seed.items()})}
+    members = [DEFAULT_SEED, *map(int, by_seed)]
+    # A lever with which MindSpore does not run is a result too.
+    code = seeds.run(folder, members, groups, case, ["--interleave", "windows"], MATRIX, "applied", applied)
+    if not (folder / "manifest.json").exists():
+        raise typer.Exit(code or 1)
 
 
 Mode = Annotated[str, typer.Option(help="with commas")]
@@ -211,7 +202,7 @@ def results(run: Path) -> Iterator[Result]:
                 apart = SpeedDifference("groups", None, None, None)
             if members:
                 case = members[0].case
-                found.setdefault(case.mode.value, []).append((name, _words(case), apart, why))
+                found.setdefault(case.mode.value, []).append((name, seeds.words(case), apart, why))
     for mode, listed in found.items():
         marks = decide([apart for _, _, apart, _ in listed])
         for (name, case, apart, why), (mark, _) in zip(listed, marks, strict=True):
@@ -222,12 +213,6 @@ def _sound(records: Sequence[Record]) -> list[Any]:
     return [
         (each, rates) for each in records if each.status is Status.OK and (rates := sample(each.windows)) is not None
     ]
-
-
-def _words(case: Case) -> str:
-    """What the members share, in words."""
-    batch = Hyperparameters(batch_size=case.hyperparameters.batch_size)
-    return case.model_copy(update={"repetition": 0, "hyperparameters": batch}).label
 
 
 def cell(found: SpeedDifference) -> tuple[str, str]:

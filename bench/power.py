@@ -27,7 +27,6 @@ equal cases and for one with 5% more work. It writes a line for each attempt, an
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -39,6 +38,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any
 
+import seeds
 import typer
 from recording import (
     EVERY,
@@ -58,7 +58,6 @@ from recording import (
 from tabulate import tabulate
 
 from lenet.analysis.paired import TimedTurn
-from lenet.cases.case import Case, Hyperparameters
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
@@ -88,20 +87,11 @@ def _case(mode: str, batch_size: int, pipeline: str, profile: str) -> list[str]:
     return ["--mode", mode, "--batch-size", str(batch_size), "--pipeline", pipeline, "--profile", profile]
 
 
-def _run(output: Path, seeds: Sequence[int], rounds: int, case: list[str], ways: list[str]) -> None:
+def _run(output: Path, members: Sequence[int], rounds: int, case: list[str], ways: list[str]) -> None:
     """`lenet-bench run` with the planted work, in a folder that is new or was interrupted."""
-    command = [sys.executable, "-m", "lenet.cli", "run", *ways]
-    if (output / "manifest.json").exists():
-        command += ["--resume", str(output)]
-    else:
-        matrix = output.with_name(f"{output.name}.toml")
-        matrix.parent.mkdir(parents=True, exist_ok=True)
-        matrix.write_text(MATRIX, encoding="utf-8")
-        command += ["--matrix", str(matrix), "--device", "cpu", *case, "--seed", ",".join(map(str, seeds))]
-        command += ["--repeat", str(rounds), "--output", str(output)]
-    path = [str(Path(__file__).with_name("planted")), *filter(None, [os.environ.get("PYTHONPATH")])]
-    planted = {"LENET_BENCH_PLANTED": json.dumps(EVERY), "PYTHONPATH": os.pathsep.join(path)}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **planted})
+    planted = {"LENET_BENCH_PLANTED": json.dumps(EVERY)}
+    if code := seeds.run(output, members, rounds, case, ways, MATRIX, "planted", planted):
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -122,19 +112,12 @@ def record(
     data = [] if data_dir is None else ["--data-dir", str(data_dir)]
     for part in range(parts):
         shares = [total * (part + 1) // parts - total * part // parts for total in (groups, processes)]
-        for name, seeds, share, way in (
+        for name, members, share, way in (
             ("groups", IN_GROUPS if planted else UNCHANGED, shares[0], "windows"),
             ("processes", tuple(MORE_WORK) if planted else UNCHANGED, shares[1], "rounds"),
         ):
             if share:
-                _run(run / f"{name}-{part:02}", seeds, share, case, ["--interleave", way, *data])
-
-
-def _words(case: Case) -> str:
-    """What the members share, in words."""
-    return case.model_copy(
-        update={"repetition": 0, "hyperparameters": Hyperparameters(batch_size=case.hyperparameters.batch_size)}
-    ).label
+                _run(run / f"{name}-{part:02}", members, share, case, ["--interleave", way, *data])
 
 
 def _blocks(record: Record) -> list[TimedTurn]:
@@ -166,7 +149,7 @@ def export(
             if each.status is not Status.OK or each.summary.throughput is None:
                 continue
             seed, seconds = each.case.hyperparameters.seed, round(each.own_seconds, 2)
-            settings.add((store.manifest.machine.summary, _words(each.case)))
+            settings.add((store.manifest.machine.summary, seeds.words(each.case)))
             if each.group:
                 groups[each.group][seed] = [seconds, *map(astuple, _blocks(each))]
             else:
@@ -237,18 +220,18 @@ def live(
     """Run and compare as a user does, and keep what `compare` says."""
     data = [] if data_dir is None else ["--data-dir", str(data_dir)]
     for number in range(attempts):
-        for difference, seeds in COMPARED.items():
+        for difference, members in COMPARED.items():
             done = output.read_text(encoding="utf-8").splitlines() if output.exists() else []
             if any((one["attempt"], one["difference"]) == (number, difference) for one in map(json.loads, done)):
                 continue
-            folder = run / f"{'-'.join(map(str, seeds))}-{number:02}"
+            folder = run / f"{'-'.join(map(str, members))}-{number:02}"
             shutil.rmtree(folder, ignore_errors=True)  # an attempt that was interrupted
             begun = time.monotonic()
             ways = ["--interleave", "windows", *data]
-            _run(folder, seeds, groups, _case(mode, batch_size, pipeline, profile), ways)
+            _run(folder, members, groups, _case(mode, batch_size, pipeline, profile), ways)
             seconds = time.monotonic() - begun
             command = [sys.executable, "-m", "lenet.cli", "compare", str(folder), "--format", "json"]
-            command += ["--over", f"seed={seeds[0]},{seeds[1]}"]
+            command += ["--over", f"seed={members[0]},{members[1]}"]
             (said,) = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
             line = {"attempt": number, "difference": difference, "seconds": round(seconds, 1)}
             line |= {key: said[key] for key in ("groups", "ratio", "low", "high", "p", "mark")}

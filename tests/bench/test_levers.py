@@ -20,10 +20,16 @@ from lenet.worker.work import PROFILE_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 
-_spec = importlib.util.spec_from_file_location("levers", ROOT / "bench/levers.py")
-levers = importlib.util.module_from_spec(_spec)
-sys.modules["levers"] = levers
-_spec.loader.exec_module(levers)
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"bench/{name}.py")
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+load("seeds")  # that the next one imports
+levers = load("levers")
 
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'bench/applied'}:{ROOT}", "PATH": os.environ["PATH"]}
 
