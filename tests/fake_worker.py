@@ -39,10 +39,10 @@ def main():
     unknown = {"framework_version": "0", "python_version": "0", "numpy_version": "0"}
     software = json.loads(os.environ.get("FAKE_SOFTWARE", json.dumps(unknown)))
     emit("started", initial_weights_sha256="0" * 64, software=software)
+    turn = {}
     for step in range(STEPS):
-        turn = {}
-        if turns is not None and step >= WARMUP:
-            emit("paused", turns_left=STEPS - step)
+        if turns is not None and (step == 0 or step >= WARMUP):
+            emit("paused", turns_left=STEPS - max(step, WARMUP))
             line = turns.readline()
             if not line:
                 raise SystemExit(1)  # the parent has ended

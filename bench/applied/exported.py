@@ -82,6 +82,9 @@ class Loop:
         module, plan = self._trainer.module, self._trainer.case.plan
         module.time = SimpleNamespace(perf_counter=lambda: time.perf_counter() - self._paused)
         module.print = self._printed
+        if self._turns is not None:
+            self._clock.enter("waiting")
+            self._turns.wait(plan.windows)
         self._clock.enter("compile_and_first_step")
         module.train(self._trainer.folder)
         began = self._clock.enter("evaluation", ended="training")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import NoReturn
 
 import psutil
@@ -19,12 +20,13 @@ from lenet.engine.session import Session
 from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups, start_order
 from lenet.errors import UsageError
 from lenet.machine.container import memory_available
+from lenet.machine.cores import usable_cores
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
-from lenet.worker.turns import Turn
+from lenet.worker.turns import WARM_UP, Turn
 
 MEMORY_MARGIN = 1.5
-"""Free memory that another worker of a group must find, in sizes of the largest that is alive."""
+"""Free memory that another worker of a group must find, in sizes of the largest that was alive."""
 
 Notify = Callable[[str], None]
 Interpreter = Callable[[Framework, str, Notify], str]
@@ -39,6 +41,14 @@ def no_interpreter(framework: Framework, version: str, notify: Notify) -> NoRetu
     """
     del notify
     raise UsageError(f"there is no environment with {framework.value} {version} here")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a case's worker is not started."""
+
+    status: Status
+    reason: str
 
 
 class LocalEngine:
@@ -71,6 +81,8 @@ class LocalEngine:
         self._notify = notify
         self._interleave = interleave
         self._alive = alive
+        self._largest = 0
+        """Resident bytes of the largest worker so far that has warmed up."""
 
     def run(
         self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store, judge: Judge | None = None
@@ -105,49 +117,79 @@ class LocalEngine:
         done: int,
         total: int,
     ) -> list[Record]:
-        """Start as many of the cases as memory holds, in this order, and let them take turns; returns their records."""
+        """Start as many of the cases as memory holds, in this order, and let them take turns; returns their records.
+
+        As many workers as there are cores set themselves up together. Then each of them warms up alone.
+        """
         turns = len(cases) > 1
         group = uuid.uuid4().hex[:12] if turns else ""
         sessions: list[Session] = []
         if turns:
             self._observer.group_started(cases)
         with ExitStack() as opened:
-            for case in cases:
-                if not _room_for_another(sessions):
+            while len(sessions) < len(cases):
+                first = len(sessions)
+                for case in cases[first : first + len(usable_cores())]:
+                    if not self._room_for_another(sessions):
+                        break
+                    finished = done + sum(session.record is not None for session in sessions)
+                    self._observer.case_started(case, finished, total)
+                    command = self._command_for(case, datasets[case.dataset])
+                    session = Session(case, datasets[case.dataset], store, self._observer, group)
+                    opened.callback(session.close)
+                    sessions.append(session)
+                    self._start(session, command, turns, judge)
+                if not (started := sessions[first:]):
                     break
-                finished = done + sum(session.record is not None for session in sessions)
-                self._observer.case_started(case, finished, total)
-                command, refusal = self._command_for(case, datasets[case.dataset])
-                session = Session(case, datasets[case.dataset], store, self._observer, group)
-                opened.callback(session.close)
-                sessions.append(session)
-                limits = self._limits
-                if judge is not None:
-                    left = judge.seconds_left()
-                    limits = limits.within(left, judge.option)
-                    if left <= 0 and refusal is None:
-                        refusal = Status.DROPPED, f"not started: the time was over ({judge.option})"
-                if refusal is not None:
-                    session.end(*refusal)
-                else:
-                    session.start(command, limits, TURN_SECONDS if turns else None)
+                for session in started:
+                    session.follow()
+                for session in started:
+                    if session.turns_left:
+                        session.take_turn(WARM_UP)
+                        self._largest = max(self._largest, session.resident_bytes)
             _take_turns(sessions, group, self._observer, judge)
             return [session.record for session in sessions if session.record is not None]
 
-    def _command_for(self, case: Case, dataset: Dataset) -> tuple[Sequence[str], tuple[Status, str] | None]:
-        """The worker's command, and status and reason of a case that cannot run.
+    def _start(self, session: Session, command: Sequence[str] | Refusal, turns: bool, judge: Judge | None) -> None:
+        """Start the worker, or record why it cannot run."""
+        limits = self._limits
+        if judge is not None:
+            left = judge.seconds_left()
+            limits = limits.within(left, judge.option)
+            if left <= 0 and not isinstance(command, Refusal):
+                command = Refusal(Status.DROPPED, f"not started: the time was over ({judge.option})")
+        if isinstance(command, Refusal):
+            session.end(command.status, command.reason)
+        else:
+            session.start(command, limits, TURN_SECONDS if turns else None)
+
+    def _room_for_another(self, sessions: Sequence[Session]) -> bool:
+        """Whether the free memory holds one more worker like the largest so far, beside what those alive still take.
+
+        The first worker of all warms up before there is a second one: it shows how large they are.
+        """
+        sizes = [size for session in sessions if (size := session.resident_bytes)]
+        if not self._largest or not sizes:
+            return not sizes
+        free = psutil.virtual_memory().available
+        if (left := memory_available()) is not None:
+            free = min(free, left)
+        return free - sum(max(0, self._largest - size) for size in sizes) > MEMORY_MARGIN * self._largest
+
+    def _command_for(self, case: Case, dataset: Dataset) -> Sequence[str] | Refusal:
+        """The worker's command, or why the case cannot run.
 
         An environment is made here, before the case's time begins.
         """
         smallest = min(dataset.card.training_images, dataset.card.test_images)
         if (batch := case.global_batch_size) > smallest:
-            return (), (Status.INVALID, f"batch size {batch} is larger than the {smallest} images of a set")
+            return Refusal(Status.INVALID, f"batch size {batch} is larger than the {smallest} images of a set")
         if case.framework_version is None:
-            return self._command, None
+            return self._command
         try:
-            return worker_command(self._interpreter(case.framework, case.framework_version, self._notify)), None
+            return worker_command(self._interpreter(case.framework, case.framework_version, self._notify))
         except UsageError as error:
-            return (), (Status.UNAVAILABLE, str(error))
+            return Refusal(Status.UNAVAILABLE, str(error))
 
 
 def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer, judge: Judge | None) -> None:
@@ -167,12 +209,3 @@ def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer, judg
             for each in sessions:
                 if each.turns_left and each.case in reasons:
                     each.drop(reasons[each.case])
-
-
-def _room_for_another(sessions: Sequence[Session]) -> bool:
-    """Whether the free memory holds one more worker like the largest of those that are alive."""
-    sizes = [size for session in sessions if (size := session.resident_bytes)]
-    free = psutil.virtual_memory().available
-    if (left := memory_available()) is not None:
-        free = min(free, left)
-    return not sizes or free > MEMORY_MARGIN * max(sizes)

@@ -234,7 +234,7 @@ class WorkerProcess:
 
     def _next(self) -> bytes | int:
         """The next line, or the exit code."""
-        now = time.monotonic()
+        now = self._stopped_at or time.monotonic()  # the time of a worker that waits for its turn stands still
         silence, wall = self._limits.silence_seconds, self._limits.wall_seconds
         silence_left = self._last_event + silence - now
         wall_left = math.inf if wall is None else self._started + wall - now

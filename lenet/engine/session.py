@@ -56,9 +56,7 @@ class Session:
         return self._builder.turns
 
     def start(self, command: Sequence[str], limits: TimeLimits, turn_seconds: float | None) -> None:
-        """Start the worker and follow it until it pauses after its warm-up, or ends.
-
-        With `turn_seconds` None it never pauses.
+        """Start the worker, which sets itself up meanwhile. With `turn_seconds` it then waits for turns.
 
         Raises:
             StoreError: the run or a temporary folder cannot be written.
@@ -79,10 +77,9 @@ class Session:
             self.end(Status.CRASHED, str(error))
             return
         self._lines = self._process.lines()
-        self._follow(self._process)
 
     def take_turn(self, turn: Turn) -> None:
-        """Let the worker train one window: follow it until it pauses again, or ends.
+        """Let the worker warm up or train one window: follow it until it pauses again, or ends.
 
         Raises:
             StoreError: the run cannot be written.
@@ -90,7 +87,7 @@ class Session:
         if self._process is None:
             raise AssertionError("a worker is started before it takes turns")
         self._process.give_turn(turn.model_dump_json().encode())
-        self._follow(self._process)
+        self.follow()
 
     def drop(self, reason: str) -> None:
         """End a worker that waits for a turn; its record has what it trained so far, and the reason.
@@ -102,8 +99,14 @@ class Session:
             self._process.kill()
         self.end(Status.DROPPED, reason)
 
-    def _follow(self, process: WorkerProcess) -> None:
-        """Store and report the worker's events until it pauses or has ended."""
+    def follow(self) -> None:
+        """Store and report the worker's events until it pauses or has ended.
+
+        Raises:
+            StoreError: the run cannot be written.
+        """
+        if (process := self._process) is None or self.record is not None:
+            return
         try:
             for line in self._lines:
                 try:

@@ -36,7 +36,7 @@ class TrainingLoop:
     `agree` returns the value of the first process to every process of a data-parallel training, and waits until all of
     them have called it. A decision by the clock must be the same in all, or one would wait for another's gradients.
 
-    With `turns`, every steady window waits for its turn, which lasts about `turn_seconds`.
+    With `turns`, the warm-up and every steady window wait for a turn; that of a window lasts about `turn_seconds`.
     """
 
     def __init__(
@@ -85,7 +85,8 @@ class TrainingLoop:
         if self._tracer is not None:
             self._tracer.record(0)
         self._agree(0.0)  # wait for the slowest set-up, which is not part of the first step
-        self._window_began = self._clock.enter("compile_and_first_step")
+        first = "compile_and_first_step"
+        self._window_began = self._clock.enter(first) if self._turns is None else self._wait(first, self._turns_left)
         while True:
             epoch += 1
             finished = self._train_epoch(epoch)
@@ -100,6 +101,10 @@ class TrainingLoop:
     def losses_sha256(self) -> str:
         """SHA-256 of every training loss so far, as little-endian float32."""
         return self._losses_digest.hexdigest()
+
+    @property
+    def _turns_left(self) -> int:
+        return self._windows_wanted - self._steady + self._resident_windows
 
     def _train_epoch(self, epoch: int) -> bool:
         """Train an epoch, or less if a plan without whole epochs is complete before its end; return whether it is."""
@@ -120,8 +125,7 @@ class TrainingLoop:
                 if self._plan.epochs is None and self._enough():
                     return True
                 if self._turns is not None and self._step >= self._plan.warmup_steps:
-                    turns_left = self._windows_wanted - self._steady + self._resident_windows
-                    self._window_began = self._wait("training", turns_left)
+                    self._window_began = self._wait("training", self._turns_left)
         if self._pending and self._plan.epochs is not None:
             self._close_window(epoch)
         return False

@@ -1,9 +1,10 @@
 """Taking turns: the workers of a group are alive together, and one of them trains at a time.
 
-At the end of a window the worker reports `Paused` and waits for its next turn, which arrives as a line on a pipe of its
-own. The engine stops the whole process (SIGSTOP) as soon as it reads `Paused`, so that the threads of the data pipeline
-cannot run ahead, and continues it (SIGCONT) after it has written the turn. The message alone gives the turn, the
-signals only freeze: whichever of the two arrives first, the worker trains exactly once per message.
+After its set-up, after its warm-up and at the end of a window the worker reports `Paused` and waits for its next turn,
+which arrives as a line on a pipe of its own. The engine stops the whole process (SIGSTOP) as soon as it reads `Paused`,
+so that the threads of the data pipeline cannot run ahead, and continues it (SIGCONT) after it has written the turn. The
+message alone gives the turn, the signals only freeze: whichever of the two arrives first, the worker trains exactly
+once per message.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ class Paused(Frozen):
 
 
 class Turn(Frozen):
-    """A message to the worker: train one window now."""
+    """A message to the worker: train one window now, or warm up if the turn has no number."""
 
-    cycle: int = Field(ge=0)
-    number: int = Field(ge=0)
+    cycle: int | None = Field(default=None, ge=0)
+    number: int | None = Field(default=None, ge=0)
     """The turn's number among all turns of the group."""
+
+
+WARM_UP = Turn()
 
 
 _adapter: TypeAdapter[Event | Paused] = TypeAdapter(Annotated[Event | Paused, Field(discriminator="event")])

@@ -128,6 +128,27 @@ def test_whoever_is_not_on_turn_is_stopped(run):
     assert any(len(found) == 3 for found in states)
 
 
+def test_workers_set_themselves_up_together_and_warm_up_alone(run, monkeypatch):
+    """But for the first one, which shows how much memory a worker takes."""
+    monkeypatch.setattr("lenet.engine.local.usable_cores", lambda: {0, 1, 2})
+    started, before_warm_up, beside_warm_up = [], [], []
+
+    class Looks(SilentObserver):
+        def case_started(self, case, done, total, node=""):
+            started.append(case)
+
+        def event(self, case, event):
+            if isinstance(event, Compiled):
+                before_warm_up.append(len(started))
+                beside_warm_up.append([each.status() for each in workers()])
+
+    run(cases=[case_of(size) for size in (8, 16, 24, 48, 64)], observer=Looks())
+    assert before_warm_up == [1, 4, 4, 4, 5]
+    assert [len(states) for states in beside_warm_up] == [1, 4, 4, 4, 5]
+    for states in beside_warm_up:
+        assert states.count(psutil.STATUS_STOPPED) >= len(states) - 1
+
+
 @pytest.mark.parametrize(
     ("fault", "status"),
     [

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from lenet.cases.case import Case, Plan
+from lenet.engine.process import TimeLimits, worker
 from lenet.worker.work import Assignment
 
 PARENT = """
@@ -53,6 +54,31 @@ def test_a_worker_ends_when_its_parent_is_killed(stopped, tmp_path, digits, nump
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
+
+
+WAITS = """
+import os, sys
+os.write(int(sys.argv[1]), b'{"event":"paused","turns_left":1}\\n')
+os.read(int(sys.argv[2]), 100)
+os.write(int(sys.argv[1]), b'{"event":"the turn"}\\n')
+"""
+
+
+def test_no_time_passes_for_a_worker_that_waits_before_anybody_reads_that_it_does(tmp_path):
+    """Workers set themselves up together and are followed one after the other: the first may take long."""
+    limits = TimeLimits(wall_seconds=2.0, silence_seconds=2.0)
+    with worker([sys.executable, "-c", WAITS], b"", tmp_path / "log", limits, turns=True) as process:
+        deadline = time.monotonic() + 60
+        while not process.paused:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(2.5)
+        lines = process.lines()
+        assert b"paused" in next(lines)
+        process.give_turn(b"{}")
+        assert b"the turn" in next(lines)
+        assert list(lines) == []
+        assert process.code == 0
 
 
 @pytest.mark.parametrize("module", ["lenet.worker", "lenet.worker.instruments"])
