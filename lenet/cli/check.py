@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation, typed_options
 from lenet.cli.options import MEASUREMENT, option
+from lenet.cli.output import put
 from lenet.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -77,10 +77,11 @@ def check(
     run.store.seal()
     results = evaluate(run.store, begun.pairs, tolerance, known)
     used = settings(run.store.records(), describe().usable_cores)
-    if form == "json":
-        sys.stdout.write(results_json(results, used, tolerance))
-    else:
-        sys.stdout.write(results_text(results, settings_text(used), tolerance))
+    as_json = form == "json"
+    put(
+        results_json(results, used, tolerance) if as_json else results_text(results, settings_text(used), tolerance),
+        form,
+    )
     invocation.note(f"records: {run.store.path}")
     if any(each.holds is False for each in results) or not any(each.holds for each in results):
         raise typer.Exit(FAILED)
@@ -124,6 +125,6 @@ def _convergence(runs: list[Path], known: tuple[Reference, ...], form: str) -> i
     proofs = [store.proofs().get(record.case_id) for store in stores for record in store.records()]
     if not results:
         raise UsageError("the runs have no records yet")
-    sys.stdout.write(convergence_json(results, proofs) if form == "json" else convergence_text(results, proofs))
+    put(convergence_json(results, proofs) if form == "json" else convergence_text(results, proofs), form)
     another = any(proof is not None and proof.status is TrainingStatus.ANOTHER for proof in proofs)
     return FAILED if another or any(convergence.status.failed for _, convergence in results) else 0

@@ -49,7 +49,7 @@ def compare(
     pair = select(first.records(), second.records(), chosen)
     names = [store.path.resolve().name for store in (first, second)]
     compared = comparison.compare(pair.a, pair.b, effect, pair.over)
-    put(render(compared, wanted, effect, (names[0], names[1])), output)
+    put(render(compared, wanted, effect, (names[0], names[1])), wanted, output)
     if limit is not None:
         failed = failures(compared, limit)
         unsure = sum(each.mark is Mark.UNRESOLVED for each in compared)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from lenet.cli import options
 from lenet.cli.options import ENGINE, WORKLOAD, option
+from lenet.cli.output import put
 from lenet.errors import FAILED
 
 
@@ -33,6 +33,6 @@ def doctor(
     options.choice("--format", form, options.TEXT_FORMATS)
     targets = list(DeviceTarget) if device is None else [names[device.lower()]]
     diagnosis = diagnose(targets, timeout, environments())
-    sys.stdout.write(doctor_text(diagnosis) if form == "terminal" else diagnosis.model_dump_json(indent=1) + "\n")
+    put(doctor_text(diagnosis) if form == "terminal" else diagnosis.model_dump_json(indent=1) + "\n", form)
     if device is not None and not diagnosis.devices[0].works:
         raise typer.Exit(FAILED)

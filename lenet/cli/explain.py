@@ -12,6 +12,7 @@ from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
 from lenet.cli.options import MEASUREMENT, option
+from lenet.cli.output import put
 from lenet.cli.program import argument
 from lenet.errors import FAILED
 
@@ -59,11 +60,9 @@ def explain(
         print(f"lenet-bench: {case.label}: {error}", file=sys.stderr)
         raise typer.Exit(FAILED) from error
     run.store.seal()
-    if form == "json":
-        print(explanation.model_dump_json(indent=1))
-    else:
-        version = case.framework_version or framework_version(case.framework) or "unknown"
-        print(explanation_text(explanation, version), end="")
+    version = case.framework_version or framework_version(case.framework) or "unknown"
+    as_json = form == "json"
+    put(explanation.model_dump_json(indent=1) + "\n" if as_json else explanation_text(explanation, version), form)
     invocation.note(f"records and logs: {run.store.path}")
     if case.framework is Framework.MINDSPORE and case.world_size == 1:
         words = ("script", argument(str(run.store.path)), run.cases[0].id, "--issue", "-o", "issue.md")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,18 +32,22 @@ def table_format(form: str | None, output: Path | None, *others: str) -> Format:
     return next(known for known in FORMATS if known == form)
 
 
-def put(text: str, output: Path | None) -> None:
+def put(text: str, form: str, output: Path | None = None) -> None:
     """Print the text, or write it to a file, or through a link, a pipe or a device.
+
+    The form `terminal` has the encoding of the terminal; every other is a document, which is UTF-8 wherever it goes.
 
     Raises:
         StoreError: it cannot be written.
     """
     from lenet.files.text import write_output
 
-    if output is None:
-        sys.stdout.write(text)
-    else:
+    if output is not None:
         write_output(output, text)
+        return
+    if form != "terminal" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors=sys.stdout.errors)
+    sys.stdout.write(text)
 
 
 @contextmanager

@@ -26,8 +26,9 @@ def report(
     """Make a report of runs: an HTML page, Markdown for GitHub, or text for this terminal."""
     from lenet.analysis.references import read_given
     from lenet.analysis.variables import described
+    from lenet.cli.output import put
     from lenet.report.content.gather import gather
-    from lenet.report.document.forms import choose, write
+    from lenet.report.document.forms import choose, text_of, write
 
     wanted = choose(output, form)
     if wanted == "terminal" and output is not None:
@@ -41,5 +42,7 @@ def report(
         from lenet.report.document.terminal import show
 
         show(content, Console(highlight=False, emoji=False, markup=False), baseline)
+    elif output is None:
+        put(text_of(content, wanted, baseline), wanted)
     else:
         write(content, wanted, output, baseline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from lenet.cli import options
 from lenet.cli.axes import axis_options
 from lenet.cli.invocation import Invocation
 from lenet.cli.options import ENGINE, OUTPUT, WORKLOAD, option
+from lenet.cli.output import put
 from lenet.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def reproduce(
     if listed:
         if source is not None:
             raise UsageError("--list takes no argument: it lists the publications")
-        sys.stdout.write(publications_text(publications()))
+        put(publications_text(publications()), "terminal")
         return
     if source is None:
         raise UsageError("name a run, a record or a publication; --list shows the publications")
@@ -109,7 +109,7 @@ def _recorded(
     if form == "terminal":
         differences = [(each.name, each.then, each.now) for each in reproduction.differences]
         text = reproduce_text(reproduction.claims, differences)
-    sys.stdout.write(text)
+    put(text, form)
     invocation.note(f"records and verdicts: {run.store.path}")
     invocation.end(run)
     if any(claim.verdict is Verdict.NO for claim in reproduction.claims):
@@ -143,7 +143,7 @@ def _published(
     text = json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n"
     run.store.write_text(PUBLISHED, text)
     run.finish()
-    sys.stdout.write(text if form == "json" else published_text(publication, results))
+    put(text if form == "json" else published_text(publication, results), form)
     invocation.note(f"records and verdicts: {run.store.path}")
     invocation.end(run)
     if any(result.verdict is PublishedVerdict.REFUTED for result in results):

@@ -76,7 +76,7 @@ def run(
 
     Without --device it runs on each device that this machine has.
     """
-    from lenet.cli.output import table_format
+    from lenet.cli.output import put, table_format
     from lenet.commands.measurement import differing, failure, open_run
     from lenet.commands.recompute import prove_run
     from lenet.commands.run import RunRequest
@@ -125,7 +125,7 @@ def run(
         request.measure(made, observer, invocation.log)
     with invocation.proving() as (seconds, progress):
         prove_run(made.store, made.datasets, seconds, progress)
-    print(render(made.rows(), wanted, baseline))
+    put(render(made.rows(), wanted, baseline), wanted)
     made.finish(baseline)
     invocation.note(f"records and tables: {made.store.path}")
     invocation.end(made)

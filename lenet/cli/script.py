@@ -39,9 +39,9 @@ def script(
     if target is None:
         if issue:
             raise UsageError("--issue reports what was measured: name a record, as RUN ID or RUN/records/ID.json")
-        put(from_options(axes), output)
+        put(from_options(axes), "python", output)
         return
     if axes:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
         raise UsageError(f"{target} names the case: omit {named}")
-    put(from_record(target, case_id, as_issue=issue), output)
+    put(from_record(target, case_id, as_issue=issue), "markdown" if issue else "python", output)

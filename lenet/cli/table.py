@@ -56,4 +56,4 @@ def table(
             wanted,
             baseline,
         )
-    put(text, output)
+    put(text, wanted or mllog.FORMAT, output)

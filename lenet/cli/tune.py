@@ -40,6 +40,7 @@ def tune(
     from lenet.cases.case import Mode
     from lenet.cases.matrix import Matrix
     from lenet.cases.presets import override
+    from lenet.cli.output import put
     from lenet.cli.program import command_line
     from lenet.commands.fastest import final, run_words
     from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, TuneResult, prepare
@@ -70,7 +71,8 @@ def tune(
     run.store.seal()
     if form == "json":
         document: dict[str, list[TuneResult] | list[Fastest]] = {"results": results, "finals": winners}
-        print(TypeAdapter(dict[str, list[TuneResult] | list[Fastest]]).dump_json(document, indent=1).decode())
+        text = TypeAdapter(dict[str, list[TuneResult] | list[Fastest]]).dump_json(document, indent=1).decode()
+        put(f"{text}\n", form)
     invocation.note(f"records: {run.store.path}")
     if any(result.tuned is None for result in results):
         raise typer.Exit(FAILED)

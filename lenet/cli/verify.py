@@ -34,7 +34,7 @@ def verify(
 
     The trainings are recomputed without a framework and a device. That needs the data: --data-dir, or the cache.
     """
-    from lenet.cli.output import recomputing
+    from lenet.cli.output import put, recomputing
     from lenet.commands import verify as command
     from lenet.commands.recompute import finder, recompute
     from lenet.report.table.forms import as_json
@@ -57,7 +57,7 @@ def verify(
         plain = {folder: asdict(result) for folder, result in results.items()}
         for each in plain.values():
             each["trainings"] = {name: proof.model_dump(mode="json") for name, proof in each["trainings"].items()}
-        sys.stdout.write(as_json([{"run": str(folder), **each} for folder, each in plain.items()]))
+        put(as_json([{"run": str(folder), **each} for folder, each in plain.items()]), form)
     else:
         for folder, result in results.items():
             prefix = "" if folder == run else f"{folder.relative_to(run)}/"

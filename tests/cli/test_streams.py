@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import typer.main
 
 from lenet.cli import app
+from lenet.cli.output import put
 
 PRINTING = {
     **{name: [name, "--help"] for name in typer.main.get_group(app).commands},
@@ -136,19 +138,32 @@ ENCODINGS = {
 def test_in_every_locale_and_encoding(honest_run, tmp_path, name):
     folder = tmp_path / "Größe 的 \N{GRINNING FACE} İı"
     subprocess.run(["cp", "-r", honest_run, folder], check=True)
-    for words in (["table", folder, "--format", "json"], ["verify", folder, "--steps", "0", "--format", "json"]):
+
+    def printed(*words):
         done = subprocess.run(
             [sys.executable, "-m", "lenet.cli", *map(str, words)],
             cwd=tmp_path, env={**os.environ, **ENCODINGS[name]}, capture_output=True, timeout=100,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == b""
-        printed = done.stdout.decode({"wide": "utf-16", "latin": "latin-1"}.get(name, "utf-8"))
-        shown = json.dumps(json.loads(printed), ensure_ascii=False)
-        # Where Python takes names for ASCII, their other bytes are surrogates.
-        assert "Größe 的 \N{GRINNING FACE} İı" in shown.encode(errors="surrogateescape").decode()
-    done = subprocess.run(
-        [sys.executable, "-m", "lenet.cli", "report", str(folder)],
-        cwd=tmp_path, env={**os.environ, **ENCODINGS[name]}, capture_output=True, timeout=100,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, b"")
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout
+
+    verified = json.loads(printed("verify", folder, "--steps", "0", "--format", "json").decode())
+    shown = json.dumps(verified, ensure_ascii=False)
+    # Where Python takes names for ASCII, their other bytes are surrogates.
+    assert "Größe 的 \N{GRINNING FACE} İı" in shown.encode(errors="surrogateescape").decode()
+    page = printed("table", folder, "--format", "html").decode()
+    assert "–" in page
+    assert "\\u" not in page
+    assert printed("report", folder)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "utf-8"])
+def test_a_document_is_utf8_and_text_for_people_as_their_terminal_has_it(monkeypatch, encoding):
+    for form, expected in (("html", "– ö \\udcff\n".encode()), ("terminal", None)):
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding, errors="lenet-escaped"))
+        put("– ö \udcff\n", form)
+        sys.stdout.flush()
+        if expected is None:
+            expected = "– ö \\udcff\n".encode(encoding, errors="lenet-escaped")
+        assert written.getvalue() == expected

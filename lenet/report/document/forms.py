@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -33,30 +33,40 @@ def choose(output: Path | None, form: str | None) -> Form:
     return SUFFIXES[suffix]
 
 
-def write(report: Report, form: Form, output: Path | None, baseline: str | None) -> None:
-    """Write a page or Markdown, to standard output without `output`.
+def text_of(report: Report, form: Form, baseline: str | None) -> str:
+    """A page, or Markdown without pictures: one text that needs no file beside it.
 
-    Pictures of Markdown go into the folder `NAME-pictures` beside it; without `output` there are none.
+    Raises:
+        UsageError: no row is the baseline.
+    """
+    if form == "html":
+        from lenet.report.document.html import page
+
+        return page(report, baseline)
+    from lenet.report.document.markdown import document
+
+    return document(report, baseline, None)[0]
+
+
+def write(report: Report, form: Form, output: Path, baseline: str | None) -> None:
+    """Write a page or Markdown.
+
+    Pictures of Markdown go into the folder `NAME-pictures` beside the file; beside a pipe or a device there are none.
 
     Raises:
         UsageError: no row is the baseline.
         StoreError: a file cannot be written.
     """
+    file = Path(os.path.realpath(output))  # the target of a link is written
     pictures: dict[str, str] = {}
-    if form == "html":
-        from lenet.report.document.html import page
-
-        text = page(report, baseline)
+    if form == "html" or (output.exists() and not output.is_file()):
+        text = text_of(report, form, baseline)
     else:
         from lenet.report.document.markdown import document
 
-        folder = f"{output.stem}-pictures" if output is not None else None
-        text, pictures = document(report, baseline, folder, output.parent.resolve() if output is not None else None)
-    if output is None:
-        sys.stdout.write(text)
-        return
+        text, pictures = document(report, baseline, f"{file.stem}-pictures", file.parent)
     for name, content in pictures.items():
-        make_folder((output.parent / name).parent)
-        write_atomically(output.parent / name, content)
+        make_folder((file.parent / name).parent)
+        write_atomically(file.parent / name, content)
     make_folder(output.parent)
     write_output(output, text)

@@ -60,7 +60,7 @@ class _Form:
         folder = self.report.folders.get(name)
         if folder is None or self.home is None or self._base not in folder.parents:
             return _text(name)
-        return f"[{_text(name)}]({quote(os.fsencode(os.path.relpath(folder, self.home)))})"
+        return f"[{_text(name)}]({_address(os.path.relpath(folder, self.home))})"
 
     @property
     def _base(self) -> Path | None:
@@ -68,7 +68,7 @@ class _Form:
         return self.home if self.brief or self.home is None else self.home.parent
 
     def section(self, title: str, grid: Grid, words: str = "", more: str = "") -> list[str]:
-        """A table below its title; `more` is the file that has it whole."""
+        """A table below its title; `more` is the address of the file that has it whole."""
         if not grid.lines:
             return []
         most = MOST_SHOWN if self.brief else MOST_LINES
@@ -110,9 +110,9 @@ def document(
         speeds = _matrices(report, matrices(report))
         files[details] = _joined(["# Details", *known, *speeds, *_sections(whole), *_machine_cards(report)])
         parts += _pictures(report, pictures, files)
-        parts += _sections(form, details)
-        cards = f"[whole tables and the machines' cards]({details})"
-        parts.append(f"[All {len(report.groups):,} cases as a table]({table}); {cards}.")
+        parts += _sections(form, _address(details))
+        cards = f"[whole tables and the machines' cards]({_address(details)})"
+        parts.append(f"[All {len(report.groups):,} cases as a table]({_address(table)}); {cards}.")
     return _joined(parts), files
 
 
@@ -169,7 +169,7 @@ def _pictures(report: Report, folder: str, files: dict[str, str]) -> list[str]:
     if tables:
         file = f"{folder}/matrix.svg"
         files[file] = svg(matrix_picture(tables))
-        parts.append(f"![Images per second by mode and batch size]({file})")
+        parts.append(f"![Images per second by mode and batch size]({_address(file)})")
     for chart in charts(data)[: MOST_CHARTS - bool(tables)]:
         panels = filled(chart, data)
         name, spec = panels[0]
@@ -177,12 +177,17 @@ def _pictures(report: Report, folder: str, files: dict[str, str]) -> list[str]:
         files[file] = svg(spec)
         more = f" On the page: {count(len(panels) - 1, 'more panel')}." if panels[1:] else ""
         title = f"{chart.title}: {name}" if name else chart.title
-        parts += [f"**{_text(title)}.** {_text(chart.caption + more)}", f"![{_text(title)}]({file})"]
+        parts += [f"**{_text(title)}.** {_text(chart.caption + more)}", f"![{_text(title)}]({_address(file)})"]
     return parts if parts[1:] else []
 
 
 def _text(text: str) -> str:
     return markdown(clean(text))
+
+
+def _address(path: str) -> str:
+    """A relative path as the target of a link."""
+    return quote(os.fsencode(path))
 
 
 def _table(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from rich.cells import cell_len
@@ -67,15 +69,32 @@ def test_the_markdown_has_headline_tables_and_pictures_that_exist(report, tmp_pa
     assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.svg")) < 500_000
 
 
-def test_runs_below_the_markdown_are_linked(report, tmp_path):
-    write(report, "markdown", tmp_path / "README.md", None)
-    text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    details = (tmp_path / "README-pictures" / "details.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["README", "the report (2) 50% \n\udcff"])
+def test_every_link_of_the_markdown_leads_somewhere(report, tmp_path, name):
+    write(report, "markdown", tmp_path / f"{name}.md", None)
+    text = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
+    pictures = tmp_path / f"{name}-pictures"
+    details = (pictures / "details.md").read_text(encoding="utf-8")
     assert "[one](runs/one)" in text
     assert "[two](../runs/two)" in details
-    for found, home in ((text, tmp_path), (details, tmp_path / "README-pictures")):
+    for found, home in ((text, tmp_path), (details, pictures)):
         for target in re.findall(r"(?<!\\)\]\(([^)#]+)\)", found):
-            assert (home / target).exists(), target
+            assert not re.search(r"\s", target)
+            assert (home / os.fsdecode(unquote_to_bytes(target))).exists(), target
+
+
+def test_the_pictures_are_beside_the_target_of_a_link_and_nowhere_beside_a_pipe(report, tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "link.md").symlink_to("shared/report.md")
+    write(report, "markdown", tmp_path / "link.md", None)
+    assert (tmp_path / "shared" / "report-pictures" / "details.md").is_file()
+    os.mkfifo(tmp_path / "pipe.md")
+    reader = threading.Thread(target=(tmp_path / "pipe.md").read_bytes)
+    reader.start()
+    write(report, "markdown", tmp_path / "pipe.md", None)
+    reader.join()
+    assert {path.name for path in tmp_path.iterdir()} >= {"link.md", "pipe.md", "shared"}
+    assert not list(tmp_path.glob("*-pictures"))
 
 
 def test_the_markdown_has_at_most_150_lines_whatever_there_is(tmp_path, measured, write_run):
