@@ -10,23 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from lenet.cases.case import Case, DeviceTarget
 from lenet.errors import UsageError, reason
 from lenet.files.cache import named_by
-from lenet.files.locks import Lock, holder, take
+from lenet.files.locks import Lock, Notify, holder, print_notice, take, wait_for
 
 Busy = Literal["wait", "refuse"]
 
-POLL_SECONDS = 0.5
-NOTIFY_SECONDS = 60.0
-"""Time between two notices that the device is still busy."""
 SHARED_BY_ALL = 0o666
 """Any user may take a lock that another user's run has made."""
 
@@ -75,13 +70,8 @@ def folder() -> Path:
     return shared if shared.is_dir() else Path(tempfile.gettempdir())
 
 
-def print_notice(text: str) -> None:
-    """Print to standard error."""
-    print(f"lenet-bench: {text}", file=sys.stderr, flush=True)
-
-
 @contextlib.contextmanager
-def held(names: Iterable[str], busy: Busy = "wait", notify: Callable[[str], None] = print_notice) -> Iterator[None]:
+def held(names: Iterable[str], busy: Busy = "wait", notify: Notify = print_notice) -> Iterator[None]:
     """Hold the devices while the context lasts. With `wait`, `notify` is told who holds them, once a minute.
 
     They are taken in the order of their names, so that two runs cannot wait for each other.
@@ -100,28 +90,20 @@ def held(names: Iterable[str], busy: Busy = "wait", notify: Callable[[str], None
             lock.release()
 
 
-def _hold(name: str, busy: Busy, notify: Callable[[str], None]) -> Lock | None:
+def _hold(name: str, busy: Busy, notify: Notify) -> Lock | None:
     path = folder() / f"lenet-bench-{name}.lock"
-    began = time.monotonic()
-    notified: float | None = None
-    while True:
-        try:
-            lock = take(path, SHARED_BY_ALL)
-        except OSError as error:
-            # Measuring without a lock is better than not at all: the load around each case is in the record anyway.
-            notify(f"WARNING: no lock on {name} ({path}: {reason(error)}); other runs will not wait for this")
-            return None
-        now = time.monotonic()
-        if lock is not None:
-            if notified is not None:
-                notify(f"{name} is free after {now - began:.0f} s")
-            return lock
-        if busy == "refuse":
-            raise BusyError(f"{holder(path)} measures on {name}: try later, or wait for it with --busy wait")
-        if notified is None:
-            notify(f"waiting for {holder(path)}, which measures on {name} (Ctrl-C ends, --busy refuse does not wait)")
-            notified = now
-        elif now - notified >= NOTIFY_SECONDS:
-            notify(f"waiting for {holder(path)}, which measures on {name}, {(now - began) / 60:.0f} min so far")
-            notified = now
-        time.sleep(POLL_SECONDS)
+    doing = "measures on"
+
+    def attempt() -> Lock | None:
+        lock = take(path, SHARED_BY_ALL)
+        if lock is None and busy == "refuse":
+            raise BusyError(f"{holder(path)} {doing} {name}: try later, or wait for it with --busy wait")
+        return lock
+
+    advice = "Ctrl-C ends, --busy refuse does not wait"
+    try:
+        return wait_for(attempt, path, doing, name, silent=0, notify=notify, advice=advice)
+    except OSError as error:
+        # Measuring without a lock is better than not at all: the load around each case is in the record anyway.
+        notify(f"WARNING: no lock on {name} ({path}: {reason(error)}); other runs will not wait for this")
+        return None

@@ -13,12 +13,13 @@ import psutil
 from lenet.cases.case import Case
 from lenet.cases.frameworks import Framework
 from lenet.dataset import Dataset
-from lenet.engine.busy import Busy, devices, held, print_notice
+from lenet.engine.busy import Busy, devices, held
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
 from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups, start_order
 from lenet.errors import UsageError
+from lenet.files.locks import Notify, print_notice
 from lenet.machine.container import memory_available
 from lenet.machine.cores import usable_cores
 from lenet.store.record import Record, Status
@@ -28,7 +29,6 @@ from lenet.worker.turns import WARM_UP, Turn
 MEMORY_MARGIN = 1.5
 """Free memory that another worker of a group must find, in sizes of the largest that was alive."""
 
-Notify = Callable[[str], None]
 Interpreter = Callable[[Framework, str, Notify], str]
 """Gives the interpreter for a release of a framework, or raises UsageError; it reports what takes long."""
 

@@ -12,10 +12,11 @@ from datetime import datetime
 from lenet.cases.case import Case
 from lenet.dataset import Dataset
 from lenet.engine.builder import RecordBuilder
-from lenet.engine.busy import BusyError, print_notice
+from lenet.engine.busy import BusyError
 from lenet.engine.messages import MemberEvent, MemberResult, NodeMessage, parse
 from lenet.engine.observer import Observer
 from lenet.errors import reason
+from lenet.files.locks import print_notice
 from lenet.machine.card import MachineCard
 from lenet.store.record import NODE_LENGTH, Record, Status
 from lenet.store.run import Store

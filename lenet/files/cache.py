@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import tempfile
@@ -13,7 +14,7 @@ from typing import Literal
 import platformdirs
 
 from lenet.errors import CacheError, failing_as
-from lenet.files.locks import NO_LOCKS, Lock, wait_for
+from lenet.files.locks import NO_LOCKS, Lock, alone, wait_for
 
 LOCK_SECONDS = 1800.0
 """How long another process may hold the lock of an entry."""
@@ -88,14 +89,18 @@ def _lock(folder: Path, name: str) -> Lock:
 
     That one excludes only the processes of this machine.
     """
+
+    def wait(path: Path, *, required: bool) -> Lock:
+        attempt = functools.partial(alone, path, required=required)
+        return wait_for(attempt, path, "makes", str(folder / name), seconds=LOCK_SECONDS)
+
     try:
-        return wait_for(folder / f"{name}.lock", LOCK_SECONDS)
+        return wait(folder / f"{name}.lock", required=True)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
     digest = hashlib.sha256(os.fsencode(folder.resolve() / name)).hexdigest()[:16]
-    own = Path(tempfile.gettempdir()) / f"lenet-bench-{os.getuid()}-{digest}.lock"
-    return wait_for(own, LOCK_SECONDS, required=False)
+    return wait(Path(tempfile.gettempdir()) / f"lenet-bench-{os.getuid()}-{digest}.lock", required=False)
 
 
 def _writing(folder: Path) -> contextlib.AbstractContextManager[None]:

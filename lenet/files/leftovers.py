@@ -17,7 +17,7 @@ import psutil
 
 from lenet.errors import reason
 from lenet.files.cache import cache_folder
-from lenet.files.locks import wait_for
+from lenet.files.locks import alone
 
 TEMPORARY_PREFIX = "lenet-bench-"
 """Begins the name of every temporary folder."""
@@ -69,14 +69,13 @@ def remove(found: Leftover) -> Leftover:
     try:
         if found.kind != TEMPORARY:
             lock_path = found.path.with_name(f"{found.path.name}.lock")
-            lock = wait_for(lock_path, 0)
+            if (lock := alone(lock_path)) is None:
+                return replace(found, kept="another process makes it")
             lock_path.unlink(missing_ok=True)
         path = found.path
         if found.kind != TEMPORARY and not REMOVED.match(path.name):
             path = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
         shutil.rmtree(path)
-    except TimeoutError:
-        return replace(found, kept="another process makes it")
     except OSError as error:
         return replace(found, kept=reason(error))
     finally:

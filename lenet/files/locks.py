@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
+import sys
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -23,7 +26,20 @@ NO_LOCKS = (errno.ENOLCK, errno.EBADF, *UNSUPPORTED)
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 """What opening another user's file for writing fails with."""
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.5
+"""The longest time between two attempts to take a lock."""
+SILENT_SECONDS = 3.0
+"""A wait that is shorter is not worth a notice."""
+NOTIFY_SECONDS = 60.0
+"""Time between two notices after the first."""
+
+Notify = Callable[[str], None]
+"""Is called with a sentence for the user."""
+
+
+def print_notice(text: str) -> None:
+    """Print a notice to standard error."""
+    print(f"lenet-bench: {text}", file=sys.stderr, flush=True)
 
 
 class Lock:
@@ -72,21 +88,54 @@ def take(path: Path, mode: int | None = None) -> Lock | None:
     return lock
 
 
-def wait_for(path: Path, seconds: float, *, required: bool = True) -> Lock:
-    """The lock `path`, for the caller alone: other threads of this process wait too.
+def alone(path: Path, *, required: bool = True) -> Lock | None:
+    """The lock `path` for the caller alone, other threads of this process excluded; None while another holds it.
 
     Unless it is `required`, nothing is locked on a file system without locks.
 
     Raises:
-        TimeoutError: it was held by another for that many seconds.
         OSError: the file cannot be made, or a lock is required and its file system has none.
     """
-    deadline = time.monotonic() + seconds
-    while (descriptor := _acquire(path, None, required=required)) is None:
-        if time.monotonic() > deadline:
+    descriptor = _acquire(path, None, required=required)
+    return None if descriptor is None else Lock(descriptor)
+
+
+def wait_for(
+    attempt: Callable[[], Lock | None],
+    path: Path,
+    doing: str,
+    what: str,
+    *,
+    seconds: float = math.inf,
+    silent: float | None = None,
+    notify: Notify = print_notice,
+    advice: str = "Ctrl-C ends",
+) -> Lock:
+    """The lock that `attempt` takes, as soon as it is free.
+
+    After `silent` seconds, by default `SILENT_SECONDS`, `notify` is told who holds it, `doing` something with `what`;
+    then once in `NOTIFY_SECONDS`, and that it is free.
+
+    Raises:
+        TimeoutError: it was held by another for that many seconds.
+        OSError: `attempt` raises it.
+    """
+    began = time.monotonic()
+    first = began + (SILENT_SECONDS if silent is None else silent)
+    notice, pause = first, POLL_SECONDS / 16
+    while (lock := attempt()) is None:
+        now = time.monotonic()
+        if now - began > seconds:
             raise TimeoutError
-        time.sleep(POLL_SECONDS)
-    return Lock(descriptor)
+        if now >= notice:
+            so_far = f" ({advice})" if notice == first else f", {(now - began) / 60:.0f} min so far"
+            notify(f"waiting for {holder(path)}, which {doing} {what}{so_far}")
+            notice = now + NOTIFY_SECONDS
+        time.sleep(pause)
+        pause = min(2 * pause, POLL_SECONDS)
+    if notice != first:
+        notify(f"{what} is free after {time.monotonic() - began:.0f} s")
+    return lock
 
 
 def _acquire(path: Path, mode: int | None, *, required: bool) -> int | None:

@@ -15,7 +15,7 @@ import pytest
 
 from lenet.errors import CacheError
 from lenet.files import cache
-from lenet.files.locks import wait_for
+from lenet.files.locks import alone
 
 PLACES = {"cache": ("LENET_BENCH_CACHE", "user_cache_dir"), "data": ("LENET_BENCH_PROFILES", "user_data_dir")}
 
@@ -87,6 +87,30 @@ def test_a_lock_that_cannot_be_had_in_time(own, monkeypatch):
         assert folder == own / "entry"
 
 
+HOLD = """
+import time
+from lenet.files.cache import locked
+with locked("entry"):
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_wait_says_what_it_waits_for_and_who_holds_it(own, monkeypatch, capsys):
+    monkeypatch.setattr("lenet.files.locks.SILENT_SECONDS", 0.1)
+    other = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    threading.Timer(1, other.kill).start()
+    with cache.locked("entry"):
+        pass
+    other.communicate()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert said[0].startswith(f"lenet-bench: waiting for process {other.pid} (")
+    assert said[0].endswith(f"), which makes {own / 'entry'} (Ctrl-C ends)")
+    assert said[1].startswith(f"lenet-bench: {own / 'entry'} is free after ")
+
+
 def test_a_file_system_without_locks(own, monkeypatch, tmp_path):
     """Processes of one machine exclude each other by a lock in its temporary folder."""
     real = fcntl.flock
@@ -156,10 +180,9 @@ def test_threads_and_processes_exclude_each_other(own, kind):
 
 def test_a_lock_file_that_is_deleted_while_it_is_waited_for(tmp_path):
     path: Path = tmp_path / "lock"
-    first = wait_for(path, 1)
+    first = alone(path)
     path.unlink()
-    second = wait_for(path, 1)
+    second = alone(path)
     assert first.held
     assert second.held
-    with pytest.raises(TimeoutError):
-        wait_for(path, 0.2)
+    assert alone(path) is None

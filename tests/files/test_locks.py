@@ -204,8 +204,8 @@ class TestDevices:
         assert "no lock on cpu" in sentence
 
     def test_progress_while_it_waits(self, locks, hold, monkeypatch):
-        monkeypatch.setattr("lenet.engine.busy.NOTIFY_SECONDS", 0.2)
-        monkeypatch.setattr("lenet.engine.busy.POLL_SECONDS", 0.05)
+        monkeypatch.setattr("lenet.files.locks.NOTIFY_SECONDS", 0.2)
+        monkeypatch.setattr("lenet.files.locks.POLL_SECONDS", 0.05)
         process, _ = hold(locks / "lenet-bench-cpu.lock")
         said = []
 
