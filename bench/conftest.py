@@ -5,7 +5,12 @@ The selected cases of a repetition are one group, as in `lenet-bench run`: the f
 
 from __future__ import annotations
 
+import argparse
+import functools
 import io
+import os
+import signal
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -17,6 +22,7 @@ from lenet.cases.axes import with_option
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_preset, override
+from lenet.cli import signals
 from lenet.commands.measurement import Run, begin
 from lenet.dataset import Dataset, resolve
 from lenet.engine import TimeLimits, choose
@@ -30,6 +36,8 @@ from lenet.store.profiles import resolve as resolve_profiles
 from lenet.store.record import Record
 
 SESSION = pytest.StashKey["Session"]()
+ABSENT = object()
+"""In the place of the option of a plugin that is not loaded."""
 
 
 class Terminal(io.TextIOBase):
@@ -84,6 +92,8 @@ class Session:
         self._groups: list[list[Case]] = []
         self._asked: set[Case] = set()
         """The cases whose test has run."""
+        self._home = os.getpid(), threading.get_ident()
+        """The process and the thread in which workers are started: they end with it."""
 
     @property
     def compares_releases(self) -> bool:
@@ -100,6 +110,8 @@ class Session:
         If the group was interrupted, the next of its tests measures what has no record and had no test. A test that
         runs twice measures its case again. What no other case can survive (a full disk, a bad option) ends pytest.
         """
+        if self._home != (os.getpid(), threading.get_ident()):
+            pytest.fail("bench/ measures in pytest's own process and thread: omit what runs tests in others", False)
         records = self._collector.records
         if case not in records:
             over, group = self._asked | records.keys(), next(each for each in self._groups if case in each)
@@ -131,8 +143,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="windows (default): the cases of a repetition are alive together and take turns. rounds: one at a time.",
     )
     group.addoption("--alive", type=int, metavar="COUNT", help="The most cases alive together.")
-    group.addoption("--data-dir", type=Path, help="A folder with data of MNIST's shape.")
-    group.addoption("--output", type=Path, help="The run's folder (default: results/run-TIME-PRESET).")
+    group.addoption("--data-dir", type=_path, help="A folder with data of MNIST's shape.")
+    group.addoption("--output", type=_path, help="The run's folder (default: results/run-TIME-PRESET).")
+
+
+def _path(text: str) -> Path:
+    if not text:  # it would be the working folder
+        raise argparse.ArgumentTypeError("it is empty: a variable of the shell may be unset")
+    return Path(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -141,13 +159,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SESSION] = _session(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
+    if threading.current_thread() is threading.main_thread():  # SIGTERM ends pytest as Ctrl-C does: with a table
+        for number in signals.HANDLED:
+            config.add_cleanup(functools.partial(signal.signal, number, signal.getsignal(number)))
+        signals.install()
 
 
 def _refuse(config: pytest.Config) -> None:
     """Refuse options of other plugins under which the figures would be wrong or about something else."""
     if config.getoption("dist", "no") != "no" or hasattr(config, "workerinput"):
         raise pytest.UsageError("bench/ measures one case at a time, and pytest-xdist runs several: omit -n and --dist")
-    if config.getoption("benchmark_cprofile"):
+    if config.getoption("cov_source", None) and not config.getoption("no_cov", False):
+        raise pytest.UsageError("--cov: to trace which lines run makes the training in the worker slower: omit it")
+    if (profile := config.getoption("benchmark_cprofile", ABSENT)) is ABSENT:
+        raise pytest.UsageError(
+            "bench/ needs pytest-benchmark: omit what keeps pytest from loading it (-p no:benchmark)"
+        )
+    if profile:
         raise pytest.UsageError(
             "--benchmark-cprofile: cProfile cannot see the training, which runs in a worker process; "
             "`lenet-bench explain` shows where the time of a step goes"

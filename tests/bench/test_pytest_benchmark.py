@@ -24,16 +24,19 @@ def start(tmp_path):
     """Start `pytest bench/`; `modules` is a folder whose modules its processes import first."""
     started = []
 
-    def go(*arguments, step_seconds=0.01, plugins=False, output="run", modules=None):
+    def go(*arguments, step_seconds=0.01, plugins=False, output="run", modules=None, **variables):
         without = [] if plugins else [word for name in EXTRA for word in ("-p", f"no:{name}")]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
         paths = [str(modules), IN_NUMPY] if modules else [IN_NUMPY]
         own |= {"COLUMNS": "80", "NUMPY_WORKER_STEP_SECONDS": str(step_seconds), "PYTHONPATH": os.pathsep.join(paths)}
+        own |= variables
         command = [
             *(sys.executable, "-m", "pytest", "bench/", "-p", "no:cacheprovider"),
             *(*without, "--mode", "graph", "--batch-size", "32", "--dataset", "digits"),
-            *("--output", str(tmp_path / output), f"--benchmark-storage=file://{tmp_path / 'stored'}", *arguments),
+            *("--output", str(tmp_path / output), *arguments),
         ]
+        if "no:benchmark" not in arguments:
+            command.append(f"--benchmark-storage=file://{tmp_path / 'stored'}")
         process = subprocess.Popen(
             command, cwd=ROOT, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -202,6 +205,60 @@ if "numpy_worker" in sys.modules:
         assert not (tmp_path / "run" / "superseded").exists(), "a case was measured twice"
 
 
+ELSEWHERE = {
+    "process": "import os\n"
+    "def elsewhere(run):\n"
+    "    if (child := os.fork()) == 0:\n"
+    "        run()\n"
+    "        os._exit(0)\n"
+    "    os.waitpid(child, 0)\n",
+    "thread": "import threading\n"
+    "def elsewhere(run):\n"
+    "    thread = threading.Thread(target=run)\n"
+    "    thread.start()\n"
+    "    thread.join()\n",
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_tests_that_another_plugin_runs_elsewhere_fail_in_a_sentence(bench, tmp_path, kind):
+    """As pytest-forked and pytest-parallel do it: their workers would be in no table, or end with the thread."""
+    hook = (
+        "import pytest\n"
+        "@pytest.hookimpl(tryfirst=True)\n"
+        "def pytest_pyfunc_call(pyfuncitem):\n"
+        "    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}\n"
+        "    def run():\n"
+        "        try:\n"
+        "            pyfuncitem.obj(**arguments)\n"
+        "        except BaseException as error:\n"
+        "            print('REFUSED', error, flush=True)\n"
+        "    elsewhere(run)\n"
+        "    return True\n"
+    )
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE[kind] + hook, encoding="utf-8")
+    done = bench("-s", "-p", "elsewhere", modules=tmp_path)
+    assert "REFUSED bench/ measures in pytest's own process and thread: omit what runs tests in others" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_sigterm_ends_pytest_with_a_table_and_leaves_nothing(start, tmp_path):
+    """As `timeout 60 pytest bench/` sends it."""
+    (tmp_path / "temporary").mkdir()
+    process = start("--benchmark-only", "--repeat", "2", "--interleave", "rounds", TMPDIR=str(tmp_path / "temporary"))
+    records = tmp_path / "run" / "records"
+    deadline = time.monotonic() + 120
+    while not (records.exists() and list(records.glob("*.json")) and list((tmp_path / "temporary").iterdir())):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output + errors
+    assert "records and tables" in output
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 def test_disabled_benchmarks_still_run_the_case(bench, tmp_path):
     done = bench("--benchmark-disable")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -226,10 +283,16 @@ def test_a_training_shorter_than_the_warm_up_has_no_figure(bench, tmp_path):
         (["--benchmark-only", "--batch-size", "3000"], "digits has a set of 512; choose less"),
         (["--interleave", "both"], "invalid choice: 'both' (choose from "),
         (["--alive", "0"], "--alive 0: choose 1 or more"),
+        (["-p", "no:benchmark"], "bench/ needs pytest-benchmark"),
+        (["--output="], "argument --output: it is empty: a variable of the shell may be unset"),
+        (["-p", "tracing", "--cov=lenet"], "--cov: to trace which lines run makes the training in the worker slower"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_a_sentence(bench, tmp_path, arguments, sentence):
-    done = bench(*arguments, plugins=True)
+    (tmp_path / "tracing.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--cov', dest='cov_source', action='append')\n"
+    )
+    done = bench(*arguments, plugins=True, modules=tmp_path)
     assert done.returncode == 4, done.stdout + done.stderr
     assert sentence in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
