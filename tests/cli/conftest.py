@@ -11,8 +11,9 @@ import sys
 from datetime import datetime, timezone
 
 import pytest
+import typer.main
 
-from lenet.cli import main
+from lenet.cli import app, main
 from lenet.cli.signals import HANDLED
 from lenet.engine.local import LocalEngine
 from lenet.files.http import Client, DownloadError
@@ -44,8 +45,9 @@ def lenet_bench(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def world(honest_run, tmp_path, monkeypatch):
-    """A folder with what the paths name; called, it makes the folder anew and returns it."""
-    measured = []
+    """Call the command in a folder with what the paths name, which is made anew if the call before changed it."""
+    folder, profiles = tmp_path / "world", tmp_path / "profiles"
+    measured, made = [], []
 
     def measure(self, cases, datasets, store, *_, **__):
         records = []
@@ -75,15 +77,16 @@ def world(honest_run, tmp_path, monkeypatch):
         monkeypatch.setattr("lenet.engine.ray.RayEngine.run", measure)
     monkeypatch.setattr(subprocess, "Popen", fail)
     monkeypatch.setattr(Client, "download", offline)
-    monkeypatch.setenv("LENET_BENCH_PROFILES", str(tmp_path / "profiles"))
+    monkeypatch.setenv("LENET_BENCH_PROFILES", str(profiles))
     monkeypatch.setenv("COLUMNS", "80")
     streams, handlers = (sys.stdout, sys.stderr), {number: signal.getsignal(number) for number in HANDLED}
 
-    def call(line):
-        measured.clear()
-        folder = tmp_path / "world"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(tmp_path / "profiles", ignore_errors=True)
+    group = typer.main.get_command(app)  # to make it takes longer than many a command
+    monkeypatch.setattr("typer.main.get_command", lambda _: group)
+
+    def make():
+        for each in (folder, profiles):
+            shutil.rmtree(each, ignore_errors=True)
         shutil.copytree(honest_run, folder / "run")
         shutil.copytree(honest_run, folder / "all" / "inside")
         shutil.copytree(honest_run, folder / "damaged")
@@ -93,6 +96,16 @@ def world(honest_run, tmp_path, monkeypatch):
         (folder / "ring").symlink_to("ring")
         (folder / "m.toml").write_text('modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [32]\n')
         (folder / "data").mkdir()
+
+    def state():
+        places = sorted([*folder.rglob("*"), *profiles.rglob("*")])
+        return [(each, found.st_ino, found.st_size, found.st_mtime_ns) for each in places for found in [each.lstat()]]
+
+    def call(line):
+        measured.clear()
+        if made != state() or not made:
+            make()
+            made[:] = state()
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "argv", ["lenet-bench", *line])
         sys.stdout, sys.stderr = io.StringIO(), io.StringIO()

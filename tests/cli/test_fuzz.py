@@ -1,11 +1,14 @@
 """Any words on the command line: an exit code of the documented ones and never a traceback.
 
-Commands, options and their kinds are those of the command itself. No process is started and no network asked: what
-would measure writes records at once, or fails. `LENET_BENCH_FUZZ=10000` tries that many command lines instead of 200.
+Commands, options and their kinds are those of the command itself, and the values of an axis are those of the axis
+table. No process is started and no network asked: what would measure writes records at once, or fails.
+`LENET_BENCH_FUZZ=10000` tries that many command lines instead of 200.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 from pathlib import Path
@@ -15,6 +18,7 @@ import typer.main
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from lenet.cases.axes import with_option
 from lenet.cli import app
 from lenet.errors import BAD_INPUT, FAILED, INTERRUPTED
 
@@ -34,13 +38,19 @@ PATHS = (
     *("x" * 300, "\udcff", "-", "~", "https://nowhere.invalid/r.json", "http://x", "file:///etc/passwd", "read-only/x"),
 )  # fmt: skip
 COMMANDS = typer.main.get_group(app).commands
+EVERY = [(name, each) for name, command in COMMANDS.items() for each in command.params if each.name != "help"]
+"""Every option and argument, with its command: each is the subject of as many command lines as any other."""
+AXES = {axis.parameter: axis for axis in with_option()}
+PRINTS_TEXT = {"--dry-run", "--list", "--make-reference", "--help", "--version"}
+"""Options whose output is for people, whatever `--format` says."""
 
 
 def words_of(text):
     """The words of a help text, which name most values that an option takes."""
-    return [word.strip(".,;:()") for word in re.split(r"[\s|]+", text or "") if word.strip(".,;:()")]
+    return [word.strip(".,;:()") for word in re.split(r"[\s|,]+", text or "") if word.strip(".,;:()")]
 
 
+@functools.cache  # a strategy is validated once
 def values(parameter, run):
     """Strategy of the words that follow an option, or of an argument: usual ones three times in four."""
     described = getattr(parameter, "type_descriptor", None)  # of Typer 0.29; it was Click's `type` before
@@ -53,29 +63,36 @@ def values(parameter, run):
     if "int" in kind.lower() or "float" in kind.lower():
         usual = st.integers(1, 1000).map(str) | st.floats(0.1, 1000).map(repr)
         return usual | usual | numbers | st.integers().map(str) | st.floats().map(repr) | hostile
-    known = words_of(f"{getattr(parameter, 'help', '')} {parameter.metavar or ''}")
-    known += [str(parameter.default or "default"), "mode=graph", "mode=graph,jit", "digits", "run", "2,3", "5%"]
-    usual = st.sampled_from([*known, *(path.stem for path in records)])
+    if (axis := AXES.get(parameter.name)) is not None:
+        known = [str(each.value).lower() for each in axis.values or ()] or [*axis.examples, "1", "2"]
+    else:
+        known = words_of(f"{getattr(parameter, 'help', '')} {parameter.metavar or ''}")
+        known += ["mode=graph", "mode=graph,jit", "run", "5%", *(path.stem for path in records)]
+    usual = st.sampled_from([*known, str(parameter.default or "default")])
     several = st.lists(usual, min_size=1, max_size=3).map(",".join)
     return usual | usual | usual | several | numbers | hostile | st.text(max_size=6)
 
 
 @st.composite
 def lines(draw, run):
-    """A command line."""
-    name = draw(st.sampled_from(sorted(COMMANDS)))
+    """A command line about one of its options or arguments. Few others, or a first error would hide the rest."""
+    name, subject = draw(st.sampled_from(EVERY))
     line = [name]
     for parameter in COMMANDS[name].params:
         if parameter.param_type_name == "argument":
             most = 3 if parameter.nargs == -1 else 1
             usual = st.sampled_from(["run", "run", "run", "all"])
-            line += draw(st.lists(usual | values(parameter, run), min_size=draw(st.integers(0, 1)), max_size=most))
+            least = 1 if parameter is subject else draw(st.integers(0, 1))
+            line += draw(st.lists(usual | values(parameter, run), min_size=least, max_size=most))
             continue
-        # Most lines have few options, or a first error would hide the others.
-        if parameter.name == "help" or draw(st.integers(0, 9)) != 0:
+        if parameter.name == "help" or (parameter is not subject and draw(st.integers(0, 9)) != 0):
             continue
         option = draw(st.sampled_from([*parameter.opts, *parameter.secondary_opts]))
-        line += [option] if getattr(parameter, "is_flag", False) else [option, draw(values(parameter, run))]
+        if getattr(parameter, "is_flag", False):
+            line.append(option)
+            continue
+        value = draw(values(parameter, run))
+        line += [f"{option}={value}"] if option.startswith("--") and draw(st.booleans()) else [option, value]
     if draw(st.integers(0, 9)) == 0:
         line.insert(
             draw(st.integers(0, len(line))), draw(st.sampled_from([*HOSTILE, "--help", "--version", "-o", "-h"]))
@@ -96,6 +113,8 @@ def test_any_command_line_ends_with_a_documented_exit_code(world, honest_run, da
     assert "Traceback" not in out + err
     if code == BAD_INPUT:
         assert re.search(r"^lenet-bench: error: .+$", err, re.MULTILINE)
+    elif code != INTERRUPTED and out and re.search("--format[ =]json( |$)", " ".join(line)):
+        assert PRINTS_TEXT & set(line) or json.loads(out) is not None
 
 
 def test_the_measurement_of_the_fuzz_reaches_results(world):
@@ -103,3 +122,12 @@ def test_the_measurement_of_the_fuzz_reaches_results(world):
     code, out, _ = world(["run", "--matrix", "m.toml", "-o", "new", "--quiet"])
     assert (code, out.count("graph")) == (0, 1)
     assert world(["run", "--dataset", "digits", "--repeat", "20"])[0] == INTERRUPTED
+
+
+def test_a_command_line_finds_the_same_world_whatever_the_one_before_did(world):
+    shown = world(["table", "run"])
+    assert shown[0] == 0
+    assert world(["merge", "run", "-o", "new"])[0] == 0
+    assert world(["table", "new"])[0] == BAD_INPUT
+    assert world(["table", "run", "-o", "run/manifest.json"])[0] == 0
+    assert world(["table", "run"]) == shown
