@@ -35,9 +35,10 @@ def merge(
     from lenet.analysis.merge import repeated
     from lenet.commands import merge as command
     from lenet.report.layout import wrapped
+    from lenet.store.submission import is_submission
 
     options.existing("--allowed-signers", allowed)
-    submissions = [each for each in runs if each.is_file()]
+    submissions = [each for each in runs if is_submission(each)]
     if submissions:
         if len(submissions) < len(runs):
             raise UsageError("submissions and folders of runs have different places: merge one kind at a time")

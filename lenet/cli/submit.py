@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.options import OUTPUT, STANDARD_OUTPUT, option
+from lenet.cli.program import argument, command_line
 from lenet.errors import FAILED, UsageError
 
 
@@ -39,8 +40,9 @@ def submit(
     for violation in done.verification.violations:
         print(wrapped(str(violation), rest="  "), file=sys.stderr)
     if done.path is None:
-        print(wrapped(f"{run}: refused: nothing was packed; see lenet-bench verify"), file=sys.stderr)
+        print(wrapped(f"{run}: refused: nothing was packed; verify it:"), file=sys.stderr)
+        print(f"  {command_line('verify', argument(str(run)))}", file=sys.stderr)
         raise typer.Exit(FAILED)
     signer = done.verification.signer
     signed = f", signed by {signer.text}" if signer is not None else ""
-    print(wrapped(f"{done.path}: {done.verification.records} records, {done.path.stat().st_size:,} bytes{signed}"))
+    print(wrapped(f"{done.path}: {done.verification.records} records, {done.size:,} bytes{signed}"))

@@ -40,11 +40,11 @@ def verify(
     from lenet.report.table.forms import as_json
     from lenet.report.text.verify import verify_text
     from lenet.store.manifest import run_folders
-    from lenet.store.submission import unpacked
+    from lenet.store.submission import is_submission, unpacked
 
     options.choice("--format", form, options.TEXT_FORMATS)
     options.existing("--allowed-signers", allowed)
-    with recomputing(quiet) as progress, unpacked(run) if run.is_file() else nullcontext(run) as root:
+    with recomputing(quiet) as progress, unpacked(run) if is_submission(run) else nullcontext(run) as root:
 
         def trainings(claims: Sequence[RecordedTraining]) -> Iterator[tuple[RecordedTraining, TrainingProof]]:
             return recompute(claims, finder(data_dir), steps, progress)

@@ -120,7 +120,7 @@ def _read(root: Path) -> MergedRun:
     folder = scan(root)
     if SEAL in folder.files:
         for fault in seal_faults(folder, read_text(root / SEAL)):
-            raise StoreError(f"{root / fault.file} {fault.message}: see lenet-bench verify")
+            raise StoreError(f"{root / fault.file} {fault.message}: see `lenet-bench verify`")
     run = MergedRun(read_model(root / MANIFEST, Manifest))
     for name in folder.files:
         if CARD.fullmatch(name):

@@ -9,6 +9,7 @@ from lenet.commands.verify import Verification, verify
 from lenet.errors import StoreError
 from lenet.files.folder import scan
 from lenet.files.text import read_text, write_atomically, write_output
+from lenet.machine.programs import quoted
 from lenet.store.run import Store
 from lenet.store.seal import SEAL, SIGNATURE
 from lenet.store.signature import sign
@@ -23,6 +24,8 @@ class Submitted:
     """Of the run as it was packed, or of the one that is refused."""
     path: Path | None
     """The file; None if a rule is violated."""
+    size: int = 0
+    """Of the file, in bytes."""
 
 
 def submit(root: Path, output: Path | None = None, key: Path | None = None) -> Submitted:
@@ -37,7 +40,8 @@ def submit(root: Path, output: Path | None = None, key: Path | None = None) -> S
     """
     store = Store.open(root)
     if missing := len(store.missing()):
-        raise StoreError(f"{root} is not finished: {missing} cases have no record; `lenet-bench run --resume {root}`")
+        command = f"`lenet-bench run --resume {quoted(str(root))}`"
+        raise StoreError(f"{root} is not finished: {missing} cases have no record; {command}")
     result = verify(root)
     if result.violations:
         return Submitted(result, None)
@@ -48,5 +52,6 @@ def submit(root: Path, output: Path | None = None, key: Path | None = None) -> S
     if result.sealed is None or key is not None:
         result = verify(root)
     path = output or Path(f"{store.manifest.machine.id}-{store.manifest.digest}.zip")
-    write_output(path, pack(scan(root)))
-    return Submitted(result, path)
+    packed = pack(scan(root))
+    write_output(path, packed)
+    return Submitted(result, path, len(packed))

@@ -43,6 +43,11 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplemented
 """What `zipfile` raises for a damaged or hostile file."""
 
 
+def is_submission(path: Path) -> bool:
+    """Whether a path that the user named is to be read as a submission: a file or a pipe, and no folder of runs."""
+    return path.exists() and not path.is_dir()
+
+
 def pack(folder: Folder) -> bytes:
     """The submission of a sealed run.
 

@@ -146,7 +146,7 @@ def test_a_merge_of_folders_seals_what_it_wrote_and_refuses_what_was_changed(run
     path = next((merged / "records").iterdir())
     text = path.read_text()
     path.write_text(text.replace('"load_average"', '"load_average" '))
-    with pytest.raises(StoreError, match=r"was changed after the run was sealed.*see lenet-bench verify"):
+    with pytest.raises(StoreError, match=r"was changed after the run was sealed.*see `lenet-bench verify`"):
         merge([merged], tmp_path / "other")
     path.write_text(text)
     before = json.loads(text)
