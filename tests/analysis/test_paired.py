@@ -29,14 +29,13 @@ def group(random, ratio=1.0, blocks=20, every=1, turn_scatter=0.18, group_scatte
     """Turns of two members in ABBA order on a machine that drifts; the second is `ratio` times as fast."""
     offset = random.normal(0, group_scatter)
     speeds = np.cumsum(random.normal(0, drift, blocks))
+    drawn = 3000 * np.exp(speeds[:, None] + random.normal(0, turn_scatter, (blocks, 4)))
     a, b = [], []
-    for block, speed in enumerate(speeds):
-        for member in "abba":
-            rate = 3000 * math.exp(speed + random.normal(0, turn_scatter))
-            if member == "a":
-                a.append(TimedTurn(block, round(1000 * rate * SECONDS), 1000 * SECONDS))
-            elif block % every == 0:
-                b.append(TimedTurn(block, round(1000 * rate * ratio * math.exp(offset) * SECONDS), 1000 * SECONDS))
+    for block, rates in enumerate(drawn.tolist()):
+        a += [TimedTurn(block, round(1000 * rates[turn] * SECONDS), 1000 * SECONDS) for turn in (0, 3)]
+        if block % every == 0:
+            faster = 1000 * ratio * math.exp(offset) * SECONDS
+            b += [TimedTurn(block, round(rates[turn] * faster), 1000 * SECONDS) for turn in (1, 2)]
     return a, b
 
 

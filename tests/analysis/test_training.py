@@ -29,6 +29,7 @@ class Known:
         self.digits = digits
         self.training = Recomputation(self.case, digits)
         self.steps = list(islice(self.training, steps))
+        self._trained = {}
 
     def prove(self, losses, case=None, **recorded):
         start = recorded.pop("initial_weights_sha256", self.training.initial_weights_sha256)
@@ -44,11 +45,18 @@ class Known:
         )
 
     def prove_variant(self, change, steps=STEPS):
-        losses, weights = change.train(self.case, self.digits, steps)
+        losses, weights = self._train(change, steps)
         return self.prove(losses, weights=weights)
 
     def variant(self, change, steps=STEPS):
-        return change.losses(self.case, self.digits, steps)
+        """The losses of the changed training."""
+        return list(self._train(change, steps)[0])
+
+    def _train(self, change, steps):
+        """Each changed training once, for all tests that judge it."""
+        if (id(change), steps) not in self._trained:
+            self._trained[id(change), steps] = change, change.train(self.case, self.digits, steps)
+        return self._trained[id(change), steps][1]
 
 
 @pytest.fixture(scope="module")

@@ -133,10 +133,6 @@ class Variant:
     adam: bool = False
     cells: object = CELLS
 
-    def losses(self, case, dataset, steps):
-        """The float32 losses of the first steps."""
-        return [loss for loss, _ in islice(self._steps(case, dataset), steps)]
-
     def train(self, case, dataset, steps):
         """The float32 losses of the first steps, and the sketches that a worker reports."""
         losses, sketches = [], {}
