@@ -22,9 +22,25 @@ from lenet.errors import UsageError
 from lenet.store.run import Store
 
 
+@pytest.fixture(scope="module")
+def without_packages(tmp_path_factory):
+    """An environment that has pip alone, which is copied: to make one takes longer than what is tested here."""
+    folder = tmp_path_factory.mktemp("without") / "packages"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def _places(tmp_path, monkeypatch):
+def _places(tmp_path, monkeypatch, without_packages):
     """A cache of its own, and an index of packages that a worker needs, which hold nothing."""
+    run = venv.execute
+
+    def execute(command, environment=None):
+        if command[:3] == [sys.executable, "-m", "venv"]:
+            return shutil.copytree(without_packages, command[-1], symlinks=True, dirs_exist_ok=True)
+        return run(command, environment)
+
+    monkeypatch.setattr(venv, "execute", execute)
     index = tmp_path / "index"
     for name in venv.WORKER_NEEDS:
         make_wheel(index, name, {"numpy": "1.26", "pydantic": "2.9"}.get(name, "9.0"))
