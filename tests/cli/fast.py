@@ -16,7 +16,9 @@ WORKER = (sys.executable, "-I", "-S", str(Path(__file__).parents[1] / "fake_work
 SILENT = (sys.executable, "-c", "pass")
 """An instrumented worker that reports nothing."""
 
-if __name__ == "__main__":
+
+def fake_workers() -> None:
+    """Have this process start the fake worker for each case."""
     local.worker_command = lambda *_: WORKER
     lenet.commands.watch.PROBE_COMMAND = SILENT
     # With the versions that are installed its records are fresh, and a resumed run keeps them.
@@ -25,4 +27,8 @@ if __name__ == "__main__":
         "python_version": platform.python_version(),
         "numpy_version": package_version("numpy"),
     })  # fmt: skip
+
+
+if __name__ == "__main__":
+    fake_workers()
     main()

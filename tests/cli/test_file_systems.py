@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ ONE_CASE = ("--mode", "graph", "--batch-size", "32", "--dataset", "digits", "--d
 
 @pytest.fixture(params=KINDS)
 def call(request, tmp_path):
+    """Run command lines in one process; returns exit code, output and error of each."""
     (tmp_path / "temporary").mkdir()
     variables = {
         "FILE_SYSTEM": request.param,
@@ -28,26 +30,28 @@ def call(request, tmp_path):
         "TMPDIR": str(tmp_path / "temporary"),
     }
 
-    def go(*words):
-        return subprocess.run(
-            [sys.executable, str(TESTS / "cli" / "fast.py"), *map(str, words)],
+    def go(*lines):
+        done = subprocess.run(
+            [sys.executable, str(TESTS / "cli" / "several.py")], input=json.dumps(lines),
             cwd=tmp_path, env={**os.environ, **variables}, capture_output=True, text=True, timeout=200,
         )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     return go
 
 
 def test_a_run_is_begun_resumed_shown_and_merged(call, tmp_path):
-    for words in (
+    lines = (
         ("run", *ONE_CASE, "-o", "run"),
         ("run", "--resume", "run", "--force", "--quiet"),
         ("table", "run", "-o", "table.md"),
         ("report", "run", "-o", "report.md"),
         ("merge", "run", "-o", "all"),
         ("tune", "--dataset", "digits", "--budget", "1", "--quiet", "-o", "tuned"),
-    ):
-        done = call(*words)
-        assert (done.returncode, done.stderr) == (0, ""), words
+    )
+    for words, (code, _, err) in zip(lines, call(*lines), strict=True):
+        assert (code, err) == (0, ""), words
     assert len(Store.open(tmp_path / "run").records()) == 1
     assert list((tmp_path / "run" / "superseded").iterdir())
     assert not list(tmp_path.rglob("*.tmp"))
@@ -55,9 +59,11 @@ def test_a_run_is_begun_resumed_shown_and_merged(call, tmp_path):
 
 @pytest.mark.parametrize("call", ["nfs"], indirect=True)
 def test_nfs_has_locks(call, tmp_path):
-    store = Store.open(tmp_path / "run") if call("run", *ONE_CASE, "-o", "run").returncode == 0 else None
+    ((code, _, err),) = call(("run", *ONE_CASE, "-o", "run"))
+    assert code == 0, err
+    store = Store.open(tmp_path / "run")
     store.hold()
-    done = call("run", "--resume", "run", "--force", "--quiet")
+    ((code, _, err),) = call(("run", "--resume", "run", "--force", "--quiet"))
     store.release()
-    assert done.returncode == 2
-    assert "is being written by" in done.stderr
+    assert code == 2
+    assert "is being written by" in err

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,21 +20,33 @@ RUN = ("run", "--mode", "graph", "--batch-size", "32", "--dataset", "digits", "-
 TUNE = ("tune", "--dataset", "digits", "--budget", "1", "--quiet", "-o", "tuned")
 
 
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
 def call(tmp_path):
-    """Run the command with a worker that is done in a blink, in a folder of its own, where permissions count."""
+    """Run command lines with a worker that is done in a blink, in a folder of its own, where permissions count.
+
+    They run in one process; returns how each ended.
+    """
     own = {"CACHE": "cache", "LOCKS": "locks", "PROFILES": "profiles"}
     variables = {f"LENET_BENCH_{name}": str(tmp_path / folder) for name, folder in own.items()}
     (tmp_path / "locks").mkdir()
 
-    def go(*words, cwd=tmp_path, **changes):
+    def go(*lines, cwd=tmp_path, **changes):
         wanted = {**os.environ, **variables, **changes}
-        return subprocess.run(
-            [sys.executable, str(TESTS / "unprivileged.py"), sys.executable, str(TESTS / "cli/fast.py"),
-             *map(str, words)],
+        done = subprocess.run(
+            [sys.executable, str(TESTS / "unprivileged.py"), sys.executable, str(TESTS / "cli/several.py")],
             cwd=cwd, env={name: value for name, value in wanted.items() if value is not None}, capture_output=True,
-            text=True, timeout=200,
+            text=True, timeout=200, input=json.dumps([[str(word) for word in line] for line in lines]),
         )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return [Done(*each) for each in json.loads(done.stdout)]
 
     return go
 
@@ -62,32 +76,36 @@ def refused(done, *words):
 
 def test_the_run_of_another_user_is_read(call, theirs, tmp_path):
     run = theirs / "run"
-    for words in (
+    lines = (
         ("table", run),
         ("verify", run, "--steps", "0"),
         ("compare", run, run),
         ("report", run, "-o", "report.md"),
         ("merge", run, "-o", "all"),
         ("run", "--resume", run, "--dry-run"),
-    ):
-        done = call(*words)
+    )
+    for words, done in zip(lines, call(*lines), strict=True):
         assert (done.returncode, done.stderr) == (0, ""), words
     assert not verify(next((tmp_path / "all" / "runs").iterdir())).violations
 
 
 def test_what_would_write_to_it_is_refused(call, theirs, honest_run):
-    refused(call("run", "--resume", theirs / "run", "--quiet"), "cannot write", "Permission denied")
-    refused(call(*RUN, "-o", theirs / "mine"), "choose another --output")
-    refused(call("merge", honest_run, "-o", theirs / "all"), "choose another --output")
-    refused(call("table", honest_run, "-o", theirs / "table.md"), "choose another --output")
-    refused(call("report", honest_run, "-o", theirs / "run" / "report.md"), "choose another --output")
-    refused(call(*RUN, LENET_BENCH_RESULTS=str(theirs)), "choose another --output")
+    resumed, *others = call(
+        ("run", "--resume", theirs / "run", "--quiet"),
+        (*RUN, "-o", theirs / "mine"),
+        ("merge", honest_run, "-o", theirs / "all"),
+        ("table", honest_run, "-o", theirs / "table.md"),
+        ("report", honest_run, "-o", theirs / "run" / "report.md"),
+    )
+    refused(resumed, "cannot write", "Permission denied")
+    for done in (*others, *call(RUN, LENET_BENCH_RESULTS=str(theirs))):
+        refused(done, "choose another --output")
 
 
 def test_a_cache_of_another_user_is_used_as_it_is(call, tmp_path, digits):
     shutil.copytree(digits.folder, tmp_path / "cache" / digits.folder.name)
     somebody_elses(tmp_path / "cache")
-    done = call(*RUN, "-o", "run")
+    (done,) = call((*RUN, "-o", "run"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -95,14 +113,14 @@ def test_a_cache_of_another_user_is_used_as_it_is(call, tmp_path, digits):
 def test_a_cache_that_cannot_be_used_is_refused_by_name(call, tmp_path, mode):
     (tmp_path / "cache").mkdir()
     somebody_elses(tmp_path / "cache", mode)
-    refused(call(*RUN, "-o", "run"), "set LENET_BENCH_CACHE to another folder")
+    refused(*call((*RUN, "-o", "run")), "set LENET_BENCH_CACHE to another folder")
     assert not (tmp_path / "run").exists()
 
 
 def test_tune_refuses_a_folder_of_profiles_before_it_measures(call, tmp_path):
     (tmp_path / "profiles").mkdir()
     somebody_elses(tmp_path / "profiles")
-    refused(call(*TUNE), "LENET_BENCH_PROFILES")
+    refused(*call(TUNE), "LENET_BENCH_PROFILES")
     assert not (tmp_path / "tuned").exists()
 
 
@@ -112,7 +130,7 @@ def test_locks_of_other_users_that_cannot_be_opened_hinder_nobody(call, tmp_path
         (tmp_path / "locks" / "lenet-bench-cpu.lock").chmod(0)
     else:
         os.chown(tmp_path / "locks" / "lenet-bench-cpu.lock", NOBODY, NOBODY)
-    done = call(*RUN, "-o", "run")
+    (done,) = call((*RUN, "-o", "run"))
     assert done.returncode == 0
     assert "no lock on cpu" in done.stderr
 
@@ -132,17 +150,18 @@ def test_a_home_that_cannot_be_used(call, tmp_path, home, honest_run):
         (tmp_path / "void").mkdir()
         folder = somebody_elses(tmp_path / "void") / "home"
     home = str(folder) if home else "/proc/nowhere"
-    refused(call(*RUN, "-o", "run", **NO_HOME, HOME=home), "set LENET_BENCH_CACHE to another folder")
-    refused(call(*TUNE, **{**NO_HOME, "LENET_BENCH_CACHE": str(tmp_path / "cache")}, HOME=home), "LENET_BENCH_PROFILES")
-    done = call("table", honest_run, **NO_HOME, HOME=home)
-    assert (done.returncode, done.stderr) == (0, "")
+    run, table = call((*RUN, "-o", "run"), ("table", honest_run), **NO_HOME, HOME=home)
+    refused(run, "set LENET_BENCH_CACHE to another folder")
+    assert (table.returncode, table.stderr) == (0, "")
+    changes = {**NO_HOME, "LENET_BENCH_CACHE": str(tmp_path / "cache")}
+    refused(*call(TUNE, **changes, HOME=home), "LENET_BENCH_PROFILES")
 
 
 def test_a_temporary_folder_that_cannot_be_used_is_replaced(call, tmp_path):
     (tmp_path / "temporary").mkdir()
     somebody_elses(tmp_path / "temporary")
     for folder in ("temporary", "absent"):
-        done = call(*RUN, "-o", folder + "-run", TMPDIR=str(tmp_path / folder))
+        (done,) = call((*RUN, "-o", folder + "-run"), TMPDIR=str(tmp_path / folder))
         assert (done.returncode, done.stderr) == (0, "")
 
 
