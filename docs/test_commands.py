@@ -154,6 +154,8 @@ class Place:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A shell's job in the background ignores Ctrl-C, and so would every command that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         output, sent = None, []
         for seconds, number in ((interrupt, signal.SIGINT), (BLOCK_SECONDS, signal.SIGKILL)):

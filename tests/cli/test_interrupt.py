@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,30 +57,45 @@ def test_every_command_that_measures_is_tested():
     assert set(MEASURING) == {name for name, each in commands.items() if any(p.name == "resume" for p in each.params)}
 
 
+def _as_from_a_terminal():
+    """Under nohup this process ignores SIGHUP, and so would the command."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def started(folder, *arguments, seconds, command=(str(FAST),)):
+    """The command in that folder, with a temporary directory of its own and a worker of that pace."""
+    (folder / "temporary").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, *command, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder / "temporary"), "FAKE_SECONDS": str(seconds)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_as_from_a_terminal,
+    )
+
+
 @pytest.fixture
 def start(tmp_path):
-    """Start the command in an empty folder, with a temporary directory of its own and a worker of that pace."""
-    (tmp_path / "temporary").mkdir()
+    """Start the command in an empty folder."""
+    return functools.partial(started, tmp_path)
 
-    def go(*arguments, seconds, command=(str(FAST),)):
-        return subprocess.Popen(
-            [sys.executable, *command, *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "FAKE_SECONDS": str(seconds)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
-    return go
+@pytest.fixture(scope="module")
+def measured_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("original")
+    arguments = ("run", "--mode", "graph", "--repeat", 2, "--dataset", "digits", "-o", "original")
+    process = started(folder, *arguments, seconds=0.001)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return folder / "original"
 
 
 @pytest.fixture
-def original(start, tmp_path):
+def original(measured_once, tmp_path):
     """A run to reproduce."""
-    process = start("run", "--mode", "graph", "--repeat", 2, "--dataset", "digits", "-o", "original", seconds=0.001)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    shutil.copytree(measured_once, tmp_path / "original")
 
 
 @pytest.fixture(params=MEASURING)
