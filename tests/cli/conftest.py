@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import shutil
@@ -43,8 +44,33 @@ def lenet_bench(tmp_path, monkeypatch, capfd):
         signal.signal(number, handler)
 
 
+@pytest.fixture(scope="session")
+def call_in():
+    """Call the command in a folder, with these variables; returns its exit code and what it printed."""
+
+    def call(folder, words, **variables):
+        handlers = {number: signal.getsignal(number) for number in HANDLED}
+        out, err = io.StringIO(), io.StringIO()
+        try:
+            with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+                patch.chdir(folder)
+                patch.setattr(sys, "argv", ["lenet-bench", *map(str, words)])
+                for name, value in variables.items():
+                    patch.setenv(name, value)
+                stack.enter_context(contextlib.redirect_stdout(out))
+                stack.enter_context(contextlib.redirect_stderr(err))
+                with pytest.raises(SystemExit) as ended:
+                    main()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return ended.value.code, out.getvalue(), err.getvalue()
+
+    return call
+
+
 @pytest.fixture
-def world(honest_run, tmp_path, monkeypatch):
+def world(honest_run, tmp_path, monkeypatch, call_in):
     """Call the command in a folder with what the paths name, which is made anew if the call before changed it."""
     folder, profiles = tmp_path / "world", tmp_path / "profiles"
     measured, made = [], []
@@ -79,7 +105,6 @@ def world(honest_run, tmp_path, monkeypatch):
     monkeypatch.setattr(Client, "download", offline)
     monkeypatch.setenv("LENET_BENCH_PROFILES", str(profiles))
     monkeypatch.setenv("COLUMNS", "80")
-    streams, handlers = (sys.stdout, sys.stderr), {number: signal.getsignal(number) for number in HANDLED}
 
     group = typer.main.get_command(app)  # to make it takes longer than many a command
     monkeypatch.setattr("typer.main.get_command", lambda _: group)
@@ -106,16 +131,6 @@ def world(honest_run, tmp_path, monkeypatch):
         if made != state() or not made:
             make()
             made[:] = state()
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["lenet-bench", *line])
-        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-            return ended.value.code, sys.stdout.getvalue(), sys.stderr.getvalue()
-        finally:
-            sys.stdout, sys.stderr = streams
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+        return call_in(folder, line)
 
     return call

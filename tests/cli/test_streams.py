@@ -29,24 +29,26 @@ PRINTING = {
 
 
 @pytest.fixture(scope="module")
-def expected(honest_run, tmp_path_factory):
+def expected(honest_run, tmp_path_factory, call_in):
     """Exit code and standard output of a command whose output is read."""
     known = {}
 
     def ask(name):
         if name not in known:
-            folder = tmp_path_factory.mktemp("read")
-            done = shell(folder, f"{command(name, honest_run)}")
-            assert "Traceback" not in done.stderr
-            known[name] = done.returncode, done.stdout
+            code, printed, err = call_in(tmp_path_factory.mktemp("read"), words_of(name, honest_run))
+            assert "Traceback" not in err
+            known[name] = code, printed
         return known[name]
 
     return ask
 
 
+def words_of(name, run):
+    return [str(run) if word == "RUN" else word for word in PRINTING[name]]
+
+
 def command(name, run):
-    words = [str(run) if word == "RUN" else word for word in PRINTING[name]]
-    return " ".join([f'"{sys.executable}" -m lenet.cli', *words])
+    return " ".join([f'"{sys.executable}" -m lenet.cli', *words_of(name, run)])
 
 
 def shell(folder, line, **variables):

@@ -1,11 +1,10 @@
-"""A run that one person measures and submits, and another one verifies and takes in, by the real command."""
+"""A run that one person measures and submits, and another one verifies and takes in."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -33,7 +32,8 @@ pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="need
 class Person:
     """Somebody with a clone, a home and an SSH key."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, call_in):
+        self.call_in = call_in
         self.folder = folder / "clone"
         self.folder.mkdir(parents=True)
         (self.folder / "small.toml").write_text(MATRIX)
@@ -42,7 +42,6 @@ class Person:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(ssh / "id_ed25519")], check=True)
         self.public_key = (ssh / "id_ed25519.pub").read_text()
         self.environment = {
-            **os.environ,
             "HOME": str(folder / "home"),
             "PYTHONPATH": os.pathsep.join([str(TESTS / "cheap"), str(TESTS.parent)]),
             "CHEAP_TRAINER": "reference",
@@ -50,19 +49,16 @@ class Person:
         }
 
     def __call__(self, *words, code=0):
-        command = [sys.executable, "-m", "lenet.cli", *map(str, words)]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=250, check=False
-        )
-        assert done.returncode == code, done.stderr + done.stdout
-        assert "Traceback" not in done.stderr
-        return " ".join((done.stdout + done.stderr).split())
+        ended, out, err = self.call_in(self.folder, words, **self.environment)
+        assert ended == code, err + out
+        assert "Traceback" not in err
+        return " ".join((out + err).split())
 
 
 @pytest.fixture(scope="module")
-def anna(tmp_path_factory):
+def anna(tmp_path_factory, call_in):
     """She measured, and submitted `anna.zip`."""
-    person = Person(tmp_path_factory.mktemp("anna"))
+    person = Person(tmp_path_factory.mktemp("anna"), call_in)
     person("run", "--matrix", "small.toml", "-o", "results/run-mine", "--quiet")
     said = person("submit", "results/run-mine", "--sign", "-o", "anna.zip")
     assert "anna.zip: 2 records" in said
@@ -71,9 +67,9 @@ def anna(tmp_path_factory):
 
 
 @pytest.fixture
-def bert(anna, tmp_path):
+def bert(anna, tmp_path, call_in):
     """He got the file, and knows her key."""
-    person = Person(tmp_path)
+    person = Person(tmp_path, call_in)
     shutil.copy(anna.folder / "anna.zip", person.folder)
     (person.folder / "allowed_signers").write_text(f"anna@example.org {anna.public_key}")
     return person
