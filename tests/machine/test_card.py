@@ -18,16 +18,13 @@ MACHINES = Path(__file__).parents[1] / "machines"
 
 
 @pytest.fixture
-def fresh(monkeypatch):
-    """Makes a new card instead of the cached one."""
+def fresh(monkeypatch, new_card):
+    """Makes a new card with these variables set."""
 
     def make(**variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        describe.cache_clear()
-        card = describe()
-        describe.cache_clear()
-        return card
+        return new_card()
 
     return make
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from lenet.engine import local
-from lenet.machine.card import describe
 from lenet.machine.container import cpu_limit, memory_available, memory_limit
 
 GIB = 2**30
@@ -125,16 +124,14 @@ def test_a_folder_with_a_space(system):
     assert cpu_limit(root) == 0.5
 
 
-def test_a_nested_quota_is_another_machine(monkeypatch):
+def test_a_nested_quota_is_another_machine(monkeypatch, new_card):
     """`reproduce` compares machines by their ids."""
     ids = set()
     for limit in (None, 0.5, 2.0):
         monkeypatch.setattr("lenet.machine.card.cpu_limit", lambda limit=limit: limit)
-        describe.cache_clear()
-        card = describe()
+        card = new_card()
         assert card.cpu_limit == limit
         ids.add(card.id)
-    describe.cache_clear()
     assert len(ids) == 3
 
 

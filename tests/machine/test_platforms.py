@@ -28,7 +28,7 @@ PLACES = {
 
 
 @pytest.fixture
-def imitate(tmp_path, monkeypatch):
+def imitate(tmp_path, monkeypatch, new_card):
     """Another platform, with a MindSpore whose library begins with these bytes."""
 
     def go(place, header):
