@@ -57,7 +57,7 @@ def await_records(folder, count, process):
     deadline = time.monotonic() + 60
     while len(list((folder / "records").glob("*.json"))) < count and process.poll() is None:
         assert time.monotonic() < deadline
-        time.sleep(0.001)
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("_", range(2))
@@ -108,6 +108,7 @@ def test_the_workers_of_a_killed_parent_end_too(tmp_path, count):
     workers = []
     while len(workers) < (1 if count == CASES else 3):
         workers = psutil.Process(process.pid).children()
+        time.sleep(0.005)
     process.kill()
     process.communicate()
     gone, alive = psutil.wait_procs(workers, timeout=20)
