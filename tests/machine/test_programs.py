@@ -107,7 +107,8 @@ def test_ctrl_c_in_doctor_does_not_wait_for_mindspore(program, monkeypatch, tmp_
     monkeypatch.setattr(sys, "executable", program("python", f"echo $$ > {tmp_path}/pid; exec sleep 300"))
 
     def interrupted():
-        while not (tmp_path / "pid").exists():
+        # On a busy machine the program may run before the thread has noted that it is alive.
+        while not ((tmp_path / "pid").exists() and programs._alive):
             time.sleep(0.01)
         raise KeyboardInterrupt
 
