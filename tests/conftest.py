@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -202,6 +203,20 @@ def fake_msrun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = folder / "msrun"
     script.write_text(f"#!{sys.executable}\n{source}", encoding="utf-8")
     script.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of `lenet` and `bench` whose preset `quick` has short windows, for commands that name no plan."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("lenet", "bench"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    preset = folder / "lenet/cases/presets/quick.toml"
+    text = preset.read_text(encoding="utf-8")
+    assert "window_seconds" not in text
+    preset.write_text(text.replace("[plan]\n", "[plan]\nwindow_seconds = 0.1\n"), encoding="utf-8")
     return folder
 
 

@@ -238,9 +238,9 @@ class TestHtml:
 
 
 @pytest.fixture
-def cheap_processes(monkeypatch):
-    """Workers of every process train in NumPy."""
-    paths = [str(ROOT / "tests/cheap"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+def cheap_processes(monkeypatch, quick_checkout):
+    """Workers of every process train in NumPy, for a short time."""
+    paths = [str(ROOT / "tests/cheap"), str(quick_checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
 

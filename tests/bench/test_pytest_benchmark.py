@@ -13,21 +13,23 @@ import pytest
 from lenet.store.run import Store
 
 ROOT = Path(__file__).parents[2]
-IN_NUMPY = os.pathsep.join((str(ROOT / "tests/cheap"), str(ROOT)))
-"""PYTHONPATH with which workers train in NumPy."""
+CHEAP = ROOT / "tests/cheap"
+"""On PYTHONPATH: workers train in NumPy."""
 EXTRA = ("timeout", "randomly", "xdist", "hypothesispytest")
 """Plugins of the extra `test`, which `pip install .` does not bring."""
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Start `pytest bench/`; `modules` is a folder whose modules its processes import first."""
+def start(tmp_path, quick_checkout):
+    """Start `pytest bench/`, by default with short windows; `modules` is a folder of modules to be imported first."""
     started = []
 
-    def go(*arguments, step_seconds=0.01, plugins=False, output="run", modules=None, **variables):
+    def go(
+        *arguments, step_seconds=0.01, plugins=False, output="run", modules=None, checkout=quick_checkout, **variables
+    ):
         without = [] if plugins else [word for name in EXTRA for word in ("-p", f"no:{name}")]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
-        paths = [str(modules), IN_NUMPY] if modules else [IN_NUMPY]
+        paths = [*([str(modules)] if modules else []), str(CHEAP), str(checkout)]
         own |= {"COLUMNS": "80", "NUMPY_WORKER_STEP_SECONDS": str(step_seconds), "PYTHONPATH": os.pathsep.join(paths)}
         own |= variables
         command = [
@@ -38,7 +40,7 @@ def start(tmp_path):
         if "no:benchmark" not in arguments:
             command.append(f"--benchmark-storage=file://{tmp_path / 'stored'}")
         process = subprocess.Popen(
-            command, cwd=ROOT, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=checkout, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         started.append(process)
         return process
@@ -85,14 +87,14 @@ class TestSlowDown:
 
     @pytest.fixture
     def saved(self, bench):
-        done = bench("--benchmark-only", "--benchmark-save=before", output="before")
+        done = bench("--benchmark-only", "--benchmark-save=before", step_seconds=0.03, output="before")
         assert done.returncode == 0, done.stdout + done.stderr
 
     @pytest.mark.usefixtures("saved")
     def test_the_gate_fails_on_slower_steps_and_only_then(self, bench):
-        same = bench(*self.GATE, output="same")
+        same = bench(*self.GATE, step_seconds=0.03, output="same")
         assert same.returncode == 0, same.stdout + same.stderr
-        slower = bench(*self.GATE, step_seconds=0.015, output="slower")
+        slower = bench(*self.GATE, step_seconds=0.045, output="slower")
         assert slower.returncode == 1, slower.stdout + slower.stderr
         assert "Performance has regressed" in slower.stderr + slower.stdout
         assert "median" in slower.stderr + slower.stdout
@@ -109,19 +111,19 @@ if "numpy_worker" in sys.modules:
     honest, steps = Regression._step, []
     def step(self, *data):
         steps.append(None)
-        if self.batch == 64 and len(steps) == 80:
+        if self.batch == 64 and len(steps) == 62:
             os._exit(3)
         return honest(self, *data)
     Regression._step = step
 """
-    """The worker of batch size 64 ends in one of its first turns."""
+    """The worker of batch size 64 ends in its first turn."""
     THREE = ("--benchmark-only", "--batch-size", "32,64,128")
 
     @pytest.fixture
     def crash(self, tmp_path):
         folder = tmp_path / "modules"
         folder.mkdir()
-        text = self.CRASH.format(cheap=str(ROOT / "tests/cheap/sitecustomize.py"))
+        text = self.CRASH.format(cheap=str(CHEAP / "sitecustomize.py"))
         (folder / "sitecustomize.py").write_text(text, encoding="utf-8")
         return folder
 
@@ -172,7 +174,7 @@ if "numpy_worker" in sys.modules:
         assert len(records) == 3, "the group was measured as a whole"
 
     def test_control_c_keeps_the_finished_members(self, start, crash, tmp_path):
-        process = start(*self.THREE, modules=crash, step_seconds=0.03)
+        process = start(*self.THREE, modules=crash, step_seconds=0.03, checkout=ROOT)  # the others have long to go
         records = tmp_path / "run" / "records"
         deadline = time.monotonic() + 120
         while not (records.exists() and list(records.glob("*.json"))):
@@ -245,7 +247,10 @@ def test_tests_that_another_plugin_runs_elsewhere_fail_in_a_sentence(bench, tmp_
 def test_sigterm_ends_pytest_with_a_table_and_leaves_nothing(start, tmp_path):
     """As `timeout 60 pytest bench/` sends it."""
     (tmp_path / "temporary").mkdir()
-    process = start("--benchmark-only", "--repeat", "2", "--interleave", "rounds", TMPDIR=str(tmp_path / "temporary"))
+    process = start(
+        "--benchmark-only", "--repeat", "2", "--interleave", "rounds", checkout=ROOT,
+        TMPDIR=str(tmp_path / "temporary"),
+    )  # fmt: skip
     records = tmp_path / "run" / "records"
     deadline = time.monotonic() + 120
     while not (records.exists() and list(records.glob("*.json")) and list((tmp_path / "temporary").iterdir())):

@@ -31,11 +31,11 @@ RUN = ("run", "--mode", "graph", "--batch-size", "32", "--dataset", "digits", "-
 
 
 @pytest.fixture
-def call(tmp_path):
-    """Run the command with a worker that trains in NumPy."""
+def call(tmp_path, quick_checkout):
+    """Run the command with a worker that trains in NumPy, for a short time."""
 
     def go(*words, code=0, **variables):
-        paths = {"PYTHONPATH": os.pathsep.join((str(TESTS / "cheap"), str(TESTS.parent)))}
+        paths = {"PYTHONPATH": os.pathsep.join((str(TESTS / "cheap"), str(quick_checkout)))}
         done = subprocess.run(
             [sys.executable, "-m", "lenet.cli", *map(str, words)], cwd=tmp_path, capture_output=True, timeout=200,
             env={**os.environ, **paths, **variables}, stdin=subprocess.DEVNULL,
