@@ -109,6 +109,13 @@ OTHERS = frozenset({
 """Options in running text that are not lenet-bench's."""
 
 
+@pytest.fixture(scope="module")
+def words():
+    """Every word of the code."""
+    sources = [path for folder in ("lenet", "bench", "tests") for path in (ROOT / folder).rglob("*.py")]
+    return set(re.findall(r"\w+", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
+
+
 class TestNames:
     """What a page names is there."""
 
@@ -137,13 +144,11 @@ class TestNames:
         assert {found for span in spans for found in re.findall(r"^--[a-z-]+", span)} <= known
 
     @each_page
-    def test_a_field_or_function_is_in_the_code(self, page):
-        sources = [path for folder in ("lenet", "bench", "tests") for path in (ROOT / folder).rglob("*.py")]
-        known = set(re.findall(r"\w+", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
+    def test_a_field_or_function_is_in_the_code(self, page, words):
         _, spans = code_of(page)
         named = {word for span in spans if "/" not in span for word in re.findall(r"\b[a-z]+(?:_[a-z0-9]+)+\b", span)}
         sides = {word for word in named if word.endswith(("_a", "_b"))}  # columns of a comparison's CSV
-        assert named - sides - {"mlperf_logging", "precision_mode"} <= known
+        assert named - sides - {"mlperf_logging", "precision_mode"} <= words
 
     @each_page
     def test_a_dotted_name_can_be_imported(self, page):
