@@ -111,11 +111,13 @@ def test_no_more_workers_are_alive_than_the_containers_memory_holds(monkeypatch)
     class Alive:
         resident_bytes = GIB
 
+    engine = local.LocalEngine()
+    monkeypatch.setattr(engine, "_largest", GIB)
     monkeypatch.setattr(local, "memory_available", lambda: 4 * GIB)
-    assert local._room_for_another([Alive()])
+    assert engine._room_for_another([Alive()])
     monkeypatch.setattr(local, "memory_available", lambda: GIB)
-    assert not local._room_for_another([Alive()])
-    assert local._room_for_another([])
+    assert not engine._room_for_another([Alive()])
+    assert engine._room_for_another([])
 
 
 def test_a_folder_with_a_space(system):
