@@ -78,6 +78,6 @@ def measurable() -> None:
     """
     if platform.system() == "Windows":
         raise UsageError(
-            "nothing can be measured on Windows itself: use Linux in WSL 2; the commands that read runs (table, "
-            "report, compare, verify, merge) work here"
+            "nothing can be measured on Windows itself: use Linux in WSL 2; commands that measure nothing, such as "
+            "table and report, work here"
         )
