@@ -26,7 +26,7 @@ LEFT_SECONDS = 3600.0
 """A temporary folder that nobody changed for so long, and in which no process works, was left by a killed command."""
 
 KINDS = {
-    "data": re.compile(r"mnist|digits|(local|sent)-[0-9a-f]{16}"),
+    "data": re.compile(r"mnist|digits|folders|(local|sent)-[0-9a-f]{16}"),
     "environments": re.compile(r"environment-[A-Za-z0-9._+-]+"),
     "wheels": re.compile(r"environment-[A-Za-z0-9._+-]+@[A-Za-z0-9._-]+"),
     "stand-ins": re.compile(r"cuda-[0-9.]+"),
