@@ -15,6 +15,7 @@ import platformdirs
 
 from lenet.errors import CacheError, failing_as
 from lenet.files.locks import NO_LOCKS, Lock, alone, wait_for
+from lenet.files.plain import as_text
 
 LOCK_SECONDS = 1800.0
 """How long another process may hold the lock of an entry."""
@@ -22,16 +23,21 @@ LOCK_SECONDS = 1800.0
 
 def is_text(path: Path) -> bool:
     """Whether the path is valid UTF-8: MindSpore takes no other, and no other can be sent to a worker."""
-    return os.fsencode(path).decode(errors="replace") == str(path)
+    return as_text(path) == str(path)
 
 
 def named_by(variable: str) -> Path | None:
-    """The folder that the variable names, None if it is unset or empty. A file of variables has `~` as it is."""
+    """The folder that the variable names, None if it is unset or empty. A file of variables has `~` as it is.
+
+    Raises:
+        CacheError: there is no home folder for its `~`.
+    """
     if not (text := os.environ.get(variable)):
         return None
-    with contextlib.suppress(RuntimeError):  # the user has no home
+    try:
         return Path(text).expanduser()
-    return Path(text)
+    except RuntimeError as error:
+        raise CacheError(f"{variable}={text}: there is no such home folder; name the folder without `~`") from error
 
 
 def user_folder(kind: Literal["cache", "data"], variable: str, inside: str = "") -> Path:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lenet.errors import reason
+
 if TYPE_CHECKING:
     import requests
 
@@ -55,7 +57,6 @@ class Client:
         Raises:
             DownloadError: the server does not send the whole file within the limits, or redirects elsewhere.
         """
-        import requests
         from urllib3.exceptions import HTTPError
 
         deadline = time.monotonic() + self.total_seconds
@@ -63,7 +64,7 @@ class Client:
             for last in (*[False] * self.retries, True):
                 try:
                     return self._attempt(session, url, max_bytes, progress, deadline)
-                except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: an invalid redirect
+                except (OSError, HTTPError, ValueError) as error:  # ValueError: an invalid redirect
                     raise DownloadError(self._reason(error)) from error
                 except BrokenOffError:
                     # urllib3 retries a request, and not a response that breaks off.
@@ -141,6 +142,8 @@ class Client:
         from requests import exceptions
         from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
+        if isinstance(error, OSError) and not isinstance(error, exceptions.RequestException):
+            return reason(error)  # a file of certificates that is not there
         causes = [error, *(getattr(argument, "reason", argument) for argument in error.args)]
         if isinstance(error, exceptions.HTTPError) and error.response is not None:
             return f"it answers {error.response.status_code}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -74,7 +75,8 @@ def remove(found: Leftover) -> Leftover:
             lock_path.unlink(missing_ok=True)
         path = found.path
         if found.kind != TEMPORARY and not REMOVED.match(path.name):
-            path = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
+            with _no_rename_across_layers():
+                path = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
         shutil.rmtree(path)
     except OSError as error:
         return replace(found, kept=reason(error))
@@ -82,6 +84,16 @@ def remove(found: Leftover) -> Leftover:
         if lock is not None:
             lock.release()
     return found
+
+
+@contextlib.contextmanager
+def _no_rename_across_layers() -> Iterator[None]:
+    """Overlay file systems may be unable to rename a folder of an image: it keeps its name while it is removed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
 
 
 def _cached(cache: Path) -> Iterator[Leftover]:

@@ -21,6 +21,11 @@ MAX_LINKS = 40
 """Links that lead to a file, as many as Linux follows."""
 
 
+def as_text(name: str | os.PathLike[str]) -> str:
+    """A name or a value that the system gave, as text that can be stored: what is not UTF-8 in it is replaced."""
+    return os.fspath(name).encode(errors="surrogateescape").decode(errors="replace")
+
+
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a regular file; with `os.O_CREAT` it is made if absent, with the permissions of the umask.
 

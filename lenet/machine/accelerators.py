@@ -14,12 +14,24 @@ def gpus() -> tuple[str, ...]:
     """Return `NAME, DRIVER, MEMORY MiB` of each NVIDIA GPU: from NVML if nvidia-ml-py is installed, or nvidia-smi."""
     with contextlib.suppress(Exception):  # not installed, or a driver that does not answer: nvidia-smi may
         return _nvml()
-    return _lines("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    lines = _lines("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    return tuple(filter(names_gpu, lines))
 
 
 def npus() -> tuple[str, ...]:
-    """Return the lines of `npu-smi info -l`."""
-    return _lines("npu-smi", "info", "-l")
+    """Return the lines of `npu-smi info -l`; none if they name no NPU."""
+    lines = _lines("npu-smi", "info", "-l")
+    return lines if any(map(names_npu, lines)) else ()
+
+
+def names_gpu(line: str) -> bool:
+    """Whether a line of nvidia-smi has the three fields of a GPU: it prints some errors with exit code 0."""
+    return line.count(", ") >= 2
+
+
+def names_npu(line: str) -> bool:
+    """Whether a line of `npu-smi info -l` is that of an NPU: the others are about cards and chips, or an error."""
+    return line.startswith("NPU ID")
 
 
 def _nvml() -> tuple[str, ...]:

@@ -19,7 +19,8 @@ import psutil
 from pydantic import Field
 
 from lenet.cases.case import DeviceTarget, Frozen
-from lenet.machine.accelerators import gpus, npus
+from lenet.files.plain import as_text
+from lenet.machine.accelerators import gpus, names_npu, npus
 from lenet.machine.container import container_kind, cpu_limit, memory_limit
 from lenet.machine.cores import usable_cores
 from lenet.machine.installed import libraries, packages
@@ -119,7 +120,7 @@ class MachineCard(Frozen):
         """The machine in one line."""
         sets = "AVX-512" if "avx512f" in self.instruction_sets else ", ".join(self.instruction_sets[-2:])
         gpus = Counter(self.gpus)
-        npus = sum(line.startswith("NPU ID") for line in self.npus)
+        npus = sum(map(names_npu, self.npus))
         parts = [
             f"{self.cpu}, {self.usable_cores} of {self.logical_cores} cores",
             sets,
@@ -177,7 +178,7 @@ def describe() -> MachineCard:
 
 def with_host_name(card: MachineCard) -> MachineCard:
     """Return a copy of the card with this host's name."""
-    return card.model_copy(update={"host": platform.node() or None})
+    return card.model_copy(update={"host": as_text(platform.node()) or None})
 
 
 def present_devices() -> tuple[DeviceTarget, ...]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from lenet.files.plain import as_text
+
 TOO_COMMON = frozenset(
     {"root", "user", "admin", "localhost", "ubuntu", "mindspore", "lenet", "python", "linux", "work"}
 )
@@ -20,7 +22,8 @@ SHORTEST = 3
 
 
 def without_names(text: str) -> str:
-    """Return `text` with the home folder as `~`, the user as `(user)` and the host as `(host)`."""
+    """Return `text` with the home folder as `~`, the user as `(user)` and the host as `(host)`, and as valid UTF-8."""
+    text = as_text(text)
     for pattern, replacement in _patterns(_home(), _user(), platform.node()):
         text = pattern.sub(replacement, text)
     return text
@@ -66,7 +69,7 @@ def variables(environment: Mapping[str, str], wanted: re.Pattern[str]) -> dict[s
     replaced by `(set)`.
     """
     return {
-        name: "(set)" if _hidden(name, value) else without_names(value)
+        as_text(name): "(set)" if _hidden(name, value) else without_names(value)
         for name, value in sorted(environment.items())
         if wanted.search(name)
     }

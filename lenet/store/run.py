@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,6 +32,7 @@ from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.errors import StoreError, failing_as
 from lenet.files.locks import Lock, holder, take
+from lenet.files.plain import as_text
 from lenet.files.text import make_folder, read_text, write_atomically
 from lenet.machine.card import MachineCard
 from lenet.store.eventlog import EventLog, LogLine
@@ -91,7 +91,7 @@ class Store:
     @property
     def name(self) -> str:
         """The folder's name as printable text, whatever bytes it has."""
-        return os.fsencode(self.path.resolve().name).decode(errors="replace")
+        return as_text(self.path.resolve().name)
 
     def hold(self) -> None:
         """Lock the run for this process, until `release` or its end, and remove what a killed writer left half done.

@@ -22,7 +22,15 @@ HOSTILE = {
         **{"GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/nowhere", "GIT_CONFIG_COUNT": "x", "GIT_EXEC_PATH": "/nowhere"},
         **{"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1", "PIP_CONFIG_FILE": "/nowhere"},
         **{"LC_ALL": "xx_XX.nonsense", "LANG": "xx", "LANGUAGE": "xx", "TZ": "Pacific/Kiritimati"},
-        **{"TERM": "dumb", "COLUMNS": "3", "LINES": "0", "NO_COLOR": "1", "FORCE_COLOR": "x"},
+        **{
+            "OMP_X\udcff": "1",
+            "OMP_X": "\udcff",
+            "TERM": "dumb",
+            "COLUMNS": "3",
+            "LINES": "0",
+            "NO_COLOR": "1",
+            "FORCE_COLOR": "x",
+        },
     },
 }
 INTERACTIVE = {"PYTHONINSPECT": "1", "PYTHONSTARTUP": "/nowhere.py", "PYTHONBREAKPOINT": "nothing.here"}

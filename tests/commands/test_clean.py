@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -101,6 +102,16 @@ def test_what_an_interrupted_removal_leaves_is_no_entry_and_is_removed_later(pla
     assert not (places / "cache/environment-mindspore-2.7.0-py311").exists()
     assert len(clean(["environments"], delete=True)) == 1
     assert clean(["environments"]) == []
+
+
+def test_a_folder_that_cannot_be_renamed_as_one_of_a_containers_image(places, monkeypatch):
+    def across(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("pathlib.Path.rename", across)
+    (found,) = clean(["stand-ins"], delete=True)
+    assert found.kept == ""
+    assert not (places / "cache/cuda-11.8").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has no user ids")

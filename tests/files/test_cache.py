@@ -53,6 +53,14 @@ def test_without_the_variable_it_is_in_the_users_home(kind, monkeypatch, tmp_pat
     assert cache.user_folder(kind, variable, "inside").name == "inside"
 
 
+def test_a_home_of_nobody_becomes_no_folder_with_that_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LENET_BENCH_CACHE", "~nobody-is-called-so/cache")
+    with pytest.raises(CacheError, match=r"LENET_BENCH_CACHE=~nobody-is-called-so/cache: there is no such home folder"):
+        cache.cache_folder()
+    assert not list(tmp_path.iterdir())
+
+
 def raising(*_, **__):
     raise RuntimeError("Could not determine home directory")
 

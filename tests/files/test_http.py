@@ -176,6 +176,12 @@ def test_a_host_that_does_not_connect_is_not_asked_again(server):
         Client(backoff_seconds=60, prefixes=(server.url,)).download(server.url, 1)
 
 
+def test_a_file_of_certificates_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
+    with pytest.raises(DownloadError, match=r"bundle.*/nowhere\.pem"):
+        Client().download("https://127.0.0.1:1/file", 10)
+
+
 def test_a_socks_proxy_without_its_package_is_named(monkeypatch):
     def without_socks(*_, **__):  # as requests defines it where PySocks is not installed
         raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")

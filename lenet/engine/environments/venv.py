@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lenet.errors import CacheError, UsageError
 from lenet.files.cache import cache_folder, locked, user_folder
+from lenet.files.plain import as_text
 from lenet.machine.devices.doctor import Environment
 from lenet.machine.programs import ProgramError, output
 
@@ -75,7 +76,7 @@ def environments() -> list[Environment]:
     for folder in folders:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError):
             first = str(json.loads((folder / READY).read_text(encoding="utf-8"))["requirements"][0])
-            found.append(Environment(title=first.replace("==", " "), folder=str(folder), python=_python(folder)))
+            found.append(Environment(title=first.replace("==", " "), folder=as_text(folder), python=_python(folder)))
     return found
 
 
@@ -174,12 +175,14 @@ def execute(command: Sequence[str], environment: Mapping[str, str] | None = None
     """Run a command with these variables; returns what it prints.
 
     Raises:
-        InstallError: it failed; the message is its last error in one line.
+        InstallError: it failed; the message is its last error, or all that it says, in one line.
     """
     try:
         return output(*command, seconds=MAKE_SECONDS, environment=environment)
     except ProgramError as error:
-        printed = (error.stderr or error.stdout).splitlines()
-        lines = [" ".join(line.split()) for line in printed if line.strip()]
+        printed = (error.stderr or error.stdout).strip() or str(error)
+        lines = [" ".join(line.split()) for line in printed.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR")]
-        raise InstallError((errors or lines or [str(error)])[-1][:300]) from error
+        if not errors and not any(line.startswith("Traceback") for line in lines):  # a paragraph, as of Debian's venv
+            errors = [" ".join(lines)]
+        raise InstallError((errors or lines)[-1][:300]) from error

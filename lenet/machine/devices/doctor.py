@@ -14,6 +14,7 @@ import lenet
 from lenet.cases.case import DeviceTarget, Frozen
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.machine import devices
+from lenet.machine.accelerators import names_gpu, names_npu
 from lenet.machine.card import describe
 from lenet.machine.devices import cann, cuda
 from lenet.machine.installed import cann_version, framework_version, install_command
@@ -207,6 +208,9 @@ def _gpu_driver() -> Check:
         lines = output("nvidia-smi", query, "--format=csv,noheader", seconds=QUERY_SECONDS).splitlines()
     except ProgramError as error:
         problem = str(error)
+    if lines and not names_gpu(lines[0]):
+        problem = lines[0]
+        lines = []
     if not lines:
         fix = "install NVIDIA's driver (510.39.01 or newer); in a container, start it with the GPUs"
         return Check(name="driver", passed=False, message=problem, fix=fix)
@@ -269,11 +273,12 @@ def _ascend() -> list[Check]:
         message = "; ".join(" ".join(line.split()) for line in lines[:8])
     except ProgramError as error:
         lines, message = [], str(error)
+    listed = any(names_npu(line.strip()) for line in lines)
     driver = Check(
         name="driver",
-        passed=bool(lines),
+        passed=listed,
         message=message or "npu-smi lists no NPU",
-        fix="" if lines else "install Ascend's driver and firmware",
+        fix="" if listed else "install Ascend's driver and firmware",
     )
     return [driver, _cann(), *_libraries(DeviceTarget.ASCEND)]
 

@@ -95,3 +95,29 @@ def test_the_error_of_pip_is_passed_on():
     code = "import sys; sys.exit('ERROR: No matching distribution found for numpy==7.2')"
     with pytest.raises(venv.InstallError, match="ERROR: No matching distribution"):
         venv.execute([sys.executable, "-c", code])
+
+
+DEBIAN = """The virtual environment was not created successfully because ensurepip is not
+available.  On Debian/Ubuntu systems, you need to install the python3-venv
+package using the following command.
+
+    apt install python3.11-venv
+
+Failing command: /x/bin/python3
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            f"import sys; print({DEBIAN!r}); sys.exit(1)",
+            "because ensurepip is not available.*apt install python3.11-venv",
+        ),
+        ("x = {}['no']", "^KeyError: 'no'$"),
+        ("import sys; sys.exit(3)", "ended with exit code 3"),
+    ],
+)
+def test_the_error_of_a_program_in_any_form(code, message):
+    with pytest.raises(venv.InstallError, match=message):
+        venv.execute([sys.executable, "-c", code])

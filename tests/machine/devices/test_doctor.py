@@ -75,10 +75,13 @@ def test_a_driver_that_hangs_is_killed(bare, monkeypatch):
     assert time.monotonic() - began < 30
 
 
-@pytest.mark.parametrize("script", ["echo broken >&2; exit 9", "printf '\\377\\376garbage'", "true"])
-def test_a_driver_that_prints_nonsense(bare, script):
-    bare("nvidia-smi", script)
-    assert checks(DeviceTarget.GPU)["driver"].name == "driver"
+@pytest.mark.parametrize("script", ["echo broken >&2; exit 9", "printf '\\377\\376broken'", "true", "echo broken"])
+def test_a_driver_that_lists_nothing(bare, script):
+    for name, target in (("nvidia-smi", DeviceTarget.GPU), ("npu-smi", DeviceTarget.ASCEND)):
+        bare(name, script)
+        driver = checks(target)["driver"]
+        assert driver.passed is False
+        assert ("broken" in driver.message) == ("broken" in script)
 
 
 def test_cann_of_another_version(bare, tmp_path, monkeypatch):
