@@ -5,6 +5,7 @@ What a command does is in the other packages and is imported when the command ru
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -59,6 +60,10 @@ for command, example in COMMANDS.items():
     app.command(cls=GroupedCommand, epilog=f"Example: {example}")(command)
 
 
+NO_THREAD = "can't start new thread"
+"""What Python says where the system refuses a thread."""
+
+
 def _show_version(requested: bool) -> None:
     if requested:
         from lenet import __version__
@@ -80,6 +85,8 @@ def main() -> None:
     """Run the command. Every expected error is one sentence and exit code 2."""
     with streams.safe() as printed:
         signals.install()
+        if not os.environ.get("COLUMNS", "").strip("0 "):  # rich would print nothing in no column
+            os.environ.pop("COLUMNS", None)
         try:
             code = app(prog_name="lenet-bench", standalone_mode=False) or 0
             if code == INTERRUPTED:  # newer versions of Typer make this of a KeyboardInterrupt
@@ -93,6 +100,12 @@ def main() -> None:
             code = _fail(str(error))
         except typer.TyperException as error:
             code = _fail(f"{error.format_message().rstrip('.')}: see `lenet-bench --help`")
+        except MemoryError:
+            code = _fail("memory ran out: free some, or raise the limit (`ulimit -v`)")
+        except RuntimeError as error:
+            if str(error) != NO_THREAD:
+                raise
+            code = _fail("no thread can be started: raise the limit of processes (`ulimit -u`, or the container's)")
         except OSError as error:  # a path that the system refuses before anything reads it: too long, not permitted
             code = _fail(f"{error.filename or 'the system refuses an operation'}: {reason(error)}")
         except (KeyboardInterrupt, typer.Abort):

@@ -36,12 +36,11 @@ class Invocation:
         Raises:
             UsageError: nothing can be measured on this platform.
         """
-        from rich.console import Console
-
         from lenet.machine.platforms import measurable
+        from lenet.report.progress.choice import error_console
 
         measurable()
-        self.console = Console(stderr=True, quiet=quiet, emoji=False)
+        self.console = error_console(quiet)
         self._data_dir = data_dir
         self._began = self._measuring_began = time.monotonic()
         self._context = context
@@ -91,7 +90,9 @@ class Invocation:
 
     @property
     def _live(self) -> bool:
-        return self.console.is_terminal and not self.console.quiet
+        from lenet.report.progress.choice import redrawn
+
+        return redrawn(self.console)
 
     @contextmanager
     def measuring(self, run: Run, cases: Sequence[Case] | None = None) -> Iterator[Observer]:

@@ -53,15 +53,15 @@ def put(text: str, form: str, output: Path | None = None) -> None:
 @contextmanager
 def recomputing(quiet: bool) -> Iterator[Progress]:
     """Show how far trainings are recomputed, as a bar for each on a terminal's standard error."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from lenet.report.layout import shortened
+    from lenet.report.progress.choice import error_console, redrawn
 
-    console = Console(stderr=True, quiet=quiet)
+    console = error_console(quiet)
     words = TextColumn("recomputing {task.description}", markup=False)
     columns = (words, BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or quiet) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not redrawn(console)) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(training: str, done: int, wanted: int) -> None:

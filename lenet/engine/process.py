@@ -38,8 +38,14 @@ MARK = "LENET_BENCH_WORKER"
 TERMINATE_SECONDS = 2.0
 """Time between SIGTERM and SIGKILL."""
 
+SEARCHED = {"PYTHONPATH": False, "LD_LIBRARY_PATH": False, "LD_PRELOAD": True}
+"""Variables with the paths by which a worker finds code, and whether a word without a slash is a name and no path."""
+
 PAUSED = re.compile(rb'{\s*"event"\s*:\s*"paused"')
 """The beginning of the line that a worker writes before it waits for a turn."""
+
+LATE_SECONDS = 5.0
+"""A wait that ends so much too late does not count: this process was stopped, and has not read what came meanwhile."""
 
 STRAY_ROUNDS = 10
 """How often children that hold the event pipe after the worker has ended are looked for."""
@@ -75,6 +81,14 @@ class OverdueError(Exception):
         self.status = status
 
 
+def _absolute(paths: str, names: bool) -> str:
+    """The paths of a variable, each from the root; an empty one is this folder."""
+    return os.pathsep.join(
+        each if each.startswith("$") or (names and os.sep not in each) else str(Path(each).absolute())
+        for each in re.split("[ :]+" if names else os.pathsep, paths)
+    )
+
+
 def worker_command(python: str = sys.executable, module: str = "lenet.worker") -> tuple[str, ...]:
     """The command of a worker under that interpreter; the engine appends the descriptor of the event pipe."""
     return (python, "-m", module)
@@ -101,7 +115,7 @@ def worker(
     with temporary as folder:
         try:
             process = WorkerProcess(command, assignment, log, Path(folder), limits, turns)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
             raise WorkerStartError(f"the worker cannot be started: {error}") from error
         try:
             yield process
@@ -164,11 +178,20 @@ class WorkerProcess:
         finally:
             for descriptor in inherited:
                 os.close(descriptor)
-        self._reader = threading.Thread(target=self._read, args=(os.fdopen(read_end, "rb"),), daemon=True)
-        self._reader.start()
-        threading.Thread(target=self._await_end, daemon=True).start()
         if self._process.stdin is None:
             raise AssertionError("the worker was started with a pipe")
+        pipe = os.fdopen(read_end, "rb")
+        self._reader = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        try:
+            self._reader.start()
+            threading.Thread(target=self._await_end, daemon=True).start()
+        except BaseException:
+            self.kill()
+            self._process.stdin.close()
+            self._close_turns()
+            if not self._reader.is_alive():
+                pipe.close()
+            raise
         try:
             self._process.stdin.write(assignment)
             self._process.stdin.close()
@@ -234,18 +257,26 @@ class WorkerProcess:
 
     def _next(self) -> bytes | int:
         """The next line, or the exit code."""
-        now = self._stopped_at or time.monotonic()  # the time of a worker that waits for its turn stands still
         silence, wall = self._limits.silence_seconds, self._limits.wall_seconds
-        silence_left = self._last_event + silence - now
-        wall_left = math.inf if wall is None else self._started + wall - now
-        if wall_left > 0:  # even when lines are waiting: a worker that prints without end must not outrun the limit
-            with contextlib.suppress(queue.Empty):
-                message = self._messages.get(timeout=max(min(silence_left, wall_left), 0))
-                self._last_event = time.monotonic()
-                return message
-        if wall_left <= max(silence_left, 0):
-            raise OverdueError(f"not finished after {wall:.3g} s ({self._limits.option})", self._limits.overdue)
-        raise OverdueError(f"no sign of life for {silence:g} s (--silence-timeout)")
+        while True:
+            began = time.monotonic()
+            now = self._stopped_at or began  # the time of a worker that waits for its turn stands still
+            silence_left = self._last_event + silence - now
+            wall_left = math.inf if wall is None else self._started + wall - now
+            left = max(min(silence_left, wall_left), 0)
+            if wall_left > 0:  # even when lines are waiting: a worker that prints without end must not outrun the limit
+                with contextlib.suppress(queue.Empty):
+                    message = self._messages.get(timeout=left)
+                    self._last_event = time.monotonic()
+                    return message
+            waited = time.monotonic() - began
+            if waited > left + LATE_SECONDS:  # Ctrl-Z: nobody looked meanwhile
+                self._started += waited
+                self._last_event += waited
+            elif wall_left <= max(silence_left, 0):
+                raise OverdueError(f"not finished after {wall:.3g} s ({self._limits.option})", self._limits.overdue)
+            else:
+                raise OverdueError(f"no sign of life for {silence:g} s (--silence-timeout)")
 
     def _environment(self, interpreter: str, folder: Path, foreign: bool) -> dict[str, str]:
         """The worker's variables; it is `foreign` if its interpreter is another environment's."""
@@ -254,7 +285,10 @@ class WorkerProcess:
         tools = str(Path(interpreter if Path(interpreter).is_absolute() else sys.executable).parent)
         path = os.environ.get("PATH", os.defpath)
         inherited = variables_of_a_python()
-        # The worker runs in another folder, where a checkout that is not installed would not be found.
+        # The worker runs in another folder, where a checkout that is not installed would not be found, nor anything
+        # else that is named relative to this one.
+        paths = {name: names for name, names in SEARCHED.items() if inherited.get(name)}
+        inherited |= {name: _absolute(inherited[name], names) for name, names in paths.items()}
         modules = [str(package), *filter(None, [inherited.pop("PYTHONPATH", None)])]
         if foreign:
             inherited.pop("PYTHONHOME", None)

@@ -103,23 +103,28 @@ def printed(
         raise ProgramError(f"{name} cannot be run: {reason(error)}") from error
     _alive.add(process)
     texts = bytearray(), bytearray()
+    pipes = process.stdout, process.stderr
     readers = [
-        threading.Thread(target=_read, args=(pipe, text), daemon=True)
-        for pipe, text in zip((process.stdout, process.stderr), texts, strict=True)
+        threading.Thread(target=_read, args=(pipe, text), daemon=True) for pipe, text in zip(pipes, texts, strict=True)
     ]
-    for reader in readers:
-        reader.start()
     try:
+        for reader in readers:
+            reader.start()
         code = process.wait(seconds)
         _join(readers)
     except subprocess.TimeoutExpired as error:
         raise ProgramError(f"{name} did not answer within {seconds:g} s") from error
+    except RuntimeError as error:  # no thread can be started
+        raise ProgramError(f"{name} cannot be run: {error}") from error
     finally:
         if process.poll() is None or any(reader.is_alive() for reader in readers):
             _kill(process)
             _join(readers)
         _alive.discard(process)
         os.close(given)
+        for pipe, reader in zip(pipes, readers, strict=True):
+            if pipe is not None and not reader.is_alive():
+                pipe.close()
     return Printed(code, *map(bytes, texts))
 
 
@@ -161,7 +166,8 @@ def _join(readers: list[threading.Thread]) -> None:
     """Wait until everything is read, or for `LATE_SECONDS`: a child of the program may hold its pipes."""
     end = time.monotonic() + LATE_SECONDS
     for reader in readers:
-        reader.join(max(0.0, end - time.monotonic()))
+        if reader.is_alive():
+            reader.join(max(0.0, end - time.monotonic()))
 
 
 _alive: set[subprocess.Popen[bytes]] = set()

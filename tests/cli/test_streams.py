@@ -159,6 +159,12 @@ def test_in_every_locale_and_encoding(honest_run, tmp_path, name):
     assert printed("report", folder)
 
 
+@pytest.mark.parametrize("columns", ["0", "00", ""])
+def test_a_terminal_of_no_column_is_one_of_unknown_width(lenet_bench, honest_run, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "images/s" in lenet_bench("report", honest_run).stdout
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "utf-8"])
 def test_a_document_is_utf8_and_text_for_people_as_their_terminal_has_it(monkeypatch, encoding):
     for form, expected in (("html", "– ö \\udcff\n".encode()), ("terminal", None)):

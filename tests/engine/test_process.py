@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from lenet.cases.case import Case, Plan
-from lenet.engine.process import TimeLimits, worker
+from lenet.engine import process
+from lenet.engine.process import OverdueError, TimeLimits, WorkerProcess, WorkerStartError, worker
 from lenet.worker.work import Assignment
 
 PARENT = """
@@ -97,3 +101,79 @@ def test_a_worker_whose_parent_ended_before_it_began_ends_at_once(module, tmp_pa
         worker.communicate()
         os.close(read_end)
         os.close(write_end)
+
+
+class TestStoppedCommand:
+    """Ctrl-Z, or a virtual machine that is paused: for the command no time passes, while its worker may go on."""
+
+    @pytest.fixture
+    def waiting(self, monkeypatch):
+        """A worker whose messages come after these times in seconds; None: not while they are waited for."""
+
+        def make(limits, *delays):
+            clock, left = SimpleNamespace(now=0.0), list(delays)
+
+            def get(timeout):
+                delay, late = left.pop(0)
+                assert delay is None or delay < timeout
+                clock.now += (timeout if delay is None else delay) + late
+                if delay is None:
+                    raise queue.Empty
+                return b"line\n"
+
+            monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: clock.now))
+            made = object.__new__(WorkerProcess)
+            made._limits, made._started, made._last_event, made._stopped_at = limits, 0.0, 0.0, None
+            made._messages = SimpleNamespace(get=get)
+            return made, clock
+
+        return make
+
+    @pytest.mark.parametrize("wall", [None, 50])
+    def test_what_came_while_it_was_stopped_is_read_before_the_worker_is_called_silent(self, waiting, wall):
+        made, clock = waiting(TimeLimits(wall, 10), (3, 0), (None, 1000), (2, 0), (None, 0))
+        assert made._next() == b"line\n"
+        assert made._next() == b"line\n"
+        assert clock.now == 3 + 10 + 1000 + 2
+        with pytest.raises(OverdueError, match="no sign of life for 10 s"):
+            made._next()
+
+    def test_the_whole_time_too(self, waiting):
+        made, _ = waiting(TimeLimits(5, 10), (None, 1000), (4, 0), (None, 0))
+        assert made._next() == b"line\n"
+        with pytest.raises(OverdueError, match="not finished after 5 s"):
+            made._next()
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_process_that_may_start_no_thread_leaves_no_worker(allowed, tmp_path, monkeypatch):
+    """As `ulimit -u` and the limits of containers have it."""
+    started, start = [], threading.Thread.start
+
+    def limited(thread):
+        if len(started) >= allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    before = set(psutil.Process().children())
+    refused = pytest.raises(WorkerStartError, match="the worker cannot be started: can't start new thread")
+    with refused, worker((sys.executable, "-c", "import time; time.sleep(60)"), b"", tmp_path / "log", TimeLimits()):
+        pass
+    assert set(psutil.Process().children()) == before
+
+
+def test_what_is_named_relative_to_the_users_folder_is_found_by_a_worker_in_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"src{os.pathsep}{os.environ.get('PYTHONPATH', '/')}{os.pathsep}")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "./lib:$ORIGIN/x:/abs")
+    monkeypatch.setenv("LD_PRELOAD", "libc.so.6 ./no\u0302.so")
+    code = "import os; print(*(os.environ[name] for name in ('PYTHONPATH', 'LD_LIBRARY_PATH', 'LD_PRELOAD')), sep='|')"
+    with worker((sys.executable, "-c", code), b"", tmp_path / "log", TimeLimits()) as started:
+        assert list(started.lines()) == []
+    python, libraries, loaded = (tmp_path / "log").read_text().splitlines()[-1].split("|")
+    assert str(tmp_path / "src") in python.split(os.pathsep)
+    assert python.endswith(f"{os.pathsep}{tmp_path}")
+    assert libraries == f"{tmp_path}/lib:$ORIGIN/x:/abs"
+    assert loaded == f"libc.so.6:{tmp_path}/no\u0302.so"

@@ -162,13 +162,13 @@ def _npu_driver(program):
 
 def _card(program):
     program("nvidia-smi", NOT_UTF8)
-    program("npu-smi", NOT_UTF8)
+    program("npu-smi", r"printf 'NPU ID : 0\nChip \377\n'")
     describe.cache_clear()
     try:
         card = describe()
     finally:
         describe.cache_clear()
-    return card.gpus[0] + card.npus[0]
+    return card.gpus[0] + card.npus[1]
 
 
 def _nvcc(program):
@@ -246,7 +246,23 @@ def test_every_place_takes_bytes_that_are_not_utf8(place, expected, program, mon
     assert expected in found
 
 
+def test_where_no_thread_can_be_started_there_is_no_answer_and_no_program_left(program, monkeypatch):
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    before = set(psutil.Process().children())
+    with pytest.raises(ProgramError, match="slow cannot be run: can't start new thread"):
+        output(program("slow", "exec sleep 60"), seconds=60)
+    assert set(psutil.Process().children()) == before
+
+
 def test_a_driver_that_answers_nothing_of_use_leaves_the_card_without_one(program, monkeypatch):
     monkeypatch.setattr(accelerators, "_nvml", lambda: (_ for _ in ()).throw(ImportError))
     program("nvidia-smi", "exit 9")
     assert accelerators.gpus() == ()
+    for said in ("No devices were found", "Unable to determine the device handle for GPU0000:01:00.0: Unknown Error"):
+        program("nvidia-smi", f"echo '{said}'")
+        assert accelerators.gpus() == ()
+    program("npu-smi", "echo 'dcmi module initialize failed. ret is -8005'")
+    assert accelerators.npus() == ()
