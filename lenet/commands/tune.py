@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 from lenet.analysis import traces
 from lenet.analysis.paired import TimedTurn
@@ -25,6 +28,7 @@ from lenet.engine.environments import releases
 from lenet.engine.local import LocalEngine
 from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
+from lenet.files.plain import as_text
 from lenet.store.profiles import Scope, TunedProfile, save, writable
 from lenet.store.record import Record, Status, Window
 
@@ -65,7 +69,7 @@ class TuneResult:
     """The time that it took."""
     tuned: TunedProfile | None
     """None if not even the default could be measured."""
-    path: Path | None
+    path: Annotated[Path | None, PlainSerializer(lambda path: path and as_text(path))]
     """The file that `tuned` was saved in."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import typer.main
 import lenet
 from lenet.cli import app
 from lenet.errors import BAD_INPUT, FAILED, INTERRUPTED
+from lenet.files.folder import scan
+from lenet.store.seal import write_seal
+from lenet.store.submission import pack
 
 COMMANDS = typer.main.get_group(app).commands
 
@@ -124,6 +128,8 @@ READ = {
     "matrix": ["run", "--device", "cpu", "--matrix"],
     "reference": ["check", "run", "--reference"],
     "record": ["reproduce"],
+    "submission": ["verify", "--steps", "0"],
+    "submissions": ["merge", "-o", "merged"],
 }
 """Options and arguments that take a file to read."""
 
@@ -131,11 +137,14 @@ READ = {
 @pytest.mark.parametrize("name", READ)
 def test_a_file_comes_through_a_pipe(world, name, honest_run, tmp_path):
     """As bash's `<(command)` gives it."""
+    shutil.copytree(honest_run, tmp_path / "sealed")
+    write_seal(tmp_path / "sealed")
+    submission = pack(scan(tmp_path / "sealed"))
     content = {
         "matrix": b'modes = ["graph"]\ndatasets = ["digits"]\nbatch_sizes = [32]\n',
         "reference": (Path(lenet.__file__).parent / "analysis/reference/mnist-b32.json").read_bytes(),
         "record": next((honest_run / "records").iterdir()).read_bytes(),
-    }[name]
+    }.get(name, submission)
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
     writer.start()

@@ -124,6 +124,12 @@ def test_tune_refuses_a_folder_of_profiles_before_it_measures(call, tmp_path):
     assert not (tmp_path / "tuned").exists()
 
 
+def test_profiles_in_a_folder_whose_name_is_no_text(call, tmp_path):
+    (done,) = call((*TUNE, "--format", "json"), LENET_BENCH_PROFILES=str(tmp_path / "\udcff"))
+    assert done.returncode == 0, done.stderr
+    assert "\ufffd" in json.loads(done.stdout)["results"][0]["path"]
+
+
 def test_locks_of_other_users_that_cannot_be_opened_hinder_nobody(call, tmp_path):
     (tmp_path / "locks" / "lenet-bench-cpu.lock").touch(mode=0o600)
     if os.geteuid() != 0:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from lenet.errors import CacheError, UsageError
 from lenet.files.cache import cache_folder, locked, user_folder
-from lenet.files.plain import as_text
 from lenet.machine.devices.doctor import Environment
 from lenet.machine.programs import ProgramError, output
 
@@ -76,7 +75,7 @@ def environments() -> list[Environment]:
     for folder in folders:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError):
             first = str(json.loads((folder / READY).read_text(encoding="utf-8"))["requirements"][0])
-            found.append(Environment(title=first.replace("==", " "), folder=as_text(folder), python=_python(folder)))
+            found.append(Environment(title=first.replace("==", " "), folder=str(folder), python=_python(folder)))
     return found
 
 

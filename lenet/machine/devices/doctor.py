@@ -9,10 +9,14 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 import lenet
 from lenet.cases.case import DeviceTarget, Frozen
 from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.files.plain import as_text
 from lenet.machine import devices
 from lenet.machine.accelerators import names_gpu, names_npu
 from lenet.machine.card import describe
@@ -54,15 +58,19 @@ ACCEPTED_CANN = {"2.7": ("7.7", "7.8", "8.2", "8.3", "8.5"), "2.10": ("8.2", "8.
 DRIVER_FOR = {"11.1": (450, 80, 2), "11.6": (510, 39, 1)}
 
 
+Text = Annotated[str, AfterValidator(as_text)]
+"""A text that may quote a path."""
+
+
 class Check(Frozen):
     """One check of a device target. `passed` is None if the result decides nothing."""
 
     name: str
     passed: bool | None
-    message: str
-    fix: str = ""
+    message: Text
+    fix: Text = ""
     """What makes the check pass."""
-    command: str = ""
+    command: Text = ""
     """The command that does it, if there is one."""
 
 
@@ -83,7 +91,7 @@ class Environment(Frozen):
 
     title: str
     """What it was made for, as `mindspore 2.7.0` or `mindspore 2.11.0@1a2b3c4d5e6f` for a wheel file."""
-    folder: str
+    folder: Text
     python: str | None
     """The version of its Python; None if that does not start, because the one that it was made with is gone."""
 

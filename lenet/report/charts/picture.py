@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Set
 from typing import Any
 
+from lenet.errors import UsageError
 from lenet.report.charts import MOST_PANELS, Chart
 from lenet.report.charts.labels import Points
 from lenet.report.charts.look import COLOURS, config, variables
@@ -13,6 +15,8 @@ from lenet.report.charts.look import COLOURS, config, variables
 WIDTH = 640
 HEIGHT = 260
 FONT = "Arial, Liberation Sans, sans-serif"
+ADDRESS_BYTES = 2**37
+"""Address space that the JavaScript engine reserves at most; measured: 64 GiB are too few."""
 
 
 def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str, Any]]]:
@@ -68,13 +72,30 @@ def svg(spec: dict[str, Any]) -> str:
 
     Source: Vega-Lite's compiler and Vega's SVG renderer, as the package vl-convert-python carries them.
     """
-    import vl_convert
-
     size = {} if "vconcat" in spec else {"width": WIDTH, "height": HEIGHT}
     whole = {**size, **spec, "config": {**config(FONT), "aria": False}, "padding": 8}
     if "layer" in whole:  # invisible marks carry tooltips: they are for the page
         whole["layer"] = [each for each in whole["layer"] if each["mark"].get("opacity") != 0]
-    return adaptive(vl_convert.vegalite_to_svg(whole))
+    return adaptive(vega().vegalite_to_svg(whole))
+
+
+def vega() -> Any:
+    """The package vl-convert-python.
+
+    Raises:
+        UsageError: the address space is limited. Its JavaScript engine would end this process.
+    """
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        if 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < ADDRESS_BYTES:
+            raise UsageError(
+                f"charts need {ADDRESS_BYTES >> 30} GiB of address space (not memory): raise `ulimit -v`, or omit them "
+                "with --format terminal, or --format markdown without --output"
+            )
+    import vl_convert
+
+    return vl_convert
 
 
 _VARIABLE = re.compile(r'\b(fill|stroke)="var\(--([a-z0-9-]+)\)"')

@@ -50,6 +50,10 @@ def test_no_gpu(bare):
         assert "libcuda.so.1" in found["libraries"].message
 
 
+def test_a_message_may_quote_a_path_of_any_bytes():
+    assert "\ufffd" in Check(name="x", passed=None, message="/\udcff").model_dump_json()
+
+
 def test_a_driver_that_is_too_old(bare):
     bare("nvidia-smi", "echo 'Tesla T4, 470.57.02, 7.5'")
     driver = checks(DeviceTarget.GPU)["driver"]

@@ -17,7 +17,7 @@ from lenet.cases.case import Mode
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.errors import UsageError
 from lenet.report.content.gather import gather
-from lenet.report.document.forms import choose, write
+from lenet.report.document.forms import choose, text_of, write
 from lenet.report.document.html import page
 from lenet.report.document.terminal import report_text, show
 from lenet.store.record import Status
@@ -81,6 +81,14 @@ def test_every_link_of_the_markdown_leads_somewhere(report, tmp_path, name):
         for target in re.findall(r"(?<!\\)\]\(([^)#]+)\)", found):
             assert not re.search(r"\s", target)
             assert (home / os.fsdecode(unquote_to_bytes(target))).exists(), target
+
+
+def test_a_limited_address_space_is_one_sentence(report, tmp_path, monkeypatch):
+    """As `ulimit -v` on a cluster's login node: the JavaScript engine ends the process."""
+    monkeypatch.setattr("resource.getrlimit", lambda _: (2**33, 2**33))
+    with pytest.raises(UsageError, match="charts need 128 GiB of address space"):
+        write(report, "markdown", tmp_path / "README.md", None)
+    assert "images/s" in text_of(report, "markdown", None)
 
 
 def test_the_pictures_are_beside_the_target_of_a_link_and_nowhere_beside_a_pipe(report, tmp_path):

@@ -20,6 +20,7 @@ from lenet import __version__
 from lenet.report.charts import LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_CHARTS, MOST_PANELS, Chart, charts
 from lenet.report.charts.labels import LABELS, PANELS, WORDS, Points
 from lenet.report.charts.look import config, variables
+from lenet.report.charts.picture import vega
 from lenet.report.charts.points import NAMES, PHASES, datasets
 from lenet.report.content.answers import answers
 from lenet.report.content.cards import machine_facts
@@ -44,10 +45,7 @@ FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 @functools.cache
 def drawing_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from the package vl-convert-python (BSD licence)."""
-    import vl_convert
-
-    package: Any = vl_convert  # its stub requires an argument that the function does not have
-    return str(package.javascript_bundle())
+    return str(vega().javascript_bundle())
 
 
 def embedded(data: object) -> str:
