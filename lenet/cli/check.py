@@ -53,7 +53,7 @@ def check(
     """
     from lenet.analysis.check import evaluate
     from lenet.analysis.references import read_given, shipped
-    from lenet.commands.check import CheckRequest
+    from lenet.commands.check import prepare
     from lenet.engine import TimeLimits, choose
     from lenet.machine.card import describe
     from lenet.report.text.check import results_json, results_text, settings, settings_text
@@ -69,13 +69,12 @@ def check(
             raise UsageError(f"with a RUN nothing is trained: omit {', '.join(unused)}")
         raise typer.Exit(_convergence(runs, known, form))
     invocation = Invocation(context, quiet, data_dir)
-    request = CheckRequest(axes, _rungs(rung), steps, known)
-    begun = request.begin(invocation.find, invocation.log, output, resume)
-    run, cases = begun.run, begun.run.outstanding()
+    run, pairs = prepare(axes, _rungs(rung), steps, known, invocation.find, invocation.log, output, resume)
+    cases = run.outstanding()
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, choose("local", TimeLimits(timeout, silence_timeout), observer))
     run.store.seal()
-    results = evaluate(run.store, begun.pairs, tolerance, known)
+    results = evaluate(run.store, pairs, tolerance, known)
     used = settings(run.store.records(), describe().usable_cores)
     as_json = form == "json"
     put(
@@ -92,10 +91,7 @@ def _rungs(text: str | None) -> list[Rung]:
 
     if text is None:
         return list(Rung)
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        options.choice("--rung", name, [each.value for each in Rung])
-    return [Rung(name) for name in names]
+    return [options.choice("--rung", name.strip(), list(Rung)) for name in text.split(",")]
 
 
 def _make_references(runs: list[Path], output: Path | None) -> None:

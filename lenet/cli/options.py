@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -62,6 +62,7 @@ def printed(value: Path | None) -> Path | None:
 
 
 STANDARD_OUTPUT = Path("-")
+Choice = TypeVar("Choice", bound=str)
 
 DataDir = Annotated[Path | None, option(WORKLOAD, "The data, in MNIST's format.", metavar="FOLDER")]
 RunFolder = Annotated[
@@ -116,14 +117,16 @@ TEXT_FORMATS = ("terminal", "json")
 """Formats of what is not a table."""
 
 
-def choice(option: str, text: str, choices: Sequence[str]) -> None:
-    """Check the value of an option.
+def choice(option: str, text: str, choices: Sequence[Choice]) -> Choice:
+    """The value of an option.
 
     Raises:
         UsageError: it is none of the choices.
     """
-    if text not in choices:
-        raise UsageError(f"{option} {text!r}: choose from {', '.join(choices)}")
+    for each in choices:
+        if text == each:
+            return each
+    raise UsageError(f"{option} {text!r}: choose from {', '.join(choices)}")
 
 
 def existing(option: str, path: Path | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -81,8 +81,8 @@ def run(
     from lenet.commands.recompute import prove_run
     from lenet.commands.run import RunRequest
     from lenet.engine import TimeLimits
-    from lenet.engine.busy import choose
-    from lenet.engine.turns import parse as parse_interleave
+    from lenet.engine.busy import Busy
+    from lenet.engine.turns import Interleave
     from lenet.report import render
     from lenet.report.table.baseline import parse
     from lenet.report.text.resume import resume_text
@@ -102,8 +102,8 @@ def run(
         force=force,
         engine=engine,
         limits=TimeLimits(timeout, silence_timeout),
-        busy=choose(busy),
-        interleave=parse_interleave(interleave),
+        busy=options.choice("--busy", busy, get_args(Busy)),
+        interleave=options.choice("--interleave", interleave, get_args(Interleave)),
         alive=alive,
         cann=cann,
         goal=_goal(until, budget, baseline) if until is not None else None,

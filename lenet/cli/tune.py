@@ -45,7 +45,8 @@ def tune(
     from lenet.commands.fastest import final, run_words
     from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, TuneResult, prepare
     from lenet.commands.tune import tune as search
-    from lenet.engine import TimeLimits, local_engine
+    from lenet.engine import TimeLimits
+    from lenet.engine.local import LocalEngine
     from lenet.report.text.fastest import fastest_text
     from lenet.report.text.tune import tuning_text
 
@@ -56,7 +57,8 @@ def tune(
     )
     results, winners = [], []
     with invocation.measuring(run) as observer:
-        engine = local_engine(TimeLimits(timeout, silence_timeout), observer, alive=alive)
+        limits = TimeLimits(timeout, silence_timeout)
+        engine = LocalEngine(limits, observer, interleave="windows", alive=alive)
         for result in search(run, budget, invocation.log, engine, alive):
             results.append(result)
             if form == "terminal":

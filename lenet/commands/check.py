@@ -7,7 +7,6 @@ whole epoch that must learn. Every case but the last is traced and short; none i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from lenet.analysis.bands import Reference
@@ -19,66 +18,55 @@ from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override, single_case
 from lenet.commands.measurement import Find, Log, Run, begin
-from lenet.engine.environments.releases import prepare
+from lenet.engine.environments import releases
 from lenet.errors import UsageError
 from lenet.machine.card import present_devices
 from lenet.machine.installed import framework_version
 from lenet.store.record import DatasetCard
 
 
-@dataclass(frozen=True)
-class CheckRun:
-    """A run that was begun for a check, with the pairs that its cases make."""
+def prepare(
+    axes: Mapping[str, str],
+    rungs: Iterable[Rung],
+    steps: int,
+    references: Sequence[Reference],
+    find: Find,
+    log: Log,
+    output: Path | None = None,
+    resume: Path | None = None,
+) -> tuple[Run, list[Pair]]:
+    """Begin or resume a run of the cases of the rungs, and the pairs that its cases make.
 
-    run: Run
-    pairs: Sequence[Pair]
+    `axes` are the options that set an axis of the case that all others are compared with; `profile` is compared with
+    it. `steps` are those of each traced case.
 
-
-@dataclass(frozen=True)
-class CheckRequest:
-    """What `lenet-bench check` runs."""
-
-    axes: Mapping[str, str] = field(default_factory=dict)
-    """The options that set an axis of the case that all others are compared with; `profile` is compared with it."""
-    rungs: Sequence[Rung] = tuple(Rung)
-    steps: int = 100
-    """Steps of each traced case."""
-    references: Sequence[Reference] = ()
-
-    def begin(self, find: Find, log: Log, output: Path | None = None, resume: Path | None = None) -> CheckRun:
-        """Begin a run of the cases of the rungs, or resume it.
-
-        Raises:
-            UsageError: an axis has more than one value.
-            Others as `lenet.commands.measurement.begin`.
-        """
-        case = single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **self.axes}), self.axes)
-        data = find(case.dataset)
-        pairs = plan(
-            traced(case.model_copy(update={"dataset": data.card.name}), self.steps),
-            self.rungs,
-            profile=case.profile if "profile" in self.axes else None,
-            devices=present_devices(),
-            dataset=data.card,
-            references=self.references,
-        )
-        planned = cases(pairs)
-        if not planned:
-            reasons = "; ".join(f"{pair.rung.value}: {pair.skipped}" for pair in pairs)
-            raise UsageError(f"every rung is skipped ({reasons}); choose another --rung")
-        prepare(planned, log)
-        description = "traced cases of `lenet-bench check`: no step is timed"
-        matrix = Matrix.around(planned, "check", description)
-        run = begin(planned, lambda _: data, output, resume=resume, matrix=matrix)
-        # The run has the settings that were tuned for this machine instead of the profile `tuned`.
-        final = dict(zip(planned, run.cases, strict=True))
-        return CheckRun(
-            run,
-            [
-                pair.model_copy(update={"a": final[pair.a] if pair.a else None, "b": final[pair.b] if pair.b else None})
-                for pair in pairs
-            ],
-        )
+    Raises:
+        UsageError: an axis has more than one value.
+        Others as `lenet.commands.measurement.begin`.
+    """
+    case = single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
+    data = find(case.dataset)
+    pairs = plan(
+        traced(case.model_copy(update={"dataset": data.card.name}), steps),
+        rungs,
+        profile=case.profile if "profile" in axes else None,
+        devices=present_devices(),
+        dataset=data.card,
+        references=references,
+    )
+    planned = cases(pairs)
+    if not planned:
+        reasons = "; ".join(f"{pair.rung.value}: {pair.skipped}" for pair in pairs)
+        raise UsageError(f"every rung is skipped ({reasons}); choose another --rung")
+    releases.prepare(planned, log)
+    matrix = Matrix.around(planned, "check", "traced cases of `lenet-bench check`: no step is timed")
+    run = begin(planned, lambda _: data, output, resume=resume, matrix=matrix)
+    # The run has the settings that were tuned for this machine instead of the profile `tuned`.
+    final = dict(zip(planned, run.cases, strict=True))
+    return run, [
+        pair.model_copy(update={"a": final[pair.a] if pair.a else None, "b": final[pair.b] if pair.b else None})
+        for pair in pairs
+    ]
 
 
 def traced(case: Case, steps: int) -> Case:

@@ -16,11 +16,10 @@ from lenet.store.record import Record
 if TYPE_CHECKING:
     from lenet.dataset import Dataset
     from lenet.engine.busy import Busy
-    from lenet.engine.local import LocalEngine
     from lenet.engine.turns import Interleave
     from lenet.store.run import Store
 
-__all__ = ["ENGINES", "Engine", "Observer", "SilentObserver", "TimeLimits", "available", "choose", "local_engine"]
+__all__ = ["ENGINES", "Engine", "Observer", "SilentObserver", "TimeLimits", "available", "choose"]
 
 ENGINES = ("local", "ray")
 
@@ -65,20 +64,6 @@ def choose(
         from lenet.engine.ray import RayEngine
 
         return RayEngine(limits, observer, busy=busy, interleave=interleave, alive=alive)
-    return local_engine(limits, observer, busy, interleave, alive)
-
-
-def local_engine(
-    limits: TimeLimits,
-    observer: Observer,
-    busy: Busy = "wait",
-    interleave: Interleave = "windows",
-    alive: int | None = None,
-) -> LocalEngine:
-    """The engine of this machine, which makes environments of the releases that cases ask for."""
-    from lenet.engine.environments import releases
     from lenet.engine.local import LocalEngine
 
-    return LocalEngine(
-        limits, observer, interpreter=releases.interpreter, busy=busy, interleave=interleave, alive=alive
-    )
+    return LocalEngine(limits, observer, busy=busy, interleave=interleave, alive=alive)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 import uuid
@@ -30,15 +31,19 @@ def out_of_memory_kills() -> int | None:
         return None
 
 
-def tail(log: Path) -> str:
-    """The end of a worker's log, as text without control characters and without names of user and host."""
+def end_of(log: Path, most: int) -> bytes:
+    """The end of a worker's log, at most so many bytes; empty without a log."""
     try:
         with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
-            text = file.read().decode(errors="replace")
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            return file.read(most)
     except OSError:
-        return ""
+        return b""
+
+
+def tail(log: Path) -> str:
+    """The end of a worker's log, as text without control characters and without names of user and host."""
+    text = end_of(log, LOG_TAIL_BYTES).decode(errors="replace")
     shown = "".join(character for character in text if character.isprintable() or character in "\n\t")
     return without_names(shown)
 

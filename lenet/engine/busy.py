@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal
 
 from lenet.cases.case import Case, DeviceTarget
 from lenet.errors import UsageError, reason
@@ -28,17 +28,6 @@ SHARED_BY_ALL = 0o666
 
 class BusyError(UsageError):
     """Another process measures on the device."""
-
-
-def choose(text: str) -> Busy:
-    """The value of `--busy`.
-
-    Raises:
-        UsageError: it is not one of the choices.
-    """
-    if text not in get_args(Busy):
-        raise UsageError(f"--busy {text!r}: choose wait or refuse")
-    return cast(Busy, text)
 
 
 VISIBLE = {DeviceTarget.GPU: "CUDA_VISIBLE_DEVICES", DeviceTarget.ASCEND: "ASCEND_RT_VISIBLE_DEVICES"}

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import NoReturn
 
 import psutil
 
@@ -14,6 +13,7 @@ from lenet.cases.case import Case
 from lenet.cases.frameworks import Framework
 from lenet.dataset import Dataset
 from lenet.engine.busy import Busy, devices, held
+from lenet.engine.environments import releases
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
@@ -33,16 +33,6 @@ Interpreter = Callable[[Framework, str, Notify], str]
 """Gives the interpreter for a release of a framework, or raises UsageError; it reports what takes long."""
 
 
-def no_interpreter(framework: Framework, version: str, notify: Notify) -> NoReturn:
-    """The interpreter of a release where no environments are made.
-
-    Raises:
-        UsageError: always.
-    """
-    del notify
-    raise UsageError(f"there is no environment with {framework.value} {version} here")
-
-
 @dataclass(frozen=True)
 class Refusal:
     """Why a case's worker is not started."""
@@ -55,8 +45,9 @@ class LocalEngine:
     """Runs cases, one at a time or in groups whose workers take turns.
 
     `command` starts a worker, by default with this interpreter; a case that asks for a release of its framework gets
-    the one that `interpreter` gives. The devices are locked for the whole run: where another run measures on one of
-    them, this one waits or refuses, as `busy` says. `notify` gets what takes long: waiting, making environments.
+    the one that `interpreter` gives, by default that of an environment which is made. The devices are locked for the
+    whole run: where another run measures on one of them, this one waits or refuses, as `busy` says. `notify` gets what
+    takes long: waiting, making environments.
 
     With `interleave` `windows` the timed cases of a repetition are alive together and take turns, at most `alive` of
     them and as many as memory holds; with `rounds` each runs alone (`lenet.engine.turns`).
@@ -67,7 +58,7 @@ class LocalEngine:
         limits: TimeLimits | None = None,
         observer: Observer | None = None,
         command: Sequence[str] | None = None,
-        interpreter: Interpreter = no_interpreter,
+        interpreter: Interpreter = releases.interpreter,
         busy: Busy = "wait",
         notify: Notify = print_notice,
         interleave: Interleave = "rounds",

@@ -18,7 +18,7 @@ import psutil
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.dataset.files import keep
-from lenet.engine.environments import releases
+from lenet.engine.builder import end_of
 from lenet.engine.local import LocalEngine
 from lenet.engine.messages import (
     MAX_NOTICE_LENGTH,
@@ -66,15 +66,9 @@ def run_group(task: bytes, *contents: Mapping[str, bytes]) -> Iterator[bytes]:
     with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder, ThreadPoolExecutor(1) as thread:
         cards = {card.name: card for card in asked.datasets}
         store = Store.create(Path(folder) / "run", Matrix(), asked.cases, cards, describe())
-        outbox = Outbox(asked.cases, lambda case: _end_of(store.log_path(case)))
+        outbox = Outbox(asked.cases, lambda case: end_of(store.log_path(case), MAX_LOG_BYTES))
         engine = LocalEngine(
-            asked.limits,
-            outbox,
-            asked.command,
-            releases.interpreter,
-            asked.busy,
-            outbox.notify,
-            interleave=asked.interleave,
+            asked.limits, outbox, asked.command, busy=asked.busy, notify=outbox.notify, interleave=asked.interleave
         )
         running = thread.submit(engine.run, asked.cases, datasets, store)
         running.add_done_callback(lambda _: outbox.wake())
@@ -164,14 +158,6 @@ class Outbox(SilentObserver):
 
 def _is_last(report: Report) -> bool:
     return isinstance(report, MemberEvent) and isinstance(report.event, Failed | Finished)
-
-
-def _end_of(log: Path) -> bytes:
-    if not log.exists():
-        return b""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_LOG_BYTES))
-        return file.read(MAX_LOG_BYTES)
 
 
 def _kill_children() -> None:

@@ -6,10 +6,9 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Literal, Protocol, TypeVar, get_args
+from typing import Literal, Protocol, TypeVar
 
 from lenet.cases.case import Case, DeviceTarget
-from lenet.errors import UsageError
 from lenet.store.record import Window
 
 Interleave = Literal["windows", "rounds"]
@@ -37,18 +36,6 @@ class Judge(Protocol):
 
         Called after each block of turns with the windows of all turns so far, of the members that have taken any.
         """
-
-
-def parse(text: str) -> Interleave:
-    """What `--interleave` says.
-
-    Raises:
-        UsageError: it is neither `windows` nor `rounds`.
-    """
-    for choice in get_args(Interleave):
-        if text == choice:
-            return choice  # type: ignore[no-any-return]
-    raise UsageError(f"--interleave {text!r}: choose windows or rounds")
 
 
 def takes_turns(case: Case) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from lenet.analysis.check import Rung
 from lenet.cases.case import TUNED, Case, DeviceTarget, Mode, RuntimeProfile
-from lenet.commands.check import CheckRequest, cases, plan, traced
+from lenet.commands.check import cases, plan, prepare, traced
 from lenet.errors import UsageError
 from lenet.machine.card import describe
 from lenet.store.profiles import Scope, TunedProfile, save
@@ -69,11 +69,11 @@ def test_pairs_have_the_settings_of_a_tuned_profile(digits, tmp_path, monkeypatc
         tuned_images_per_second=2000,
     )
     save(tuned)
-    request = CheckRequest({"dataset": "digits", "profile": "tuned"}, [Rung.REPEAT, Rung.PROFILE, Rung.DEVICE])
-    check = request.begin(lambda _: digits, print, tmp_path / "run")
-    by_rung = {pair.rung: pair for pair in check.pairs}
+    axes, rungs = {"dataset": "digits", "profile": "tuned"}, [Rung.REPEAT, Rung.PROFILE, Rung.DEVICE]
+    run, pairs = prepare(axes, rungs, 100, (), lambda _: digits, print, tmp_path / "run")
+    by_rung = {pair.rung: pair for pair in pairs}
     assert by_rung[Rung.PROFILE].b.profile == tuned.profile
-    assert {case for pair in check.pairs for case in pair.cases} == set(check.run.store.manifest.cases)
+    assert {case for pair in pairs for case in pair.cases} == set(run.store.manifest.cases)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_pairs_have_the_settings_of_a_tuned_profile(digits, tmp_path, monkeypatc
 )
 def test_a_check_that_cannot_be_run_is_refused(digits, tmp_path, axes, rungs, words):
     with pytest.raises(UsageError, match=words):
-        CheckRequest(axes, rungs).begin(lambda _: digits, print, tmp_path / "run")
+        prepare(axes, rungs, 100, (), lambda _: digits, print, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -8,8 +8,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Plan
-from lenet.engine.turns import Schedule, groups, parse
-from lenet.errors import UsageError
+from lenet.engine.turns import Schedule, groups
 
 
 def cases_of(repetitions, batch_sizes, **fields):
@@ -113,9 +112,3 @@ class TestSchedule:
 
     def test_nobody_wants_a_turn(self):
         assert Schedule("seed").block({"a": 0}) == ([], [])
-
-
-def test_the_option_has_two_words():
-    assert parse("windows") == "windows"
-    with pytest.raises(UsageError, match="--interleave 'both': choose windows or rounds"):
-        parse("both")

@@ -119,7 +119,7 @@ def test_each_release_of_each_framework_has_its_own_interpreter_with_this_packag
         pythons[-1].write_text(WORKER.format(python=sys.executable))
         pythons[-1].chmod(0o755)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path[1:]))
-    engine = LocalEngine(interpreter=releases.interpreter)
+    engine = LocalEngine()
     records = engine.run(cases, {"digits": digits}, new_store(cases, digits))
     for record, python in zip(records, pythons, strict=True):
         program, first, *listed = record.stderr_tail.split()
@@ -129,16 +129,9 @@ def test_each_release_of_each_framework_has_its_own_interpreter_with_this_packag
         assert "lenet" in listed
 
 
-def test_a_release_without_an_environment_is_unavailable(digits, new_store):
-    case = Case(dataset="digits", framework_version="1.2.3")
-    (record,) = LocalEngine().run([case], {"digits": digits}, new_store([case], digits))
-    assert record.status is Status.UNAVAILABLE
-    assert "1.2.3" in record.reason
-
-
 def test_a_release_that_cannot_be_installed_is_unavailable_with_the_reason(cache, digits, new_store):
     case = Case(dataset="digits", framework_version="1.2.3")
-    engine = LocalEngine(interpreter=releases.interpreter, notify=lambda text: None)
+    engine = LocalEngine(notify=lambda text: None)
     (record,) = engine.run([case], {"digits": digits}, new_store([case], digits))
     assert record.status is Status.UNAVAILABLE
     assert "cannot be installed" in record.reason
