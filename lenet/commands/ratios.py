@@ -6,7 +6,6 @@ of a ratio is then wider by what stopping early costs.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from lenet.analysis.paired import LOOKS, PLANNED_LEVEL, PairedRatio, next_look, 
 from lenet.analysis.stability import sample
 from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.case import Case
-from lenet.commands.sampling import CASES_NAMED, Goal
+from lenet.commands.sampling import Goal, by_case, longest, named, spent
 from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
 from lenet.report.table.baseline import parse
@@ -24,14 +23,6 @@ from lenet.store.record import Record, Status
 from lenet.store.run import Store
 
 OPTION = "--until ratio:"
-
-
-@dataclass(frozen=True)
-class Family:
-    """A baseline and the cases that are compared with it, each as its first repetition."""
-
-    baseline: Case
-    members: tuple[Case, ...]
 
 
 @dataclass(frozen=True)
@@ -56,8 +47,10 @@ class RatioPrecision:
         return f"{self.case.label} (±{found.interval.high / found.value - 1:.1%} of {found.groups} groups)"
 
 
-def families(cases: Iterable[Case], selector: str) -> list[Family]:
+def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
     """The baselines among the cases, as `--baseline` selects them, each with the cases that agree on all other axes.
+
+    Each case is its first repetition.
 
     Raises:
         UsageError: no case is compared with another, a case cannot take turns, or the selector names what is not an
@@ -79,7 +72,7 @@ def families(cases: Iterable[Case], selector: str) -> list[Family]:
             bases[key] = case
         else:
             others.setdefault(key, []).append(case)
-    found = [Family(base, tuple(others[key])) for key, base in bases.items() if key in others]
+    found = {base: others[key] for key, base in bases.items() if key in others}
     if not found:
         raise UsageError(
             f"{OPTION} no case has {selector} beside another that is equal in all else: name a baseline of this run "
@@ -115,8 +108,8 @@ def sample_ratios(
     looks = ", ".join(map(str, LOOKS))
     log(f"--until: planned looks at {looks} groups, each at intervals of {PLANNED_LEVEL:.1%}: stopping early keeps 95%")
     while True:
-        records = store.records()
-        known = [each for family in planned for each in _precisions(family, records)]
+        measured = by_case(store.records())
+        known = [each for baseline, members in planned.items() for each in _precisions(baseline, members, measured)]
         wide = [each for each in known if not precise(each.found, goal.precision)]
         open_ = {each.case: each.groups for each in wide if next_look(each.groups) is not None}
         counts = f"{len(wide)} of {len(known)} ratios to {goal.baseline} are wider than ±{goal.precision:.2%}"
@@ -127,16 +120,12 @@ def sample_ratios(
             log(f"--until: all {len(known)} ratios to {goal.baseline} are within ±{goal.precision:.2%}")
             return
         if not open_:
-            log(f"--until: the last planned look is over; {counts}: {_named(wide)}")
+            log(f"--until: the last planned look is over; {counts}: {named([each.words for each in wide])}")
             return
         groups = list(_groups(planned, open_, alive, 1 + max(case.repetition for case in store.manifest.cases)))
-        needed = sum(_seconds(records, group) for group in groups)
-        left = goal.budget_seconds - (time.monotonic() - began)
-        if needed > left:
-            log(
-                f"--until: the budget of {goal.budget_seconds:g} s is spent ({max(left, 0):.0f} s left, a round takes "
-                f"about {needed:.0f} s); {counts}: {_named(wide)}"
-            )
+        needed = sum(_seconds(measured, group) for group in groups)
+        if over := spent(goal, began, needed, counts, [each.words for each in wide]):
+            log(over)
             return
         look = min(filter(None, map(next_look, open_.values())))
         log(f"--until: {counts}: one more group each (they have {span(open_.values())}; the next look is at {look})")
@@ -151,23 +140,18 @@ def sample_ratios(
             alive = together
 
 
-def _named(wide: Sequence[RatioPrecision]) -> str:
-    more = f"; and {len(wide) - CASES_NAMED} more" if len(wide) > CASES_NAMED else ""
-    return "; ".join(each.words for each in wide[:CASES_NAMED]) + more
-
-
 def _groups(
-    planned: Sequence[Family], open_: Mapping[Case, int], alive: int | None, repetition: int
+    planned: Mapping[Case, Sequence[Case]], open_: Mapping[Case, int], alive: int | None, repetition: int
 ) -> Iterator[list[Case]]:
     """The next groups: each baseline with its open cases, at most `alive` cases together.
 
     The engine holds cases of one repetition together, so each group has its own: `repetition` and those that follow.
     """
-    for family in planned:
-        left = [case for case in family.members if case in open_]
+    for baseline, members in planned.items():
+        left = [case for case in members if case in open_]
         size = alive - 1 if alive is not None else max(1, len(left))
         for first in range(0, len(left), size):
-            group = [family.baseline, *left[first : first + size]]
+            group = [baseline, *left[first : first + size]]
             yield [case.model_copy(update={"repetition": repetition}) for case in group]
             repetition += 1
 
@@ -178,18 +162,17 @@ def _together(records: Iterable[Record], group: Sequence[Case]) -> int:
     return sum(bool(each) and each == ids.get(group[0]) for each in ids.values())
 
 
-def _precisions(family: Family, records: Sequence[Record]) -> list[RatioPrecision]:
+def _precisions(
+    baseline: Case, members: Sequence[Case], measured: Mapping[Case, Sequence[Record]]
+) -> list[RatioPrecision]:
     """The precision of each ratio. A case with a failed process is omitted, as is everything with such a baseline."""
-    of_case: dict[Case, list[Record]] = {}
-    for record in records:
-        of_case.setdefault(record.case.model_copy(update={"repetition": 0}), []).append(record)
-    base = _measured(of_case.get(family.baseline, ()))
+    base = _measured(measured.get(baseline, ()))
     if base is None:
         return []
     return [
         RatioPrecision(case, paired_ratio(shared_groups(base, member), planned=True))
-        for case in family.members
-        if (member := _measured(of_case.get(case, ()))) is not None
+        for case in members
+        if (member := _measured(measured.get(case, ()))) is not None
     ]
 
 
@@ -200,14 +183,6 @@ def _measured(records: Sequence[Record]) -> list[Measured] | None:
     return [(record, rates) for record in records if (rates := sample(record.windows)) is not None]
 
 
-def _seconds(records: Sequence[Record], group: Sequence[Case]) -> float:
+def _seconds(measured: Mapping[Case, Sequence[Record]], group: Sequence[Case]) -> float:
     """The longest time that a process of one of the cases took so far: a group takes as long as its members."""
-    members = {case.model_copy(update={"repetition": 0}) for case in group}
-    return max(
-        (
-            (record.finished_at - record.started_at).total_seconds()
-            for record in records
-            if record.case.model_copy(update={"repetition": 0}) in members
-        ),
-        default=0.0,
-    )
+    return max(longest(measured.get(case.model_copy(update={"repetition": 0}), ())) for case in group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lenet.analysis.stability import sample, width
@@ -47,13 +47,43 @@ class CasePrecision:
         return f"{self.case.label} (±{self.width:.1%} of {self.processes} processes)"
 
 
-def precisions(records: Sequence[Record]) -> list[CasePrecision]:
-    """The precision of each case, in order. A case with a failed process is omitted: more of them settle nothing."""
+def by_case(records: Iterable[Record]) -> dict[Case, list[Record]]:
+    """The records of each case, by its first repetition."""
     groups: dict[Case, list[Record]] = {}
     for record in records:
         groups.setdefault(record.case.model_copy(update={"repetition": 0}), []).append(record)
+    return groups
+
+
+def longest(members: Iterable[Record]) -> float:
+    """The longest time in seconds that one of the processes took; 0 without one."""
+    return max(((each.finished_at - each.started_at).total_seconds() for each in members), default=0.0)
+
+
+def named(wide: Sequence[str]) -> str:
+    """The first of the cases that are too wide, in words."""
+    more = f"; and {len(wide) - CASES_NAMED} more" if len(wide) > CASES_NAMED else ""
+    return "; ".join(wide[:CASES_NAMED]) + more
+
+
+def spent(goal: Goal, began: float, seconds: float, counts: str, wide: Sequence[str]) -> str:
+    """A message that the budget does not hold a round which takes so many seconds; empty if it does.
+
+    `counts` says how many cases are too wide, and `wide` which ones.
+    """
+    left = goal.budget_seconds - (time.monotonic() - began)
+    if seconds <= left:
+        return ""
+    return (
+        f"--until: the budget of {goal.budget_seconds:g} s is spent ({max(left, 0):.0f} s left, a round takes about "
+        f"{seconds:.0f} s); {counts}: {named(wide)}"
+    )
+
+
+def precisions(records: Sequence[Record]) -> list[CasePrecision]:
+    """The precision of each case, in order. A case with a failed process is omitted: more of them settle nothing."""
     known = []
-    for case, members in groups.items():
+    for case, members in by_case(records).items():
         if any(record.status is not Status.OK for record in members):
             continue
         rates = [measured.median for record in members if (measured := sample(record.windows)) is not None]
@@ -66,7 +96,7 @@ def precisions(records: Sequence[Record]) -> list[CasePrecision]:
                 processes=len(rates),
                 next_repetition=max(record.case.repetition for record in members) + 1,
                 width=width(interval, rates) if interval is not None else None,
-                seconds=max((record.finished_at - record.started_at).total_seconds() for record in members),
+                seconds=longest(members),
             )
         )
     return known
@@ -89,15 +119,9 @@ def sample_until(
         if not wide:
             log(f"--until: all {len(known)} cases are within ±{goal.precision:.2%}" if known else "--until: no case")
             return
-        needed = sum(each.seconds for each in wide)
-        left = goal.budget_seconds - (time.monotonic() - began)
         counts = f"{len(wide)} of {len(known)} cases are wider than ±{goal.precision:.2%}"
-        if needed > left:
-            more = f"; and {len(wide) - CASES_NAMED} more" if len(wide) > CASES_NAMED else ""
-            log(
-                f"--until: the budget of {goal.budget_seconds:g} s is spent ({max(left, 0):.0f} s left, a round takes "
-                f"about {needed:.0f} s); {counts}: {'; '.join(each.words for each in wide[:CASES_NAMED])}{more}"
-            )
+        if over := spent(goal, began, sum(each.seconds for each in wide), counts, [each.words for each in wide]):
+            log(over)
             return
         log(f"--until: {counts}: one more process each")
         cases = [each.case.model_copy(update={"repetition": each.next_repetition}) for each in wide]

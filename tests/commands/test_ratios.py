@@ -157,12 +157,9 @@ class TestFamilies:
             for repetition in (0, 1)
         ]
         found = families(cases, "mode=graph")
-        assert [(each.baseline.mode, each.baseline.hyperparameters.batch_size) for each in found] == [
-            (Mode.GRAPH, 32),
-            (Mode.GRAPH, 64),
-        ]
-        assert [len(each.members) for each in found] == [2, 2]
-        assert all(member.hyperparameters == each.baseline.hyperparameters for each in found for member in each.members)
+        assert [(each.mode, each.hyperparameters.batch_size) for each in found] == [(Mode.GRAPH, 32), (Mode.GRAPH, 64)]
+        assert [len(members) for members in found.values()] == [2, 2]
+        assert all(member.hyperparameters == base.hyperparameters for base in found for member in found[base])
 
     @pytest.mark.parametrize(
         ("cases", "selector", "message"),
