@@ -55,7 +55,7 @@ VERSION_PAIRS = {
 """Versions that are known to work together, with their sources."""
 
 ACCEPTED_CANN = {"2.7": ("7.7", "7.8", "8.2", "8.3", "8.5"), "2.10": ("8.2", "8.3", "8.5", "9.0", "9.1")}
-DRIVER_FOR = {"11.1": (450, 80, 2), "11.6": (510, 39, 1)}
+DRIVER_FOR_CUDA_11_6 = (510, 39, 1)
 
 
 Text = Annotated[str, AfterValidator(as_text)]
@@ -155,6 +155,10 @@ def _probed(target: DeviceTarget) -> list[Framework]:
     ]
 
 
+def _check(name: str, passed: bool | None, message: str, fix: str = "", command: str = "") -> Check:
+    return Check(name=name, passed=passed, message=message, fix=fix, command=command)
+
+
 def probe(target: DeviceTarget, framework: Framework, seconds: float) -> Check:
     """Let a framework compute on `target` in a child process, which may crash, hang or print anything."""
     title = ABILITIES[framework].title
@@ -166,25 +170,23 @@ def probe(target: DeviceTarget, framework: Framework, seconds: float) -> Check:
         answer = json.loads(output(*command, seconds=seconds, environment=environment).splitlines()[-1])
         version, error, cause = answer["version"], answer["error"], answer.get("cause")
     except ProgramError as problem:
-        return Check(name=name, passed=False, message=f"its process gave no answer: {problem}")
+        return _check(name, False, f"its process gave no answer: {problem}")
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
-        return Check(name=name, passed=False, message="its process ended without an answer")
+        return _check(name, False, "its process ended without an answer")
     if error is None:
-        return Check(name=name, passed=True, message=f"{title} {version} computed on it")
+        return _check(name, True, f"{title} {version} computed on it")
     message = str(cause or error)
     fix = next((fix for library, fix in SYSTEM_LIBRARIES.items() if f"{library}: cannot open" in message), "")
-    return Check(name=name, passed=False, message=message, fix=fix)
+    return _check(name, False, message, fix)
 
 
 def _mindspore() -> Check:
     version = framework_version(Framework.MINDSPORE)
     if version is None:
-        return Check(name="MindSpore", passed=False, message="not installed", **_install("mindspore>=2.7"))
+        return _check("MindSpore", False, "not installed", *_install("mindspore>=2.7"))
     if problem := wrong_wheel():
-        return Check(
-            name="MindSpore", passed=False, message=problem, fix=f"get the wheel for this system from {SOURCE}"
-        )
-    return Check(name="MindSpore", passed=True, message=version)
+        return _check("MindSpore", False, problem, f"get the wheel for this system from {SOURCE}")
+    return _check("MindSpore", True, version)
 
 
 def _cpu() -> list[Check]:
@@ -192,19 +194,13 @@ def _cpu() -> list[Check]:
 
     if int(numpy.__version__.partition(".")[0]) >= 2:
         message = f"{numpy.__version__}: MindSpore's data pipeline fails on numpy 2 in places"
-        return [Check(name="numpy", passed=False, message=message, **_install("numpy<2"))]
-    return [Check(name="numpy", passed=True, message=numpy.__version__)]
+        return [_check("numpy", False, message, *_install("numpy<2"))]
+    return [_check("numpy", True, numpy.__version__)]
 
 
 def _gpu() -> list[Check]:
     if not has_gpu_plugin():
-        return [
-            Check(
-                name="platform",
-                passed=False,
-                message=f"MindSpore has a GPU plugin for Linux x86-64 only; this is {here()}",
-            )
-        ]
+        return [_check("platform", False, f"MindSpore has a GPU plugin for Linux x86-64 only; this is {here()}")]
     return [_gpu_driver(), _cuda(), *_libraries(DeviceTarget.GPU)]
 
 
@@ -221,58 +217,56 @@ def _gpu_driver() -> Check:
         lines = []
     if not lines:
         fix = "install NVIDIA's driver (510.39.01 or newer); in a container, start it with the GPUs"
-        return Check(name="driver", passed=False, message=problem, fix=fix)
+        return _check("driver", False, problem, fix)
     fields = lines[0].split(",")
     release = tuple(int(part) for part in re.findall(r"[0-9]{1,9}", fields[1])) if len(fields) > 1 else ()
-    if release and release < DRIVER_FOR["11.6"]:
+    if release and release < DRIVER_FOR_CUDA_11_6:
         message = f"{lines[0]}: older than 510.39.01, which CUDA 11.6 needs"
-        return Check(name="driver", passed=False, message=message, fix="upgrade NVIDIA's driver")
-    return Check(name="driver", passed=True, message="; ".join(lines[:8]))
+        return _check("driver", False, message, "upgrade NVIDIA's driver")
+    return _check("driver", True, "; ".join(lines[:8]))
 
 
 def _cuda() -> Check:
     release, problem = cuda.toolkit_release(os.environ.get("CUDA_HOME"))
     if release is not None:
-        return Check(name="CUDA", passed=True, message=f"{release}, from CUDA_HOME")
+        return _check("CUDA", True, f"{release}, from CUDA_HOME")
     missing = cuda.missing_wheels()
     if not missing:
         version = cuda.installed_wheels()["nvidia-cuda-runtime-cu11"]
-        return Check(name="CUDA", passed=True, message=f"{version} from PyPI's wheels ({problem}); untested on a GPU")
+        return _check("CUDA", True, f"{version} from PyPI's wheels ({problem}); untested on a GPU")
     message = f"{problem}, and {len(missing)} of the {len(cuda.WHEELS)} wheels of CUDA 11 are not installed"
-    return Check(name="CUDA", passed=False, message=message, **_install_gpu())
+    return _check("CUDA", False, message, *_install_gpu())
 
 
 def _libraries(target: DeviceTarget) -> list[Check]:
     plugin, resolution = devices.plugin(target), devices.libraries(target)
     if plugin is None or resolution is None:
         fix = f"install MindSpore's wheel for this system from {SOURCE}; one for a GPU is for Linux on x86-64"
-        return [Check(name="plugin", passed=False, message="this MindSpore has none for it", fix=fix)]
-    found = Check(name="plugin", passed=True, message=plugin.name)
+        return [_check("plugin", False, "this MindSpore has none for it", fix)]
+    found = _check("plugin", True, plugin.name)
     if not resolution.absent:
-        message = f"all {len(resolution.found)} that the plugin needs are found"
-        return [found, Check(name="libraries", passed=True, message=message)]
+        return [found, _check("libraries", True, f"all {len(resolution.found)} that the plugin needs are found")]
     fixes, command = [], ""
     if cuda.DRIVER in resolution.absent and target is DeviceTarget.GPU:
         fixes.append(f"{cuda.DRIVER} comes with NVIDIA's driver")
     if set(resolution.absent) - {cuda.DRIVER}:
-        missing = _install_gpu() if target is DeviceTarget.GPU else _source_cann()
-        fixes.append(missing["fix"])
-        command = missing["command"]
-    message = f"missing: {', '.join(resolution.absent)}"
-    return [found, Check(name="libraries", passed=False, message=message, fix="; ".join(fixes), command=command)]
+        fix, command = _install_gpu() if target is DeviceTarget.GPU else _source_cann()
+        fixes.append(fix)
+    return [found, _check("libraries", False, f"missing: {', '.join(resolution.absent)}", "; ".join(fixes), command)]
 
 
-def _install(requirement: str) -> dict[str, str]:
-    return {"fix": "install it", "command": install_command(requirement)}
+def _install(requirement: str) -> tuple[str, str]:
+    """How to install it, and the command that does."""
+    return "install it", install_command(requirement)
 
 
-def _install_gpu() -> dict[str, str]:
-    return {"fix": "install the extra `gpu`, in the clone", "command": install_command(".[gpu]")}
+def _install_gpu() -> tuple[str, str]:
+    return "install the extra `gpu`, in the clone", install_command(".[gpu]")
 
 
-def _source_cann() -> dict[str, str]:
+def _source_cann() -> tuple[str, str]:
     script = cann.usual_script()
-    return {"fix": "source CANN's set_env.sh", "command": f"source {script}" if script else ""}
+    return "source CANN's set_env.sh", f"source {script}" if script else ""
 
 
 def _ascend() -> list[Check]:
@@ -282,28 +276,23 @@ def _ascend() -> list[Check]:
     except ProgramError as error:
         lines, message = [], str(error)
     listed = any(names_npu(line.strip()) for line in lines)
-    driver = Check(
-        name="driver",
-        passed=listed,
-        message=message or "npu-smi lists no NPU",
-        fix="" if listed else "install Ascend's driver and firmware",
-    )
+    fix = "" if listed else "install Ascend's driver and firmware"
+    driver = _check("driver", listed, message or "npu-smi lists no NPU", fix)
     return [driver, _cann(), *_libraries(DeviceTarget.ASCEND)]
 
 
 def _cann() -> Check:
     home = os.environ.get("ASCEND_HOME_PATH")
     if not home:
-        return Check(name="CANN", passed=False, message="ASCEND_HOME_PATH is not set", **_source_cann())
+        return _check("CANN", False, "ASCEND_HOME_PATH is not set", *_source_cann())
     version = cann_version(Path(home))
     if version is None:
-        return Check(name="CANN", passed=None, message="ASCEND_HOME_PATH is set; no version is found in its files")
+        return _check("CANN", None, "ASCEND_HOME_PATH is set; no version is found in its files")
     mindspore = framework_version(Framework.MINDSPORE) or ""
     accepted = ACCEPTED_CANN.get(".".join(mindspore.split(".")[:2]))
     if accepted is None:
-        message = f"{version}; lenet-bench does not know which versions go with this MindSpore"
-        return Check(name="CANN", passed=None, message=message)
+        return _check("CANN", None, f"{version}; lenet-bench does not know which versions go with this MindSpore")
     if ".".join(version.split(".")[:2]) not in accepted:
         message = f"{version}; this MindSpore accepts {', '.join(accepted)} and only warns of others"
-        return Check(name="CANN", passed=None, message=message)
-    return Check(name="CANN", passed=True, message=version)
+        return _check("CANN", None, message)
+    return _check("CANN", True, version)
