@@ -196,7 +196,7 @@ def compare(store: Store, a: Case, b: Case, tolerance: float) -> TraceComparison
     )
     beyond_loss = None if loss.first_beyond is None else loss.first_beyond + 1
     beyond = min((step for step in (beyond_loss, beyond_weights) if step is not None), default=None)
-    identical = loss.identical and not apart and len(losses[0]) == len(losses[1])
+    identical = loss.first_difference is None and not apart and len(losses[0]) == len(losses[1])
     if batches:
         outcome = Match.OTHER_DATA
     elif not same_start and beyond_weights == 0:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, PairedRatio, TimedTurn, paired_ratio
+from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, TimedTurn, paired_ratio
 from lenet.analysis.stability import Sample
 from lenet.analysis.statistics import (
     BOOTSTRAP_FROM,
@@ -70,38 +70,19 @@ class SpeedDifference:
         return count_needed(self.deviation, precision, 1 if self.unit == "groups" else 2, level)
 
 
-def _turns_by_group(side: Sequence[Measured]) -> dict[str, list[TimedTurn]]:
-    """The timed turns of each group that a process of the side was a member of; a block is two cycles."""
-    return {
-        record.group: [
-            TimedTurn(window.cycle // 2, window.images, window.seconds)
-            for window in record.windows
-            if window.cycle is not None and not window.warmup
-        ]
-        for record, _ in side
-        if record.group
-    }
-
-
-def within_groups(a: Sequence[Measured], b: Sequence[Measured]) -> PairedRatio | None:
-    """The ratio of B to A within the groups that both were members of; None if there is none.
-
-    A process of either that was sampled with planned looks makes the ratio a planned one.
-    """
-    return paired_ratio(shared_groups(a, b), planned(a, b))
-
-
 def shared_groups(
     a: Sequence[Measured], b: Sequence[Measured]
 ) -> list[tuple[Sequence[TimedTurn], Sequence[TimedTurn]]]:
     """The turns of both in each group that both were members of."""
-    ours, theirs = _turns_by_group(a), _turns_by_group(b)
+    ours, theirs = (
+        {
+            record.group: TimedTurn.of(each for each in record.windows if each.cycle is not None and not each.warmup)
+            for record, _ in side
+            if record.group
+        }
+        for side in (a, b)
+    )
     return [(ours[name], theirs[name]) for name in ours if name in theirs]
-
-
-def planned(*sides: Sequence[Measured]) -> bool:
-    """Whether a process of the sides was measured in a sampling with planned looks."""
-    return any(record.planned_looks for side in sides for record, _ in side)
 
 
 def unit_of(a: Sequence[Measured], b: Sequence[Measured]) -> Unit:
@@ -131,8 +112,8 @@ def difference(a: Sequence[Measured], b: Sequence[Measured], tests: int = 1) -> 
 
 
 def _paired(a: Sequence[Measured], b: Sequence[Measured]) -> SpeedDifference | None:
-    found = within_groups(a, b)
-    if found is None:
+    planned = any(record.planned_looks for record, _ in (*a, *b))
+    if (found := paired_ratio(shared_groups(a, b), planned)) is None:
         return None
     few = f"these processes only: a difference can be found from {LEAST_GROUPS} groups"
     return SpeedDifference(
@@ -141,7 +122,7 @@ def _paired(a: Sequence[Measured], b: Sequence[Measured]) -> SpeedDifference | N
         found.interval,
         found.p,
         found.groups,
-        planned(a, b),
+        planned,
         found.deviation,
         few if found.these_processes_only else "",
     )

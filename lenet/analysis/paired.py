@@ -13,12 +13,13 @@ Cloud Computing Environments, ICPE 2017; L. Bulej et al., Duet Benchmarking, ICP
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lenet.analysis.statistics import LEVEL, Interval
+from lenet.store.record import Window
 
 TRIMMED = 0.2
 """Share of the contrasts that the group's mean leaves out at each end. On recorded groups of two identical cases it
@@ -44,6 +45,11 @@ class TimedTurn:
     """The block of turns that it belongs to, counted from the start of the group."""
     images: int
     seconds: float
+
+    @classmethod
+    def of(cls, windows: Iterable[Window]) -> tuple[TimedTurn, ...]:
+        """The windows as turns; a block is two cycles, and windows without a cycle are of the first."""
+        return tuple(cls((each.cycle or 0) // 2, each.images, each.seconds) for each in windows)
 
 
 @dataclass(frozen=True)

@@ -175,13 +175,13 @@ def trace(then: Record, now: Record, old: Sequence[float], new: Sequence[float])
     initial = then.weights_sha256.get("initial")
     same = initial is not None and initial == now.weights_sha256.get("initial")
     whole = compare(old, new, TRACE_TOLERANCE)
-    if whole.identical:
+    if whole.first_difference is None:
         return Verdict.YES, f"identical to the last bit over the {whole.steps:,} steps that both have"
-    apart = f"differ from step {(whole.first_difference or 0) + 1} of {whole.steps:,}"
+    apart = f"differ from step {whole.first_difference + 1} of {whole.steps:,}"
     first = compare(old[:TRACE_STEPS], new[:TRACE_STEPS], TRACE_TOLERANCE)
     figures = f"{apart}, by at most {first.largest:.2g} (relative) in the first {first.steps}; "
     figures += "the same initial weights" if same else "other initial weights"
-    return (Verdict.YES if first.within else Verdict.NO), figures
+    return (Verdict.YES if first.first_beyond is None else Verdict.NO), figures
 
 
 def throughput(then: Record, now: Record) -> tuple[Verdict, str]:

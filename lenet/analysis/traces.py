@@ -27,10 +27,6 @@ class Agreement:
 
     steps: int
     """Number of steps compared."""
-    identical: bool
-    """Bitwise equal at every step."""
-    within: bool
-    """Within the tolerance at every step."""
     first_difference: int | None
     """Index of the first step that is not bitwise equal; None if all are."""
     first_beyond: int | None
@@ -49,14 +45,10 @@ def compare(a: Sequence[float], b: Sequence[float], tolerance: float) -> Agreeme
     if steps == 0:
         raise ValueError("an empty trace cannot be compared")
     differences = [_relative(x, y) for x, y in zip(a, b, strict=False)]
-    first_difference = next((index for index, value in enumerate(differences) if value > 0), None)
-    first_beyond = next((index for index, value in enumerate(differences) if value > tolerance), None)
     return Agreement(
         steps=steps,
-        identical=first_difference is None,
-        within=first_beyond is None,
-        first_difference=first_difference,
-        first_beyond=first_beyond,
+        first_difference=next((index for index, value in enumerate(differences) if value > 0), None),
+        first_beyond=next((index for index, value in enumerate(differences) if value > tolerance), None),
         largest=max(differences),
     )
 

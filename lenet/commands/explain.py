@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lenet.analysis.explain.findings import Explanation, SpeedLine, Suspected, conclude
+from lenet.analysis.explain.findings import Explanation, SpeedFinding, SpeedLine, conclude
 from lenet.analysis.explain.gap import gap
 from lenet.analysis.explain.observation import Observed
 from lenet.analysis.explain.search import Changes, candidates, choose
@@ -89,6 +89,8 @@ class Explainer:
             measured = self._watcher.parts(twin, self._trials.records(twin))
         suspected = [self._suspected(suspicion, where, fixes) for suspicion, where in self._found.values()]
         remaining = observed if fixes else None
+        if untried := [words for changes, words in self._untried.items() if changes not in self._attempted]:
+            self._notes.append(f"the time was over before this was tried: {', '.join(untried)} (--budget)")
         return Explanation(
             observed=first.model_copy(update={"caveats": (*self._busy(), *first.caveats)}),
             findings=tuple(conclude(suspected, first, remaining)),
@@ -97,7 +99,7 @@ class Explainer:
             speeds=tuple(self._speeds(fixes, twin)),
             twin=self._trials.compare("PyTorch", self._with(fixes), twin) if twin is not None else None,
             gap=gap(observed, measured),
-            notes=(*self._notes, *self._left_out()),
+            notes=tuple(self._notes),
         )
 
     def _look(self, fixes: Changes) -> Observed:
@@ -116,11 +118,6 @@ class Explainer:
 
     def _with(self, fixes: Sequence[Change]) -> Case:
         return changed(self._case, fixes)
-
-    def _left_out(self) -> list[str]:
-        """A note if there was no time for something."""
-        untried = [words for changes, words in self._untried.items() if changes not in self._attempted]
-        return [f"the time was over before this was tried: {', '.join(untried)} (--budget)"] if untried else []
 
     def _busy(self) -> list[str]:
         """A caveat if other programs used the cores when the run began: figures are of a part of the machine then."""
@@ -168,15 +165,15 @@ class Explainer:
             if record.status is not Status.OK:
                 self._notes.append(f"{record.case.label}: {record.status.value}: {record.reason}")
 
-    def _compared(self, fixes: Changes, twin: Case | None) -> list[Case]:
-        """As it is, each fix alone, all but one of them, all of them, what tells causes apart, and the twin."""
+    def _compare_all(self, fixes: Changes, twin: Case | None) -> None:
+        """Measure in as many groups as there is time for.
+
+        Members are the case as it is, with each fix alone, all but one of them and all of them, what tells causes
+        apart, and the twin.
+        """
         sets = [(), *((each,) for each in fixes), *(tuple(o for o in fixes if o is not each) for each in fixes), fixes]
         sets += [(*where, each.control) for each, where in self._found.values() if each.control is not None]
-        return list(dict.fromkeys([*map(self._with, sets), *([twin] if twin is not None else [])]))
-
-    def _compare_all(self, fixes: Changes, twin: Case | None) -> None:
-        """Measure the case as it is, each fix, all of them and the twin in as many groups as there is time for."""
-        members = self._compared(fixes, twin)
+        members = list(dict.fromkeys([*map(self._with, sets), *filter(None, [twin])]))
         if len(members) < 2:
             return
         for number in range(GROUPS):
@@ -186,20 +183,20 @@ class Explainer:
             self._say(f"measuring {len(members)} cases together: group {number + 1} of {GROUPS}")
             self._measure(members)
 
-    def _suspected(self, suspicion: Suspicion, where: Changes, fixes: Changes) -> Suspected:
+    def _suspected(self, suspicion: Suspicion, where: Changes, fixes: Changes) -> SpeedFinding:
         """A suspicion with what was measured of its change, where it was seen and beside the other fixes."""
-        change = suspicion.change
-        if change is None:
-            return Suspected(suspicion, options(where))
+        change, control = suspicion.change, suspicion.control
         others = tuple(each for each in fixes if each != change)
         beside = change in fixes and frozenset(others) != frozenset(where)
-        return Suspected(
-            suspicion,
-            options(where),
-            self._effect(where, (*where, change)),
-            self._effect(others, fixes) if beside else None,
-            self._effect(where, (*where, suspicion.control)) if suspicion.control is not None else None,
-            change in fixes,
+        return SpeedFinding(
+            key=suspicion.key,
+            title=suspicion.title,
+            evidence=suspicion.evidence,
+            seen_with=options(where),
+            trial=self._effect(where, (*where, change)) if change is not None else None,
+            beside_others=self._effect(others, fixes) if beside else None,
+            control=self._effect(where, (*where, control)) if control is not None else None,
+            fixed=change in fixes,
         )
 
     def _speeds(self, fixes: Changes, twin: Case | None) -> list[SpeedLine]:

@@ -12,7 +12,7 @@ from lenet.cases.axes import options
 from lenet.cases.case import Case
 from lenet.commands.measurement import Log, Run
 from lenet.commands.tune import CONFIRMATION, Looks, RaceJudge, TuneResult
-from lenet.engine.local import LocalEngine
+from lenet.engine.local import Judged, LocalEngine
 
 
 def final(
@@ -52,7 +52,7 @@ def _final(run: Run, finalists: Sequence[Case], deadline: float, log: Log, engin
         log(f"final, group {number + 1}: {len(finalists)} tuned cases are alive together")
         # Repetitions after those of the confirmations, which had the same plan and may have had the same profile.
         cases = [case.model_copy(update={"repetition": MOST_GROUPS + number}) for case in finalists]
-        records = run.measure_missing(cases, engine, RaceJudge(deadline, drops=False))
+        records = run.measure_added(cases, Judged(engine, RaceJudge(deadline, drops=False)))
         for case, record in zip(finalists, records, strict=True):
             found[case].append(looks[case].measured(record, record.group or f"final {number}", 0.0))
         if 2 * time.monotonic() - began > deadline:

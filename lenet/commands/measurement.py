@@ -16,8 +16,6 @@ from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override
 from lenet.dataset import Dataset
 from lenet.engine import Engine
-from lenet.engine.local import LocalEngine
-from lenet.engine.turns import Judge
 from lenet.errors import StoreError, UsageError, failing_as
 from lenet.files.cache import named_by
 from lenet.files.text import make_folder
@@ -83,40 +81,20 @@ class Run:
         """
         if not cases:
             return []
-        self._renew()
-        return engine.run(cases, self.datasets, self.store)
-
-    def _renew(self) -> None:
-        """Write this machine and its data into the manifest, and keep the card of the machine before."""
         if (before := self.store.manifest.machine).id != describe().id:
             self.store.keep_card(before)
         self.store.renew(describe(), {name: each.card for name, each in self.datasets.items()})
-
-    def measure_missing(self, cases: Sequence[Case], engine: LocalEngine, judge: Judge) -> list[Record]:
-        """As `measure_added`, in one group whose members the judge may end early.
-
-        Raises: as `measure`.
-        """
-
-        def measure(missing: Sequence[Case]) -> list[Record]:
-            self._renew()
-            return engine.run(missing, self.datasets, self.store, judge)
-
-        return self._added(cases, measure)
+        return engine.run(cases, self.datasets, self.store)
 
     def measure_added(self, cases: Sequence[Case], engine: Engine) -> list[Record]:
         """The records of cases that are added to the run, in their order: those without a fresh one are measured.
 
         Raises: as `measure`.
         """
-        return self._added(cases, lambda missing: self.measure(missing, engine))
-
-    def _added(self, cases: Sequence[Case], measure: Callable[[Sequence[Case]], list[Record]]) -> list[Record]:
         self.store.extend(cases)
         now = self._conditions()
         found = {case: record for case in cases if (record := self.store.record(case)) and not changes(record, now)}
-        if missing := [case for case in cases if case not in found]:
-            found |= {record.case: record for record in measure(missing)}
+        found |= {each.case: each for each in self.measure([case for case in cases if case not in found], engine)}
         return [found[case] for case in cases if case in found]
 
     def finish(self, baseline: str | None = None) -> None:
@@ -183,7 +161,8 @@ def begin(
                 f"a set of {smallest}; choose less"
             )
     machine = machine or describe()
-    planned = resolve((_named(case, by_name[case.dataset].card.name) for case in cases), machine.id)
+    named = (case.model_copy(update={"dataset": by_name[case.dataset].card.name}) for case in cases)
+    planned = resolve(named, machine.id)
     cores = len(usable_cores())
     for profile in (case.profile for case in planned):
         if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
@@ -210,10 +189,6 @@ def _new_folder(wanted: Path) -> Path:
             except FileExistsError:
                 continue
     raise AssertionError("it counts without end")
-
-
-def _named(case: Case, dataset: str) -> Case:
-    return case if case.dataset == dataset else case.model_copy(update={"dataset": dataset})
 
 
 def _resumed(folder: Path, cases: Iterable[Case], output: Path | None) -> Store:

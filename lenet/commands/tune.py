@@ -25,7 +25,7 @@ from lenet.cases.case import TUNED, WARMUP_STEPS_AT_LEAST, Case, Plan, RuntimePr
 from lenet.cases.matrix import Matrix
 from lenet.commands.measurement import Find, Log, Run, begin
 from lenet.engine.environments import releases
-from lenet.engine.local import LocalEngine
+from lenet.engine.local import Judged, LocalEngine
 from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
 from lenet.files.plain import as_text
@@ -127,7 +127,7 @@ class RaceJudge:
         if not self._drops:
             return {}
         settled = {case for case, windows in turns.items() if windows[-1].first_step >= WARMUP_STEPS_AT_LEAST}
-        found = lost({case: _timed(windows) for case, windows in turns.items()}, settled)
+        found = lost({case: TimedTurn.of(windows) for case, windows in turns.items()}, settled)
         return {case: f"dropped from the race: the fastest is {lead:.1f} times faster" for case, lead in found.items()}
 
 
@@ -157,12 +157,11 @@ class Looks:
         left = self._deadline - time.monotonic()
         self._log(f"{what}: {len(cases)} profiles are alive together; at most {max(left, 0):.0f} s left")
         judge = RaceJudge(look.deadline, drops=not look.confirms)
-        records = self._run.measure_missing(cases, self._engine, judge)
+        records = self._run.measure_added(cases, Judged(self._engine, judge))
         # Where workers cannot take turns, those that were measured one after the other are the group.
         names = [record.group or what for record in records]
         found = [
-            self.measured(record, name, _share(records, names, name))
-            for record, name in zip(records, names, strict=True)
+            self.measured(each, name, _share(records, names, name)) for each, name in zip(records, names, strict=True)
         ]
         for profile, measured in zip(look.profiles, found, strict=True):
             if measured.fault:
@@ -179,14 +178,17 @@ class Looks:
         trace = traces.losses(self._run.store, record.case)[:TRACE_STEPS]
         if not self._reference:
             self._reference = trace
-        if fault := _disagreement(self._reference, trace):
+        agreement = traces.compare(self._reference, trace, TRACE_TOLERANCE)
+        if agreement.first_beyond is not None:
+            words = f"differs from the default's by more than {TRACE_TOLERANCE:g}"
+            fault = f"changes the training: the loss of step {agreement.first_beyond + 1} {words}"
             return Measured(None, fault, seconds=seconds)
         settled = [window for window in steady if window.first_step >= WARMUP_STEPS_AT_LEAST]
         counted = settled if len(settled) >= SETTLED_TURNS else steady[len(steady) // 2 :]
         return Measured(
             sum(window.images for window in counted) / sum(window.seconds for window in counted),
             group=group,
-            turns=tuple(_timed(counted)),
+            turns=TimedTurn.of(counted),
             settled=bool(settled) or record.case.plan.warmup_steps >= WARMUP_STEPS_AT_LEAST,
             seconds=seconds,
         )
@@ -197,19 +199,6 @@ def _share(records: Sequence[Record], groups: Sequence[str], group: str) -> floa
     members = [record for record, name in zip(records, groups, strict=True) if name == group]
     took = max(each.finished_at - each.started_at for each in members)  # the first one lives longest
     return took.total_seconds() / len(members)
-
-
-def _timed(windows: Sequence[Window]) -> list[TimedTurn]:
-    return [TimedTurn((window.cycle or 0) // 2, window.images, window.seconds) for window in windows]
-
-
-def _disagreement(reference: list[float], trace: list[float]) -> str:
-    """Why these losses are those of another training; empty if they agree within the tolerance."""
-    agreement = traces.compare(reference, trace, TRACE_TOLERANCE)
-    if agreement.within:
-        return ""
-    step = (agreement.first_beyond or 0) + 1
-    return f"changes the training: the loss of step {step} differs from the default's by more than {TRACE_TOLERANCE:g}"
 
 
 def _tune(run: Run, case: Case, budget_seconds: float, log: Log, engine: LocalEngine, alive: int | None) -> TuneResult:

@@ -84,8 +84,13 @@ class Watcher:
         command: Sequence[str] = PROBE_COMMAND
         if case.framework_version is not None:
             command = (releases.interpreter(case.framework, case.framework_version, self._log), *command[1:])
-        count = part_steps(record, self._part_seconds) if method == "parts" else log_steps(record)
-        return probe(case, self._run.datasets[case.dataset], method, count, log, self._limits, command)
+        steady = [window for window in record.windows if not window.warmup]
+        pace = sum(window.seconds for window in steady) / sum(window.steps for window in steady)
+        if method == "parts":
+            steps = max(PART_STEPS, round(self._part_seconds / pace))
+        else:
+            steps = max(LOG_STEPS[0], min(LOG_STEPS[1], round(LOG_SECONDS / pace)))
+        return probe(case, self._run.datasets[case.dataset], method, steps, log, self._limits, command)
 
     def _kernels(self, case: Case, record: Record) -> tuple[onednn.Log, tuple[onednn.Kernel, ...], str]:
         """oneDNN's log and its kernels per step, or why there is none."""
@@ -99,22 +104,6 @@ class Watcher:
         if not log.executions:
             return log, (), f"{case.framework.value} wrote none"
         return log, onednn.kernels(log, watched.steps), ""
-
-
-def part_steps(record: Record, seconds: float) -> int:
-    """How many steps of each kind the parts are measured in; the record has a steady window."""
-    return max(PART_STEPS, round(seconds / _pace(record)))
-
-
-def log_steps(record: Record) -> int:
-    """How many steps oneDNN logs; the record has a steady window."""
-    return max(LOG_STEPS[0], min(LOG_STEPS[1], round(LOG_SECONDS / _pace(record))))
-
-
-def _pace(record: Record) -> float:
-    """Seconds of a step."""
-    steady = [window for window in record.windows if not window.warmup]
-    return sum(window.seconds for window in steady) / sum(window.steps for window in steady)
 
 
 def _operators(watched: ProbeResult) -> tuple[Operator, ...]:

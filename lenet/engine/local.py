@@ -183,6 +183,18 @@ class LocalEngine:
             return Refusal(Status.UNAVAILABLE, str(error))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A local engine with a judge, who ends members of a group early: their status is `dropped`."""
+
+    engine: LocalEngine
+    judge: Judge
+
+    def run(self, cases: Sequence[Case], datasets: Mapping[str, Dataset], store: Store) -> list[Record]:
+        """As `LocalEngine.run`."""
+        return self.engine.run(cases, datasets, store, self.judge)
+
+
 def _take_turns(sessions: Sequence[Session], seed: str, observer: Observer, judge: Judge | None) -> None:
     """Give the workers turns until none of them wants any, without those that the judge ends after a block."""
     schedule, cycle, number = Schedule(seed), 0, 0

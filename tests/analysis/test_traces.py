@@ -53,25 +53,23 @@ def test_a_run_that_has_measured_nothing_has_no_trace(new_store, digits):
 
 def test_identical_traces():
     found = compare([2.0, 1.0, math.nan], [2.0, 1.0, math.nan], 0)
-    assert (found.identical, found.within, found.steps, found.largest) == (True, True, 3, 0.0)
-    assert found.first_difference is None
+    assert (found.first_difference, found.first_beyond, found.steps, found.largest) == (None, None, 3, 0.0)
 
 
 def test_where_traces_part_and_by_how_much():
     found = compare([2.0, 1.0, 0.5], [2.0, 1.01, 0.8], 0.02)
-    assert (found.identical, found.within) == (False, False)
     assert (found.first_difference, found.first_beyond) == (1, 2)
     assert found.largest == pytest.approx(0.3 / 0.8)
 
 
 def test_only_common_steps_are_compared():
-    assert compare([1.0, 2.0], [1.0], 0).identical
+    assert compare([1.0, 2.0], [1.0], 0).first_difference is None
 
 
 def test_a_loss_that_is_not_finite_differs_from_one_that_is():
     assert compare([1.0], [math.nan], 0.5).largest == math.inf
-    assert not compare([math.inf], [1.0], 0.5).within
-    assert compare([math.inf], [math.inf], 0).identical
+    assert compare([math.inf], [1.0], 0.5).first_beyond == 0
+    assert compare([math.inf], [math.inf], 0).first_difference is None
 
 
 def test_nothing_to_compare():

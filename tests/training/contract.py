@@ -97,7 +97,7 @@ class TrainerContract:
         trace = [*found["losses"], *found["second_epoch"]]
         agreement = compare(trace, [*reference["losses"], *reference["second_epoch"]], TOLERANCE)
         assert agreement.steps == 2 * STEPS
-        assert agreement.within, agreement
+        assert agreement.first_beyond is None, agreement
 
     def test_its_evaluation_is_that_of_the_reference(self, found, reference):
         assert found["whole"] == reference["whole"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from lenet.analysis.explain.gap import GapLine
 from lenet.analysis.explain.observation import Observed
-from lenet.analysis.explain.suspicions import Key, Suspicion
+from lenet.analysis.explain.suspicions import Key
 from lenet.analysis.explain.trials import TriedChange
 from lenet.analysis.onednn import Kernel
 from lenet.cases.base import Frozen
@@ -75,62 +74,33 @@ class Explanation(Frozen):
     """What was not done, and why."""
 
 
-@dataclass(frozen=True)
-class Suspected:
-    """A suspicion and what was measured of its change."""
-
-    suspicion: Suspicion
-    seen_with: str = ""
-    trial: TriedChange | None = None
-    beside_others: TriedChange | None = None
-    control: TriedChange | None = None
-    fixed: bool = False
-
-
-def conclude(suspected: Iterable[Suspected], before: Observed, after: Observed | None) -> list[SpeedFinding]:
-    """The findings that hold, those first whose fix gained most.
+def conclude(suspected: Iterable[SpeedFinding], before: Observed, after: Observed | None) -> list[SpeedFinding]:
+    """The findings that hold, with the evidence of what was tried, those first whose fix gained most.
 
     Args:
-        suspected: the suspicions, each key once.
+        suspected: the suspicions with what was measured of their changes, each key once.
         before: the observations of the case as it is.
         after: those with all fixes, if there are any.
     """
     findings = []
     for each in suspected:
-        suspicion = each.suspicion
         gained = each.fixed or (each.trial is not None and each.trial.gained)
-        if suspicion.key in CONFIRMED_BY_GAIN and not gained:
+        if each.key in CONFIRMED_BY_GAIN and not gained:
             continue
-        evidence = list(suspicion.evidence)
-        if suspicion.key == "reference-kernel" and each.fixed and after is not None:
+        evidence = list(each.evidence)
+        if each.key == "reference-kernel" and each.fixed and after is not None:
             evidence += _kernels_changed(before.kernels, after.kernels)
-        if suspicion.key == "jit-slower-than-graph" and each.control is not None:
+        if each.key == "jit-slower-than-graph" and each.control is not None:
             evidence.append(_whole_step(each.control))
-        findings.append(
-            SpeedFinding(
-                key=suspicion.key,
-                title=suspicion.title,
-                evidence=tuple(evidence),
-                seen_with=each.seen_with,
-                trial=each.trial,
-                beside_others=each.beside_others,
-                control=each.control,
-                fixed=each.fixed,
-            )
-        )
+        findings.append(each.model_copy(update={"evidence": tuple(evidence)}))
     return sorted(findings, key=lambda each: max(each.gains, default=0.0), reverse=True)
 
 
 def _whole_step(model: TriedChange) -> str:
     """Whether compiling the whole step is what is slow: `ms.train.Model` compiles it too, and is no `@ms.jit`."""
-    if model.gained:
-        return (
-            "compiling the whole step is not what is slow: ms.train.Model compiles it too, optimiser included, and is "
-            "faster"
-        )
+    says, found = ("is not", "is faster") if model.gained else ("may be", "is not seen to be faster")
     return (
-        "compiling the whole step may be what is slow: ms.train.Model compiles it too, optimiser included, and is not "
-        "seen to be faster"
+        f"compiling the whole step {says} what is slow: ms.train.Model compiles it too, optimiser included, and {found}"
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lenet.analysis import onednn
 from lenet.analysis.explain.account import Part, StepAccount
-from lenet.analysis.explain.findings import Suspected, conclude
+from lenet.analysis.explain.findings import SpeedFinding, conclude
 from lenet.analysis.explain.observation import Bounds, Observed, Speed, StepTimes
 from lenet.analysis.explain.suspicions import Change, changed, options, suspicions
 from lenet.analysis.explain.trials import TriedChange
@@ -64,7 +64,16 @@ def trial(gain, low=None, high=None, change="x", groups=3):
 
 def concluded(seen, trials, fixed=(), after=None):
     """The findings of what is suspected, with these trials by key."""
-    suspected = [Suspected(each, trial=trials.get(each.key), fixed=each.key in fixed) for each in suspicions(seen)]
+    suspected = [
+        SpeedFinding(
+            key=each.key,
+            title=each.title,
+            evidence=each.evidence,
+            trial=trials.get(each.key),
+            fixed=each.key in fixed,
+        )
+        for each in suspicions(seen)
+    ]
     return conclude(suspected, seen, after)
 
 
