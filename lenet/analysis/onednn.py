@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lenet.store.events import STEPS_BEGIN, STEPS_END
@@ -78,28 +78,44 @@ class Log:
 
 def parse(lines: Iterable[str]) -> Log:
     """Parse a log. No content of a line raises an error."""
-    version = instruction_set = threads = None
-    executions: list[Execution] = []
+    about, executed = _lines(lines)
+    version, instruction_set, threads = (
+        next((found[1].strip() for line in reversed(about) if (found := re.search(pattern, line))), None)
+        for pattern in (r"oneDNN v(\S{1,40})", r",isa:(.{1,200})", r",nthr:(\d{1,6})")
+    )
+    library = Library(version, instruction_set, int(threads) if threads else None)
+    return Log(library, tuple(execution for _, execution in executed))
+
+
+def distinct(lines: Iterable[str]) -> list[str]:
+    """The lines that name the library, and one line of each primitive, shape and implementation, in order.
+
+    If the log has the marks of instrumented steps, the executions are those between them.
+    """
+    about, executed = _lines(lines)
+    found: dict[tuple[str, str, str, str], str] = {}
+    for line, each in executed:
+        found.setdefault((each.operator, each.direction, each.implementation, each.problem), line)
+    return [*dict.fromkeys(about), *found.values()]
+
+
+def _lines(lines: Iterable[str]) -> tuple[list[str], list[tuple[str, Execution]]]:
+    """The lines that name the library, and the executions, those between the marks of instrumented steps if any."""
+    about: list[str] = []
+    executed: list[tuple[str, Execution]] = []
     inside: bool | None = None
     for line in lines:
         if STEPS_BEGIN in line:
-            executions, inside = [], True
+            executed, inside = [], True
         elif STEPS_END in line:
             inside = False
-        elif "_verbose," not in line or inside is False:
+        elif "_verbose," not in line:
             continue
         elif ",info," in line:
-            version = _first(r"oneDNN v(\S{1,40})", line) or version
-            instruction_set = _first(r",isa:(.{1,200})", line) or instruction_set
-            threads = _first(r",nthr:(\d{1,6})", line) or threads
-        elif (execution := _execution(line)) is not None:
-            executions.append(execution)
-    return Log(Library(version, instruction_set, int(threads) if threads else None), tuple(executions))
-
-
-def _first(pattern: str, line: str) -> str | None:
-    found = re.search(pattern, line)
-    return found[1].strip() if found else None
+            about.append(line)
+        elif inside is not False and (execution := _execution(line)) is not None:
+            executed.append((line, execution))
+    return about, executed
 
 
 def _execution(line: str) -> Execution | None:
@@ -138,41 +154,18 @@ def kernels(log: Log, steps: int) -> tuple[Kernel, ...]:
     groups: dict[tuple[str, str, str], list[Execution]] = {}
     for each in log.executions:
         groups.setdefault((each.operator, each.direction, each.implementation), []).append(each)
-    found = [_kernel(members, steps) for members in groups.values()]
+    found = []
+    for names, members in groups.items():
+        milliseconds = sum(each.milliseconds for each in members)
+        counted = [each.flops for each in members if each.flops is not None]
+        known = len(counted) == len(members) and milliseconds > 0
+        found.append(
+            Kernel(
+                *names,
+                calls=len(members) / steps,
+                milliseconds=milliseconds / steps,
+                gflops=sum(counted) / milliseconds / 1e6 if known else None,
+                is_reference=members[0].is_reference,
+            )
+        )
     return tuple(sorted(found, key=lambda each: each.milliseconds, reverse=True))
-
-
-def _kernel(members: Sequence[Execution], steps: int) -> Kernel:
-    """The executions of one primitive by one implementation."""
-    first = members[0]
-    milliseconds = sum(each.milliseconds for each in members)
-    counted = [each.flops for each in members if each.flops is not None]
-    return Kernel(
-        first.operator,
-        first.direction,
-        first.implementation,
-        calls=len(members) / steps,
-        milliseconds=milliseconds / steps,
-        gflops=sum(counted) / milliseconds / 1e6 if len(counted) == len(members) and milliseconds > 0 else None,
-        is_reference=first.is_reference,
-    )
-
-
-def distinct(lines: Iterable[str]) -> list[str]:
-    """The lines that name the library, and one line of each primitive, shape and implementation, in order.
-
-    If the log has the marks of instrumented steps, the executions are those between them.
-    """
-    about: list[str] = []
-    found: dict[tuple[str, str, str, str], str] = {}
-    inside: bool | None = None
-    for line in lines:
-        if STEPS_BEGIN in line:
-            found, inside = {}, True
-        elif STEPS_END in line:
-            inside = False
-        elif "_verbose," in line and ",info," in line:
-            about.append(line)
-        elif "_verbose," in line and inside is not False and (each := _execution(line)) is not None:
-            found.setdefault((each.operator, each.direction, each.implementation, each.problem), line)
-    return [*dict.fromkeys(about), *found.values()]

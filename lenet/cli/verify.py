@@ -36,7 +36,8 @@ def verify(
     """
     from lenet.cli.output import put, recomputing
     from lenet.commands import verify as command
-    from lenet.commands.recompute import finder, recompute
+    from lenet.commands.recompute import recompute
+    from lenet.dataset import at_hand
     from lenet.report.table.forms import as_json
     from lenet.report.text.verify import verify_text
     from lenet.store.manifest import run_folders
@@ -47,7 +48,7 @@ def verify(
     with recomputing(quiet) as progress, unpacked(run) if is_submission(run) else nullcontext(run) as root:
 
         def trainings(claims: Sequence[RecordedTraining]) -> Iterator[tuple[RecordedTraining, TrainingProof]]:
-            return recompute(claims, finder(data_dir), steps, progress)
+            return recompute(claims, lambda card: at_hand(card, data_dir), steps, progress)
 
         wanted = trainings if steps else None
         results = {

@@ -34,7 +34,20 @@ def final(
         if result.tuned is not None
     }
     for finalists in finals(speeds):
-        yield _final(run, finalists, time.monotonic() + budget_seconds, log, engine)
+        deadline = time.monotonic() + budget_seconds
+        looks = {case: Looks(run, case, deadline, log, engine) for case in finalists}
+        found: dict[Case, list[Measured]] = {case: [] for case in finalists}
+        for number in range(MOST_GROUPS):
+            began = time.monotonic()
+            log(f"final, group {number + 1}: {len(finalists)} tuned cases are alive together")
+            # Repetitions after those of the confirmations, which had the same plan and may have had the same profile.
+            cases = [case.model_copy(update={"repetition": MOST_GROUPS + number}) for case in finalists]
+            records = run.measure_added(cases, Judged(engine, RaceJudge(deadline, drops=False)))
+            for case, record in zip(finalists, records, strict=True):
+                found[case].append(looks[case].measured(record, record.group or f"final {number}", 0.0))
+            if 2 * time.monotonic() - began > deadline:
+                break
+        yield fastest(found)
 
 
 def run_words(winner: Case) -> list[str]:
@@ -42,19 +55,3 @@ def run_words(winner: Case) -> list[str]:
     if "@" not in winner.dataset:
         return ["run", *options(winner, Case())]
     return ["run", *options(winner.model_copy(update={"dataset": Case().dataset}), Case()), "--data-dir", "FOLDER"]
-
-
-def _final(run: Run, finalists: Sequence[Case], deadline: float, log: Log, engine: LocalEngine) -> Fastest:
-    looks = {case: Looks(run, case, deadline, log, engine) for case in finalists}
-    found: dict[Case, list[Measured]] = {case: [] for case in finalists}
-    for number in range(MOST_GROUPS):
-        began = time.monotonic()
-        log(f"final, group {number + 1}: {len(finalists)} tuned cases are alive together")
-        # Repetitions after those of the confirmations, which had the same plan and may have had the same profile.
-        cases = [case.model_copy(update={"repetition": MOST_GROUPS + number}) for case in finalists]
-        records = run.measure_added(cases, Judged(engine, RaceJudge(deadline, drops=False)))
-        for case, record in zip(finalists, records, strict=True):
-            found[case].append(looks[case].measured(record, record.group or f"final {number}", 0.0))
-        if 2 * time.monotonic() - began > deadline:
-            break
-    return fastest(found)

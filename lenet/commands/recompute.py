@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 from lenet.analysis.training import Recorded, prove
-from lenet.dataset import Dataset, at_hand
+from lenet.dataset import Dataset
 from lenet.errors import CacheError, DatasetError
 from lenet.store.events import Event, Layer, Sketched, Steps, Traced
 from lenet.store.proof import TrainingProof, TrainingStatus
@@ -33,11 +32,6 @@ SHARE = 0.1
 Find = Callable[[DatasetCard], Dataset]
 Progress = Callable[[str, int, int], None]
 """Called with a training in words, the steps that were recomputed, and those wanted."""
-
-
-def finder(data_dir: Path | None) -> Find:
-    """Finds the data of a card in `data_dir`, the cache or the package; nothing is downloaded."""
-    return lambda card: at_hand(card, data_dir)
 
 
 @dataclass(frozen=True)

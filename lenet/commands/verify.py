@@ -14,9 +14,11 @@ from pathlib import Path
 from lenet import __version__
 from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
-from lenet.analysis.verify import Attempt, Evidence, Place, Violation, own_attempt, run, tables, violations
+from lenet.analysis.verify import run, tables
 from lenet.analysis.verify.document import Document
+from lenet.analysis.verify.evidence import Attempt, Evidence, Place, Violation, own_attempt
 from lenet.analysis.verify.reader import RunReader
+from lenet.analysis.verify.rules import violations
 from lenet.cases.case import Case
 from lenet.commands.recompute import RecordedTraining
 from lenet.errors import StoreError, UsageError
@@ -25,7 +27,7 @@ from lenet.report.table.baseline import DEFAULT
 from lenet.report.table.forms import TABLES, Format
 from lenet.report.table.rows import Row
 from lenet.store.events import Steps
-from lenet.store.manifest import EVENTS, MANIFEST, RECORDS, SUPERSEDED, Manifest
+from lenet.store.manifest import MANIFEST, RECORDS, SUPERSEDED, Manifest
 from lenet.store.proof import TRAINING, CaseProof, TrainingProof, TrainingProofs, TrainingStatus
 from lenet.store.record import Record
 from lenet.store.seal import SIGNATURE
@@ -118,7 +120,7 @@ def _verify(
             record, document = read
             machine, card = cards.get(record.machine_id, manifest.machine), manifest.datasets[case.dataset]
             attempt = own_attempt(logged.get(case.id, ()), record)
-            evidence.append(Evidence(case, machine, card, record, document, name, EVENTS, attempt))
+            evidence.append(Evidence(case, machine, card, record, document, name, attempt))
     reader.violations += run.sequence(manifest, evidence)
     reader.violations += run.groups(evidence)
     superseded = _superseded(reader)
@@ -166,14 +168,11 @@ def _proofs(
         if attempts.get(each.case_id) != each.attempt:
             continue  # of a record that was measured again: no table shows it
         proof = found.get(each.case_id)
-        if proof is not None and _contradicts(each, proof):
+        if proof is None or TrainingStatus.NOT_PROVED in (each.status, proof.status):
+            continue  # it may have left a training unproved
+        if each.status is not proof.status:
             message = f"{each.case_id} is {each.text} here, and recomputed it is {proof.text}"
             reader.refuse("training", TRAINING, message, document.line("cases", index))
-
-
-def _contradicts(claimed: CaseProof, found: TrainingProof) -> bool:
-    """Whether the file says what the recomputation does not. It may have left a training unproved."""
-    return TrainingStatus.NOT_PROVED not in (claimed.status, found.status) and claimed.status is not found.status
 
 
 def _record_files(reader: RunReader, manifest: Manifest) -> dict[str, Case]:

@@ -123,50 +123,50 @@ class EventLog:
         `attempt` None is the last one. If `attempt` has no line, the lines without an attempt are its: older versions
         wrote none. An incomplete last line is being written, or its writer was killed: it is skipped.
         """
-        if not self._path.exists():
-            return
-        seen = dict.fromkeys(found for _, found, _ in self._lines(case_id))
+        seen = dict.fromkeys(found for _, found, _ in self._of(case_id))
         if attempt is None:
             attempt = next(reversed(seen), "")
         elif attempt not in seen:
             attempt = ""
-        for place, found, content in self._lines(case_id):
-            if found != attempt:
-                continue
-            try:
-                event = validate(content)
-            except ValueError as error:
-                raise StoreError(f"{place} is not an event: the run is damaged") from error
-            yield event
+        for number, found, content in self._of(case_id):
+            if found == attempt:
+                try:
+                    yield validate(content)
+                except ValueError as error:
+                    raise self._damaged(number) from error
 
     def every(self) -> Iterator[LogLine]:
         """Every line, of all cases and attempts, in order and read lazily. An incomplete last line is skipped."""
+        for number, line in self._lines():
+            try:
+                yield decode(line)
+            except ValueError as error:
+                raise self._damaged(number) from error
+
+    def _of(self, case_id: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Number, attempt and content of each line of the case; the event is not validated yet."""
+        for number, line in self._lines():
+            if case_id.encode() not in line:
+                continue
+            try:
+                name, attempt, content = _split(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise self._damaged(number) from error
+            if name == case_id:
+                yield number, attempt, content
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """The complete lines with their numbers; none without a log."""
         if not self._path.exists():
             return
         with failing_as(StoreError, f"cannot read {self._path}"), os.fdopen(open_plain(self._path), "rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
                 if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
                     return
-                try:
-                    yield decode(line)
-                except ValueError as error:
-                    raise StoreError(f"{self._path}, line {number} is not an event: the run is damaged") from error
+                yield number, line
 
-    def _lines(self, case_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Location, attempt and content of each line of the case."""
-        with failing_as(StoreError, f"cannot read {self._path}"), os.fdopen(open_plain(self._path), "rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
-                if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
-                    return  # incomplete
-                if case_id.encode() not in line:
-                    continue
-                place = f"{self._path}, line {number}"
-                try:
-                    name, attempt, content = _split(json.loads(line))
-                except (ValueError, RecursionError) as error:
-                    raise StoreError(f"{place} is not an event: the run is damaged") from error
-                if name == case_id:
-                    yield place, attempt, content
+    def _damaged(self, number: int) -> StoreError:
+        return StoreError(f"{self._path}, line {number} is not an event: the run is damaged")
 
     @contextlib.contextmanager
     def _writing(self, mode: str, flags: int) -> Iterator[IO[bytes]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -18,7 +19,8 @@ from lenet.cases.case import TUNED, Case, DeviceTarget, Frozen, Mode, RuntimePro
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.errors import StoreError, UsageError, failing_as
 from lenet.files.cache import user_folder
-from lenet.files.text import make_folder, read_text, write_atomically
+from lenet.files.plain import replace
+from lenet.files.text import read_text
 from lenet.machine.installed import framework_version, install_command
 
 
@@ -81,11 +83,8 @@ def writable() -> None:
         CacheError: the user has no home folder.
         StoreError: the folder cannot be made or written.
     """
-    advice = "set LENET_BENCH_PROFILES to a folder that can be written"
-    with failing_as(StoreError, f"no tuned profile can be saved in {folder()}", advice):
-        folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder()):
-            pass
+    with _saving(), tempfile.TemporaryFile(dir=folder()):
+        pass
 
 
 def save(tuned: TunedProfile) -> Path:
@@ -94,15 +93,18 @@ def save(tuned: TunedProfile) -> Path:
     Raises:
         StoreError: the folder cannot be written.
     """
-    path = tuned.scope.path
-    try:
-        make_folder(path.parent)
-        write_atomically(path, tuned.model_dump_json(indent=1) + "\n")
-    except StoreError as error:
-        raise StoreError(
-            f"cannot save the tuned profile in {path.parent}; set LENET_BENCH_PROFILES to a folder that can be written"
-        ) from error
-    return path
+    with _saving():
+        replace(tuned.scope.path, (tuned.model_dump_json(indent=1) + "\n").encode())
+    return tuned.scope.path
+
+
+@contextmanager
+def _saving() -> Iterator[None]:
+    """The folder is made; what fails is a `StoreError`."""
+    advice = "set LENET_BENCH_PROFILES to a folder that can be written"
+    with failing_as(StoreError, f"no tuned profile can be saved in {folder()}", advice):
+        folder().mkdir(parents=True, exist_ok=True)
+        yield
 
 
 def load(scope: Scope) -> TunedProfile | None:

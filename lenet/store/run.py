@@ -313,11 +313,7 @@ class Store:
         write_atomically(copy, text)
 
     def write_log(self, case: Case, log: bytes) -> None:
-        """Write what the case's worker printed, whole or not at all.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Write what the case's worker printed, whole or not at all."""
         write_atomically(self.log_path(case), log)
 
     def write_text(self, name: str, text: str) -> None:

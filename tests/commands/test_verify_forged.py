@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenet.analysis import references
-from lenet.analysis.verify import CASE_RULES
+from lenet.analysis.verify.rules import CASE_RULES
 from lenet.commands.verify import verify
 from lenet.errors import UsageError
 from lenet.report import render, rows

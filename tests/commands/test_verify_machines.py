@@ -8,9 +8,10 @@ import shutil
 import pytest
 from forging import derive_again, edit, edit_events, no_tables, refused_by
 
-from lenet.analysis.verify import Evidence, limits
+from lenet.analysis.verify import limits
 from lenet.analysis.verify import run as run_rules
 from lenet.analysis.verify.document import document
+from lenet.analysis.verify.evidence import Evidence
 from lenet.cases.case import DeviceTarget
 from lenet.commands.verify import verify
 from lenet.machine.card import MachineCard
@@ -119,7 +120,6 @@ class TestSeveralMachines:
         path = spread / "records" / f"{store.manifest.cases[0].id}.json"
         record = store.records()[0]
         evidence = [
-            Evidence(case, card, record.dataset, record, document(path.read_text()), path.name, "events.jsonl")
-            for case in (one, two)
+            Evidence(case, card, record.dataset, record, document(path.read_text()), path.name) for case in (one, two)
         ]
         assert (list(run_rules.sequence(store.manifest, evidence)) == []) is fits

@@ -3,18 +3,3 @@
 Nothing is executed and nothing is repaired. A figure is refused if it is not, to the last bit, what its raw samples
 give. Where only a clock's own rounding lies between two sums, that rounding is the tolerance (`clock.py`).
 """
-
-from lenet.analysis.verify.evidence import Attempt, Evidence, LoggedEvent, Place, Violation, attempts, own_attempt
-from lenet.analysis.verify.rules import CASE_RULES, violations
-
-__all__ = [
-    "CASE_RULES",
-    "Attempt",
-    "Evidence",
-    "LoggedEvent",
-    "Place",
-    "Violation",
-    "attempts",
-    "own_attempt",
-    "violations",
-]

@@ -11,6 +11,7 @@ from lenet.analysis.verify.document import Document
 from lenet.cases.case import Case, Frozen
 from lenet.machine.card import MachineCard
 from lenet.store.events import Event, Failed, Finished, Started
+from lenet.store.manifest import EVENTS
 from lenet.store.record import DatasetCard, Record
 
 
@@ -116,8 +117,6 @@ class Evidence:
     """The record's text."""
     file: str
     """The record's file."""
-    log: str
-    """The event log's file."""
     attempt: Attempt = field(default_factory=Attempt)
     """The worker that the record is of."""
 
@@ -127,7 +126,7 @@ class Evidence:
 
     def on(self, line: int) -> Place:
         """A line of the event log."""
-        return Place(self.log, line)
+        return Place(EVENTS, line)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from lenet.analysis.verify import CASE_RULES, counts, limits
+from lenet.analysis.verify import counts, limits
+from lenet.analysis.verify.rules import CASE_RULES
 from lenet.cases.case import DeviceTarget
 from lenet.dataset.known import KNOWN
 from lenet.machine.card import describe
