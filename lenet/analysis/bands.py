@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 from pydantic import Field, model_validator
 
+from lenet.analysis.statistics import t_quantile
 from lenet.cases.base import Instant
 from lenet.cases.case import DeviceTarget, Frozen, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
@@ -128,13 +129,11 @@ def band(seeds: Sequence[SeedCurve], test_images: int, false_alarms: float = FAL
     Raises:
         ValueError: fewer than two seeds, or curves of different lengths.
     """
-    from scipy import stats
-
     epochs, count = len(seeds[0].correct), len(seeds)
     if count < 2 or any(len(curve.correct) != epochs for curve in seeds):
         raise ValueError("a band takes at least two seeds of equally many epochs")
     share = false_alarms / (2 * epochs)
-    reach = float(stats.t.ppf(1 - share / 2, count - 1)) * math.sqrt(1 + 1 / count)
+    reach = float(t_quantile(count - 1, 1 - share)) * math.sqrt(1 + 1 / count)
 
     def limits(values: Sequence[float]) -> Band:
         centre = statistics.fmean(values)

@@ -26,6 +26,7 @@ from lenet.analysis.statistics import (
     blocks,
     count_needed,
     ratio,
+    t_test,
     welch_moments,
 )
 from lenet.store.record import Record
@@ -158,12 +159,7 @@ def mann_whitney(a: Sequence[float], b: Sequence[float]) -> float:
 
 def welch(a: Sequence[float], b: Sequence[float]) -> float:
     """Two-sided p of Welch's t on the logarithms."""
-    from scipy import special
-
-    apart, error, freedom = welch_moments(*(np.log(np.asarray(side, dtype=np.float64)) for side in (a, b)))
-    if error == 0:  # the test divides by it
-        return 1.0 if apart == 0 else 0.0
-    return float(2 * special.stdtr(freedom, -abs(apart) / error))
+    return t_test(*welch_moments(*(np.log(np.asarray(side, dtype=np.float64)) for side in (a, b))))
 
 
 def least_processes(tests: int) -> int:

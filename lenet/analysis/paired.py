@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenet.analysis.statistics import LEVEL, Interval
+from lenet.analysis.statistics import LEVEL, Interval, t_quantile, t_test
 from lenet.store.record import Window
 
 TRIMMED = 0.2
@@ -102,24 +102,17 @@ def group_estimate(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> float | No
 
 
 def _student(values: Sequence[float], level: float) -> Interval | None:
-    from scipy import special
-
     if len(values) < 2:
         return None
     array = np.asarray(values, dtype=np.float64)
-    reach = special.stdtrit(len(array) - 1, (1 + level) / 2) * array.std(ddof=1) / math.sqrt(len(array))
+    reach = t_quantile(len(array) - 1, level) * array.std(ddof=1) / math.sqrt(len(array))
     return Interval(math.exp(array.mean() - reach), math.exp(array.mean() + reach))
 
 
 def student(estimates: Sequence[float]) -> float:
     """Two-sided p of Student's t on the groups' logarithms against 0."""
-    from scipy import special
-
     values = np.asarray(estimates, dtype=np.float64)
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    if error == 0:  # the test divides by it
-        return 1.0 if estimates[0] == 0 else 0.0
-    return float(2 * special.stdtr(len(values) - 1, -abs(values.mean()) / error))
+    return t_test(values.mean(), values.std(ddof=1) / math.sqrt(len(values)), len(values) - 1)
 
 
 def paired_ratio(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from itertools import pairwise
 
-from lenet.analysis.statistics import LEVEL, Interval
+from lenet.analysis.statistics import Interval, t_quantile
 from lenet.cases.case import Case, Frozen, Hyperparameters, RuntimeProfile
 from lenet.cases.claims import Publication, PublishedFigure, Quantity
 from lenet.cases.values import Pipeline
@@ -166,10 +166,8 @@ def _speed(quantity: Quantity, record: Record) -> float | None:
 
 def prediction_interval(values: Sequence[float]) -> Interval | None:
     """The 95% interval that one more value lies in if they are normal; None below `LEAST_TRAININGS`."""
-    from scipy import special
-
     if (count := len(values)) < LEAST_TRAININGS:
         return None
-    reach = special.stdtrit(count - 1, (1 + LEVEL) / 2) * statistics.stdev(values) * math.sqrt(1 + 1 / count)
+    reach = float(t_quantile(count - 1)) * statistics.stdev(values) * math.sqrt(1 + 1 / count)
     mean = statistics.fmean(values)
     return Interval(mean - reach, mean + reach)

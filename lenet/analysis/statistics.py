@@ -7,11 +7,11 @@ Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 
 from __future__ import annotations
 
-import functools
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +53,26 @@ def expanded_level(count: int, level: float = LEVEL) -> float:
     return float(1 - 2 * stats.norm.sf(reach))
 
 
-def _student(samples: Array) -> tuple[Array, Array]:
-    """Student's interval over the logarithms of float64 (G, N), as (G,) lows and highs."""
+def t_quantile(freedom: float | NDArray[Any], level: float = LEVEL) -> Any:
+    """How many standard errors Student's two-sided interval reaches."""
     from scipy import special
 
+    return special.stdtrit(freedom, (1 + level) / 2)
+
+
+def t_test(apart: float, error: float, freedom: float) -> float:
+    """Two-sided p of a value that is `apart` from 0 with this standard error; 1 or 0 where nothing scatters."""
+    from scipy import special
+
+    if error == 0:
+        return 1.0 if apart == 0 else 0.0
+    return float(2 * special.stdtr(freedom, -abs(apart) / error))
+
+
+def _student(samples: Array) -> tuple[Array, Array]:
+    """Student's interval over the logarithms of float64 (G, N), as (G,) lows and highs."""
     logs, count = np.log(samples), samples.shape[1]
-    reach = special.stdtrit(count - 1, (1 + LEVEL) / 2) * logs.std(axis=1, ddof=1) / math.sqrt(count)
+    reach = t_quantile(count - 1) * logs.std(axis=1, ddof=1) / math.sqrt(count)
     centre = logs.mean(axis=1)
     return np.exp(centre - reach), np.exp(centre + reach)
 
@@ -100,17 +114,6 @@ def intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
     return found
 
 
-@functools.cache
-def _reaches() -> Array:
-    """Half-width of an interval over N samples in standard deviations, for N = 2, 3, ... 1000, as float64 (999,)."""
-    from scipy import special
-
-    counts = np.arange(2, 1001)
-    reach = special.stdtrit(counts - 1, (1 + LEVEL) / 2) / np.sqrt(counts)
-    # The standard error of the median of many normal samples is that of the mean times sqrt(pi / 2).
-    return np.minimum.accumulate(np.where(counts < BOOTSTRAP_FROM, reach, reach * math.sqrt(math.pi / 2)))
-
-
 def processes_needed(samples: Sequence[float], precision: float) -> int | None:
     """Number of processes for an interval of ±`precision` (0.03 is 3%), if they scatter as `samples` do.
 
@@ -120,8 +123,11 @@ def processes_needed(samples: Sequence[float], precision: float) -> int | None:
     if len(samples) < 2:
         return MIN_PROCESSES
     deviation = statistics.stdev(math.log(value) for value in samples)
-    enough = np.flatnonzero(_reaches() * deviation <= math.log1p(precision))
-    return max(MIN_PROCESSES, int(enough[0]) + 2) if len(enough) else None
+    few = count_needed(deviation, precision)
+    if few is not None and few < BOOTSTRAP_FROM:
+        return few
+    # The standard error of the median of many normal samples is that of the mean times sqrt(pi / 2).
+    return count_needed(deviation * math.sqrt(math.pi / 2), precision)
 
 
 def count_needed(deviation: float, precision: float, sides: int = 1, level: float = LEVEL) -> int | None:
@@ -130,10 +136,8 @@ def count_needed(deviation: float, precision: float, sides: int = 1, level: floa
     `deviation` is the standard deviation of the logarithm of the estimate from one value on each side. At least
     `MIN_PROCESSES`; None when over 1,000.
     """
-    from scipy import special
-
     counts = np.arange(MIN_PROCESSES, 1001)
-    reach = special.stdtrit(sides * (counts - 1), (1 + level) / 2) * deviation / np.sqrt(counts)
+    reach = t_quantile(sides * (counts - 1), level) * deviation / np.sqrt(counts)
     enough = np.flatnonzero(reach <= math.log1p(precision))
     return int(counts[enough[0]]) if len(enough) else None
 
@@ -187,7 +191,7 @@ def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array, ranks_from: 
         left_out = max(1, round(size_a * size_b / 2 - float(special.ndtri((1 + LEVEL) / 2)) * spread))
         return Interval(math.exp(quotients[left_out - 1]), math.exp(quotients[-left_out]))
     apart, error, freedom = welch_moments(logs_a, logs_b)
-    reach = float(special.stdtrit(freedom, (1 + LEVEL) / 2)) * error
+    reach = float(t_quantile(freedom)) * error
     return Interval(math.exp(apart - reach), math.exp(apart + reach))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lenet.analysis.paired import TRIMMED
-from lenet.analysis.statistics import LEVEL, Array
+from lenet.analysis.statistics import Array, t_quantile
 from lenet.cases.base import Frozen
 from lenet.store.parts import PartTimes
 
@@ -120,13 +120,11 @@ class _Trimmed:
         return float(values[self._kept].mean())
 
     def reach(self, values: Array) -> float | None:
-        from scipy import special
-
         count, kept = len(self._winsorised), len(self._kept)
         if kept < 2:
             return None
         error = values[self._winsorised].std(ddof=1) * math.sqrt(count) / kept
-        return float(special.stdtrit(kept - 1, (1 + LEVEL) / 2) * error)
+        return float(t_quantile(kept - 1) * error)
 
 
 def _part(name: str, mean: float, reach: float | None) -> Part:

@@ -14,12 +14,13 @@ from collections.abc import Container, Mapping, Sequence
 from typing import TypeVar
 
 from lenet.analysis.paired import TimedTurn, contrasts
+from lenet.analysis.statistics import t_quantile
 
 LEAST_BLOCKS = 3
 """Blocks that a member takes part in before it can lose."""
 
-LEVEL = 0.999
-"""One-sided, of each comparison: there are a few dozen of them in a look."""
+LEVEL = 0.998
+"""Of each comparison, one-sided 99.9%: there are a few dozen of them in a look."""
 
 LOST = 1.25
 """How many times faster the leader is at least. Another process of either would differ by less."""
@@ -58,7 +59,5 @@ def lost(turns: Mapping[Member, Sequence[TimedTurn]], settled: Container[Member]
 
 def _low(values: Sequence[float]) -> float:
     """The lower limit of the mean."""
-    from scipy import special
-
-    reach = special.stdtrit(len(values) - 1, LEVEL) * statistics.stdev(values) / math.sqrt(len(values))
+    reach = t_quantile(len(values) - 1, LEVEL) * statistics.stdev(values) / math.sqrt(len(values))
     return statistics.fmean(values) - float(reach)
