@@ -60,26 +60,18 @@ class Recorded(NamedTuple):
     """By seed."""
 
 
-class Rate(NamedTuple):
-    """How often comparisons called a difference, with its 95% interval."""
-
-    share: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.share:.0%} ({self.low:.0%} to {self.high:.0%})"
-
-
-class Factor(NamedTuple):
-    """How many times one figure is another, with its 95% interval."""
+class Estimate(NamedTuple):
+    """A figure with its 95% interval."""
 
     value: float
     low: float
     high: float
+    form: str = ".0%"
+    """How it is written."""
 
     def __str__(self) -> str:
-        return f"{self.value:.1f} ({self.low:.1f} to {self.high:.1f})"
+        value, low, high = (format(each, self.form) for each in self[:3])
+        return f"{value} ({low} to {high})"
 
 
 def read(path: Path) -> Recorded:
@@ -111,7 +103,7 @@ def scatter_in_groups(groups: Sequence[Group], seed: int) -> float:
     return statistics.stdev(value for value in estimates if value is not None)
 
 
-def _resampled(units: Sequence[Any], count: int, chance: random.Random, found: Any) -> Rate | None:
+def _resampled(units: Sequence[Any], count: int, chance: random.Random, found: Any) -> Estimate | None:
     """How often `found` holds for `count` of the units, drawn without replacement, with its bootstrap interval."""
     if len(units) < count:
         return None
@@ -120,10 +112,10 @@ def _resampled(units: Sequence[Any], count: int, chance: random.Random, found: A
         return statistics.mean(bool(found(chance.sample(population, count))) for _ in range(draws))
 
     over = sorted(share(chance.choices(units, k=len(units)), DRAWS_OF_EACH) for _ in range(RESAMPLED))
-    return Rate(share(units, DRAWS), over[int(0.025 * RESAMPLED)], over[int(0.975 * RESAMPLED) - 1])
+    return Estimate(share(units, DRAWS), over[int(0.025 * RESAMPLED)], over[int(0.975 * RESAMPLED) - 1])
 
 
-def interleaved(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Rate | None:
+def interleaved(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Estimate | None:
     """How often a comparison of `count` groups calls a difference; None where fewer were recorded."""
     if count < LEAST_GROUPS:
         return None
@@ -132,7 +124,7 @@ def interleaved(recorded: Recorded, seed: int, count: int, chance: random.Random
     return _resampled(estimates, count, chance, lambda drawn: student(drawn) < SIGNIFICANT)
 
 
-def independent(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Rate | None:
+def independent(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Estimate | None:
     """How often a comparison of `count` independent processes a side calls a difference."""
     if count < MIN_PROCESSES:
         return None
@@ -146,7 +138,7 @@ def independent(recorded: Recorded, seed: int, count: int, chance: random.Random
     )
 
 
-def processes_saved(recorded: Recorded, seed: int) -> Factor:
+def processes_saved(recorded: Recorded, seed: int) -> Estimate:
     """How many times as many processes a ratio of independent ones takes for the interval of one in groups.
 
     The variance of the ratio of two independent processes over that of a group's ratio, both of the logarithms. The
@@ -164,7 +156,7 @@ def processes_saved(recorded: Recorded, seed: int) -> Factor:
         return chance.choices(values, k=len(values))
 
     over = sorted(factor(again(estimates), [again(side) for side in alone]) for _ in range(DRAWS))
-    return Factor(factor(estimates, alone), over[int(0.025 * DRAWS)], over[int(0.975 * DRAWS) - 1])
+    return Estimate(factor(estimates, alone), over[int(0.025 * DRAWS)], over[int(0.975 * DRAWS) - 1], ".1f")
 
 
 def total_rate(turns: Sequence[TimedTurn]) -> float:

@@ -20,7 +20,7 @@ from lenet.analysis.compare import compare as compare_records
 from lenet.analysis.selection import parse_over, select
 from lenet.cases.axes import with_option
 from lenet.commands.measurement import Run
-from lenet.commands.recompute import SHARE, prove_run
+from lenet.commands.recompute import prove_run
 from lenet.commands.run import RunRequest
 from lenet.commands.sampling import Goal
 from lenet.dataset import resolve
@@ -225,13 +225,13 @@ def _measure(
         resume=_path(resume),
         goal=Goal(until, budget) if until is not None else None,
     )
-    log = _silent if quiet else _log
+    log = (lambda _: None) if quiet else _log
     run = request.begin(lambda name: resolve(name, _path(data_dir)), log)
     with _released(run):
         cases, began = request.outstanding(run), time.monotonic()
         with progress(run.store, run.datasets, len(cases), quiet) as observer:
             request.measure(run, observer, log)
-        prove_run(run.store, run.datasets, SHARE * (time.monotonic() - began))
+        prove_run(run.store, run.datasets, time.monotonic() - began)
         run.finish()
         return Results([run.store])
 
@@ -261,10 +261,6 @@ def _path(value: str | Path | None) -> Path | None:
 
 def _log(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _silent(text: str) -> None:
-    del text
 
 
 def _with_axes(function: Callable[..., Results]) -> Callable[..., Results]:

@@ -74,9 +74,8 @@ def _same_training(publication: Publication, case: Case, wanted: Sequence[Hyperp
 def _compared(publication: Publication, figure: PublishedFigure, records: Sequence[Record]) -> PublishedResult:
     if figure.quantity is Quantity.ACCURACY:
         values = _accuracies(figure, records)
-        obstacle = (
-            "" if publication.same_training else f"the source does not state {_missing(publication, 'its training')}"
-        )
+        missing = ", ".join(publication.not_stated) or "its training"
+        obstacle = "" if publication.same_training else f"the source does not state {missing}"
     else:
         records = [record for record in records if _as_published(publication, record.case)]
         values = [value for record in records if (value := _speed(figure.quantity, record)) is not None]
@@ -105,10 +104,6 @@ def _verdict(figure: PublishedFigure, measured: Interval) -> tuple[PublishedVerd
         return PublishedVerdict.REPRODUCED, "inside the interval of one more training"
     apart = figure.low - measured.high if figure.low > measured.high else figure.high - measured.low
     return PublishedVerdict.REFUTED, f"{apart:+.4g} outside the interval of one more training"
-
-
-def _missing(publication: Publication, otherwise: str) -> str:
-    return ", ".join(publication.not_stated) or otherwise
 
 
 def _other_machine(publication: Publication, records: Sequence[Record]) -> str:

@@ -142,16 +142,15 @@ class Invocation:
 
     @contextmanager
     def proving(self) -> Iterator[tuple[float, Progress]]:
-        """Show the progress of recomputations; yields the seconds that they may take, a share of the measurement's.
+        """Show the progress of recomputations; yields the seconds that the measurement took.
 
         Ctrl-C and SIGTERM end them alone: the command then writes what it has measured, and ends with `end`.
         """
         from lenet.cli.output import recomputing
-        from lenet.commands.recompute import SHARE
 
         try:
             with recomputing(self.console.quiet) as progress:
-                yield SHARE * (time.monotonic() - self._measuring_began), progress
+                yield time.monotonic() - self._measuring_began, progress
         except KeyboardInterrupt:
             self._unproved = True
 

@@ -34,6 +34,7 @@ def script(
     The script trains as the case does, and prints images/s and losses. The case is that of a record, or the one that
     the options of the workload name.
     """
+    from lenet.commands.recorded import refuse_axes
     from lenet.commands.script import from_options, from_record
 
     if target is None:
@@ -41,7 +42,5 @@ def script(
             raise UsageError("--issue reports what was measured: name a record, as RUN ID or RUN/records/ID.json")
         put(from_options(axes), "python", output)
         return
-    if axes:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
-        raise UsageError(f"{target} names the case: omit {named}")
+    refuse_axes(target, axes)
     put(from_record(target, case_id, as_issue=issue), "markdown" if issue else "python", output)

@@ -13,11 +13,11 @@ from lenet.analysis.bands import Reference
 from lenet.analysis.check import Pair, Rung
 from lenet.analysis.convergence import expected
 from lenet.cases.axes import AXES
-from lenet.cases.case import MINDSPORE_UNSET_SEED, Case, DeviceTarget, Mode, Plan, RuntimeProfile
+from lenet.cases.case import MINDSPORE_UNSET_SEED, Case, DeviceTarget, Plan, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.matrix import Matrix
-from lenet.cases.presets import override, single_case
 from lenet.commands.measurement import Find, Log, Run, begin
+from lenet.commands.recorded import case_of
 from lenet.engine.environments import releases
 from lenet.errors import UsageError
 from lenet.machine.card import present_devices
@@ -44,7 +44,7 @@ def prepare(
         UsageError: an axis has more than one value.
         Others as `lenet.commands.measurement.begin`.
     """
-    case = single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
+    case = case_of(axes)
     data = find(case.dataset)
     pairs = plan(
         traced(case.model_copy(update={"dataset": data.card.name}), steps),

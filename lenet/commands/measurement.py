@@ -41,7 +41,10 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Run:
-    """A store, with what is needed to measure its cases."""
+    """A store, with what is needed to measure its cases.
+
+    Methods raise `StoreError` if a record is damaged or the run cannot be written; finished records are intact.
+    """
 
     store: Store
     datasets: Mapping[str, Dataset]
@@ -54,19 +57,11 @@ class Run:
         return rows(self.store.records(), self.store.name, proofs=self.store.proofs())
 
     def states(self, cluster: bool = False) -> list[CaseState]:
-        """The state of each case, in the manifest's order; `cluster` if the cases run on the nodes of a cluster.
-
-        Raises:
-            StoreError: a record is damaged.
-        """
+        """The state of each case, in the manifest's order; `cluster` if the cases run on the nodes of a cluster."""
         return states(self.store.manifest.cases, self.store.records(), self._conditions(cluster))
 
     def outstanding(self, *, cluster: bool = False, retry_failed: bool = False, force: bool = False) -> list[Case]:
-        """The cases that are missing or stale, and those that failed, or all.
-
-        Raises:
-            StoreError: a record is damaged.
-        """
+        """The cases that are missing or stale, and those that failed, or all."""
         return outstanding(self.states(cluster), retry_failed=retry_failed, force=force)
 
     def _conditions(self, cluster: bool = False) -> Conditions:
@@ -75,9 +70,7 @@ class Run:
     def measure(self, cases: Sequence[Case], engine: Engine) -> list[Record]:
         """Measure the cases; from here on the manifest names this machine, and keeps the card of the one before.
 
-        Raises:
-            StoreError: the store cannot be written; finished records are intact.
-            KeyboardInterrupt: on Ctrl-C; finished records are intact.
+        On Ctrl-C finished records are intact.
         """
         if not cases:
             return []
@@ -87,10 +80,7 @@ class Run:
         return engine.run(cases, self.datasets, self.store)
 
     def measure_added(self, cases: Sequence[Case], engine: Engine) -> list[Record]:
-        """The records of cases that are added to the run, in their order: those without a fresh one are measured.
-
-        Raises: as `measure`.
-        """
+        """The records of cases that are added to the run, in their order: those without a fresh one are measured."""
         self.store.extend(cases)
         now = self._conditions()
         found = {case: record for case in cases if (record := self.store.record(case)) and not changes(record, now)}
@@ -110,7 +100,6 @@ class Run:
 
         Raises:
             UsageError: there is no record, or no row matches the baseline.
-            StoreError: the folder cannot be written.
         """
         table = self.rows()
         for name, form in TABLES.items():

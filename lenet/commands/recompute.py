@@ -156,14 +156,16 @@ def _not_proved(reason: str) -> TrainingProof:
 def prove_run(
     store: Store,
     datasets: Mapping[str, Dataset],
-    seconds: float,
+    measured_seconds: float,
     progress: Progress | None = None,
     beside: Sequence[RecordedTraining] = (),
+    least_seconds: float = 0.0,
 ) -> dict[str, TrainingProof]:
-    """Recompute the trainings of a run within `seconds`, and write the results beside its records, for tables to show.
+    """Recompute the trainings of a run, and write the results beside its records, for tables to show.
 
-    Results that the run has already are kept, if they are of the same records; so are those that were found when
-    Ctrl-C ends it. The claims of `beside` are recomputed with them; their results are returned, by case.
+    That takes at most `SHARE` of the time for which the run was measured, or `least_seconds` if those are more. Results
+    that the run has already are kept, if they are of the same records; so are those that were found when Ctrl-C ends
+    it. The claims of `beside` are recomputed with them; their results are returned, by case.
 
     Raises:
         StoreError: the run cannot be read or written.
@@ -177,6 +179,7 @@ def prove_run(
     ]
     found: dict[str, TrainingProof] = {}
     others: dict[str, TrainingProof] = {}
+    seconds = max(SHARE * measured_seconds, least_seconds)
     try:
         for claim, proof in recompute([*claims, *beside], lambda card: datasets[card.name], STEPS, progress, seconds):
             (others if any(claim is each for each in beside) else found)[claim.record.case_id] = proof

@@ -23,16 +23,34 @@ def chosen_case(target: Path | None, case_id: str | None, axes: Mapping[str, str
         UsageError: there is no such record, both are given, or an option names several values.
     """
     if target is None:
-        return single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
-    if axes:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
-        raise UsageError(f"{target} names the case: omit {named}")
+        return case_of(axes)
+    refuse_axes(target, axes)
     record = recorded(target, case_id)
     if record.machine_id != describe().id:
         log(f"the record is of another machine ({record.machine_id}); all figures that follow are of this one")
     if record.summary.throughput is not None:
         log(f"the record has {record.summary.throughput.median:,.0f} images/s")
     return record.case
+
+
+def case_of(axes: Mapping[str, str]) -> Case:
+    """The case that the options of the axes name, in Graph mode unless they name another.
+
+    Raises:
+        UsageError: an option names several values.
+    """
+    return single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
+
+
+def refuse_axes(target: Path, axes: Mapping[str, str]) -> None:
+    """Refuse options of axes beside a record.
+
+    Raises:
+        UsageError: there are any.
+    """
+    if axes:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in axes)
+        raise UsageError(f"{target} names the case: omit {named}")
 
 
 def recorded(target: Path, case_id: str | None) -> Record:

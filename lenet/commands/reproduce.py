@@ -188,11 +188,9 @@ def prepare_published(
 
 
 def prove(
-    original: Original, records: Sequence[Record], run: Run, seconds: float, progress: Progress | None = None
+    original: Original, records: Sequence[Record], run: Run, measured_seconds: float, progress: Progress | None = None
 ) -> dict[str, TrainingProof]:
     """Recompute the trainings of the run, as `run` does, and those of the records that it was made of.
-
-    That takes at most `seconds`, or `PROVE_SECONDS` if those are more.
 
     Returns the results of the records, by case; none if they have no events.
 
@@ -201,7 +199,7 @@ def prove(
     """
     store = original.store
     then = [RecordedTraining.of(record, store.events(record.case), STEPS) for record in records] if store else []
-    return prove_run(run.store, run.datasets, max(seconds, PROVE_SECONDS), progress, then)
+    return prove_run(run.store, run.datasets, measured_seconds, progress, then, PROVE_SECONDS)
 
 
 def evaluate(

@@ -77,11 +77,7 @@ class RunRequest:
         return begin(cases, find, self.output, matrix=matrix, machine=machine)
 
     def _check_ratios(self, cases: Sequence[Case]) -> None:
-        """Whether these cases can be sampled to the precision of their ratios, if that is asked for.
-
-        Raises:
-            UsageError: they cannot.
-        """
+        """Refuse cases that cannot be sampled to the precision of their ratios, if that is asked for."""
         if self.goal is None or self.goal.baseline is None:
             return
         if self.engine != "local":
@@ -93,11 +89,7 @@ class RunRequest:
         families(cases, self.goal.baseline)
 
     def _make_environments(self, cases: Sequence[Case], log: Log) -> None:
-        """Before the run begins, so that a release that cannot be installed leaves no folder.
-
-        Raises:
-            UsageError: a release cannot be installed, or the nodes of a cluster do not have a wheel file.
-        """
+        """Before the run begins, so that a release that cannot be installed leaves no folder."""
         if self.engine == "local":
             prepare(cases, log)
         elif any(is_wheel(case.framework_version) for case in cases):  # each node makes its own environments

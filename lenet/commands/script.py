@@ -17,11 +17,9 @@ from typing import Any
 from lenet import __version__
 from lenet.analysis import onednn
 from lenet.cases.axes import axis
-from lenet.cases.case import Case, Mode, Plan
+from lenet.cases.case import Case, Plan
 from lenet.cases.frameworks import ABILITIES, Framework
-from lenet.cases.matrix import Matrix
-from lenet.cases.presets import override, single_case
-from lenet.commands.recorded import recorded, run_of
+from lenet.commands.recorded import case_of, recorded, run_of
 from lenet.dataset.known import KNOWN
 from lenet.errors import UsageError
 from lenet.files.plain import open_plain
@@ -46,8 +44,7 @@ def from_options(axes: Mapping[str, str]) -> str:
     Raises:
         UsageError: an option names several values, or there is no script for the case.
     """
-    case = single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
-    (case,) = profiles.resolve([case], describe().id)
+    (case,) = profiles.resolve([case_of(axes)], describe().id)
     return script(case, KNOWN.get(case.dataset))
 
 

@@ -146,7 +146,11 @@ class Outbox(SilentObserver):
         reports = list(self._reports)
         ends = (number for number, each in enumerate(reports, 1) if isinstance(each, MemberResult))
         if (count := next(ends, None)) is None:
-            lasts = (number for number, each in enumerate(reports) if _is_last(each))
+            lasts = (
+                number
+                for number, each in enumerate(reports)
+                if isinstance(each, MemberEvent) and isinstance(each.event, Failed | Finished)
+            )
             count = next(lasts, len(reports))
         elif any(isinstance(each, MemberResult) for each in reports[count:]):
             self.wake()
@@ -154,10 +158,6 @@ class Outbox(SilentObserver):
         message = NodeMessage(reports=tuple(reports[:count]), notices=tuple(self._notices), turn=turn)
         del self._reports[:count], self._notices[: len(message.notices)]
         return message
-
-
-def _is_last(report: Report) -> bool:
-    return isinstance(report, MemberEvent) and isinstance(report.event, Failed | Finished)
 
 
 def _kill_children() -> None:

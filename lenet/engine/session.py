@@ -24,7 +24,8 @@ from lenet.worker.work import Assignment
 class Session:
     """A case and its worker: started, followed until it pauses or ends, and recorded.
 
-    Whoever makes a session closes it.
+    Whoever makes a session closes it. Every method but `close` raises `StoreError` if the run or a temporary folder
+    cannot be written.
     """
 
     def __init__(self, case: Case, dataset: Dataset, store: Store, observer: Observer, group: str = "") -> None:
@@ -56,11 +57,7 @@ class Session:
         return self._builder.turns
 
     def start(self, command: Sequence[str], limits: TimeLimits, turn_seconds: float | None) -> None:
-        """Start the worker, which sets itself up meanwhile. With `turn_seconds` it then waits for turns.
-
-        Raises:
-            StoreError: the run or a temporary folder cannot be written.
-        """
+        """Start the worker, which sets itself up meanwhile. With `turn_seconds` it then waits for turns."""
         self._meter = LoadMeter()
         self._turn_seconds = turn_seconds
         assignment = Assignment(
@@ -79,32 +76,20 @@ class Session:
         self._lines = self._process.lines()
 
     def take_turn(self, turn: Turn) -> None:
-        """Let the worker warm up or train one window: follow it until it pauses again, or ends.
-
-        Raises:
-            StoreError: the run cannot be written.
-        """
+        """Let the worker warm up or train one window: follow it until it pauses again, or ends."""
         if self._process is None:
             raise AssertionError("a worker is started before it takes turns")
         self._process.give_turn(turn.model_dump_json().encode())
         self.follow()
 
     def drop(self, reason: str) -> None:
-        """End a worker that waits for a turn; its record has what it trained so far, and the reason.
-
-        Raises:
-            StoreError: the run cannot be written.
-        """
+        """End a worker that waits for a turn; its record has what it trained so far, and the reason."""
         if self._process is not None:
             self._process.kill()
         self.end(Status.DROPPED, reason)
 
     def follow(self) -> None:
-        """Store and report the worker's events until it pauses or has ended.
-
-        Raises:
-            StoreError: the run cannot be written.
-        """
+        """Store and report the worker's events until it pauses or has ended."""
         if (process := self._process) is None or self.record is not None:
             return
         try:

@@ -101,12 +101,7 @@ def _is_member(name: str) -> bool:
 
 
 def _unpack(data: bytes, run: Path) -> None:
-    """Write the members into the folder, which does not exist.
-
-    Raises:
-        ValueError: it is no submission, or damaged, as the others of `_DAMAGED`.
-        StoreError: a file cannot be written.
-    """
+    """Write the members into the folder, which does not exist; an error of `_DAMAGED` if it is no submission."""
     if data.count(_ENTRY) > MAX_MEMBERS:  # before the table of contents is in memory
         raise ValueError(f"it has more than {MAX_MEMBERS} files")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -124,11 +119,7 @@ def _unpack(data: bytes, run: Path) -> None:
 
 
 def _check(members: Sequence[ZipInfo]) -> None:
-    """Refuse what no submission has.
-
-    Raises:
-        ValueError: a member with another name, kind, compression or size, twice the same, or one that is missing.
-    """
+    """Refuse, by a ValueError, what no submission has."""
     names: set[str] = set()
     for each in members:
         shown = ascii(each.filename)[:100]

@@ -105,17 +105,17 @@ class TestCalled:
         recorded = simulated(400, 0.036, 1 / 1.02)
         for count in (5, 10, 20):
             called = recording.interleaved(recorded, 3, count, random.Random(1))
-            assert called.share == pytest.approx(t_power(math.log(1.02), 0.036, count), abs=0.08)
-            assert called.low <= called.share <= called.high
+            assert called.value == pytest.approx(t_power(math.log(1.02), 0.036, count), abs=0.08)
+            assert called.low <= called.value <= called.high
 
     def test_false_alarms_are_at_the_level(self):
         called = recording.interleaved(simulated(400, 0.036, 1 / 1.02), 2, 8, random.Random(1))
-        assert 0.02 <= called.share <= 0.08
+        assert 0.02 <= called.value <= 0.08
 
     def test_independent_processes_find_less(self):
         recorded = simulated(400, 0.036, 1 / 1.05, processes=400)
         alone = recording.independent(recorded, 4, 10, random.Random(1))
-        assert alone.share < recording.interleaved(recorded, 4, 10, random.Random(1)).share / 2
+        assert alone.value < recording.interleaved(recorded, 4, 10, random.Random(1)).value / 2
 
     def test_as_many_as_fit_the_wall_time(self):
         recorded = simulated(50, 0.036, 1 / 1.05)

@@ -190,7 +190,7 @@ class TestTheFileOfProofs:
 class TestAtTheEndOfARun:
     def prove(self, folder, digits, seconds=200.0):
         store = Store.open(folder)
-        recompute.prove_run(store, {"digits": digits}, seconds)
+        recompute.prove_run(store, {"digits": digits}, seconds / recompute.SHARE)
         return store
 
     def test_its_results_are_kept_and_verified(self, copy, digits):

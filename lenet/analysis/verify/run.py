@@ -93,20 +93,16 @@ def _overlaps(cases: Sequence[Evidence]) -> Iterator[Violation]:
     """The cases of one place, in the order of their start, never take more devices than it has."""
     busy: list[Evidence] = []
     for each in cases:
+        group = each.record.group  # of workers that were alive together and took turns
         busy = [
             other
             for other in busy
-            if other.record.finished_at > each.record.started_at and not _together(other.record, each.record)
+            if other.record.finished_at > each.record.started_at and not (group and other.record.group == group)
         ]
         if sum(map(_devices, busy)) + _devices(each) > _devices_of_place(each):
             message = f"is before {busy[-1].file} had finished" if busy else "takes more devices than the node has"
             yield Violation("sequence", each.at("started_at"), message)
         busy.append(each)
-
-
-def _together(a: Record, b: Record) -> bool:
-    """Whether the workers of both were alive together and took turns."""
-    return a.group != "" and a.group == b.group
 
 
 def groups(evidence: Sequence[Evidence]) -> Iterator[Violation]:

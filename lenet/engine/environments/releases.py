@@ -75,11 +75,7 @@ def interpreter(framework: Framework, version: str, notify: Callable[[str], None
 
 
 def _wheel(package: str, release: str) -> Wheel:
-    """The wheel file of a release that is called after one.
-
-    Raises:
-        UsageError: it was not named to this process, or it is one of another package.
-    """
+    """The wheel file of a release that is called after one, which must have been named to this process."""
     wheel = wheel_of(release)
     if wheel is None:
         raise UsageError(

@@ -28,11 +28,6 @@ def python_folders(environment: Mapping[str, str]) -> list[str]:
     return [each for each in entries if any(Path(each).is_relative_to(home) for home in homes)]
 
 
-def usual_script() -> str | None:
-    """Return the path of set_env.sh in a default folder; None without one."""
-    return next((place for place in USUAL_PLACES if Path(place).is_file()), None)
-
-
 def source(script: Path) -> dict[str, str]:
     """Return the variables that `script` (CANN's set_env.sh) sets or changes when bash sources it.
 

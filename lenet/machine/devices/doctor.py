@@ -265,7 +265,7 @@ def _install_gpu() -> tuple[str, str]:
 
 
 def _source_cann() -> tuple[str, str]:
-    script = cann.usual_script()
+    script = next((place for place in cann.USUAL_PLACES if Path(place).is_file()), None)
     return "source CANN's set_env.sh", f"source {script}" if script else ""
 
 
