@@ -30,8 +30,7 @@ import seeds
 import typer
 from tabulate import tabulate
 
-from lenet.analysis.difference import SpeedDifference, difference
-from lenet.analysis.stability import sample
+from lenet.analysis.difference import SpeedDifference, difference, measured
 from lenet.analysis.verdict import Mark, decide
 from lenet.machine.cores import usable_cores
 from lenet.store.record import Record, Status
@@ -191,12 +190,12 @@ def results(run: Path) -> Iterator[Result]:
         by_seed: dict[int, list[Record]] = {}
         for record in Store.open(folder).records():
             by_seed.setdefault(record.case.hyperparameters.seed, []).append(record)
-        default = _sound(by_seed.get(DEFAULT_SEED, []))
+        default = measured(by_seed.get(DEFAULT_SEED, []))
         for seed, name in names.items():
             members = by_seed.get(int(seed), [])
             failed = [each for each in members if each.status is not Status.OK]
             why = f"{len(failed)} of {len(members)} failed: {failed[0].reason[:60]}" if failed else ""
-            if default and (beside := _sound(members)):
+            if default and (beside := measured(members)):
                 apart = difference(default, beside)
             else:
                 apart = SpeedDifference("groups", None, None, None)
@@ -207,12 +206,6 @@ def results(run: Path) -> Iterator[Result]:
         marks = decide([apart for _, _, apart, _ in listed])
         for (name, case, apart, why), (mark, _) in zip(listed, marks, strict=True):
             yield Result(name, mode, case, apart, mark, why)
-
-
-def _sound(records: Sequence[Record]) -> list[Any]:
-    return [
-        (each, rates) for each in records if each.status is Status.OK and (rates := sample(each.windows)) is not None
-    ]
 
 
 def cell(found: SpeedDifference) -> tuple[str, str]:

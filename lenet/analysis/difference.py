@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, TimedTurn, paired_ratio
-from lenet.analysis.stability import Sample
+from lenet.analysis.stability import Sample, sample
 from lenet.analysis.statistics import (
     BOOTSTRAP_FROM,
     LEVEL,
@@ -29,13 +29,22 @@ from lenet.analysis.statistics import (
     t_test,
     welch_moments,
 )
-from lenet.store.record import Record
+from lenet.store.record import Record, Status
 
 SIGNIFICANT = 0.05
 
 Unit = Literal["groups", "processes", "windows"]
 Measured = tuple[Record, Sample]
 """A process that ended well, and its steady rates."""
+
+
+def measured(records: Iterable[Record]) -> list[Measured]:
+    """The processes that ended well, with their rates."""
+    return [
+        (record, rates)
+        for record in records
+        if record.status is Status.OK and (rates := sample(record.windows)) is not None
+    ]
 
 
 @dataclass(frozen=True)
@@ -132,9 +141,9 @@ def _paired(a: Sequence[Measured], b: Sequence[Measured]) -> SpeedDifference | N
 def _independent(a: Sequence[Measured], b: Sequence[Measured], tests: int) -> SpeedDifference:
     unit: Unit = "processes" if min(len(a), len(b)) > 1 else "windows"
     few = max(BOOTSTRAP_FROM, least_processes(tests))
-    x, y = ([sample.median for _, sample in side] for side in (a, b))
+    x, y = ([rates.median for _, rates in side] for side in (a, b))
     if unit == "windows":
-        x, y = ([each for _, sample in side for each in blocks(sample.rates)] for side in (a, b))
+        x, y = ([each for _, rates in side for each in blocks(rates.rates)] for side in (a, b))
     found = ratio(x, y, few)
     if unit == "windows":
         return SpeedDifference(unit, found.value, found.interval, _test(x, y, few))

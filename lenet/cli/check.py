@@ -116,9 +116,12 @@ def _convergence(runs: list[Path], known: tuple[Reference, ...], form: str) -> i
     from lenet.store.proof import TrainingStatus
     from lenet.store.run import Store
 
-    stores = [Store.open(folder) for folder in runs]
-    results = [(record, assess(record, known)) for store in stores for record in store.records()]
-    proofs = [store.proofs().get(record.case_id) for store in stores for record in store.records()]
+    results, proofs = [], []
+    for store in [Store.open(folder) for folder in runs]:
+        found = store.proofs()
+        for record in store.records():
+            results.append((record, assess(record, known)))
+            proofs.append(found.get(record.case_id))
     if not results:
         raise UsageError("the runs have no records yet")
     put(convergence_json(results, proofs) if form == "json" else convergence_text(results, proofs), form)

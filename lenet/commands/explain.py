@@ -13,7 +13,7 @@ from lenet.analysis.explain.gap import gap
 from lenet.analysis.explain.observation import Observed
 from lenet.analysis.explain.search import Changes, candidates, choose
 from lenet.analysis.explain.suspicions import Change, Key, Suspicion, changed, options, suspicions
-from lenet.analysis.explain.trials import TriedChange
+from lenet.analysis.explain.trials import TriedChange, speed
 from lenet.analysis.paired import LEAST_GROUPS
 from lenet.cases.axes import values_of
 from lenet.cases.case import Case, Mode, Plan, RuntimeProfile
@@ -208,9 +208,9 @@ class Explainer:
             named[ABILITIES[twin.framework].title] = twin
         lines = []
         for name, case in named.items():
-            if (speed := self._trials.images_per_second(case)) is not None:
+            if (images_per_second := speed(self._trials.records(case))) is not None:
                 compared = None if case == self._case else self._trials.compare(name, self._case, case)
-                lines.append(SpeedLine(name=name, images_per_second=speed, compared=compared))
+                lines.append(SpeedLine(name=name, images_per_second=images_per_second, compared=compared))
         return lines
 
 

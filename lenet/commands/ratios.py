@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lenet.analysis.difference import Measured, shared_groups
+from lenet.analysis.difference import measured, shared_groups
 from lenet.analysis.paired import LOOKS, PLANNED_LEVEL, PairedRatio, next_look, paired_ratio, precise
-from lenet.analysis.stability import sample
 from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.case import Case
 from lenet.commands.sampling import Goal, by_case, longest, named, spent
@@ -108,8 +107,8 @@ def sample_ratios(
     looks = ", ".join(map(str, LOOKS))
     log(f"--until: planned looks at {looks} groups, each at intervals of {PLANNED_LEVEL:.1%}: stopping early keeps 95%")
     while True:
-        measured = by_case(store.records())
-        known = [each for baseline, members in planned.items() for each in _precisions(baseline, members, measured)]
+        processes = by_case(store.records())
+        known = [each for baseline, members in planned.items() for each in _precisions(baseline, members, processes)]
         wide = [each for each in known if not precise(each.found, goal.precision)]
         open_ = {each.case: each.groups for each in wide if next_look(each.groups) is not None}
         counts = f"{len(wide)} of {len(known)} ratios to {goal.baseline} are wider than ±{goal.precision:.2%}"
@@ -123,7 +122,7 @@ def sample_ratios(
             log(f"--until: the last planned look is over; {counts}: {named([each.words for each in wide])}")
             return
         groups = list(_groups(planned, open_, alive, 1 + max(case.repetition for case in store.manifest.cases)))
-        needed = sum(_seconds(measured, group) for group in groups)
+        needed = sum(_seconds(processes, group) for group in groups)
         if over := spent(goal, began, needed, counts, [each.words for each in wide]):
             log(over)
             return
@@ -163,26 +162,20 @@ def _together(records: Iterable[Record], group: Sequence[Case]) -> int:
 
 
 def _precisions(
-    baseline: Case, members: Sequence[Case], measured: Mapping[Case, Sequence[Record]]
+    baseline: Case, members: Sequence[Case], processes: Mapping[Case, Sequence[Record]]
 ) -> list[RatioPrecision]:
     """The precision of each ratio. A case with a failed process is omitted, as is everything with such a baseline."""
-    base = _measured(measured.get(baseline, ()))
-    if base is None:
+    found = {case: processes.get(case, ()) for case in (baseline, *members)}
+    sound = {case: measured(each) for case, each in found.items() if all(one.status is Status.OK for one in each)}
+    if baseline not in sound:
         return []
     return [
-        RatioPrecision(case, paired_ratio(shared_groups(base, member), planned=True))
+        RatioPrecision(case, paired_ratio(shared_groups(sound[baseline], sound[case]), planned=True))
         for case in members
-        if (member := _measured(measured.get(case, ()))) is not None
+        if case in sound
     ]
 
 
-def _measured(records: Sequence[Record]) -> list[Measured] | None:
-    """The processes with their rates; None if one of them failed."""
-    if any(record.status is not Status.OK for record in records):
-        return None
-    return [(record, rates) for record in records if (rates := sample(record.windows)) is not None]
-
-
-def _seconds(measured: Mapping[Case, Sequence[Record]], group: Sequence[Case]) -> float:
+def _seconds(processes: Mapping[Case, Sequence[Record]], group: Sequence[Case]) -> float:
     """The longest time that a process of one of the cases took so far: a group takes as long as its members."""
-    return max(longest(measured.get(case.model_copy(update={"repetition": 0}), ())) for case in group)
+    return max(longest(processes.get(case.model_copy(update={"repetition": 0}), ())) for case in group)

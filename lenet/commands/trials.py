@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lenet.analysis.explain.trials import TriedChange, speed, tried
+from lenet.analysis.explain.trials import TriedChange, tried
 from lenet.cases.case import Case
 from lenet.commands.measurement import Run
 from lenet.engine import Engine
@@ -59,10 +59,6 @@ class Trials:
     def compare(self, change: str, before: Case, after: Case) -> TriedChange | None:
         """The effect of a change; None if one of the two has no process that ended well."""
         return tried(change, self.records(before), self.records(after))
-
-    def images_per_second(self, case: Case) -> float | None:
-        """The case's throughput over all its processes."""
-        return speed(self.records(case))
 
     def seconds(self, cases: Sequence[Case]) -> float:
         """About how long one more group of these cases takes; a case that is new takes as long as the slowest."""

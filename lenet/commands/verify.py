@@ -207,12 +207,13 @@ def _tables(reader: RunReader, records: Sequence[Record], proofs: Mapping[str, T
         return
     names = [name for name in TABLES if name in reader.files]
     texts = {name: text for name in names if (text := reader.text(name)) is not None}
-    found = _table_violations(texts, records, shipped(), proofs, former=False)
-    if all(
+    tries = (
         _table_violations(texts, records, references, proofs, former=former)
         for former in (False, True)
         for references in (shipped(), ())
-    ):
+    )
+    found = next(tries)
+    if found and all(tries):
         reader.violations += found
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 
-from lenet.analysis.difference import Measured, Unit, difference
+from lenet.analysis.difference import Measured, Unit, difference, measured
 from lenet.analysis.explain.observation import Speed
 from lenet.analysis.paired import LEAST_GROUPS
-from lenet.analysis.stability import sample
 from lenet.cases.base import Frozen
-from lenet.store.record import Record, Status
+from lenet.store.record import Record
 
 GAIN_AT_LEAST = 1.1
 """A change that gains less explains nothing."""
@@ -81,7 +80,7 @@ def tried(change: str, before: Iterable[Record], after: Iterable[Record]) -> Tri
 
     None if one side has no process that ended well, or the ratio cannot be computed.
     """
-    a, b = _measured(before), _measured(after)
+    a, b = measured(before), measured(after)
     if not a or not b or (found := difference(a, b)).ratio is None:
         return None
     interval = found.interval
@@ -97,19 +96,11 @@ def tried(change: str, before: Iterable[Record], after: Iterable[Record]) -> Tri
     )
 
 
-def _measured(records: Iterable[Record]) -> list[Measured]:
-    return [
-        (record, measured)
-        for record in records
-        if record.status is Status.OK and (measured := sample(record.windows)) is not None
-    ]
-
-
 def _speed(side: Sequence[Measured]) -> Speed:
-    return Speed(rates=tuple(measured.median for _, measured in side))
+    return Speed(rates=tuple(rates.median for _, rates in side))
 
 
 def speed(records: Iterable[Record]) -> float | None:
     """The median throughput over the processes that ended well, in images/s; None without one."""
-    rates = [measured.median for _, measured in _measured(records)]
+    rates = [each.median for _, each in measured(records)]
     return statistics.median(rates) if rates else None
