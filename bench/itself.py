@@ -11,6 +11,7 @@ bare loop on the same steps (`bench/overhead.py`). Exit code 1 where a target is
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -18,11 +19,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
+from many_records import CARD, SPEEDS, VERSIONS, made
 from overhead import Setting, measure
 from tabulate import tabulate
 
@@ -30,11 +31,9 @@ from lenet.cases.case import Case, Hyperparameters, Mode, Pipeline
 from lenet.cases.matrix import Matrix
 from lenet.dataset import resolve
 from lenet.machine.card import describe
-from lenet.store.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.store.run import Store
 
 COMMAND = (sys.executable, "-m", "lenet.cli")
-MODES = (Mode.PYNATIVE, Mode.GRAPH, Mode.JIT)
 RECORDS = 10_000
 
 
@@ -62,37 +61,21 @@ def start() -> list[Figure]:
 
 
 def written(folder: Path, count: int) -> Path:
-    """A run of `count` whole records, each a case of its own, as a run of that size would leave."""
-    now = datetime(2026, 1, 2, tzinfo=timezone.utc)
-    card = DatasetCard(name="mnist", sha256="ab" * 32, training_images=60_000, test_images=10_000)
-    phases = Phases(
-        import_and_setup_seconds=1.0, compile_and_first_step_seconds=0.5, training_seconds=5.0, evaluation_seconds=0.5,
-        resident_seconds=0.5, other_seconds=0.1, wall_seconds=7.6,
-    )  # fmt: skip
-    evaluation = Evaluation(
-        epoch=0, steps=500, training_seconds=5.5, seconds=0.5, images=10_000, correct=9_000, distinct_answers=10
-    )
-    software = Software(framework_version="2.10.0", python_version="3.11.7", numpy_version="1.26.4")
-    records = []
-    for index in range(count):
-        hyper = Hyperparameters(batch_size=32 * (1 + index // 3 % 10))
-        case = Case(mode=MODES[index % 3], repetition=index // 30, hyperparameters=hyper)
-        windows = tuple(
-            Window(epoch=1, first_step=60 + 40 * n, steps=40, images=1280, seconds=0.5 + n / 1000, warmup=False)
-            for n in range(10)
+    """A run of `count` records, each a case of its own, as a run of that size would leave."""
+    cases = [
+        Case(
+            mode=tuple(SPEEDS)[index % 3],
+            repetition=index // 30,
+            hyperparameters=Hyperparameters(batch_size=32 * (1 + index // 3 % 10)),
         )
-        records.append(
-            Record(
-                case_id=case.id, case=case, status=Status.OK, started_at=now, finished_at=now, dataset=card,
-                software=software, phases=phases, windows=windows, resident_windows=windows[:3],
-                evaluations=(evaluation,),
-                summary=summarise(phases, windows, windows[:3], (evaluation,), 0.125, 2**30),
-            )
-        )  # fmt: skip
-    store = Store.create(folder, Matrix(), [each.case for each in records], {"mnist": card}, describe())
-    for record in records:
+        for index in range(count)
+    ]
+    draw, machine = random.Random(1), describe()  # noqa: S311 - figures to look at
+    store = Store.create(folder, Matrix(), cases, {"mnist": CARD}, machine)
+    for number, case in enumerate(cases):
+        record = made(case, machine.id, VERSIONS[-1], 1000.0, draw, number)
         # Not write_record: flushing 10,000 files to the disk is not what is measured.
-        store.record_path(record.case).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        store.record_path(case).write_text(record.model_dump_json(indent=1), encoding="utf-8")
     return folder
 
 

@@ -34,8 +34,14 @@ CARD = DatasetCard(name="mnist", sha256="ab" * 32, training_images=60_000, test_
 def made(case: Case, machine: str, version: str, pace: float, draw: random.Random, number: int) -> Record:
     """A record with figures around `pace`; one in fifty failed."""
     started = BEGAN + timedelta(minutes=number)
+    common = {
+        "case_id": case.id, "case": case, "machine_id": machine, "dataset": CARD,
+        "started_at": started, "finished_at": started + timedelta(seconds=16),
+        "software": Software(framework_version=version, python_version="3.11.7", numpy_version="1.26.4"),
+    }  # fmt: skip
+    if draw.random() < 0.02:
+        return Record(**common, status=Status.CRASHED, reason="the worker ended with SIGSEGV")
     speed = pace * SPEEDS[case.mode] * case.hyperparameters.batch_size**0.3
-    failed = draw.random() < 0.02
     epochs = case.plan.epochs or 0
     windows = tuple(
         Window(
@@ -56,25 +62,11 @@ def made(case: Case, machine: str, version: str, pace: float, draw: random.Rando
         import_and_setup_seconds=3, compile_and_first_step_seconds=1, training_seconds=10, evaluation_seconds=1,
         resident_seconds=1, other_seconds=0.1, wall_seconds=16.1,
     )  # fmt: skip
-    none = failed or not windows
+    summary = summarise(phases, windows, resident, evaluations, 0.02, 2**29)
     return Record(
-        case_id=case.id,
-        case=case,
-        status=Status.CRASHED if failed else Status.OK,
-        reason="the worker ended with SIGSEGV" if failed else "",
-        machine_id=machine,
-        started_at=started,
-        finished_at=started + timedelta(seconds=16),
-        dataset=CARD,
-        software=Software(framework_version=version, python_version="3.11.7", numpy_version="1.26.4"),
-        phases=None if none else phases,
-        windows=() if none else windows,
-        resident_windows=() if none else resident,
-        evaluations=() if none else evaluations,
-        summary=summarise(None, (), (), (), None, None)
-        if none
-        else summarise(phases, windows, resident, evaluations, 0.02, 2**29),
-    )
+        **common, status=Status.OK, phases=phases, windows=windows, resident_windows=resident, evaluations=evaluations,
+        summary=summary,
+    )  # fmt: skip
 
 
 def make_runs(folder: Path, runs: int, records: int) -> None:
