@@ -1,1 +1,1 @@
-"""What records and events say. This room reads; it never runs anything and never imports a framework."""
+"""What records and events say. It reads; it never runs anything and never imports a framework."""

@@ -197,9 +197,7 @@ def _decided(
     entry: Comparison, found: SpeedDifference, mark: Mark, p: float | None, minimum_effect: float
 ) -> Comparison:
     """The comparison with its difference and verdict."""
-    note = found.note
-    if not note and found.interval is None:
-        note = "too few samples for an interval"
+    note = found.note or ("" if found.interval else "too few samples for an interval")
     return entry.model_copy(
         update={
             "mark": mark,

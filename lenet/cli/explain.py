@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,10 +19,8 @@ from lenet.errors import FAILED
 @axis_options(without=("epochs", "repetition"), single=True)
 def explain(
     context: typer.Context,
-    target: Annotated[
-        Path | None, typer.Argument(metavar="RUN|RECORD", help="A run, or the file RUN/records/ID.json.")
-    ] = None,
-    case_id: Annotated[str | None, typer.Argument(metavar="ID", help="The id of a case of that run.")] = None,
+    target: options.Target = None,
+    case_id: options.CaseId = None,
     *,
     axes: dict[str, str],
     data_dir: options.DataDir = None,

@@ -64,6 +64,8 @@ def printed(value: Path | None) -> Path | None:
 STANDARD_OUTPUT = Path("-")
 Choice = TypeVar("Choice", bound=str)
 
+Target = Annotated[Path | None, typer.Argument(metavar="RUN|RECORD", help="A run, or the file RUN/records/ID.json.")]
+CaseId = Annotated[str | None, typer.Argument(metavar="ID", help="The id of a case of that run.")]
 DataDir = Annotated[Path | None, option(WORKLOAD, "The data, in MNIST's format.", metavar="FOLDER")]
 RunFolder = Annotated[
     Path | None,

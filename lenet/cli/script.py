@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from lenet.cli import options
 from lenet.cli.axes import axis_options
-from lenet.cli.options import OUTPUT, OutputFile, option
+from lenet.cli.options import OUTPUT, option
 from lenet.cli.output import put
 from lenet.errors import UsageError
 
@@ -18,16 +16,14 @@ from lenet.errors import UsageError
     single=True,
 )
 def script(
-    target: Annotated[
-        Path | None, typer.Argument(metavar="RUN|RECORD", help="A run, or the file RUN/records/ID.json.")
-    ] = None,
-    case_id: Annotated[str | None, typer.Argument(metavar="ID", help="The id of a case of that run.")] = None,
+    target: options.Target = None,
+    case_id: options.CaseId = None,
     *,
     axes: dict[str, str],
     issue: Annotated[
         bool, option(OUTPUT, "Write a report for an issue tracker: versions, figures, machine, script.", "--issue")
     ] = False,
-    output: OutputFile = None,
+    output: options.OutputFile = None,
 ) -> None:
     """Write a case as a standalone script with MindSpore and numpy only.
 

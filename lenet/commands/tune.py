@@ -101,8 +101,33 @@ def tune(
         StoreError: the run or a profile cannot be written.
         KeyboardInterrupt: on Ctrl-C; the run keeps its records, and profiles that were saved stay.
     """
+    machine = run.store.manifest.machine
     for case in run.cases:
-        yield _tune(run, case, budget_seconds, log, engine, alive)
+        settings = space(case.framework, case.device_target, case.mode, machine.usable_cores, machine.instruction_sets)
+        began = time.monotonic()
+        search = Search(
+            settings,
+            Looks(run, case, began + budget_seconds, log, engine),
+            time.monotonic,
+            budget_seconds,
+            alive=alive,
+            noise=NOISE if takes_turns(case) else DRIFT,
+            warm_up_images=CONFIRMATION.warmup_steps * case.global_batch_size,
+        ).run()
+        seconds = time.monotonic() - began
+        if not search.default.rates:
+            yield TuneResult(case, search, seconds, None, None)
+            continue
+        named = {"name": TUNED, "tuned_by": run.store.path.resolve().name[:120]}
+        profile = search.winner.profile.model_copy(update=named)
+        tuned = TunedProfile(
+            scope=Scope.of(case, machine.id),
+            profile=RuntimeProfile.model_validate(profile.model_dump()),
+            tuned_at=datetime.now(timezone.utc),
+            default_images_per_second=search.default.median,
+            tuned_images_per_second=search.winner.median,
+        )
+        yield TuneResult(case, search, seconds, tuned, save(tuned))
 
 
 class RaceJudge:
@@ -199,31 +224,3 @@ def _share(records: Sequence[Record], groups: Sequence[str], group: str) -> floa
     members = [record for record, name in zip(records, groups, strict=True) if name == group]
     took = max(each.finished_at - each.started_at for each in members)  # the first one lives longest
     return took.total_seconds() / len(members)
-
-
-def _tune(run: Run, case: Case, budget_seconds: float, log: Log, engine: LocalEngine, alive: int | None) -> TuneResult:
-    machine = run.store.manifest.machine
-    settings = space(case.framework, case.device_target, case.mode, machine.usable_cores, machine.instruction_sets)
-    began = time.monotonic()
-    looks = Looks(run, case, began + budget_seconds, log, engine)
-    search = Search(
-        settings,
-        looks,
-        time.monotonic,
-        budget_seconds,
-        alive=alive,
-        noise=NOISE if takes_turns(case) else DRIFT,
-        warm_up_images=CONFIRMATION.warmup_steps * case.global_batch_size,
-    ).run()
-    seconds = time.monotonic() - began
-    if not search.default.rates:
-        return TuneResult(case, search, seconds, None, None)
-    profile = search.winner.profile.model_copy(update={"name": TUNED, "tuned_by": run.store.path.resolve().name[:120]})
-    tuned = TunedProfile(
-        scope=Scope.of(case, machine.id),
-        profile=RuntimeProfile.model_validate(profile.model_dump()),
-        tuned_at=datetime.now(timezone.utc),
-        default_images_per_second=search.default.median,
-        tuned_images_per_second=search.winner.median,
-    )
-    return TuneResult(case, search, seconds, tuned, save(tuned))
