@@ -83,14 +83,14 @@ def verify(root: Path, recompute: Recompute | None = None, allowed: Path | None 
     manifest = reader.model(MANIFEST, Manifest)
     logged = reader.log()
     proofs = reader.model(TRAINING, TrainingProofs) if TRAINING in reader.files else None
-    claimed = proofs[0].cases if proofs else ()
+    claimed = proofs[0] if proofs else TrainingProofs(cases=())
     remarks, evidence, records = _verify(reader, manifest[0], logged, claimed) if manifest else ([], [], 0)
     claims = [RecordedTraining.of(each.record, (line.event for line in each.attempt.events)) for each in evidence]
     recomputed = recompute(claims) if recompute is not None else ()
     trainings = {claim.record.case_id: proof for claim, proof in recomputed}
     _trainings(reader, evidence, trainings)
     if proofs is not None:
-        _proofs(reader, claimed, proofs[1], evidence, trainings)
+        _proofs(reader, claimed.cases, proofs[1], evidence, trainings)
     return Verification(
         violations=reader.violations,
         remarks=remarks,
@@ -104,7 +104,7 @@ def verify(root: Path, recompute: Recompute | None = None, allowed: Path | None 
 
 
 def _verify(
-    reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence[Attempt]], claimed: Sequence[CaseProof]
+    reader: RunReader, manifest: Manifest, logged: Mapping[str, Sequence[Attempt]], claimed: TrainingProofs
 ) -> tuple[list[str], list[Evidence], int]:
     """Apply all rules; the remarks, what was read of each case, and the number of records."""
     remarks = list(run.remarks(manifest))
@@ -134,13 +134,7 @@ def _verify(
             remarks.append(f"{each.case.id}: measured again; the record before it is in {SUPERSEDED}/")
     if len(evidence) == len(files):
         by_case = {each.case: each.record for each in evidence}
-        proofs = {each.case_id: each for each in claimed}
-        shown = {
-            record.case_id: proofs[record.case_id].proof
-            for record in by_case.values()
-            if record.case_id in proofs and proofs[record.case_id].attempt == record.attempt
-        }
-        _tables(reader, [by_case[case] for case in manifest.cases if case in by_case], shown)
+        _tables(reader, [by_case[case] for case in manifest.cases if case in by_case], claimed.of(by_case.values()))
     return remarks, evidence, len(files)
 
 

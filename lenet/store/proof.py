@@ -6,12 +6,13 @@ that says otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from pydantic import Field
 
 from lenet.cases.base import Frozen
-from lenet.store.record import SCHEMA_VERSION
+from lenet.store.record import SCHEMA_VERSION, Record
 
 TRAINING = "training.json"
 """Its name in a run's folder."""
@@ -60,3 +61,8 @@ class TrainingProofs(Frozen):
 
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     cases: tuple[CaseProof, ...]
+
+    def of(self, records: Iterable[Record]) -> dict[str, TrainingProof]:
+        """The results of these records, by case; not of records that were replaced since."""
+        attempts = {record.case_id: record.attempt for record in records}
+        return {each.case_id: each.proof for each in self.cases if attempts.get(each.case_id) == each.attempt}

@@ -246,9 +246,7 @@ class Store:
         """The results of recomputing the trainings of the records, by case; not of records that were replaced since."""
         if not (self.path / TRAINING).exists():
             return {}
-        found = {each.case_id: each for each in read_model(self.path / TRAINING, TrainingProofs).cases}
-        attempts = {record.case_id: record.attempt for record in self.records()}
-        return {name: each.proof for name, each in found.items() if attempts.get(name) == each.attempt}
+        return read_model(self.path / TRAINING, TrainingProofs).of(self.records())
 
     def write_proofs(self, proofs: Mapping[str, TrainingProof]) -> None:
         """Write the results of recomputing trainings, by case."""

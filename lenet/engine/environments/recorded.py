@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from lenet.cases.frameworks import ABILITIES, Framework
-from lenet.engine.environments import venv
+from lenet.engine.environments import releases, venv
 from lenet.errors import UsageError
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
@@ -57,14 +55,11 @@ def interpreter(recorded: str) -> str:
     Raises:
         UsageError: it is not installed.
     """
-    match = re.fullmatch(r"CPython (3\.\d{1,2})(?:\.\d+)?[A-Za-z0-9+.]*", recorded)
+    match = re.fullmatch(r"CPython 3\.(\d{1,2})(?:\.\d+)?[A-Za-z0-9+.]*", recorded)
     if match is None:
         raise UsageError(f"--exact needs CPython, and this run was made with {recorded[:60]}")
-    if match[1] == f"{sys.version_info.major}.{sys.version_info.minor}":
-        return sys.executable
-    found = shutil.which(f"python{match[1]}")
-    if found is None:
-        raise UsageError(f"--exact needs python{match[1]}: install it")
+    if (found := releases.pythons_here().get((3, int(match[1])))) is None:
+        raise UsageError(f"--exact needs python3.{match[1]}: install it")
     return found
 
 

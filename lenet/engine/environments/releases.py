@@ -48,7 +48,7 @@ def interpreter(framework: Framework, version: str, notify: Callable[[str], None
     name = ABILITIES[framework].package
     if package_version(name) == version:
         return sys.executable
-    pythons = _pythons()
+    pythons = pythons_here()
     requirements = [f"{name}=={version}", *(f"{need}{versions}" for need, versions in venv.WORKER_NEEDS.items())]
     names = {tag: f"environment-{name}-{version}-py{tag[0]}{tag[1]}" for tag in pythons}
     for own in names.values():
@@ -59,7 +59,7 @@ def interpreter(framework: Framework, version: str, notify: Callable[[str], None
         wheel = _wheel(name, version)
         pythons = {tag: base for tag, base in pythons.items() if _fits(wheel, tag)}
         if not pythons:
-            here = " and ".join(f"{tag[0]}.{tag[1]}" for tag in _pythons())
+            here = " and ".join(f"{tag[0]}.{tag[1]}" for tag in pythons_here())
             raise UsageError(
                 f"{wheel.path.name} is not built for this machine, which has Python {here} on "
                 f"{sysconfig.get_platform()}: name a wheel that is"
@@ -96,7 +96,7 @@ def _fits(wheel: Wheel, python: tuple[int, int]) -> bool:
 
 
 @cache
-def _pythons() -> dict[tuple[int, int], str]:
+def pythons_here() -> dict[tuple[int, int], str]:
     """The interpreters here that can run a worker, by version: the running one first."""
     running = (sys.version_info[0], sys.version_info[1])
     found = {running: sys.executable}

@@ -56,7 +56,7 @@ def test_the_installed_release_needs_no_environment():
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(releases, "_pythons", lambda: {sys.version_info[:2]: "/nowhere/python"})
+    monkeypatch.setattr(releases, "pythons_here", lambda: {sys.version_info[:2]: "/nowhere/python"})
     return tmp_path / "cache"
 
 

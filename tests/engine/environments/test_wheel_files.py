@@ -47,7 +47,7 @@ def _places(tmp_path, monkeypatch, without_packages):
     monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
-    monkeypatch.setattr(releases, "_pythons", lambda: {sys.version_info[:2]: sys.executable})
+    monkeypatch.setattr(releases, "pythons_here", lambda: {sys.version_info[:2]: sys.executable})
 
 
 def build(folder, words, **options):
@@ -107,7 +107,7 @@ def test_a_wheel_of_another_python_or_platform_is_one_sentence(tmp_path, tag):
 
 def test_the_python_that_the_wheel_is_built_for_is_chosen(tmp_path, monkeypatch):
     """Only the choice is tested: there may be no second Python here."""
-    monkeypatch.setattr(releases, "_pythons", lambda: {(3, 12): "twelve", (3, 10): "ten"})
+    monkeypatch.setattr(releases, "pythons_here", lambda: {(3, 12): "twelve", (3, 10): "ten"})
     made = []
     monkeypatch.setattr(releases.venv, "make", lambda name, python, *_, **__: made.append((name, python)) or python)
     release = parse_release(str(build(tmp_path, "it", tag="cp310-none-any")))
