@@ -10,29 +10,23 @@ GRACE_SECONDS = 10.0
 clean-up, which would leave a worker or a temporary folder."""
 
 
-class _Interrupt:
-    """A signal handler that raises KeyboardInterrupt."""
-
-    def __init__(self) -> None:
-        self._last = float("-inf")
-
-    def __call__(self, *_: object) -> None:
-        now = time.monotonic()
-        if now - self._last > GRACE_SECONDS:
-            self._last = now
-            raise KeyboardInterrupt
-
-
 HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Windows has no SIGHUP."""
 
 
 def install() -> None:
     """Handle the signals, except those that are ignored: SIGINT in a shell's background job, SIGHUP under nohup."""
-    handler = _Interrupt()
+    last = float("-inf")
+
+    def interrupt(*_: object) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last > GRACE_SECONDS:
+            last = now
+            raise KeyboardInterrupt
+
     for number in HANDLED:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, interrupt)
 
 
 def ignore() -> None:

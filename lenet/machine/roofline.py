@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -36,24 +37,23 @@ def _matrix_product(seconds: float) -> float:
     b = generator.random((MATRIX, MATRIX), dtype=np.float32)
     out = np.empty_like(a)
     np.matmul(a, b, out=out)  # starts numpy's threads
-    fastest = float("inf")
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or fastest == float("inf"):
-        began = time.perf_counter()
-        np.matmul(a, b, out=out)
-        fastest = min(fastest, time.perf_counter() - began)
-    return float(2 * MATRIX**3 / fastest / 1e9)
+    return 2 * MATRIX**3 / _fastest(seconds, lambda: np.matmul(a, b, out=out)) / 1e9
 
 
 def _copy(seconds: float) -> float:
     threads = len(usable_cores())
     pairs = [(np.ones(COPY_BYTES, np.uint8), np.zeros(COPY_BYTES, np.uint8)) for _ in range(min(threads, 16))]
-    fastest = float("inf")
-    end = time.perf_counter() + seconds
     with ThreadPoolExecutor(len(pairs)) as pool:
-        while time.perf_counter() < end or fastest == float("inf"):
-            began = time.perf_counter()
-            # numpy releases the interpreter's lock while it copies.
-            list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), pairs))
-            fastest = min(fastest, time.perf_counter() - began)
+        # numpy releases the interpreter's lock while it copies.
+        fastest = _fastest(seconds, lambda: list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), pairs)))
     return 2 * COPY_BYTES * len(pairs) / fastest / 1e9
+
+
+def _fastest(seconds: float, work: Callable[[], object]) -> float:
+    """Seconds of the fastest of the calls that fit into the time, at least one."""
+    fastest, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end or fastest == float("inf"):
+        began = time.perf_counter()
+        work()
+        fastest = min(fastest, time.perf_counter() - began)
+    return fastest

@@ -30,11 +30,6 @@ class Change:
     mode: Mode | None = None
     pipeline: Pipeline | None = None
 
-    @property
-    def option(self) -> str:
-        """The option that makes it, as `--mode graph`."""
-        return options((self,))
-
     def apply(self, case: Case) -> Case:
         """The case with the change."""
         update: dict[str, object] = {}

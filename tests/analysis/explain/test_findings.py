@@ -101,7 +101,7 @@ class TestReferenceConvolution:
         seen, after = observed(AVX512), observed(AVX2)
         (suspected,) = suspicions(seen)
         assert suspected.change.apply(seen.case).profile.settings == {"onednn_isa": "AVX2"}
-        tried = trial(20.0, change=suspected.change.option)
+        tried = trial(20.0, change=options((suspected.change,)))
         (finding,) = concluded(seen, {suspected.key: tried}, fixed=[suspected.key], after=after)
         assert finding.remedy == "--profile onednn_isa=AVX2"
         assert finding.trial.gain == 20
