@@ -61,20 +61,7 @@ def verify(
         put(as_json([{"run": str(folder), **each} for folder, each in plain.items()]), form)
     else:
         for folder, result in results.items():
-            prefix = "" if folder == run else f"{folder.relative_to(run)}/"
-            violations = [f"{prefix}{each}" for each in result.violations]
-            sys.stdout.write(
-                verify_text(
-                    str(folder),
-                    violations,
-                    result.remarks,
-                    result.unread,
-                    result.records,
-                    result.events,
-                    result.trainings,
-                    result.sealed,
-                    result.signer.text if result.signer is not None else "",
-                )
-            )
+            inside = "" if folder == run else f"{folder.relative_to(run)}/"
+            sys.stdout.write(verify_text(str(folder), result, inside))
     if any(result.violations for result in results.values()):
         raise typer.Exit(FAILED)

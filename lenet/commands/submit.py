@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenet.commands.verify import Verification, verify
+from lenet.analysis.verify.evidence import Verification
+from lenet.commands.verify import verify
 from lenet.errors import StoreError
 from lenet.files.folder import scan
 from lenet.files.text import read_text, write_atomically, write_output

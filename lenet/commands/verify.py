@@ -8,7 +8,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from lenet import __version__
@@ -16,7 +15,7 @@ from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
 from lenet.analysis.verify import run, tables
 from lenet.analysis.verify.document import Document
-from lenet.analysis.verify.evidence import Attempt, Evidence, Place, Violation, own_attempt
+from lenet.analysis.verify.evidence import Attempt, Evidence, Place, Verification, Violation, own_attempt
 from lenet.analysis.verify.reader import RunReader
 from lenet.analysis.verify.rules import violations
 from lenet.cases.case import Case
@@ -31,29 +30,10 @@ from lenet.store.manifest import MANIFEST, RECORDS, SUPERSEDED, Manifest
 from lenet.store.proof import TRAINING, CaseProof, TrainingProof, TrainingProofs, TrainingStatus
 from lenet.store.record import Record
 from lenet.store.seal import SIGNATURE
-from lenet.store.signature import SignatureError, Signer, signer_of
+from lenet.store.signature import SignatureError, signer_of
 
 BASELINE = re.compile(r"Speed-up: over (.{1,300}?), all else equal")
 """The baseline that a table for readers names below it."""
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The result of verifying one run."""
-
-    violations: Sequence[Violation]
-    remarks: Sequence[str]
-    """No violations, but what a reader should know."""
-    unread: Sequence[str]
-    """Files that no figure rests on and no rule was applied to."""
-    records: int
-    events: int
-    trainings: Mapping[str, TrainingProof] = field(default_factory=dict)
-    """Result of the recomputation of each case that has losses, by case; empty if nothing was recomputed."""
-    sealed: int | None = None
-    """Files under the run's seal; None if it has none, as runs of older versions and those that have not ended."""
-    signer: Signer | None = None
-    """Who signed the seal."""
 
 
 Recompute = Callable[[Sequence[RecordedTraining]], Iterable[tuple[RecordedTraining, TrainingProof]]]

@@ -36,6 +36,7 @@ from lenet.analysis.reproduce import Verdict as ClaimVerdict
 from lenet.analysis.tune.candidate import Candidate, Measured, ratio
 from lenet.analysis.tune.fastest import fastest
 from lenet.analysis.tune.look import SearchResult
+from lenet.analysis.verify.evidence import Verification
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.claims import load_publication
 from lenet.cases.frameworks import ABILITIES, Framework
@@ -251,7 +252,8 @@ def listed(word, _):
 
 
 def verified(word, _):
-    return verify_text(word, [word] * 300, [word], [word] * 20, 10**9, 10**9) + verify_text(word, [], [], [], 1, 1)
+    many = Verification([word] * 300, [word], [word] * 20, 10**9, 10**9)
+    return verify_text(word, many) + verify_text(word, Verification([], [], [], 1, 1))
 
 
 RENDERERS = {
@@ -392,5 +394,5 @@ def test_messages_fit(capsys, word):
 
 def test_a_path_is_shown_whole():
     path = Path("/home/somebody") / ("folder" * 20) / "run"
-    text = verify_text(str(path), [], [], [], 1, 1)
+    text = verify_text(str(path), Verification([], [], [], 1, 1))
     assert str(path) in "".join(text.split())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar, cast
@@ -12,7 +12,9 @@ from lenet.cases.case import Case, Frozen
 from lenet.machine.card import MachineCard
 from lenet.store.events import Event, Failed, Finished, Started
 from lenet.store.manifest import EVENTS
+from lenet.store.proof import TrainingProof
 from lenet.store.record import DatasetCard, Record
+from lenet.store.signature import Signer
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,25 @@ class Violation:
         """`FILE:LINE: RULE: MESSAGE`."""
         where = self.place.file if self.place.line is None else f"{self.place.file}:{self.place.line}"
         return f"{where}: {self.rule}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of verifying one run."""
+
+    violations: Sequence[Violation]
+    remarks: Sequence[str]
+    """No violations, but what a reader should know."""
+    unread: Sequence[str]
+    """Files that no figure rests on and no rule was applied to."""
+    records: int
+    events: int
+    trainings: Mapping[str, TrainingProof] = field(default_factory=dict)
+    """Result of the recomputation of each case that has losses, by case; empty if nothing was recomputed."""
+    sealed: int | None = None
+    """Files under the run's seal; None if it has none, as runs of older versions and those that have not ended."""
+    signer: Signer | None = None
+    """Who signed the seal."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from lenet.analysis.verify.evidence import Verification
 from lenet.report.layout import wrapped
 from lenet.report.table.words import count, few
 from lenet.store.proof import TrainingProof, TrainingStatus
@@ -13,35 +14,26 @@ MOST_VIOLATIONS = 200
 MOST_FILES = 6
 
 
-def verify_text(
-    run: str,
-    violations: Sequence[str],
-    remarks: Sequence[str],
-    unread: Sequence[str],
-    records: int,
-    events: int,
-    trainings: Mapping[str, TrainingProof] | None = None,
-    sealed: int | None = None,
-    signer: str = "",
-) -> str:
-    """A paragraph for each violation and remark, then the verdict on `run`. `unread` are files that were not read.
+def verify_text(run: str, found: Verification, inside: str = "") -> str:
+    """A paragraph for each violation and remark, then the verdict on `run`.
 
-    `trainings` are the recomputed ones, by case. One that is another is among the violations. `sealed` is the number of
-    files under the seal, None without one.
+    Files are named below `inside`. A recomputed training that is another is among the violations.
     """
-    texts = [*violations[:MOST_VIOLATIONS]]
-    if len(violations) > MOST_VIOLATIONS:
-        texts.append(f"… and {len(violations) - MOST_VIOLATIONS:,} more")
-    texts += [f"note: {each}" for each in remarks]
-    if unread:
-        texts.append(f"not verified: {count(len(unread), 'file')}: {few(list(unread), MOST_FILES)}")
-    texts += _trainings(trainings or {})
-    if sealed is None:
+    violations = len(found.violations)
+    texts = [f"{inside}{each}" for each in found.violations[:MOST_VIOLATIONS]]
+    if violations > MOST_VIOLATIONS:
+        texts.append(f"… and {violations - MOST_VIOLATIONS:,} more")
+    texts += [f"note: {each}" for each in found.remarks]
+    if found.unread:
+        texts.append(f"not verified: {count(len(found.unread), 'file')}: {few(list(found.unread), MOST_FILES)}")
+    texts += _trainings(found.trainings)
+    if found.sealed is None:
         texts.append(f"no seal ({SEAL}): a change of what no rule compares would not be seen")
     else:
-        texts.append(f"sealed: {count(sealed, 'file')} in {SEAL}" + (f"; signed by {signer}" if signer else ""))
-    verdict = f"refused: {count(len(violations), 'violation')}" if violations else "verified: no violation"
-    texts.append(f"{run}: {verdict} ({count(records, 'record')}, {count(events, 'event')})")
+        signed = f"; signed by {found.signer.text}" if found.signer is not None else ""
+        texts.append(f"sealed: {count(found.sealed, 'file')} in {SEAL}{signed}")
+    verdict = f"refused: {count(violations, 'violation')}" if violations else "verified: no violation"
+    texts.append(f"{run}: {verdict} ({count(found.records, 'record')}, {count(found.events, 'event')})")
     return "\n".join(wrapped(each, rest="  ") for each in texts) + "\n"
 
 
