@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +17,12 @@ from lenet.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
     from lenet.cases.claims import Publication
+    from lenet.commands.measurement import Run
     from lenet.engine import TimeLimits
     from lenet.store.proof import TrainingProof
+
+Into = tuple[Path | None, Path | None]
+"""The folder of the run, and the run to resume."""
 
 
 @axis_options()
@@ -70,22 +74,15 @@ def reproduce(
     if (publication := load_publication(source)) is not None:
         if case or exact:
             raise UsageError(f"{source} is a publication, which has no recorded case: omit --case and --exact")
-        _published(invocation, publication, axes or {}, resume, output, form, limits)
+        _published(invocation, publication, axes or {}, (output, resume), form, limits)
         return
     if axes:
         raise UsageError(f"--{next(iter(axes)).replace('_', '-')} is for publications: a record's case runs as it was")
-    _recorded(invocation, source, case or (), resume, output, form, limits, exact)
+    _recorded(invocation, source, case or (), (output, resume), form, limits, exact)
 
 
 def _recorded(
-    invocation: Invocation,
-    source: str,
-    case: list[str] | tuple[()],
-    resume: Path | None,
-    output: Path | None,
-    form: str,
-    limits: TimeLimits,
-    exact: bool,
+    invocation: Invocation, source: str, case: Sequence[str], into: Into, form: str, limits: TimeLimits, exact: bool
 ) -> None:
     from lenet.analysis.reproduce import Verdict
     from lenet.commands.reproduce import engine, evaluate, load, prepare, prove, recorded_interpreter
@@ -95,35 +92,23 @@ def _recorded(
     original = load(source)
     records = original.choose(case)
     python = recorded_interpreter(original, records, invocation.log) if exact else None
-    run = prepare(records, invocation.find, invocation.log, output, resume=resume, exact=exact)
-    cases = run.outstanding()
+    run = prepare(records, invocation.find, invocation.log, *into, exact=exact)
     proofs: dict[str, TrainingProof] = {}
+    cases = run.outstanding()
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, engine(limits, observer, python))
     with invocation.proving() as (seconds, progress):
         proofs.update(prove(original, records, run, seconds, progress))
-    reproduction = evaluate(original, records, run, proofs)
-    text = reproduction.model_dump_json(indent=1) + "\n"
+    found = evaluate(original, records, run, proofs)
+    differences = [(each.name, each.then, each.now) for each in found.differences]
+    text = found.model_dump_json(indent=1) + "\n"
     run.store.write_text(REPRODUCTION, text)
-    run.finish()
-    if form == "terminal":
-        differences = [(each.name, each.then, each.now) for each in reproduction.differences]
-        text = reproduce_text(reproduction.claims, differences)
-    put(text, form)
-    invocation.note(f"records and verdicts: {run.store.path}")
-    invocation.end(run)
-    if any(claim.verdict is Verdict.NO for claim in reproduction.claims):
-        raise typer.Exit(FAILED)
+    shown = text if form == "json" else reproduce_text(found.claims, differences)
+    _end(invocation, run, shown, form, any(claim.verdict is Verdict.NO for claim in found.claims))
 
 
 def _published(
-    invocation: Invocation,
-    publication: Publication,
-    axes: Mapping[str, str],
-    resume: Path | None,
-    output: Path | None,
-    form: str,
-    limits: TimeLimits,
+    invocation: Invocation, publication: Publication, axes: Mapping[str, str], into: Into, form: str, limits: TimeLimits
 ) -> None:
     import json
 
@@ -133,7 +118,7 @@ def _published(
     from lenet.report.text.published import published_text
     from lenet.store.manifest import PUBLISHED
 
-    run = prepare_published(publication, axes, invocation.find, invocation.log, output, resume=resume)
+    run = prepare_published(publication, axes, invocation.find, invocation.log, *into)
     cases = run.outstanding()
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, engine(limits, observer, None))
@@ -142,9 +127,15 @@ def _published(
     results = compare_published(publication, run.store.records())
     text = json.dumps([result.model_dump(mode="json") for result in results], indent=1) + "\n"
     run.store.write_text(PUBLISHED, text)
+    shown = text if form == "json" else published_text(publication, results)
+    _end(invocation, run, shown, form, any(result.verdict is PublishedVerdict.REFUTED for result in results))
+
+
+def _end(invocation: Invocation, run: Run, shown: str, form: str, refuted: bool) -> None:
+    """Write the tables, print the verdicts, and end with exit code 1 if one of them refutes."""
     run.finish()
-    put(text if form == "json" else published_text(publication, results), form)
+    put(shown, form)
     invocation.note(f"records and verdicts: {run.store.path}")
     invocation.end(run)
-    if any(result.verdict is PublishedVerdict.REFUTED for result in results):
+    if refuted:
         raise typer.Exit(FAILED)

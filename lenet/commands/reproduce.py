@@ -137,8 +137,8 @@ def prepare(
     find: Find,
     log: Log,
     output: Path | None = None,
-    *,
     resume: Path | None = None,
+    *,
     exact: bool = False,
 ) -> Run:
     """Begin or resume a run of exactly these records' cases, with the same data.
@@ -172,7 +172,6 @@ def prepare_published(
     find: Find,
     log: Log,
     output: Path | None = None,
-    *,
     resume: Path | None = None,
 ) -> Run:
     """Begin or resume a run of the publication's matrix, with the options `axes` in place of its values.
