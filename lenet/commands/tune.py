@@ -16,8 +16,7 @@ from pydantic import PlainSerializer
 
 from lenet.analysis import traces
 from lenet.analysis.paired import TimedTurn
-from lenet.analysis.tune.candidate import DRIFT, NOISE, Measured
-from lenet.analysis.tune.look import Look, SearchResult
+from lenet.analysis.tune.candidate import DRIFT, NOISE, Look, Measured, SearchResult
 from lenet.analysis.tune.lost import lost
 from lenet.analysis.tune.search import Search
 from lenet.analysis.tune.space import space

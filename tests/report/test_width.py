@@ -33,9 +33,8 @@ from lenet.analysis.paired import TimedTurn
 from lenet.analysis.published import PublishedResult, PublishedVerdict
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
-from lenet.analysis.tune.candidate import Candidate, Measured, ratio
+from lenet.analysis.tune.candidate import Candidate, Measured, SearchResult, ratio
 from lenet.analysis.tune.fastest import fastest
-from lenet.analysis.tune.look import SearchResult
 from lenet.analysis.verify.evidence import Verification
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.claims import load_publication

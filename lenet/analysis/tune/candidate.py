@@ -1,10 +1,10 @@
-"""The profiles of a search and their measurements."""
+"""The profiles of a search, what it asks to be measured of them, and its result."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,6 +74,40 @@ class Candidate:
         How often each occurs is known from the confirmation: a process that won a race did so because it was fast.
         """
         return two_speeds(rates_of(each for each in self.samples if each.settled))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is measured next: profiles whose workers are alive together."""
+
+    profiles: tuple[RuntimeProfile, ...]
+    deadline: float
+    """The reading of the search's clock by which it ends."""
+    confirms: bool = False
+    """Whether its workers warm up past the framework's tuning of its kernels, and none is ended early."""
+
+
+Measure = Callable[[Look], Sequence[Measured]]
+"""Measures a look: one value for each profile, in order."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The result of a search."""
+
+    default: Candidate
+    tried: tuple[Candidate, ...]
+    """Every other profile of the race, in the order in which they were first measured."""
+    best: Candidate
+    """The winner of the race; the default itself if nothing was faster."""
+    winner: Candidate
+    """The confirmed profile; the default itself if no gain exceeds the noise."""
+    gain: PairedRatio | None
+    """The throughput of the winner, or else of `best`, over the default's, by the confirmation; None without one."""
+    gains: Mapping[str, PairedRatio | None]
+    """What each setting of `best` gains: `best` over `best` without it; None if they were never alive together."""
+    untried: tuple[str, ...]
+    """Settings that no look had time for."""
 
 
 def rates_of(samples: Iterable[Measured]) -> list[float]:

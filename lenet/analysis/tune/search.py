@@ -20,8 +20,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
-from lenet.analysis.tune.candidate import NOISE, Candidate, Estimates, ratio
-from lenet.analysis.tune.look import Look, Measure, SearchResult
+from lenet.analysis.tune.candidate import NOISE, Candidate, Estimates, Look, Measure, SearchResult, ratio
 from lenet.analysis.tune.space import DEFAULT, alone, distinct, together, without
 from lenet.cases.profile import RuntimeProfile
 

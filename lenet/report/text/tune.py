@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
-from lenet.analysis.tune.candidate import Candidate, ratio
-from lenet.analysis.tune.look import SearchResult
+from lenet.analysis.tune.candidate import Candidate, SearchResult, ratio
 from lenet.cases.case import Case
 from lenet.report.layout import DASH, grid, number, paragraphs, wrapped
 from lenet.report.table.words import count, times, with_dataset
