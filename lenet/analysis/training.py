@@ -14,17 +14,16 @@ The weights drift apart. The recomputation measures the drift of one float32 tra
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lenet.analysis import weights
 from lenet.analysis.weights import Parted
-from lenet.cases.case import Case
-from lenet.store.events import Layer
+from lenet.store.events import Event, Layer, Sketched, Steps, Traced
 from lenet.store.proof import TrainingProof, TrainingStatus
-from lenet.store.record import Evaluation
+from lenet.store.record import Record
 from lenet.store.sketch import SKETCHED_STEPS
 from lenet.workload.recomputation import DRIFT_FACTOR, EvaluationBounds, RecomputedLayer, RecomputedStep
 
@@ -47,16 +46,26 @@ SUSPICIOUS_RMS = 0.25
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What a record claims of a training."""
+class RecordedTraining:
+    """A record, and what its events say of its training."""
 
-    initial_weights_sha256: str
+    record: Record
     losses: Sequence[float]
-    """Of the first steps; NaN where one was not finite."""
-    evaluation: Evaluation | None = None
-    """After exactly as many steps as there are losses; None to compare no accuracy."""
+    """Of all its steps, or the first; NaN where one was not finite."""
     weights: Mapping[int, Sequence[Layer]] = field(default_factory=dict)
     """Sketches of the weights, by the number of steps; none in records of older versions."""
+
+    @classmethod
+    def of(cls, record: Record, events: Iterable[Event], first: int | None = None) -> RecordedTraining:
+        """From the events of the record's worker, or of its `first` steps."""
+        losses: list[float] = []
+        weights = {}
+        for event in events:
+            if isinstance(event, Steps):
+                losses += [math.nan if loss is None else loss for loss in event.losses]
+            elif isinstance(event, Sketched | Traced):
+                weights[event.step] = event.layers
+        return cls(record, losses[:first], weights)
 
 
 def tolerances(steps: Sequence[RecomputedStep]) -> list[float]:
@@ -83,10 +92,9 @@ def differences(losses: Sequence[float], steps: Sequence[RecomputedStep], proces
 
 
 def prove(
-    recorded: Recorded,
+    recorded: RecordedTraining,
     initial_weights_sha256: str,
     steps: Sequence[RecomputedStep],
-    case: Case,
     steps_per_epoch: int,
     layers: Mapping[int, Mapping[str, RecomputedLayer]],
     bounds: EvaluationBounds | None = None,
@@ -94,15 +102,15 @@ def prove(
     """Compare a record with the recomputed `steps` of its training.
 
     Args:
-        recorded: what the record claims.
+        recorded: what the record claims; its last evaluation is after as many steps as are compared.
         initial_weights_sha256: of the recomputed training.
         steps: recomputed; the steps that both have are compared.
-        case: the record's.
         steps_per_epoch: whole batches of the training set.
         layers: recomputed weights, by the number of steps; those that the record has too are compared.
         bounds: the recomputed evaluation, if the record's is to be compared.
     """
-    same_start = recorded.initial_weights_sha256 == initial_weights_sha256
+    record, case = recorded.record, recorded.record.case
+    same_start = record.weights_sha256.get("initial") == initial_weights_sha256
     compared, words, parted = _compare_losses(recorded.losses, steps, case.world_size, steps_per_epoch, same_start)
     both = [step for step in SKETCHED_STEPS if step in recorded.weights and step in layers]
     if same_start:
@@ -130,7 +138,8 @@ def prove(
             meaning = "a small change of the learning rate or of a gradient"
             return _another(compared, f"{begins} {differ}: {meaning}")
         words += "; so are the weights after its last step"
-    if (evaluation := recorded.evaluation) is not None and bounds is not None:
+    if bounds is not None:
+        evaluation = record.evaluations[-1]
         low, high = bounds.certainly_correct, bounds.possibly_correct
         wanted = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         if evaluation.images != bounds.images or not low <= evaluation.correct <= high:

@@ -16,7 +16,7 @@ from lenet.cli.options import MEASUREMENT, option
 from lenet.errors import FAILED
 
 if TYPE_CHECKING:
-    from lenet.commands.recompute import RecordedTraining
+    from lenet.analysis.training import RecordedTraining
     from lenet.store.proof import TrainingProof
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 
-from lenet.analysis.training import Recorded, prove
+from lenet.analysis.training import RecordedTraining, prove
 from lenet.dataset import Dataset
 from lenet.errors import CacheError, DatasetError
-from lenet.store.events import Event, Layer, Sketched, Steps, Traced
+from lenet.store.events import Event, Sketched, Steps
 from lenet.store.proof import TrainingProof, TrainingStatus
-from lenet.store.record import DatasetCard, Record
+from lenet.store.record import DatasetCard
 from lenet.store.run import Store
 from lenet.workload.recomputation import EvaluationBounds, Recomputation, Training
 
@@ -32,33 +30,6 @@ SHARE = 0.1
 Find = Callable[[DatasetCard], Dataset]
 Progress = Callable[[str, int, int], None]
 """Called with a training in words, the steps that were recomputed, and those wanted."""
-
-
-@dataclass(frozen=True)
-class RecordedTraining:
-    """A record, and what its events say of its training."""
-
-    record: Record
-    losses: Sequence[float]
-    """Of all its steps; NaN where one was not finite."""
-    weights: Mapping[int, Sequence[Layer]] = field(default_factory=dict)
-    """By the number of steps."""
-
-    @classmethod
-    def of(cls, record: Record, events: Iterable[Event], first: int | None = None) -> RecordedTraining:
-        """From the events of the record's worker, or of its `first` steps."""
-        losses: list[float] = []
-        weights = {}
-        for event in events:
-            if isinstance(event, Steps):
-                losses += [math.nan if loss is None else loss for loss in event.losses]
-            elif isinstance(event, Sketched | Traced):
-                weights[event.step] = event.layers
-        return cls(record, losses[:first], weights)
-
-    def steps(self, wanted: int) -> int:
-        """How many steps of it are recomputed."""
-        return len(self.losses) if len(self.losses) <= WHOLE * wanted else wanted
 
 
 def recompute(
@@ -107,20 +78,23 @@ def _same_training(
     words = f"batch {first.case.global_batch_size}, seed {first.case.hyperparameters.seed}, {first.dataset.name}"
     steps_per_epoch = max(first.dataset.training_images // first.case.global_batch_size, 1)
     evaluations: dict[tuple[int, int, int | None], EvaluationBounds] = {}
-    for claim in sorted(claims, key=lambda each: each.steps(steps)):
-        record, wanted = claim.record, claim.steps(steps) if seconds is None else min(steps, len(claim.losses))
+
+    def wanted_of(claim: RecordedTraining) -> int:
+        return len(claim.losses) if len(claim.losses) <= WHOLE * steps else steps
+
+    for claim in sorted(claims, key=wanted_of):
+        record, wanted = claim.record, wanted_of(claim) if seconds is None else min(steps, len(claim.losses))
         before = len(training.steps)
         for number, _ in enumerate(islice(training, wanted), 1):
             if progress is not None and number > before:
                 progress(words, number, wanted)
             if seconds is not None and _out_of_time(time.monotonic() - began, number, wanted, seconds):
                 break
-        evaluation = bounds = None
+        bounds = None
         layers = dict(training.weights)
         if wanted == len(claim.losses) == len(training.steps):
             layers[wanted] = training.layers()
             if seconds is None and record.evaluations:
-                evaluation = record.evaluations[-1]
                 plan, batch_size = record.case.plan, record.case.hyperparameters.batch_size
                 key = (wanted, batch_size, None if plan.epochs else plan.evaluation_images)
                 if key not in evaluations:
@@ -130,12 +104,7 @@ def _same_training(
         if len(made) < min(wanted, STEPS_AT_LEAST):
             yield claim, _too_long(steps)
             continue
-        initial = record.weights_sha256.get("initial", "")
-        recorded = Recorded(initial, claim.losses[:wanted], evaluation, claim.weights)
-        yield (
-            claim,
-            prove(recorded, training.initial_weights_sha256, made, record.case, steps_per_epoch, layers, bounds),
-        )
+        yield claim, prove(claim, training.initial_weights_sha256, made, steps_per_epoch, layers, bounds)
 
 
 def _out_of_time(passed: float, steps: int, wanted: int, seconds: float) -> bool:

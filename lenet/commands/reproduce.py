@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from lenet import __version__
 from lenet.analysis.reproduce import Claim, Reproduction, claims, differences, training
 from lenet.analysis.traces import losses
+from lenet.analysis.training import RecordedTraining
 from lenet.cases.claims import Publication
 from lenet.cases.frameworks import ABILITIES
 from lenet.cases.matrix import Matrix
 from lenet.commands.measurement import Find, Log, Run, begin, with_devices
-from lenet.commands.recompute import STEPS, Progress, RecordedTraining, prove_run
+from lenet.commands.recompute import STEPS, Progress, prove_run
 from lenet.dataset import Dataset
 from lenet.engine import Engine, Observer, TimeLimits, choose
 from lenet.engine.environments import recorded, releases

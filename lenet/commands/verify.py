@@ -13,13 +13,13 @@ from pathlib import Path
 from lenet import __version__
 from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
+from lenet.analysis.training import RecordedTraining
 from lenet.analysis.verify import run, tables
 from lenet.analysis.verify.document import Document
 from lenet.analysis.verify.evidence import Attempt, Evidence, Place, Verification, Violation, own_attempt
 from lenet.analysis.verify.reader import RunReader
 from lenet.analysis.verify.rules import violations
 from lenet.cases.case import Case
-from lenet.commands.recompute import RecordedTraining
 from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
 from lenet.report.table.baseline import DEFAULT

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timezone
 from itertools import islice
 
 import numpy as np
 import pytest
 from variants import BELOW_ROUNDING, MORE, PLANTED, Variant, half_dense, in_precision, replaced
 
-from lenet.analysis.training import Recorded, prove, tolerances
+from lenet.analysis.training import RecordedTraining, prove, tolerances
 from lenet.cases.case import Case, Hyperparameters
 from lenet.store.proof import TrainingStatus
-from lenet.store.record import Evaluation
+from lenet.store.record import Evaluation, Record, Status
 from lenet.store.sketch import SKETCHED_STEPS, layers
 from lenet.workload.recomputation import EvaluationBounds, Recomputation, RecomputedStep
 from lenet.workload.reference import ReferenceTraining
 
 STEPS = 45
 """Over the end of the first pass."""
+
+
+def recorded(case, losses, weights=None, initial="", **fields):
+    """What a record with these losses and sketches claims."""
+    now = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    record = Record(
+        case_id=case.id, case=case, status=Status.OK, started_at=now, finished_at=now,
+        weights_sha256={"initial": initial}, **fields,
+    )  # fmt: skip
+    return RecordedTraining(record, losses, weights or {})
 
 
 class Known:
@@ -31,15 +42,13 @@ class Known:
         self.steps = list(islice(self.training, steps))
         self._trained = {}
 
-    def prove(self, losses, case=None, **recorded):
-        start = recorded.pop("initial_weights_sha256", self.training.initial_weights_sha256)
+    def prove(self, losses, case=None, weights=None, **changes):
         case = case or self.case
         steps_per_epoch = self.digits.card.training_images // case.global_batch_size
         return prove(
-            Recorded(start, losses, **recorded),
+            recorded(case, losses, weights, **{"initial": self.training.initial_weights_sha256, **changes}),
             self.training.initial_weights_sha256,
             self.steps,
-            case,
             steps_per_epoch,
             {**self.training.weights, len(self.steps): self.training.layers()},
         )
@@ -195,7 +204,7 @@ class TestPlanted:
         assert words in known.prove(known.variant(change, step + 1)).reason
 
     def test_other_initial_weights_are_named_even_if_the_losses_agree(self, known):
-        proof = known.prove(known.variant(Variant(), 12), initial_weights_sha256="0" * 64)
+        proof = known.prove(known.variant(Variant(), 12), initial="0" * 64)
         assert (proof.status, proof.parted_at) == (TrainingStatus.ANOTHER, 1)
         assert "initial weights" in proof.reason
 
@@ -210,9 +219,9 @@ class TestAccuracy:
         evaluation = Evaluation(
             epoch=0, steps=3, training_seconds=1, seconds=1, images=images, correct=correct, distinct_answers=2
         )
-        recorded = Recorded(known.training.initial_weights_sha256, known.variant(Variant(), 3), evaluation)
-        bounds = EvaluationBounds(512, 100, 103)
-        return prove(recorded, known.training.initial_weights_sha256, known.steps[:3], known.case, 40, {}, bounds)
+        start = known.training.initial_weights_sha256
+        claim = recorded(known.case, known.variant(Variant(), 3), initial=start, evaluations=(evaluation,))
+        return prove(claim, start, known.steps[:3], 40, {}, EvaluationBounds(512, 100, 103))
 
     @pytest.mark.parametrize("correct", [100, 103])
     def test_within_the_bounds(self, known, correct):
@@ -245,5 +254,5 @@ class TestTolerances:
 
     def test_a_training_that_overflows_is_not_compared(self):
         assert tolerances([step(math.nan)]) == [math.inf]
-        proof = prove(Recorded("a", [math.nan]), "a", [step(math.nan)], Case(dataset="digits"), 40, {})
+        proof = prove(recorded(Case(dataset="digits"), [math.nan], initial="a"), "a", [step(math.nan)], 40, {})
         assert proof.status is TrainingStatus.NOT_PROVED

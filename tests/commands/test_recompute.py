@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from forging import edit, edit_events
 
+from lenet.analysis.training import RecordedTraining
 from lenet.cases.case import Case, Hyperparameters, Mode, Plan
 from lenet.cases.profile import RuntimeProfile
 from lenet.commands import recompute
-from lenet.commands.recompute import RecordedTraining
 from lenet.commands.verify import verify
 from lenet.dataset import at_hand
 from lenet.engine.local import LocalEngine
