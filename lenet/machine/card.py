@@ -21,9 +21,10 @@ from pydantic import Field
 from lenet.cases.case import DeviceTarget, Frozen
 from lenet.files.plain import as_text
 from lenet.machine.accelerators import gpus, names_npu, npus
-from lenet.machine.container import container_kind, cpu_limit, memory_limit
+from lenet.machine.container import container_kind, cpu_limit, memory_limit, text_of
 from lenet.machine.cores import usable_cores
 from lenet.machine.installed import libraries, packages
+from lenet.machine.load import load_average
 from lenet.machine.programs import ProgramError, output, variables_of_a_python
 from lenet.machine.redact import variables, without_names
 
@@ -140,9 +141,6 @@ def describe() -> MachineCard:
     frequency = fastest = None
     with contextlib.suppress(Exception):
         frequency, fastest = psutil.cpu_freq().current, psutil.cpu_freq().max or None
-    load = None
-    with contextlib.suppress(OSError, AttributeError):
-        load = os.getloadavg()[0]
     commit, dirty = _git()
     return MachineCard(
         cpu=str(cpu.get("brand_raw") or platform.machine() or "unknown"),
@@ -154,11 +152,11 @@ def describe() -> MachineCard:
         l2_cache_bytes=_cache(2),
         l3_cache_bytes=_cache(3),
         frequency_mhz=frequency,
-        governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        governor=text_of(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or None,
         memory_bytes=psutil.virtual_memory().total,
         memory_limit_bytes=memory_limit(),
         cpu_limit=cpu_limit(),
-        load_average=load,
+        load_average=load_average(),
         virtual="hypervisor" in flags,
         system=f"{platform.system()} {'-'.join(map(without_names, platform.release().split('-')))}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -203,17 +201,10 @@ def _cpu_information() -> dict[str, Any]:
 def _cache(level: int) -> int | None:
     """Bytes of the first core's data cache of that level. Linux writes them as `32768K`."""
     for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
-        if _text(f"{folder}/level") == str(level) and _text(f"{folder}/type") != "Instruction":
-            size = (_text(f"{folder}/size") or "").removesuffix("K")
+        if text_of(folder / "level") == str(level) and text_of(folder / "type") != "Instruction":
+            size = text_of(folder / "size").removesuffix("K")
             return int(size) * 1024 if size.isdigit() else None
     return None
-
-
-def _text(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None
-    except OSError:
-        return None
 
 
 def _git() -> tuple[str | None, bool | None]:

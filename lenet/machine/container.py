@@ -35,9 +35,9 @@ def _memory(system: Path) -> Iterator[tuple[int, int]]:
     names = (("memory.max", "memory.current", ""), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"))
     for folder in _cgroups("memory", system):
         for limit_name, usage_name, prefix in names:
-            limit, usage = _read(folder / limit_name), _read(folder / usage_name)
+            limit, usage = text_of(folder / limit_name), text_of(folder / usage_name)
             if limit.isdecimal() and int(limit) < UNLIMITED_BYTES:
-                files = re.search(rf"^{prefix}inactive_file (\d+)$", _read(folder / "memory.stat"), re.MULTILINE)
+                files = re.search(rf"^{prefix}inactive_file (\d+)$", text_of(folder / "memory.stat"), re.MULTILINE)
                 used = int(usage) if usage.isdecimal() else 0
                 yield int(limit), max(0, used - (int(files[1]) if files else 0))
 
@@ -50,8 +50,8 @@ def cpu_limit(system: Path = SYSTEM) -> float | None:
     limits = []
     for folder in _cgroups("cpu", system):
         for quota, period in (
-            _read(folder / "cpu.max").split()[:2] or ("", ""),
-            (_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")),
+            text_of(folder / "cpu.max").split()[:2] or ("", ""),
+            (text_of(folder / "cpu.cfs_quota_us"), text_of(folder / "cpu.cfs_period_us")),
         ):
             if quota.isdecimal() and period.isdecimal() and int(period):
                 limits.append(int(quota) / int(period))
@@ -81,9 +81,9 @@ def _cgroups(controller: str, system: Path) -> Iterator[Path]:
 def _mounts(controller: str, system: Path) -> Iterator[tuple[list[str], str, str]]:
     """Paths of this process in a hierarchy, the part of the hierarchy that is mounted, and where."""
     # 4:cpu,cpuacct:/system.slice/a.service in version 1, 0::/user.slice in version 2
-    lines = [line.split(":", 2) for line in _read(system / "proc/self/cgroup").splitlines()]
+    lines = [line.split(":", 2) for line in text_of(system / "proc/self/cgroup").splitlines()]
     entries = [(fields[1].split(","), fields[2]) for fields in lines if len(fields) == 3]
-    for line in _read(system / "proc/self/mountinfo").splitlines():
+    for line in text_of(system / "proc/self/mountinfo").splitlines():
         # 36 35 0:31 /docker/ab /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct
         mounted, _, kind = line.partition(" - ")
         fields, described = mounted.split(), kind.split()
@@ -96,7 +96,8 @@ def _mounts(controller: str, system: Path) -> Iterator[tuple[list[str], str, str
             yield [path for names, path in entries if controller in names], root, mount_point
 
 
-def _read(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of one of the system's files, stripped; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

@@ -79,17 +79,22 @@ class _Span:
         return max(0.0, foreign / wall) if wall > 0 else 0.0
 
 
+def load_average() -> float | None:
+    """Return the load over the last minute; None where the system does not say."""
+    with contextlib.suppress(OSError, AttributeError):
+        return os.getloadavg()[0]
+    return None
+
+
 def measure(seconds: float = SAMPLE_SECONDS) -> Load:
     """Measure the load of other processes for `seconds`. The time of this process's children is not counted."""
     span = _Span()
     time.sleep(seconds)
     foreign = span.foreign_cores()
-    average = frequency = None
-    with contextlib.suppress(OSError, AttributeError):
-        average = os.getloadavg()[0]
+    frequency = None
     with contextlib.suppress(Exception):  # not available on every system
         frequency = float(psutil.cpu_freq().current) or None
-    return Load(foreign_cores=foreign, load_average=average, frequency_mhz=frequency)
+    return Load(foreign_cores=foreign, load_average=load_average(), frequency_mhz=frequency)
 
 
 class LoadMeter:
