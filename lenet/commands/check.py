@@ -87,13 +87,7 @@ def plan(
 ) -> list[Pair]:
     """The pairs of the rungs, in order.
 
-    Args:
-        base: the traced case that all others are compared with.
-        rungs: the rungs to plan.
-        profile: the profile that is compared with the default one, if any.
-        devices: the device targets that this machine has.
-        dataset: the card of the case's data.
-        references: the convergence references of the rung `learn`.
+    `base` is the traced case that all others are compared with, and `profile` the one to compare with the default.
     """
 
     def pair(rung: Rung, compared: str, **changes: object) -> Pair:

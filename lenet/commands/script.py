@@ -51,10 +51,7 @@ def from_options(axes: Mapping[str, str]) -> str:
 def from_record(target: Path, case_id: str | None, *, as_issue: bool) -> str:
     """The script of a recorded case, or with `as_issue` the report that contains it.
 
-    Args:
-        target: a run, or the file `RUN/records/ID.json`.
-        case_id: the id of a case of that run.
-        as_issue: whether to write the report.
+    `target` is a run with the id of a case, or the file `RUN/records/ID.json`.
 
     Raises:
         UsageError: there is no such record, or no script for its case.

@@ -77,10 +77,7 @@ class Explanation(Frozen):
 def conclude(suspected: Iterable[SpeedFinding], before: Observed, after: Observed | None) -> list[SpeedFinding]:
     """The findings that hold, with the evidence of what was tried, those first whose fix gained most.
 
-    Args:
-        suspected: the suspicions with what was measured of their changes, each key once.
-        before: the observations of the case as it is.
-        after: those with all fixes, if there are any.
+    `before` is what was observed of the case as it is, `after` with all fixes, if there are any.
     """
     findings = []
     for each in suspected:
