@@ -5,7 +5,6 @@ Every command that measures, and `pytest bench/`, begins its run here.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -169,15 +168,15 @@ def begin(
 def _new_folder(wanted: Path) -> Path:
     """Make that folder, or one with a number after its name: two runs begin in one second, or a clock is set back."""
     make_folder(wanted.parent)
-    for number in itertools.count(1):
-        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        with failing_as(StoreError, f"cannot write {folder}", "choose another --output"):
+    folder, number = wanted, 1
+    with failing_as(StoreError, f"cannot write {wanted}", "choose another --output"):
+        while True:
             try:
                 folder.mkdir()
                 return folder
             except FileExistsError:
-                continue
-    raise AssertionError("it counts without end")
+                number += 1
+                folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
 def _resumed(folder: Path, cases: Iterable[Case], output: Path | None) -> Store:
