@@ -216,17 +216,12 @@ def cell(found: SpeedDifference) -> tuple[str, str]:
     return f"{found.ratio:.3f}", "–" if low is None else f"{low:.3f} to {high:.3f}"
 
 
-@app.command("table")
-def print_table(
+@app.command()
+def table(
     run: Annotated[Path, typer.Argument(help="the folder of `measure` or `script`")],
     write: Annotated[bool, typer.Option(help="keep the results for docs/tuning.md")] = False,
 ) -> None:
     """Print the ratio of each lever to the default."""
-    table(run, write)
-
-
-def table(run: Path, write: bool = False) -> None:
-    """Print the results, and keep them."""
     listed = list(results(run))
     lines = [
         [each.mode, each.lever, *cell(each.found), each.found.groups, each.mark.value, each.failures] for each in listed
