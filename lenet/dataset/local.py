@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lenet.dataset.files import MNIST_SHA256, NAMES, Dataset, check_pair, digest, keep, load
@@ -11,13 +14,20 @@ from lenet.dataset.idx import images_bytes, labels_bytes, read_images, read_labe
 from lenet.errors import DatasetError, reason
 from lenet.files.cache import is_text
 
-INNER_FOLDERS = ("", "MNIST_Data", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw")
-"""Where the four files may be in the folder, in train/ and test/ or without these; torchvision's are .../raw."""
+DEPTH = 2
+"""How far below the folder the four files may be: torchvision's are in FashionMNIST/raw."""
+MOST_FOLDERS = 1000
+"""Folders that are looked into."""
 
+ANOTHER = "only MNIST's own format is"
 OTHER_FORMATS = (
-    ("EMNIST", "emnist-*-images-idx3-ubyte*", "its splits differ in classes, and its images are transposed"),
-    ("QMNIST", "qmnist-*idx2-int*", "a label of its is eight numbers"),
+    ("EMNIST", "emnist-*", "its splits differ in classes, and its images are transposed"),
+    ("QMNIST", "qmnist-*", "a label of its is eight numbers"),
     ("CIFAR", "data_batch_*", "its images are 32x32 and coloured"),
+    ("a NumPy archive (as Keras' mnist.npz)", "*.npz", ANOTHER),
+    ("a Parquet file (as Hugging Face has them)", "*.parquet", ANOTHER),
+    ("a TFRecord file", "*.tfrecord*", ANOTHER),
+    ("a table of pixels", "*mnist*.csv", ANOTHER),
 )
 """Data that people have beside MNIST's, by the files that show it, and why it is not read."""
 
@@ -29,30 +39,63 @@ PLAIN_WORDS = frozenset({"raw", "data", "dataset", "datasets", "train", "test", 
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Find the four files in `folder`, in any usual layout, and return their paths by `NAMES`.
+    """Find the four files and return their paths by `NAMES`.
+
+    They are in `folder` or else in one folder below it, in train/ and test/ or without these.
 
     Raises:
         DatasetError: one is missing, or there are several candidates.
-        OSError: a folder cannot be read.
+        OSError: the folder cannot be read.
     """
-    layouts = {folder / inner: _files_in(folder / inner) for inner in INNER_FOLDERS}
-    complete = [inner for inner, files in layouts.items() if len(files) == len(NAMES)]
-    if len(complete) > 1:
-        raise DatasetError(f"both {complete[0]} and {complete[1]} hold data: point --data-dir at one of them")
-    if complete:
-        return layouts[complete[0]]
-    for name, pattern, why in OTHER_FORMATS:
-        for inner in (*INNER_FOLDERS, name, f"{name}/raw"):
-            if next((folder / inner).glob(pattern), None) is not None:
-                raise DatasetError(
-                    f"{folder / inner} holds {name}, which is not read, because {why}: convert it to the four files "
-                    "of MNIST's format, with ten classes"
-                )
-    most = max(layouts.values(), key=len)
+    most: dict[str, Path] = {}
+    seen: list[Path] = []
+    for level in _levels(folder):
+        layouts = {inner: _files_in(inner) for inner in level}
+        complete = [inner for inner, files in layouts.items() if len(files) == len(NAMES)]
+        if len(complete) > 1:
+            raise DatasetError(f"both {complete[0]} and {complete[1]} hold data: point --data-dir at one of them")
+        if complete:
+            return layouts[complete[0]]
+        most = max(most, *layouts.values(), key=len)
+        seen += level
+    if not most:
+        _refuse_other_formats(seen)
     part, base = next(name for name in NAMES if name not in most).split("/")
     raise DatasetError(
         f"{folder} does not hold {base} (plain or .gz, in {part}/ or directly): point --data-dir at the four files"
     )
+
+
+def _levels(folder: Path) -> Iterator[list[Path]]:
+    """The folder, those in it, and those in these; hidden ones are not entered, nor those that cannot be read."""
+    level, left = [folder], MOST_FOLDERS
+    for depth in range(DEPTH + 1):
+        if not level:
+            return
+        yield level
+        if depth == DEPTH:
+            return
+        below: list[Path] = []
+        for each in level:
+            with contextlib.suppress(*([OSError] if depth else [])), os.scandir(each) as entries:
+                names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+                below += [each / name for name in names]
+        level, left = below[:left], left - len(below[:left])
+
+
+def _refuse_other_formats(folders: Iterable[Path]) -> None:
+    """Name the data that the folders hold in the place of MNIST's format.
+
+    Raises:
+        DatasetError: they hold some of `OTHER_FORMATS`.
+    """
+    for folder in folders:
+        for name, pattern, why in OTHER_FORMATS:
+            if next(folder.glob(pattern), None) is not None:
+                raise DatasetError(
+                    f"{folder} holds {name}, which is not read, because {why}: convert it to the four files of MNIST's "
+                    "format, with ten classes"
+                )
 
 
 def _files_in(folder: Path) -> dict[str, Path]:

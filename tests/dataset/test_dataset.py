@@ -117,6 +117,22 @@ class TestLocal:
             assert found.sha256 == digest(files)
             assert found.name.split("@")[0] == ("data" if name == "MNIST" else name)
 
+    @pytest.mark.parametrize("inner", ["fashion", "MNIST_data", "a b/\udcff", "Fashion/mnist"])
+    def test_one_folder_below_that_has_them(self, tmp_path, files, inner):
+        folder = lay(tmp_path / "downloads", files, inner)
+        (folder / "notes.txt").touch()
+        (folder / ".git" / "train").mkdir(parents=True)
+        assert resolve("auto", folder).card.sha256 == digest(files)
+        lay(folder, files, ".hidden")
+        assert resolve("auto", folder).card.sha256 == digest(files)
+
+    def test_the_folder_itself_comes_first_and_deep_below_nothing_is_looked_for(self, tmp_path, files):
+        folder = lay(tmp_path / "downloads", files, "a/b/c")
+        with pytest.raises(DatasetError, match="does not hold train-images-idx3-ubyte"):
+            resolve("auto", folder)
+        other = {name: data[:-784] + bytes(784) if "images" in name else data for name, data in files.items()}
+        assert resolve("auto", lay(folder, other)).card.sha256 == digest(other)
+
     def test_two_of_them_in_one_folder(self, tmp_path, files):
         lay(lay(tmp_path / "data", files, "FashionMNIST/raw", True), files, "KMNIST/raw", True)
         with pytest.raises(DatasetError, match=r"FashionMNIST/raw and .*KMNIST/raw hold data: point --data-dir at one"):
@@ -127,14 +143,21 @@ class TestLocal:
         [
             ("EMNIST/raw", "emnist-letters-train-images-idx3-ubyte"),
             ("", "emnist-digits-test-images-idx3-ubyte.gz"),
+            ("gzip", "emnist-balanced-train-labels-idx1-ubyte.gz"),
             ("QMNIST/raw", "qmnist-train-labels-idx2-int.gz"),
+            ("cifar-10-batches-py", "data_batch_1"),
+            ("datasets", "mnist.npz"),
+            ("mnist", "train-00000-of-00001.parquet"),
+            ("mnist/3.0.1", "mnist-train.tfrecord-00000-of-00001"),
+            ("", "mnist_train.csv"),
         ],
     )
-    def test_relatives_of_mnist_are_refused_by_name(self, tmp_path, inner, file):
+    def test_other_data_is_refused_by_name(self, tmp_path, inner, file):
         folder = tmp_path / "data" / inner
         folder.mkdir(parents=True)
         (folder / file).write_bytes(b"")
-        with pytest.raises(DatasetError, match=f"holds {file[0].upper()}MNIST, which is not read, because .*convert"):
+        name = {"e": "EMNIST", "q": "QMNIST", "d": "CIFAR"}.get(file[0], "a ")
+        with pytest.raises(DatasetError, match=f"holds {name}.*, which is not read, because .*convert"):
             resolve("auto", tmp_path / "data")
 
     @pytest.mark.parametrize("packed", [False, True])
