@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+NAME = "lenet-bench"
+program_words: ContextVar[Callable[[], str]] = ContextVar("program_words", default=lambda: NAME)
+"""The words that start this command in the user's shell. The command line knows them, and sets this."""
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes: a case or a check failed; the input cannot be used; stopped by Ctrl-C."""
@@ -62,6 +67,11 @@ def one_line(text: str) -> str:
     'a\\\\x1b[31m b'
     """
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in " ".join(text.split()))
+
+
+def runnable(message: str) -> str:
+    """A message whose commands, which are in backticks, begin with the words that start this command here."""
+    return message.replace(f"`{NAME} ", f"`{program_words.get()()} ") if f"`{NAME} " in message else message
 
 
 def reason(error: Exception) -> str:

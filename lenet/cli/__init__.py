@@ -19,9 +19,9 @@ from lenet.cli.compare import compare
 from lenet.cli.doctor import doctor
 from lenet.cli.explain import explain
 from lenet.cli.help import GroupedCommand
-from lenet.cli.invocation import STOPPED
+from lenet.cli.invocation import STOPPED, complain
 from lenet.cli.merge import merge
-from lenet.cli.program import runnable
+from lenet.cli.program import program
 from lenet.cli.report import report
 from lenet.cli.reproduce import reproduce
 from lenet.cli.run import run
@@ -30,7 +30,7 @@ from lenet.cli.submit import submit
 from lenet.cli.table import table
 from lenet.cli.tune import tune
 from lenet.cli.verify import verify
-from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError, one_line, reason
+from lenet.errors import BAD_INPUT, INTERRUPTED, UsageError, program_words, reason
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -83,6 +83,7 @@ def _callback(
 
 def main() -> None:
     """Run the command. Every expected error is one sentence and exit code 2."""
+    program_words.set(program)
     with streams.safe() as printed:
         signals.install()
         if not os.environ.get("COLUMNS", "").strip("0 "):  # rich would print nothing in no column
@@ -118,5 +119,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> int:
-    print(f"lenet-bench: error: {one_line(runnable(message))}", file=sys.stderr)
+    complain(f"error: {message}")
     return BAD_INPUT

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from lenet.cli import options
 from lenet.cli.axes import axis_options
-from lenet.cli.invocation import Invocation
+from lenet.cli.invocation import Invocation, complain
 from lenet.cli.options import MEASUREMENT, option
 from lenet.cli.output import put
 from lenet.cli.program import argument
@@ -54,7 +53,7 @@ def explain(
             engine = choose("local", limits, observer)
             explanation = Explainer(run, engine, limits, invocation.log, Budget(budget)).explain()
     except NothingToExplainError as error:
-        print(f"lenet-bench: {case.label}: {error}", file=sys.stderr)
+        complain(f"{case.label}: {error}")
         raise typer.Exit(FAILED) from error
     run.store.seal()
     version = case.framework_version or framework_version(case.framework) or "unknown"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lenet.cli.program import argument, command_line
-from lenet.errors import INTERRUPTED, UsageError, one_line
+from lenet.errors import INTERRUPTED, UsageError, one_line, runnable
 
 STOPPED = -INTERRUPTED
 """In the command's place: it was interrupted, and has said how it is resumed."""
@@ -199,4 +199,9 @@ def option_words(option: str, value: str) -> tuple[str, ...]:
 
 def warn(text: str) -> None:
     """Print a warning."""
-    print(f"lenet-bench: WARNING: {one_line(text)}", file=sys.stderr)
+    complain(f"WARNING: {text}")
+
+
+def complain(text: str) -> None:
+    """Print what is wrong, on one line of standard error; its commands can be copied."""
+    print(f"lenet-bench: {one_line(runnable(text))}", file=sys.stderr)

@@ -8,9 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from lenet.errors import NAME
 from lenet.machine.programs import quoted
-
-NAME = "lenet-bench"
 
 RUNNERS = frozenset(
     {"TOX_ENV_NAME", "UV_RUN_RECURSION_DEPTH", "NOX_CURRENT_SESSION", "HATCH_ENV_ACTIVE", "PIPENV_ACTIVE"}
@@ -43,11 +42,6 @@ def command_line(*words: str) -> str:
 def argument(path: str) -> str:
     """A path as an argument, which must not look like an option."""
     return f"./{path}" if path.startswith("-") else path
-
-
-def runnable(message: str) -> str:
-    """A message whose commands begin with `program`."""
-    return message.replace(f"`{NAME} ", f"`{program()} ")
 
 
 def _shown(path: Path) -> str:

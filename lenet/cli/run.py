@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -10,7 +9,7 @@ import typer
 
 from lenet.cli import options
 from lenet.cli.axes import axis_options
-from lenet.cli.invocation import Invocation, typed_options
+from lenet.cli.invocation import Invocation, complain, typed_options
 from lenet.cli.options import ENGINE, MEASUREMENT, OUTPUT, WORKLOAD, option
 from lenet.errors import FAILED, UsageError
 
@@ -130,7 +129,7 @@ def run(
     invocation.note(f"records and tables: {made.store.path}")
     invocation.end(made)
     if problem := failure(made.store.records()):
-        print(f"lenet-bench: {problem}", file=sys.stderr)
+        complain(problem)
         raise typer.Exit(FAILED)
 
 

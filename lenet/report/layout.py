@@ -15,6 +15,8 @@ from unicodedata import category
 
 from rich.cells import cell_len, set_cell_size
 
+from lenet.errors import runnable
+
 DASH = "–"
 WIDTH = 80
 GAP = "  "
@@ -94,11 +96,13 @@ def told_apart(texts: Iterable[str], width: int) -> dict[str, str]:
 def wrapped(text: str, first: str = "", rest: str = "") -> str:
     """A paragraph of at most 80 columns; `first` and `rest`, at most 60 columns each, precede its lines.
 
+    Its commands begin with the words that start this program in the user's shell.
+
     >>> print(wrapped("a path: /" + "x" * 76, "- ", "  "))
     - a path:
       /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
     """
-    lines = _folded(text, WIDTH - cell_len(rest), taken=cell_len(first) - cell_len(rest))
+    lines = _folded(runnable(text), WIDTH - cell_len(rest), taken=cell_len(first) - cell_len(rest))
     return "\n".join((rest if index else first) + line for index, line in enumerate(lines)).rstrip()
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from lenet.cli.program import RUNNERS, command_line, program, runnable
+from lenet.cli import COMMANDS, _fail
+from lenet.cli.invocation import Invocation, warn
+from lenet.cli.program import RUNNERS, command_line, program
+from lenet.errors import program_words, runnable
 from lenet.machine.programs import quoted
+from lenet.report.layout import paragraphs, wrapped
+from lenet.report.table.forms import Layout, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +47,6 @@ def test_where_another_program_activates_the_environment_it_is_the_path(script, 
     monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
     monkeypatch.setenv(runner, "cpu")
     assert program() == ".tox/cpu/bin/lenet-bench"
-    assert runnable("run `lenet-bench tune --mode jit` first") == "run `.tox/cpu/bin/lenet-bench tune --mode jit` first"
 
 
 def test_an_environment_that_is_not_activated(script, monkeypatch, tmp_path):
@@ -91,3 +97,63 @@ def test_bash_reads_a_printed_word_as_it_was(word, encoding, monkeypatch):
 def test_a_command_line_of_words(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lenet-bench"])
     assert command_line("run", "--resume", "a run") == "lenet-bench run --resume 'a run'"
+
+
+NAMES = "|".join(command.__name__ for command in COMMANDS)
+PLAIN = re.compile(rf"(?<=.)(?<!`)\blenet-bench (?:{NAMES}|--)\b")
+"""A command within a message, but not in backticks: `runnable` leaves it as it is."""
+NAMELESS = re.compile(rf"`(?:{NAMES}) [^`]")
+"""A command line that begins with the command: no shell finds it."""
+
+
+def texts(source):
+    """The strings of a module that somebody may read when it runs, with `{}` for what is put into them."""
+    tree = ast.parse(source)
+    silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    silent |= {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
+            yield node.value
+
+
+def test_a_message_that_names_a_command_has_it_whole_in_backticks():
+    assert PLAIN.search("it is damaged: see lenet-bench verify")
+    assert NAMELESS.search("`lenet-bench tune` searches, `run --profile tuned` compares")
+    found = [
+        (path.name, text)
+        for path in sorted((ROOT / "lenet").rglob("*.py"))
+        for text in texts(path.read_text(encoding="utf-8"))
+        if PLAIN.search(text) or NAMELESS.search(text)
+    ]
+    assert found == []
+
+
+class TestEveryPrinterNamesTheCommandThatWorksHere:
+    MESSAGE, HERE = "see `lenet-bench verify RUN` first", "see `.tox/cpu/bin/lenet-bench verify RUN` first"
+
+    @pytest.fixture(autouse=True)
+    def here(self, script, monkeypatch):
+        monkeypatch.setenv("PATH", "/usr/bin")
+        token = program_words.set(program)
+        yield
+        program_words.reset(token)
+
+    def test_messages_that_are_wrapped(self):
+        assert runnable(self.MESSAGE) == wrapped(self.MESSAGE) == self.HERE
+        assert paragraphs([self.MESSAGE]) == f"{self.HERE}\n"
+
+    def test_warnings_and_notes(self, capsys):
+        warn(self.MESSAGE)
+        Invocation(None, False, None).note(self.MESSAGE)
+        assert capsys.readouterr().err == f"lenet-bench: WARNING: {self.HERE}\n{self.HERE}\n"
+
+    def test_errors(self, capsys):
+        assert _fail(self.MESSAGE) == 2
+        assert capsys.readouterr().err == f"lenet-bench: error: {self.HERE}\n"
+
+    def test_a_table_in_a_terminal_but_not_one_in_a_file(self):
+        layout = Layout(["a"], [["b"]], [False], [], [self.MESSAGE])
+        assert self.HERE in shown(layout, "terminal")
+        assert self.HERE not in shown(layout, "github")

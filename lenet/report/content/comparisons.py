@@ -205,7 +205,7 @@ def tuning_gain(report: Report, places: Places) -> Answer:
         return _ratios(sorted(best.values(), key=_quotient, reverse=True)[:MOST_RATIOS], case_words)
 
     words, runs = _by_place(report, places, say)
-    missing = "Not measured: `lenet-bench tune` searches, `run --profile default,tuned` compares."
+    missing = "Not measured: `lenet-bench tune` searches, `lenet-bench run --profile default,tuned` compares."
     return Answer("What does tuning gain?", f"Over the same case as installed. {words}" if words else missing, runs)
 
 

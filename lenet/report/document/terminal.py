@@ -73,7 +73,7 @@ def report_text(report: Report, baseline: str | None = None) -> str:
     Raises:
         UsageError: no row is the baseline.
     """
-    table = f"{len(report.groups):,} cases: `lenet-bench table` shows all of them, `report -o report.html` a page."
+    table = wrapped(f"{len(report.groups):,} cases: `lenet-bench table RUN` shows all of them.")
     if len(report.groups) <= MOST_CASES:
         table = render(report.rows, "terminal", baseline).rstrip("\n")
     context = [

@@ -51,7 +51,7 @@ def legend_of(groups: Sequence[Group]) -> list[str]:
     most = max(row.more_processes or 0 for row in unstable)
     wanted = (
         f" Up to {most:,} more processes a case are needed for ±{PRECISION:.0%}: "
-        f"lenet-bench run --resume RUN --until {PRECISION:.0%}."
+        f"`lenet-bench run --resume RUN --until {PRECISION:.0%}`."
         if most
         else ""
     )
