@@ -59,7 +59,7 @@ def reproduce(
     """
     from lenet.cases.claims import load_publication, publications
     from lenet.engine import TimeLimits
-    from lenet.report.text.published import publications_text
+    from lenet.report.text.reproduce import publications_text
 
     options.choice("--format", form, options.TEXT_FORMATS)
     if listed:
@@ -115,7 +115,7 @@ def _published(
     from lenet.analysis.published import PublishedVerdict, compare_published
     from lenet.commands.recompute import prove_run
     from lenet.commands.reproduce import engine, prepare_published
-    from lenet.report.text.published import published_text
+    from lenet.report.text.reproduce import published_text
     from lenet.store.manifest import PUBLISHED
 
     run = prepare_published(publication, axes, invocation.find, invocation.log, *into)

@@ -47,8 +47,7 @@ def tune(
     from lenet.commands.tune import tune as search
     from lenet.engine import TimeLimits
     from lenet.engine.local import LocalEngine
-    from lenet.report.text.fastest import fastest_text
-    from lenet.report.text.tune import tuning_text
+    from lenet.report.text.tune import fastest_text, tuning_text
 
     options.choice("--format", form, options.TEXT_FORMATS)
     invocation = Invocation(context, quiet, data_dir)

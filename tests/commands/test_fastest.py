@@ -16,7 +16,7 @@ from lenet.cases.presets import override
 from lenet.commands import fastest, tune
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
-from lenet.report.text.fastest import fastest_text
+from lenet.report.text.tune import fastest_text
 from lenet.store.run import Store
 
 SPEEDS = """

@@ -53,11 +53,9 @@ from lenet.report.text.check import convergence_text, results_text, settings_tex
 from lenet.report.text.clean import clean_text
 from lenet.report.text.doctor import doctor_text
 from lenet.report.text.explain import explanation_text
-from lenet.report.text.fastest import fastest_text
-from lenet.report.text.published import publications_text, published_text
-from lenet.report.text.reproduce import reproduce_text
+from lenet.report.text.reproduce import publications_text, published_text, reproduce_text
 from lenet.report.text.resume import resume_text
-from lenet.report.text.tune import tuning_text
+from lenet.report.text.tune import fastest_text, tuning_text
 from lenet.report.text.verify import verify_text
 from lenet.store.events import Steps
 from lenet.store.freshness import CaseState, State

@@ -31,7 +31,7 @@ from lenet.report.table.baseline import compared
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
 from lenet.report.table.words import count, listed, mode, times
-from lenet.report.text.published import measured_value, published_value, published_words
+from lenet.report.text.reproduce import measured_value, published_value, published_words
 from lenet.store.record import Status
 
 

@@ -18,7 +18,7 @@ from lenet.report.layout import DASH, number
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import several
 from lenet.report.table.words import mode
-from lenet.report.text.published import measured_value, published_value, published_words
+from lenet.report.text.reproduce import measured_value, published_value, published_words
 
 PUBLISHED = (
     "What others published of this training, beside the mean here and the interval of one more training. "

@@ -25,9 +25,7 @@ def redrawn(console: Console) -> bool:
 
 
 @contextmanager
-def progress(
-    store: Store, datasets: Mapping[str, Dataset], cases: int, quiet: bool
-) -> Iterator[PlainObserver | NotebookObserver]:
+def progress(store: Store, datasets: Mapping[str, Dataset], cases: int, quiet: bool) -> Iterator[PlainObserver]:
     """An observer of a run of which `cases` are measured now: live in a terminal or a notebook, lines elsewhere."""
     console = error_console(quiet)
     if console.is_jupyter and not quiet:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Sequence
 from typing import Any
+
+from rich.console import Console
 
 from lenet.cases.case import Case
 from lenet.report.layout import clean
 from lenet.report.progress.group import GroupState
+from lenet.report.progress.plain import PlainObserver
 from lenet.store.events import Event, Steps
 from lenet.store.record import Record
 
@@ -17,55 +19,42 @@ SECONDS = 0.5
 """Between two drawings: they take time from the training that is measured on the same cores."""
 
 
-class NotebookObserver:
+class NotebookObserver(PlainObserver):
     """A bar of the finished cases, and below it the groups, and the throughput of the cases in progress."""
 
     def __init__(self, total: int) -> None:
         from IPython.display import display
 
-        self._done, self._total = 0, total
+        super().__init__(Console(quiet=True))
+        self._total = total
         self._running: dict[str, str] = {}
         """What is shown of each case in progress, by its id."""
-        self._groups: dict[Case, GroupState] = {}
-        """The group of each case that has one and is not finished."""
         self._drawn = time.monotonic()
         self._handle: Any = display(self, display_id=True)
 
-    def group_started(self, cases: Sequence[Case], node: str = "") -> None:
-        """Note the group, which is shown when its first worker starts."""
-        self._groups.update(dict.fromkeys(cases, GroupState(len(cases), node)))
-
     def case_started(self, case: Case, done: int, total: int, node: str = "") -> None:
         """Show the case."""
-        del done, total
         self._running[case.id] = f"{case.label}{f' on {node}' if node else ''}"
-        if (group := self._groups.get(case)) is not None:
-            group.begin(case)
+        super().case_started(case, done, total, node)
         self._draw()
 
     def event(self, case: Case, event: Event) -> None:
         """Show the throughput of its last window, now and then."""
-        if (group := self._groups.get(case)) is not None:
-            group.event(case, event)
+        super().event(case, event)
         if isinstance(event, Steps):
             self._running[case.id] = f"{case.label}: {event.images_per_second:,.0f} images/s"
-            if group is None and time.monotonic() - self._drawn > SECONDS:
-                self._draw()
+            if case not in self._groups:
+                self._draw(SECONDS)
 
-    def turn(self, case: Case, cycle: int, cycles: int) -> None:
-        """Show how far the group is, now and then: between two turns no worker trains."""
-        if (group := self._groups.get(case)) is not None:
-            group.turn(case, cycle, cycles)
-            if time.monotonic() - self._drawn > SECONDS:
-                self._draw()
+    def _show_group(self, group: GroupState) -> None:
+        """Draw, now and then: between two turns no worker trains."""
+        del group  # all groups are drawn
+        self._draw(SECONDS)
 
     def case_finished(self, case: Case, record: Record) -> None:
         """Count the case."""
-        del record
+        super().case_finished(case, record)
         self._running.pop(case.id, None)
-        if (group := self._groups.pop(case, None)) is not None:
-            group.finish(case)
-        self._done += 1
         self._total = max(self._total, self._done)
         self._draw()
 
@@ -75,9 +64,10 @@ class NotebookObserver:
         self._groups.clear()
         self._draw()
 
-    def _draw(self) -> None:
-        self._drawn = time.monotonic()
-        if self._handle is not None:
+    def _draw(self, after: float = 0.0) -> None:
+        """Draw, unless that was done less than `after` seconds ago."""
+        if self._handle is not None and time.monotonic() - self._drawn >= after:
+            self._drawn = time.monotonic()
             self._handle.update(self)
 
     def __repr__(self) -> str:

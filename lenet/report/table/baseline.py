@@ -61,16 +61,6 @@ class SpeedUp:
         return self.difference.unit if self.difference else None
 
     @property
-    def groups(self) -> int:
-        """Groups that both were members of, where these are the unit."""
-        return self.difference.groups if self.difference else 0
-
-    @property
-    def planned(self) -> bool:
-        """Whether their number was decided at planned looks."""
-        return self.difference is not None and self.difference.planned
-
-    @property
     def interval(self) -> Interval | None:
         """Its 95% interval; None for the baseline itself and for single processes."""
         return self.difference.interval if self.difference else None
@@ -164,7 +154,7 @@ def with_speed_ups(table: Sequence[Row], selector: str | None = None) -> list[Ro
             "speed_up_low": each.interval.low if each.interval else None,
             "speed_up_high": each.interval.high if each.interval else None,
             "speed_up_unit": each.unit,
-            "speed_up_groups": each.groups if each.unit == "groups" else None,
+            "speed_up_groups": each.difference.groups if each.difference and each.unit == "groups" else None,
             "speed_up_verdict": each.mark.value if each.mark else None,
         }
         for index in indices:
@@ -176,7 +166,10 @@ def with_speed_ups(table: Sequence[Row], selector: str | None = None) -> list[Ro
 def caption(found: Sequence[SpeedUp | None], against: str) -> str:
     """What the speed-ups are over and rest on, and their verdicts, in sentences."""
     known = [each for each in found if each is not None]
-    sentences = [f"Speed-up: over {against}, all else equal.", basis(known)]
+    sentences = [
+        f"Speed-up: over {against}, all else equal.",
+        basis([each.difference for each in known if each.difference]),
+    ]
     if any(each.interval for each in known):
         sentences.append("Beside a speed-up: its 95% interval.")
     decided = [each for each in known if each.mark is not None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
+from lenet.analysis.compare import Comparison
+from lenet.analysis.difference import SpeedDifference
 from lenet.analysis.paired import LEAST_GROUPS, LOOKS, PLANNED_LEVEL
 from lenet.analysis.statistics import LEVEL
 from lenet.report.table.words import count, span
@@ -12,23 +13,7 @@ from lenet.report.table.words import count, span
 SAMPLED = f"Sampled to a precision, with looks at {', '.join(map(str, LOOKS))} groups"
 
 
-class Based(Protocol):
-    """A ratio, with what it was estimated from."""
-
-    @property
-    def unit(self) -> str | None:
-        """`groups`, `processes`, `windows`, or None without a ratio."""
-
-    @property
-    def groups(self) -> int:
-        """Groups that both cases were members of."""
-
-    @property
-    def planned(self) -> bool:
-        """Whether their number was decided at planned looks."""
-
-
-def basis(found: Sequence[Based]) -> str:
+def basis(found: Sequence[SpeedDifference | Comparison]) -> str:
     """What the ratios were estimated from, in sentences; with their numbers, where it is not the same for all."""
     sentences = {
         "of workers that took turns, within {groups}: the mean over groups, Student's t": [

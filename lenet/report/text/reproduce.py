@@ -1,12 +1,15 @@
-"""The result of `lenet-bench reproduce`: a verdict on each claim of a record, and what differs here."""
+"""The results of `lenet-bench reproduce`: verdicts on a record's claims, and published figures beside measured ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from lenet.analysis.published import PublishedResult
 from lenet.analysis.reproduce import Claim
-from lenet.report.layout import shortened, wrapped
+from lenet.cases.claims import Publication, PublishedFigure, Quantity
+from lenet.report.layout import DASH, number, shortened, wrapped
+from lenet.report.table.words import count
 
 MOST_DIFFERENCES = 12
 INDENT = " " * 27
@@ -23,4 +26,57 @@ def reproduce_text(claims: Iterable[Claim], differences: Sequence[tuple[str, str
             lines.append(wrapped(claim.figures, first, INDENT))
     for name, then, here in differences[:MOST_DIFFERENCES]:
         lines.append(wrapped(f"differs: {name}: {then} then, {here} here", rest="  "))
+    return "\n".join(lines) + "\n"
+
+
+def published_words(figure: PublishedFigure) -> str:
+    """What was published, as `test accuracy after epoch 2`."""
+    words = figure.quantity.value
+    if figure.epoch is not None:
+        words += f" after epoch {figure.epoch}"
+    return f"{words} ({figure.note})" if figure.note else words
+
+
+def published_value(figure: PublishedFigure) -> str:
+    """The published value or range."""
+    low, high = (number(value, _digits(figure)) for value in (figure.low, figure.high))
+    return low if figure.low == figure.high else f"{low} to {high}"
+
+
+def measured_value(result: PublishedResult) -> str:
+    """The measured mean, with the interval of one more training."""
+    if result.measured is None:
+        return DASH
+    digits = _digits(result.figure)
+    text = number(result.measured, digits)
+    if result.low is not None and result.high is not None:
+        text += f" ({number(result.low, digits)} to {number(result.high, digits)})"
+    return text
+
+
+def _digits(figure: PublishedFigure) -> int:
+    return {Quantity.ACCURACY: 4, Quantity.IMAGES_PER_SECOND: 0}.get(figure.quantity, 2)
+
+
+def published_text(publication: Publication, results: Sequence[PublishedResult]) -> str:
+    """The publication, then a paragraph for each of its figures."""
+    lines = [wrapped(f"{publication.name}: {publication.title}", rest="  ")]
+    lines.append(wrapped(f"source: {publication.source}", "  ", "    "))
+    if publication.not_stated:
+        lines.append(wrapped(f"not stated there: {', '.join(publication.not_stated)}", "  ", "    "))
+    for result in results:
+        lines.append(wrapped(f"{published_words(result.figure)}: {result.verdict.value}"))
+        lines.append(wrapped(f"published {published_value(result.figure)}", "  ", "    "))
+        measured = f"measured {measured_value(result)}, {count(result.trainings, 'training')}"
+        lines.append(wrapped(f"{measured}: {result.why}", "  ", "    "))
+    return "\n".join(lines) + "\n"
+
+
+def publications_text(publications: Iterable[Publication]) -> str:
+    """Names and titles."""
+    lines = []
+    for each in publications:
+        figures = ", ".join(dict.fromkeys(published_words(figure) for figure in each.figures))
+        lines.append(wrapped(each.name))
+        lines += [wrapped(words, "  ", "    ") for words in (each.title, f"source: {each.source}", figures)]
     return "\n".join(lines) + "\n"

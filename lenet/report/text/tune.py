@@ -1,14 +1,16 @@
-"""The result of a tuning: the race, the confirmation, what each setting gains, and the verdict."""
+"""The result of a tuning: race, confirmation, what each setting gains, verdict; and the final of several tunings."""
 
 from __future__ import annotations
 
 from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
 from lenet.analysis.tune.candidate import Candidate, SearchResult, ratio
-from lenet.cases.case import Case
+from lenet.analysis.tune.fastest import Fastest, Finalist
+from lenet.cases.case import Case, RuntimeProfile
 from lenet.report.layout import DASH, grid, number, paragraphs, wrapped
 from lenet.report.table.words import count, times, with_dataset
 
 TITLES = ["", "profile", "images/s", "n", "gain", "95% interval"]
+FINAL_TITLES = ["release", "mode", "profile", "images/s", "n", "behind", "95% interval"]
 
 
 def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float) -> str:
@@ -122,3 +124,44 @@ def _two_speeds(outcome: SearchResult) -> list[str]:
                 f"{fast.processes}. Which one is decided anew by each process."
             )
     return found
+
+
+def fastest_text(found: Fastest) -> str:
+    """The finalists in 80 columns, and the verdict."""
+    lines = [_finalist_line(each, lead) for each, lead in zip(found.finalists, found.leads, strict=True)]
+    first = found.finalists[0]
+    if not first.rates:
+        return wrapped("The final: nothing could be measured in the time (--budget).")
+    place = with_dataset(first.case.model_copy(update={"framework_version": None, "profile": RuntimeProfile()}))
+    notes = [
+        _final_verdict(found),
+        "behind: how many times the speed the first has, from groups of processes that took turns; an interval of "
+        f"fewer than {LEAST_GROUPS} groups is of these processes only. n: processes.",
+    ]
+    return "\n\n".join((wrapped(f"The final: {place}"), grid(FINAL_TITLES, lines, "wwwffff"), paragraphs(notes)))
+
+
+def _release(finalist: Finalist) -> str:
+    return finalist.case.framework_version or "installed"
+
+
+def _finalist_line(finalist: Finalist, lead: PairedRatio | None) -> list[str]:
+    case, rates = finalist.case, finalist.rates
+    figures = [number(finalist.median) if rates else DASH, str(len(rates))]
+    return [_release(finalist), case.mode.value, case.profile.text, *figures, *_gain(lead)]
+
+
+def _final_verdict(found: Fastest) -> str:
+    """The first and how sure that is, in a sentence."""
+    (first, second, *_), (_, lead, *_) = found.finalists, found.leads
+    words = f"{_named(first)}, {number(first.median)} images/s"
+    if lead is None:
+        return f"Fastest: {words}; no other was measured beside it."
+    behind = f"{times(lead.value)} {_named(second)} ({_interval(lead)}, {count(lead.groups, 'group')})"
+    if found.clear:
+        return f"Fastest: {words}, {behind}."
+    return f"In front: {words}, {behind}, which is not sure: more time (--budget) gives more groups."
+
+
+def _named(finalist: Finalist) -> str:
+    return f"{_release(finalist)}, {finalist.case.mode.value}, {finalist.case.profile.text}"
