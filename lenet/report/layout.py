@@ -115,7 +115,7 @@ def grid(titles: Sequence[str], lines: Iterable[Sequence[str]], kinds: str) -> s
     """A table of at most 80 columns, or what `table_width` says; without a header if no column has a title.
 
     `kinds` has a letter a column: `f` a figure, on the right and never cut; `w` words, folded between words, or after
-    the signs that divide a long one, if the table is too wide; `b` a bar, never cut. If even that is too wide, the
+    the signs that divide a long one, if the table is too wide. If even that is too wide, the
     columns from the left on go into a line above the others. Only a word of more than `LONGEST_WORD` columns is broken.
     """
     limit = _limit.get()

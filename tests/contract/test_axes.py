@@ -132,7 +132,7 @@ def report_of(records):
     table = rows(records, "run")
     by_id = {(each.case_id, each.machine_id): each for each in records}
     entries = [Entry(row, by_id[row.case_id, row.machine]) for row in table]
-    return Report(entries, grouped(table), [], {}, [], 0, [])
+    return Report(entries, grouped(table), {}, {}, [], [])
 
 
 @pytest.fixture(scope="module")

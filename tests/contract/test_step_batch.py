@@ -61,7 +61,7 @@ def record(spread, epochs=None):
 
 def report_of(each):
     table = rows([each], "run")
-    return Report([Entry(table[0], each)], grouped(table), [], {}, [], 0, references.shipped())
+    return Report([Entry(table[0], each)], grouped(table), {}, {}, [], references.shipped())
 
 
 def expected(case):
@@ -109,7 +109,7 @@ def test_the_band_and_the_panel_of_the_accuracy_chart(spread, images):
 @SPREADS
 def test_the_time_of_a_step_in_the_chart(spread, images):
     data = datasets(report_of(record(spread)))
-    (step,) = [chart for chart in charts(data) if chart.id == "step"]
+    (step,) = [chart for chart, _ in charts(data) if chart.id == "step"]
     assert "global_batch_size" in step.fields(data["rows"][0])
     assert "datum.batch_size" not in json.dumps(step.spec)
 

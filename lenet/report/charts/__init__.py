@@ -6,21 +6,27 @@ page and picture cannot differ. Colours are CSS variables: one drawing serves li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lenet.report.charts import learning, speed, spent
 from lenet.report.charts.channels import Palette
-from lenet.report.charts.chart import LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart, Data
+from lenet.report.charts.chart import Chart, Data
+from lenet.report.charts.labels import Points
 
-__all__ = ["LABEL_LINE", "LABEL_WIDTH", "LINE_HEIGHT", "MOST_BARS", "MOST_CHARTS", "MOST_PANELS", "Chart", "charts"]
-
-MOST_CHARTS = 6
-"""Charts that a reader sees at first, the matrix of speeds included; the page folds the others away."""
-
-ANSWERS = (speed.profiles, speed.versions, learning.accuracy, speed.scaling, speed.leaders, speed.throughput)
-DETAILS = (spent.step, learning.losses, learning.times, spent.phases)
+MAKERS = (
+    *(speed.profiles, speed.versions, learning.accuracy, speed.scaling, speed.throughput),
+    *(spent.step, learning.losses, spent.phases),
+)
+"""In the order of the page. With the speeds' matrices at most six are seen at first."""
 
 
-def charts(data: Data) -> list[Chart]:
-    """The charts for which there is data, those that compare what a reader chooses between first."""
+def charts(data: Data) -> list[tuple[Chart, Points]]:
+    """The charts for which there is data, with it; those that compare what a reader chooses between first."""
     palette = Palette.of(data["rows"])
-    made = [make(palette, data) for make in (*ANSWERS, *DETAILS)]
-    return [chart for chart in made if chart.drawn(data)]
+    made = [make(palette, data) for make in MAKERS]
+    return [(chart, points) for chart in made if (points := chart.points(data))]
+
+
+def first(drawn: Sequence[tuple[Chart, Points]]) -> list[tuple[Chart, Points]]:
+    """Those that a reader sees at first; the page folds the others away. Where none answers a question, all."""
+    return [each for each in drawn if not each[0].detail] or list(drawn)

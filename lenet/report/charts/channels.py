@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lenet.cases.axes import axis
-from lenet.report.charts.chart import LABEL_WIDTH, MOST_BARS, Spec
+from lenet.report.charts.chart import DIVIDED, LABEL_LINE, MOST_BARS, Spec
 from lenet.report.charts.labels import Points
 
 SERIES_COLOURS = 8
 LEGEND: Spec = {"title": None, "orient": "top"}
 WIDE_RATIO = 40
 """Speeds that lie further apart than this are drawn on a logarithmic axis."""
+
+
+POWER_OF_TEN = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-9"
 
 
 def nominal(field: str, **options: Any) -> Spec:
@@ -55,18 +58,21 @@ class Palette:
 
     def speed(self, field: str, title: str = "images/s", shared: bool = False) -> Spec:
         """The channel of a speed. `shared`: the axis ends where `SHARED` says, so that panels compare."""
-        scale: Spec = {"type": "log", "nice": True} if self.logarithmic else {"zero": True, "nice": True}
+        scale: Spec = {"type": "log", "nice": False, "padding": 8} if self.logarithmic else {"zero": True, "nice": True}
         if shared:
             scale["domainMax"] = {"expr": "top"}
             if self.logarithmic:
                 scale["domainMin"] = {"expr": "bottom"}
-        ticks = {"format": "~s" if self.logarithmic else ",.0f", "tickCount": 5}
+        ticks: Spec = {"format": "~s" if self.logarithmic else ",.0f", "tickCount": 5}
+        if self.logarithmic:  # a line for every digit would hide the figures: those between powers of ten are pale
+            ticks["gridOpacity"] = {"condition": {"test": POWER_OF_TEN, "value": 1}, "value": 0.3}
         return quantitative(field, title, scale=scale, axis=ticks)
 
 
 SHARED = [{"name": "top", "value": 1.0}, {"name": "bottom", "value": 0.0}]
 """Ends of the speed axis, set to those of all rows that are drawn."""
 FIELD = "images_per_second"
+SUMMARY = (("median", "mid"), ("min", "least"), ("max", "most"))
 VALID = {"filter": f"datum.ok && isValid(datum.{FIELD})"}
 
 
@@ -76,9 +82,7 @@ def speeds(*by: str) -> list[Spec]:
         VALID,
         {
             "aggregate": [
-                {"op": "median", "field": FIELD, "as": "mid"},
-                {"op": "min", "field": FIELD, "as": "least"},
-                {"op": "max", "field": FIELD, "as": "most"},
+                *({"op": op, "field": FIELD, "as": name} for op, name in SUMMARY),
                 {"op": "min", "field": f"{FIELD}_low", "as": "q1"},
                 {"op": "max", "field": f"{FIELD}_high", "as": "q3"},
                 {"op": "count", "as": "processes"},
@@ -102,30 +106,40 @@ def largest(field: str, line: str, op: Literal["rank", "dense_rank"] = "rank") -
     ]
 
 
-def tip(*fields: tuple[str, str, str]) -> list[Spec]:
-    """A tooltip: fields with their titles and formats; a format is empty for words."""
+def tip(*entries: str) -> list[Spec]:
+    """A tooltip: `FIELD:TITLE` for each field of words, `FIELD:TITLE:FORMAT` for each of figures."""
+    fields = (entry.split(":") for entry in entries)
     return [
-        quantitative(field, title, format=form) if form else nominal(field, title=title)
-        for field, title, form in fields
+        quantitative(field, title, format=form[0]) if form else nominal(field, title=title)
+        for field, title, *form in fields
     ]
 
 
-SPEED_TIP = (
-    ("mid", "images/s", ",.0f"),
-    ("low", "from", ",.0f"),
-    ("high", "to", ",.0f"),
-    ("processes", "processes", ","),
-)
+SPEED_TIP = ("mid:images/s:,.0f", "low:from:,.0f", "high:to:,.0f", "processes:processes:,")
 
 
 def line_each(field: str, by: str = "key") -> Spec:
     """The channel of one line a value of `field`, the one with the largest `by` on top."""
-    axis = {"title": None, "ticks": False, "domain": False, "labelLimit": 0, "labelExpr": WRAPPED}
+    axis = {
+        "title": None,
+        "ticks": False,
+        "domain": False,
+        "labelLimit": 0,
+        "labelExpr": WRAPPED,
+        "labelOffset": CENTRED,
+    }
     return nominal(field, axis=axis, sort={"op": "max", "field": by, "order": "descending"})
 
 
-WRAPPED = f"split(trim(replace(datum.label, regexp('(.{{1,{LABEL_WIDTH}}}(?:[+]| · |$))', 'g'), '$1\\n')), '\\n')"
-"""A label in lines of `LABEL_WIDTH` characters, divided between its parts."""
+WRAPPED = f"split(trim(replace(datum.label, regexp('{DIVIDED}', 'g'), '$1\\n')), '\\n')"
+"""A label in lines of `LABEL_WIDTH` characters."""
+CENTRED = {
+    "condition": [
+        {"test": f"length({WRAPPED}) === {lines}", "value": (1 - lines) * LABEL_LINE / 2} for lines in range(2, 9)
+    ],
+    "value": 0,
+}
+"""Moves a label of several lines up, so that its middle is beside its bar."""
 
 
 def dot(size: int, **encoding: Any) -> Spec:

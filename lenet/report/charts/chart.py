@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +21,11 @@ LINE_HEIGHT = 24
 LABEL_WIDTH = 42
 """Characters of a line of a label: a longer label has several, and is never cut."""
 LABEL_LINE = 14
+DIVIDED = f"(.{{1,{LABEL_WIDTH}}}(?:[+]| · |$))"
+"""A line of a label, which is divided between its parts: of Vega, of the page's script, and here."""
+BREAK = re.compile(DIVIDED)
 MOST_PANELS = 6
-ALWAYS = ("i", "ok", "batch_size", "images_per_second")
+ALWAYS = ("i", "ok", "framework", "batch_size", "images_per_second")
 """Fields that every chart has: panels are sorted by them."""
 
 
@@ -45,8 +47,8 @@ class Chart:
     """A line, or a series of a chart without lines, is drawn only if this field has several values in it."""
     base: str | None = None
     """A value of the contrast that a line or series must have."""
-    several: bool = False
-    """Whether it is drawn only if it has several lines."""
+    detail: bool = False
+    """Whether it answers none of the first questions."""
     needs: str = "images_per_second"
     """The figure that a row must have to be drawn, if rows are drawn."""
 
@@ -73,15 +75,10 @@ class Chart:
             found = [point for point, group in zip(found, groups, strict=True) if group in compared]
         return labelled(found, rows, [name for name in fields if name in LABELS])
 
-    def drawn(self, data: Data) -> bool:
-        """Whether there is something to draw, and several lines where it compares lines."""
-        points = self.points(data)
-        return bool(points) and (not self.several or len({point[self.lines or ""] for point in points}) > 1)
-
     def height(self, points: Points) -> int:
         """Pixels of a chart with a line for each value of `lines`: more where labels have several lines."""
         labels = {str(point[self.lines or ""]) for point in points}
-        most = max(math.ceil(len(label) / LABEL_WIDTH) for label in labels)
+        most = max(BREAK.sub("\\1\n", label).strip().count("\n") + 1 for label in labels)
         return min(MOST_BARS, len(labels)) * max(LINE_HEIGHT, LABEL_LINE * most + 6)
 
 

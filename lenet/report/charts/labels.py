@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lenet.cases.axes import IDENTIFYING, axis
+from lenet.cases.frameworks import Framework
 from lenet.report.content.gather import Report
 from lenet.report.layout import clean
 from lenet.report.table.profiles import called
@@ -29,7 +30,6 @@ def _all_but(*names: str) -> tuple[str, ...]:
 
 
 LABELS: Mapping[str, tuple[str, ...]] = {
-    "home": ("device_target", "machine"),
     "place": _all_but("framework", "mode", "batch_size"),
     "release": _all_but("framework", "mode", "framework_version"),
     "parallel": _all_but("framework", "mode", "world_size"),
@@ -37,7 +37,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "label": ORDER,
 }
 """Labels by which charts group, and the axes that they may name."""
-PANELS = frozenset({"home", "place", "release", "parallel"})
+PANELS = frozenset({"place", "release", "parallel"})
 """Those that may be empty: a panel beside no other needs no title."""
 WORDS = "words_"
 """Begins the field of a point with the words of one of its row's axes. An axis in which no rows differ has none."""
@@ -104,8 +104,11 @@ def labelled(points: Points, table: Points, labels: Iterable[str] = LABELS) -> P
 
 def series(report: Report) -> list[str]:
     """For each row the way of training, framework and mode. Its colour is the same in every chart."""
-    frameworks = _differs(report.rows, "framework")
-    return [f"{row.framework}{SERIES_SEPARATOR}{mode(row)}" if frameworks else mode(row) for row in report.rows]
+    several_there = _differs(report.rows, "framework")
+    return [
+        f"{row.framework} {mode(row)}" if several_there and row.framework != Framework.MINDSPORE.value else mode(row)
+        for row in report.rows
+    ]
 
 
 def trainings(report: Report) -> list[str]:
@@ -120,13 +123,7 @@ def trainings(report: Report) -> list[str]:
     ]
 
 
-def row_labels(report: Report, rows: Sequence[Row]) -> list[str]:
+def row_labels(report: Report, indices: Sequence[int]) -> list[str]:
     """Labels of some of the rows beside each other, as of a list in a terminal."""
-    place = {_key(row): i for i, row in enumerate(report.rows)}
-    points = [{"i": place[_key(row)]} for row in rows]
     table = [{"framework": row.framework, **words} for row, words in zip(report.rows, axis_words(report), strict=True)]
-    return [point["label"] for point in labelled(points, table)]
-
-
-def _key(row: Row) -> tuple[object, ...]:
-    return row.run, row.case_id, row.machine, row.framework_version
+    return [point["label"] for point in labelled([{"i": i} for i in indices], table)]

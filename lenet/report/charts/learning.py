@@ -1,9 +1,10 @@
-"""Whether and how fast it learns: accuracy, losses, the time to an accuracy."""
+"""Whether it learns: accuracy and losses."""
 
 from __future__ import annotations
 
-from lenet.report.charts.channels import Palette, dot, largest, line_each, nominal, quantitative, tip
+from lenet.report.charts.channels import Palette, dot, nominal, quantitative, tip
 from lenet.report.charts.chart import Chart, Data
+from lenet.report.content.traces import MAX_TRACES
 
 
 def accuracy(palette: Palette, _: Data) -> Chart:
@@ -18,7 +19,7 @@ def accuracy(palette: Palette, _: Data) -> Chart:
         "detail": nominal("label"),
     }
     tooltip = [
-        *tip(("label", "case", ""), ("epoch", "epoch", "d")),
+        *tip("label:case", "epoch:epoch:d"),
         quantitative("accuracy", "accuracy", aggregate="median", format=".4f"),
         quantitative("accuracy", "trainings", aggregate="count"),
     ]
@@ -52,13 +53,7 @@ def losses(palette: Palette, _: Data) -> Chart:
     """Training loss by step, thinned; a panel a batch size and dataset."""
     x = quantitative("step", "training step", axis={"format": ",.0f", "tickCount": 5})
     low, mean = (quantitative(field, "training loss", scale={"zero": True}) for field in ("low", "mean"))
-    tooltip = tip(
-        ("label", "case", ""),
-        ("step", "up to step", ","),
-        ("mean", "mean", ".4f"),
-        ("low", "lowest", ".4f"),
-        ("high", "highest", ".4f"),
-    )
+    tooltip = tip("label:case", "step:up to step:,", "mean:mean:.4f", "low:lowest:.4f", "high:highest:.4f")
     layers = [
         {"mark": {"type": "area", "opacity": 0.14}, "encoding": {"y": low, "y2": {"field": "high"}}},
         {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"y": mean}},
@@ -67,43 +62,11 @@ def losses(palette: Palette, _: Data) -> Chart:
     return Chart(
         "losses",
         "Loss curves",
-        "Training loss by step. Long trainings are thinned: a point of the line is the mean over equally many "
-        "consecutive steps, the pale band around it their lowest and highest loss, so that no spike is hidden.",
+        f"Training loss by step, one training of each kind, at most {MAX_TRACES}. Long trainings are thinned: a point "
+        "of the line is the mean over equally many consecutive steps, the pale band around it their lowest and highest "
+        "loss, so that no spike is hidden.",
         "losses",
         {"encoding": {"x": x, "color": palette.colour, "detail": nominal("label")}, "layer": layers},
         panel="training_panel",
-    )
-
-
-def times(palette: Palette, _: Data) -> Chart:
-    """Seconds of training until an accuracy was reached, a line a case."""
-    median = [{"op": "median", "field": "seconds", "as": "mid"}, {"op": "count", "as": "processes"}]
-    shapes = {"title": "accuracy", "orient": "top", "symbolFillColor": "var(--soft)"}
-    return Chart(
-        "times",
-        "Time to accuracy",
-        "Seconds of training (with compilation, without evaluation and set-up) until the first epoch whose test "
-        "accuracy reached the target. A case that never reached it has no mark.",
-        "times",
-        {
-            "transform": [
-                {"aggregate": median, "groupby": ["label", "series", "target"]},
-                {"calculate": "-datum.mid", "as": "key"},
-                *largest("key", "label"),
-            ],
-            **dot(
-                110,
-                y=line_each("label"),
-                x=quantitative("mid", "seconds", scale={"zero": True}),
-                color=palette.colour,
-                shape=nominal("target", legend=shapes),
-                tooltip=tip(
-                    ("label", "case", ""),
-                    ("target", "accuracy", ""),
-                    ("mid", "seconds", ",.1f"),
-                    ("processes", "trainings", ","),
-                ),
-            ),
-        },
-        lines="label",
+        detail=True,
     )

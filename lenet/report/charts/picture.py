@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from typing import Any
 
+from lenet.cases.frameworks import Framework
 from lenet.errors import UsageError
-from lenet.report.charts import MOST_PANELS, Chart
+from lenet.report.charts.chart import MOST_PANELS, Chart
 from lenet.report.charts.labels import Points
-from lenet.report.charts.look import COLOURS, config, variables
+from lenet.report.charts.look import COLOURS, config
 
 WIDTH = 640
 HEIGHT = 260
@@ -19,20 +20,27 @@ ADDRESS_BYTES = 2**37
 """Address space that the JavaScript engine reserves at most; measured: 64 GiB are too few."""
 
 
-def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str, Any]]]:
-    """The chart's panels, each a name and a specification with its points in it; at most `MOST_PANELS`."""
-    points = chart.points(data)
-    ranks: dict[str, float] = {}
+def filled(chart: Chart, points: Points, bands: Points) -> list[tuple[str, dict[str, Any]]]:
+    """The chart's panels, each a name and a specification with its points in it; at most `MOST_PANELS`.
+
+    Speeds: those of MindSpore first, then the fastest. Trainings: the smallest batch first.
+    """
+    panels: dict[str, Points] = {}
     for point in points:
-        # Speeds: the fastest panel first. Trainings: the smallest batch first.
-        rank = -(point["images_per_second"] or 0) if chart.data == "rows" else point["batch_size"]
-        name = point[chart.panel] if chart.panel else ""
-        ranks[name] = min(rank, ranks.get(name, rank))
-    panels: list[tuple[str, dict[str, Any]]] = []
+        panels.setdefault(point[chart.panel] if chart.panel else "", []).append(point)
+
+    def rank(name: str) -> tuple[bool, float, str]:
+        held = panels[name]
+        if chart.data != "rows":
+            return False, min(point["batch_size"] for point in held), name
+        peer = all(point["framework"] != Framework.MINDSPORE.value for point in held)
+        return peer, -max(point["images_per_second"] or 0 for point in held), name
+
     params = [{**param, **_ends(points)[param["name"]]} for param in chart.spec.get("params", ())]
-    for name in sorted(ranks, key=lambda each: (ranks[each], each))[:MOST_PANELS]:
-        shown = [point for point in points if not chart.panel or point[chart.panel] == name]
-        band = [each for each in data["band"] if each["training_panel"] == name]
+    made: list[tuple[str, dict[str, Any]]] = []
+    for name in sorted(panels, key=rank)[:MOST_PANELS]:
+        shown = panels[name]
+        band = [each for each in bands if each["training_panel"] == name]
         spec = {**chart.spec, "description": f"{chart.title}, {name}" if name else chart.title}
         if "layer" in spec and not band:
             spec["layer"] = [layer for layer in spec["layer"] if layer.get("data", {}).get("name") != "band"]
@@ -41,8 +49,8 @@ def filled(chart: Chart, data: Mapping[str, Points]) -> list[tuple[str, dict[str
             spec["height"] = chart.height(shown)
         if params:
             spec["params"] = params
-        panels.append((name, {**spec, "data": {"name": "shown"}, "datasets": {"shown": shown, "band": band}}))
-    return panels
+        made.append((name, {**spec, "data": {"name": "shown"}, "datasets": {"shown": shown, "band": band}}))
+    return made
 
 
 def _among(part: Any, there: Set[object]) -> Any:
@@ -72,8 +80,7 @@ def svg(spec: dict[str, Any]) -> str:
 
     Source: Vega-Lite's compiler and Vega's SVG renderer, as the package vl-convert-python carries them.
     """
-    size = {} if "vconcat" in spec else {"width": WIDTH, "height": HEIGHT}
-    whole = {**size, **spec, "config": {**config(FONT), "aria": False}, "padding": 8}
+    whole = {"width": WIDTH, "height": HEIGHT, **spec, "config": {**config(FONT), "aria": False}, "padding": 8}
     if "layer" in whole:  # invisible marks carry tooltips: they are for the page
         whole["layer"] = [each for each in whole["layer"] if each["mark"].get("opacity") != 0]
     return adaptive(vega().vegalite_to_svg(whole))
@@ -99,33 +106,18 @@ def vega() -> Any:
 
 
 _VARIABLE = re.compile(r'\b(fill|stroke)="var\(--([a-z0-9-]+)\)"')
-_TAG = re.compile(r"<[a-z][^>]*>")
 
 
 def adaptive(picture: str) -> str:
-    """The picture with colours that follow the page, and plain colours for a viewer without CSS variables.
+    """The picture in the colours of a light page, with rules that replace them on a dark one.
 
-    >>> adaptive('<svg><path fill="var(--ink)"/></svg>')[-60:]
-    '</style><path fill="#24292f" style="fill:var(--ink)"/></svg>'
+    >>> adaptive('<svg><path fill="var(--ink)"/></svg>')[-28:]
+    '<path fill="#24292f"/></svg>'
     """
-
-    def tag(match: re.Match[str]) -> str:
-        styles: list[str] = []
-
-        def plain(found: re.Match[str]) -> str:
-            styles.append(f"{found[1]}:var(--{found[2]})")
-            return f'{found[1]}="{COLOURS[found[2]][0]}"'
-
-        text = _VARIABLE.sub(plain, match[0])
-        if not styles:
-            return text
-        if ' style="' in text:
-            return text.replace(' style="', f' style="{";".join(styles)};', 1)
-        end = "/>" if text.endswith("/>") else ">"
-        return f'{text.removesuffix(end)} style="{";".join(styles)}"{end}'
-
-    light, dark = variables("light"), variables("dark")
-    style = f"<style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
-    coloured = _TAG.sub(tag, picture)
-    first = coloured.index(">") + 1
-    return coloured[:first] + style + coloured[first:]
+    plain = _VARIABLE.sub(lambda found: f'{found[1]}="{COLOURS[found[2]][0]}"', picture)
+    rules = "".join(
+        f'[{kind}="{light}"]{{{kind}:{dark}}}'
+        for kind, light, dark in dict.fromkeys((found[0], *COLOURS[found[1]]) for found in _VARIABLE.findall(picture))
+    )
+    first = plain.index(">") + 1
+    return f"{plain[:first]}<style>@media(prefers-color-scheme:dark){{{rules}}}</style>{plain[first:]}"

@@ -50,17 +50,6 @@ def epochs(report: Report) -> Points:
     ]
 
 
-def times(report: Report) -> Points:
-    """Training clock at the epoch that reached an accuracy, in seconds."""
-    return [
-        {"i": i, "target": f"{float(target):.0%}", "seconds": seconds}
-        for i, row in enumerate(report.rows)
-        if row.epochs is not None and row.sound
-        for target, seconds in row.seconds_to_accuracy.items()
-        if seconds is not None
-    ]
-
-
 def phases(report: Report) -> Points:
     """Where each worker's wall time went, in seconds."""
     return [
@@ -116,7 +105,6 @@ def datasets(report: Report) -> Mapping[str, Points]:
     return {
         "rows": rows(report),
         "epochs": epochs(report),
-        "times": times(report),
         "phases": phases(report),
         "losses": losses(report),
         "band": band(report),

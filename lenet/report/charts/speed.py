@@ -1,4 +1,4 @@
-"""How fast: by batch size, profile, version, number of processes, machine and device."""
+"""How fast: by batch size, profile, version and number of processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from lenet.report.charts.channels import (
     SHARED,
     SPEED_TIP,
     Palette,
-    bars,
     dot,
     largest,
     line_each,
@@ -26,7 +25,7 @@ def _along(field: str, title: str, palette: Palette, *, sort: Any = "ascending",
     """Speeds along an ordered field: a dot with its interval a series, joined by a line."""
     x = {"field": field, "type": "ordinal", "title": title, "sort": sort, "axis": {"labelAngle": 0, "labelLimit": 120}}
     mid, low = (palette.speed(each, shared=True) for each in ("mid", "low"))
-    tooltip = tip(("series", "mode", ""), (field, title, ""), *SPEED_TIP)
+    tooltip = tip("series:mode", f"{field}:{title}", *SPEED_TIP)
     return {
         "params": SHARED,
         "encoding": {"x": x, "xOffset": palette.beside, "color": palette.colour},
@@ -66,7 +65,7 @@ def profiles(palette: Palette, _: Data) -> Chart:
         110,
         x=speed,
         color=nominal("role", scale={"domain": list(ROLES), "range": list(ROLES.values())}, legend=LEGEND),
-        tooltip=tip(("way", "case", ""), ("profile", "profile", ""), *SPEED_TIP),
+        tooltip=tip("way:case", "profile:profile", *SPEED_TIP),
     )
     return Chart(
         "profiles",
@@ -114,8 +113,7 @@ def versions(palette: Palette, data: Data) -> Chart:
 def scaling(palette: Palette, _: Data) -> Chart:
     """Images/s by number of processes, beside the ideal; a panel for everything else."""
     first = [
-        {"op": "first_value", "field": "mid", "as": "base"},
-        {"op": "first_value", "field": "world_size", "as": "from"},
+        {"op": "first_value", "field": field, "as": name} for field, name in (("mid", "base"), ("world_size", "from"))
     ]
     ideal = {
         "mark": {"type": "line", "strokeDash": [2, 4], "strokeWidth": 1.2, "opacity": 0.7},
@@ -137,32 +135,4 @@ def scaling(palette: Palette, _: Data) -> Chart:
         },
         panel="parallel",
         contrast="world_size",
-    )
-
-
-def leaders(palette: Palette, _: Data) -> Chart:
-    """Images/s of the fastest case of each machine and device, a line each."""
-    fastest = [{"field": "mid", "order": "descending"}]
-    return Chart(
-        "leaders",
-        "Machines and devices",
-        "The fastest case of each machine and device, coloured by its mode.",
-        "rows",
-        {
-            "transform": [
-                *speeds("home", "label", "series"),
-                {"window": [{"op": "row_number", "as": "place"}], "sort": fastest, "groupby": ["home"]},
-                {"filter": "datum.place == 1"},
-                {"calculate": "datum.mid", "as": "key"},
-                *largest("mid", "home"),
-            ],
-            **bars(
-                y=line_each("home"),
-                x={**palette.speed("mid"), "scale": {"zero": True}},
-                color=palette.colour,
-                tooltip=tip(("home", "place", ""), ("label", "case", ""), *SPEED_TIP),
-            ),
-        },
-        lines="home",
-        several=True,
     )

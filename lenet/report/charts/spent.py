@@ -12,8 +12,7 @@ RESIDENT = "resident_images_per_second"
 def step(_: Palette, _data: Data) -> Chart:
     """Milliseconds of a step: training, and waiting for data; a line a case."""
     medians = [
-        {"op": "median", "field": FIELD, "as": "speed"},
-        {"op": "median", "field": RESIDENT, "as": "resident"},
+        {"op": "median", "field": field, "as": name} for field, name in ((FIELD, "speed"), (RESIDENT, "resident"))
     ]
     pieces = {"domain": ["training", "waiting for data"], "range": ["var(--piece-1)", "var(--piece-4)"]}
     waiting = "max(0, datum.whole - 1000 * datum.global_batch_size / datum.resident)"
@@ -41,15 +40,12 @@ def step(_: Palette, _data: Data) -> Chart:
                 color=nominal("piece", scale=pieces, legend=LEGEND),
                 order={"field": "piece", "sort": "ascending"},
                 tooltip=tip(
-                    ("label", "case", ""),
-                    ("piece", "", ""),
-                    ("ms", "ms", ",.2f"),
-                    ("whole", "ms a step", ",.2f"),
-                    ("share", "share spent waiting", ".0%"),
+                    "label:case", "piece:", "ms:ms:,.2f", "whole:ms a step:,.2f", "share:share spent waiting:.0%"
                 ),
             ),
         },
         lines="label",
+        detail=True,
         needs=RESIDENT,
     )
 
@@ -78,13 +74,10 @@ def phases(_: Palette, _data: Data) -> Chart:
                 "color": nominal("phase", scale=scale, legend={**LEGEND, "labelLimit": 240}),
                 "order": {"field": "order"},
                 "tooltip": tip(
-                    ("label", "case", ""),
-                    ("phase", "phase", ""),
-                    ("spent", "seconds", ",.2f"),
-                    ("share", "share", ".1%"),
-                    ("key", "wall seconds", ",.1f"),
+                    "label:case", "phase:phase", "spent:seconds:,.2f", "share:share:.1%", "key:wall seconds:,.1f"
                 ),
             },
         },
         lines="label",
+        detail=True,
     )

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lenet.analysis.convergence import ConvergenceStatus
 from lenet.analysis.published import PublishedResult, PublishedVerdict, compare_published
 from lenet.analysis.statistics import MIN_PROCESSES
+from lenet.analysis.verdict import Mark
 from lenet.cases.claims import Quantity, publications
 from lenet.report.content.comparisons import (
     MOST_PLACES,
     MOST_RATIOS,
     Answer,
-    Places,
     case_words,
     fastest_mode,
     graph_gain,
-    newest_only,
     newest_release,
     peer_frameworks,
-    places_of,
     ratio_words,
-    runs_of,
     tuning_gain,
+    verdict_words,
 )
 from lenet.report.content.gather import Report
-from lenet.report.content.headline import own, ranked
+from lenet.report.content.places import Places, lead, newest_only, own, places_of, ranked, runs_of
 from lenet.report.table.baseline import compared
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
-from lenet.report.table.words import count, listed, mode, times
+from lenet.report.table.words import count, listed, short_mode, times
 from lenet.report.text.reproduce import measured_value, published_value, published_words
 from lenet.store.record import Status
 
@@ -50,10 +49,17 @@ def answers(report: Report) -> list[Answer]:
         _scaling(report),
         tuning_gain(report, ours),
         peer_frameworks(report, places),
-        _sure(ours, valid),
-        Answer("On which machine?", _machines(report)),
     ]
-    return [*asked, *_failures(report)]
+    sure = _sure(ours, valid)
+    if any(Mark.UNRESOLVED.value in each.words for each in (*asked, sure)):
+        sure = replace(sure, words=f"{sure.words} {UNRESOLVED}")
+    return [*asked, sure, Answer("On which machine?", _machines(report)), *_failures(report)]
+
+
+UNRESOLVED = (
+    "Unresolved: these processes do not show which of the two is faster; more may (`lenet-bench run --resume RUN "
+    "--until 3%`)."
+)
 
 
 def _machines(report: Report) -> str:
@@ -118,24 +124,20 @@ def _published(report: Report) -> Answer:
 
 
 def _scaling(report: Report) -> Answer:
-    found = sorted((group for group in report.groups if group.efficiency), key=lambda group: -(group.speed or 0))
-    best: dict[int, Group] = {}
-    for group in found:
-        best.setdefault(group.row.world_size, group)
+    question = "How does it scale with processes?"
+    best = {group.row.world_size: group for group in reversed(ranked(report.groups)) if group.efficiency}
     if not best:
-        return Answer("How does it scale with processes?", "Not measured: `lenet-bench run --world-size 1,2`.")
+        return Answer(question, "Not measured: `lenet-bench run --world-size 1,2`.")
     words = [
-        f"{size} processes {times(size * (group.efficiency or 0))} one, efficiency {group.efficiency:.0%} "
-        f"({case_words(group.row)}, {group.speed:,.0f} images/s)"
+        f"{size} processes {times(size * (group.efficiency or 0))} one, efficiency {group.efficiency:.0%}: "
+        f"{case_words(group.row)}, {group.speed:,.0f} images/s"
         for size, group in sorted(best.items())[:MOST_RATIOS]
     ]
-    return Answer(
-        "How does it scale with processes?", f"{'; '.join(words)}.", runs_of(group.row for group in best.values())
-    )
+    return Answer(question, f"{'; '.join(words)}.", runs_of(group.row for group in best.values()))
 
 
 def _sure(places: Places, valid: Sequence[Group]) -> Answer:
-    """The lead of the fastest mode over the second, and how many processes the figures rest on."""
+    """The lead of the fastest mode over the second, all else equal, and how many processes the figures rest on."""
     question = "How sure is that?"
     if not valid:
         return Answer(question, "No case succeeded.")
@@ -146,15 +148,15 @@ def _sure(places: Places, valid: Sequence[Group]) -> Answer:
         f"stable within ±3%: {stable:,}."
     )
     groups = next(iter(places.values()), [])
-    rival = next((group for group in groups if group.row.mode != groups[0].row.mode), None)
-    if rival is None:
+    best, rivals = lead(groups) if groups else (valid[0], [])
+    if not rivals:
         return Answer(question, words)
-    (found,) = compared([(rival, groups[0])])
-    if found.mark is None:
-        lead = f"The lead over {mode(rival.row)}, {times(found.value)}, is of single processes: repeat with --repeat 3."
-    else:
-        lead = f"The lead of the fastest mode over {mode(rival.row)}: {ratio_words(found)}."
-    return Answer(question, f"{lead} {words}", runs_of([groups[0].row, rival.row]))
+    (found,) = compared([(rivals[0], best)])
+    more = "; repeat with --repeat 3" if found.mark is None else ""
+    said = (
+        f"{short_mode(best.row)} over {short_mode(rivals[0].row)}, {verdict_words(found)}: {ratio_words(found)}{more}."
+    )
+    return Answer(question, f"{said} {words}", runs_of([best.row, rivals[0].row]))
 
 
 def _failures(report: Report) -> list[Answer]:

@@ -42,8 +42,6 @@ class Report:
     """By name, the oldest first."""
     machines: Mapping[str, MachineCard]
     traces: Sequence[Trace]
-    traces_left_out: int
-    """Cases whose loss trace is not shown."""
     references: Sequence[Reference]
     """What the trainings are compared with."""
     notes: Sequence[str] = ()
@@ -135,7 +133,7 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
             stores.append((name, store))
     if not entries:
         raise UsageError("there is no record to report: `lenet-bench run --resume RUN` measures what is missing")
-    traces, left_out = read_traces(stores, notes)
+    traces = read_traces(stores, notes)
     order = [target.value for target in DeviceTarget]
     entries.sort(key=lambda entry: order.index(entry.row.device_target))
     return Report(
@@ -144,7 +142,6 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
         runs=dict(sorted(manifests.items(), key=lambda item: item[1].created_at)),
         machines=machines,
         traces=traces,
-        traces_left_out=left_out,
         references=known,
         notes=[clean(note) for note in notes],
         folders={name: path for path, name in found},

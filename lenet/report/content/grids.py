@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from lenet.analysis.verdict import Mark
 from lenet.analysis.versions import Step, steps
 from lenet.cases.axes import IDENTIFYING, axis
+from lenet.cases.case import Mode
 from lenet.cases.values import version_order
 from lenet.report.content.answers import published_results
-from lenet.report.content.comparisons import runs_of
 from lenet.report.content.gather import Report
-from lenet.report.content.headline import ranked, release, setting
+from lenet.report.content.headline import release, setting
+from lenet.report.content.places import ranked, runs_of
 from lenet.report.layout import DASH, number
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import several
@@ -38,28 +39,45 @@ class Grid:
     """The runs that they are from."""
 
 
+@dataclass(frozen=True)
+class Section:
+    """A table that answers a question, and what it shows."""
+
+    id: str
+    title: str
+    words: str
+    grid: Grid
+
+
+def sections(report: Report) -> list[Section]:
+    """Those that have a line, in every form of a report in this order."""
+    found = [
+        Section("history", "Version by version", HISTORY, history(report)),
+        Section("published", "Published figures", PUBLISHED, published(report)),
+        Section("leaderboard", "Leaderboard", "The fastest case of each machine and device.", leaderboard(report)),
+    ]
+    return [each for each in found if each.grid.lines]
+
+
 def leaderboard(report: Report) -> Grid:
     """The fastest case of each machine, device and number of processes, the fastest first; no line if it is one."""
     best: dict[tuple[object, ...], Group] = {}
     for group in ranked(report.groups):
-        best.setdefault(_place(group), group)
-    top = max((group.speed or 0 for group in best.values()), default=0)
-    lines = []
-    for place, group in best.items() if len(best) > 1 else ():
-        row = group.row
-        lines.append(
-            [
-                report.machine(row.machine),
-                f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target,
-                ", ".join([mode(row), *setting(row)]),
-                release(row),
-                number(group.speed),
-                f"{(group.speed or 0) / top:.0%}",
-                number(_accuracy(report.groups, place), 4),
-            ]
-        )
-    titles = ("machine", "device", "case", "version", "images/s", "of the first", "accuracy")
-    return Grid(titles, lines, 3, runs_of(group.row for group in best.values()))
+        best.setdefault((group.row.machine, group.row.device_target, group.row.world_size), group)
+    found = list(best.values()) if len(best) > 1 else []
+    lines = [
+        [
+            report.short_machine(row.machine),
+            f"{row.device_target} × {row.world_size}" if row.world_size > 1 else row.device_target,
+            ", ".join([mode(row), *setting(row)]),
+            release(row),
+            number(row.images_per_second),
+            f"{(row.images_per_second or 0) / (found[0].speed or 1):.0%}",
+        ]
+        for row in (group.row for group in found)
+    ]
+    titles = ("machine", "device", "case", "version", "images/s", "of the fastest")
+    return Grid(titles, lines, 2, runs_of(group.row for group in found))
 
 
 def published(report: Report) -> Grid:
@@ -79,21 +97,6 @@ def published(report: Report) -> Grid:
     return Grid(("publication", "figure", "verdict", "published", "measured"), lines, 2, runs)
 
 
-def _place(group: Group) -> tuple[object, ...]:
-    """Machine, device and number of processes: within these, speeds compare."""
-    return group.row.machine, group.row.device_target, group.row.world_size
-
-
-def _accuracy(groups: Sequence[Group], place: tuple[object, ...]) -> float | None:
-    """The best test accuracy after whole epochs in that place; None if none was trained."""
-    found = [
-        group.row.accuracy
-        for group in groups
-        if _place(group) == place and group.processes and group.row.epochs and group.row.accuracy is not None
-    ]
-    return max(found, default=None)
-
-
 def history(report: Report) -> Grid:
     """Each case that several releases have, releases across, and the verdict on each change from one to the next."""
     if not several((row.framework_version for row in report.rows), "framework_version"):
@@ -111,7 +114,7 @@ def history(report: Report) -> Grid:
     lines = []
     for case, each in zip(shared, cases, strict=True):
         cells = {step.version: number(step.comparison.b) + _sign(step) for step in each}
-        names = [report.short_machine(case[name]) if name == "machine" else case[name] or DASH for name in axes]
+        names = [_named(report, name, case[name]) for name in axes]
         lines.append([*names, *(cells.get(version, DASH) for version in versions)])
     known = dict.fromkeys((row.framework_version, row.run) for row in report.rows)  # in order: the page is compared
     runs = Counter(run for version, run in known if version in versions)
@@ -125,6 +128,13 @@ HISTORY = (
     "Images/s of the same case under each release. Against the release before: ↑ faster, ↓ slower, = the same within "
     "1%, ? unresolved (`lenet-bench table RUN --by version` has sizes and intervals)."
 )
+
+
+def _named(report: Report, axis: str, value: str) -> str:
+    """The value of an axis, as the other tables of a report have it."""
+    if axis == "mode":
+        return Mode(value).label
+    return report.short_machine(value) if axis == "machine" else value or DASH
 
 
 def _sign(step: Step) -> str:

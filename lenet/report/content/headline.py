@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from lenet.cases.frameworks import Framework
 from lenet.cases.profile import RuntimeProfile
 from lenet.report.content.gather import Report
-from lenet.report.table.groups import Group
+from lenet.report.content.places import own, ranked
 from lenet.report.table.rows import Row
 from lenet.report.table.words import mode, settings
 
@@ -30,16 +27,6 @@ def headline(report: Report) -> str:
     words = ", ".join([words, *settings(row, without=named)])
     where = f" on {report.short_machine(row.machine)}" if len(report.machines) > 1 else ""
     return f"Fastest: {words}, {row.images_per_second:,.0f} images/s ({release(row)}{where})."
-
-
-def ranked(groups: Sequence[Group]) -> list[Group]:
-    """The groups with a valid speed, the fastest first."""
-    return sorted((group for group in groups if group.speed is not None), key=lambda group: -(group.speed or 0))
-
-
-def own(groups: Sequence[Group]) -> list[Group]:
-    """Those of MindSpore; all, if none is."""
-    return [group for group in groups if group.row.framework == Framework.MINDSPORE.value] or list(groups)
 
 
 def release(row: Row) -> str:

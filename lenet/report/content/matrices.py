@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from lenet.cases.axes import axis
-from lenet.cases.case import Mode
 from lenet.cases.frameworks import Framework
 from lenet.cases.values import version_order
 from lenet.report.content.gather import Report
@@ -121,26 +119,20 @@ def _matrix(groups: Sequence[Group], title: str) -> SpeedMatrix:
 def _series(groups: Sequence[Group]) -> Iterable[tuple[tuple[str, str], list[Group]]]:
     """The lines with their names: each framework and mode as installed, then with the best of its other profiles."""
     kinds = {(group.row.framework, group.row.mode): group.row for group in groups}
-    for framework, own_mode in sorted(kinds, key=lambda kind: (_rank(Framework, kind[0]), _rank(Mode, kind[1]))):
+    for framework, own_mode in sorted(
+        kinds, key=lambda kind: (axis("framework").rank(kind[0]), axis("mode").rank(kind[1]))
+    ):
         own = [group for group in groups if (group.row.framework, group.row.mode) == (framework, own_mode)]
         for tuned in (False, True):
             cells = [group for group in own if (group.row.profile != AS_INSTALLED) is tuned]
             if cells:
                 fastest = max(cells, key=lambda group: group.speed or 0)
-                yield (_name(fastest.row), fastest.row.profile if tuned else INSTALLED), _with_profile(cells, fastest)
+                same = [group for group in cells if group.row.profile == fastest.row.profile]  # a line has one profile
+                yield (_name(fastest.row), fastest.row.profile if tuned else INSTALLED), same
 
 
 def _name(row: Row) -> str:
     return mode(row) if row.framework == Framework.MINDSPORE.value else f"{row.framework} {mode(row)}"
-
-
-def _rank(values: type[Enum], value: str) -> int:
-    return [each.value for each in values].index(value)
-
-
-def _with_profile(cells: Sequence[Group], fastest: Group) -> list[Group]:
-    """The cells of the fastest's profile: a line has one profile."""
-    return [group for group in cells if group.row.profile == fastest.row.profile]
 
 
 def _best(groups: Iterable[Group]) -> Group | None:

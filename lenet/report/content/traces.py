@@ -52,17 +52,15 @@ def thin(trace: Sequence[float], most: int = POINTS) -> list[Point]:
     return thinned
 
 
-def read_traces(stores: Sequence[tuple[str, Store]], notes: list[str]) -> tuple[list[Trace], int]:
-    """One trace of each kind of case, the longest trainings first; and how many cases have none here.
+def read_traces(stores: Sequence[tuple[str, Store]], notes: list[str]) -> list[Trace]:
+    """One trace of each kind of case, the longest trainings first.
 
     `stores` are runs with their names. What cannot be read is added to `notes`.
     """
     chosen: dict[tuple[str, ...], tuple[str, Store, Case]] = {}
-    count = 0
     for name, store in stores:
         for case in store.manifest.cases:
             if store.record_path(case).exists():
-                count += 1
                 chosen.setdefault((store.manifest.machine.id, *_kind(case)), (name, store, case))
     traces: list[Trace] = []
     read = 0
@@ -77,7 +75,7 @@ def read_traces(stores: Sequence[tuple[str, Store]], notes: list[str]) -> tuple[
             continue
         if len(trace) > 1 and (points := thin(trace)):
             traces.append(Trace(name, case, points))
-    return traces, count - len(traces)
+    return traces
 
 
 def _kind(case: Case) -> list[str]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from lenet.cases.axes import BY_NAME, IDENTIFYING
 from lenet.cases.axis import Axis, Kind
 from lenet.machine.card import MachineCard
-from lenet.report.content.cards import machine_facts
+from lenet.report.content.facts import machine_facts
 from lenet.report.layout import DASH, clean, number
-from lenet.report.table.forms import markdown
+from lenet.report.table.forms import github_table, markdown
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.rows import Row, repetitions, rows
 from lenet.report.table.words import mode, settings, times
@@ -105,8 +103,7 @@ def _speed(group: Group) -> tuple[str, str, str]:
 
 
 def _grid(lines: Sequence[Sequence[str]], titles: Sequence[str]) -> str:
-    cells = [[_text(cell) for cell in line] for line in lines]
-    return tabulate(cells, titles, tablefmt="github", disable_numparse=True)
+    return github_table(titles, [map(_text, line) for line in lines])
 
 
 def _block(language: str, text: str) -> str:

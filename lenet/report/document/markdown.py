@@ -7,29 +7,29 @@ table of all cases and the details: whole tables, and the machines' cards.
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from tabulate import tabulate
-
-from lenet.report.charts import MOST_CHARTS, charts
-from lenet.report.charts.matrix import matrix_picture
+from lenet.report.charts import charts, first
 from lenet.report.charts.picture import filled, svg
 from lenet.report.charts.points import datasets
 from lenet.report.content.answers import answers
-from lenet.report.content.cards import machine_facts
-from lenet.report.content.facts import facts, notes
+from lenet.report.content.facts import facts, machine_facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import HISTORY, PUBLISHED, Grid, history, leaderboard, machines, published, runs
-from lenet.report.content.headline import headline, ranked
-from lenet.report.content.matrices import SpeedMatrix, caption, matrices
+from lenet.report.content.grids import Grid, Section, machines, runs, sections
+from lenet.report.content.headline import headline
+from lenet.report.content.matrices import caption, matrices
+from lenet.report.content.places import ranked
 from lenet.report.layout import clean
-from lenet.report.table.forms import markdown
+from lenet.report.table.forms import github_table, markdown
 from lenet.report.table.render import render
 from lenet.report.table.words import count
 
+TITLE = "Speed and accuracy of LeNet"
 TABLE_FILE, DETAILS_FILE = "table.md", "details.md"
 MOST_LINES = 200
 """Lines of a table; GitHub does not show a file of many thousand lines."""
@@ -39,6 +39,7 @@ MOST_SHOWN = 8
 """Lines of another table there. With all of these the file has at most 150 lines."""
 MOST_NOTES = 3
 MOST_LINKS = 3
+COMMAND = re.compile(r"(`lenet-bench [\w ,.=+/%-]*`)")
 
 
 @dataclass(frozen=True)
@@ -52,36 +53,40 @@ class _Form:
     """Whether long tables end early, since another file has them whole."""
 
     def links(self, names: Sequence[str]) -> str:
-        """The runs, the first of them with links."""
-        shown = [self._link(name) for name in names[:MOST_LINKS]]
+        """The runs by the last part of their names, the first of them with links."""
+        last = {name: name.rpartition("/")[2] for name in self.report.runs}
+        shared = Counter(last.values())
+        shown = [
+            self.link(name, last[name] if shared[last[name]] == 1 else f"{last[name]} ({self._machine(name)})")
+            for name in names[:MOST_LINKS]
+        ]
         return ", ".join(shown) + (f" and {len(names) - MOST_LINKS} more" if len(names) > MOST_LINKS else "")
 
-    def _link(self, name: str) -> str:
-        folder = self.report.folders.get(name)
-        if folder is None or self.home is None or self._base not in folder.parents:
-            return _text(name)
-        return f"[{_text(name)}]({_address(os.path.relpath(folder, self.home))})"
+    def _machine(self, name: str) -> str:
+        return self.report.short_machine(self.report.runs[name].machine.id)
 
-    @property
-    def _base(self) -> Path | None:
-        """A link never leads out of the folder of the report."""
-        return self.home if self.brief or self.home is None else self.home.parent
+    def link(self, name: str, text: str) -> str:
+        """The run, with a link if it is below the folder of the report: a link never leads out of it."""
+        folder, base = self.report.folders.get(name), self.home
+        if base is not None and not self.brief:
+            base = base.parent
+        if folder is None or self.home is None or base not in folder.parents:
+            return _text(text)
+        return f"[{_text(text)}]({_address(os.path.relpath(folder, self.home))})"
 
-    def section(self, title: str, grid: Grid, words: str = "", more: str = "") -> list[str]:
+    def section(self, section: Section, more: str = "") -> list[str]:
         """A table below its title; `more` is the address of the file that has it whole."""
-        if not grid.lines:
-            return []
+        grid = section.grid
         most = MOST_SHOWN if self.brief else MOST_LINES
-        found = _text(words)
-        if grid.runs and title != "Runs":
-            found += f" From {self.links(grid.runs)}."
+        words = _prose(section.words)
+        if section.id != "runs" and grid.runs:
+            words += f" From {self.links(grid.runs)}."
         if len(grid.lines) > most and more:
-            found += f" [All {len(grid.lines):,} lines]({more})."
-        lines: Sequence[Sequence[str]] = grid.lines[:most]
-        if title == "Runs":
-            links = [[self._link(line[0]), *map(_text, line[1:])] for line in lines]
-            return [f"## {title}", found, _table(grid.titles, links, grid.titles[-grid.figures :], escape=False)]
-        return [f"## {title}", found, _grid_table(grid, lines)]
+            words += f" [All {len(grid.lines):,} lines]({more})."
+        lines = [[_text(cell) for cell in line] for line in grid.lines[:most]]
+        if section.id == "runs":
+            lines = [[self.link(name, name), *line[1:]] for name, line in zip(grid.runs, lines, strict=False)]
+        return [f"## {section.title}", words, _table(grid, lines)]
 
 
 def document(
@@ -89,7 +94,7 @@ def document(
 ) -> tuple[str, dict[str, str]]:
     """The text, and the files that it links to by relative path.
 
-    With a name for the folder of `pictures` the text is brief. In the folder are the pictures, at most `MOST_CHARTS`,
+    With a name for the folder of `pictures` the text is brief. In the folder are the pictures,
     the table of all cases and the details. Without one there is no picture, and the text has everything. Runs below
     `home`, the folder of the text, are linked.
 
@@ -107,10 +112,8 @@ def document(
         files[table] = _joined(["# All cases", *cases])
         whole = _Form(report, home / pictures if home else None, brief=False)
         known = [f"> {_text(note)}" for note in notes(report)]
-        speeds = _matrices(report, matrices(report))
-        files[details] = _joined(["# Details", *known, *speeds, *_sections(whole), *_machine_cards(report)])
-        parts += _pictures(report, pictures, files)
-        parts += _sections(form, _address(details))
+        files[details] = _joined(["# Details", *known, *_matrices(whole), *_sections(whole), *_machine_cards(report)])
+        parts += [*_pictures(report, pictures, files), *_sections(form, _address(details))]
         cards = f"[whole tables and the machines' cards]({_address(details)})"
         parts.append(f"[All {len(report.groups):,} cases as a table]({_address(table)}); {cards}.")
     return _joined(parts), files
@@ -123,62 +126,55 @@ def _joined(parts: Iterable[str]) -> str:
 def _first_screen(form: _Form) -> list[str]:
     """Headline, answers, and the matrices."""
     report = form.report
-    lines = [[_text(each.question), _text(each.words), form.links(each.runs)] for each in answers(report)]
-    parts = [f"# {_text(headline(report).rstrip('.'))}", _table(["question", "answer", "runs"], lines, escape=False)]
+    lines = [[_text(each.question), _prose(each.words), form.links(each.runs)] for each in answers(report)]
+    table = github_table(["question", "answer", "runs"], lines, [False] * 3)
     found = notes(report)
-    parts += [f"> {_text(note)}" for note in (found[:MOST_NOTES] if form.brief else found)]
-    tables = matrices(report)
-    if form.brief:
-        while len(tables) > 1 and sum(len(table.grid.lines) + 5 for table in tables) > MOST_MATRIX_LINES:
-            tables = tables[:-1]
-    return [*parts, *_matrices(report, tables)]
+    known = [f"> {_text(note)}" for note in (found[:MOST_NOTES] if form.brief else found)]
+    return [f"# {TITLE}", f"**{_text(headline(report))}**", table, *known, *_matrices(form)]
 
 
-def _matrices(report: Report, tables: Sequence[SpeedMatrix]) -> list[str]:
-    parts = ["## Images per second", _text(caption(report))] if tables else []
+def _matrices(form: _Form) -> list[str]:
+    tables = matrices(form.report)
+    while form.brief and len(tables) > 1 and sum(len(table.grid.lines) + 5 for table in tables) > MOST_MATRIX_LINES:
+        tables = tables[:-1]
+    parts = ["## Images per second", _text(caption(form.report))] if tables else []
     for table in tables:
-        parts += [f"**{_text(table.title)}**" if table.title else "", _grid_table(table.grid, table.grid.lines)]
+        lines = [[_text(cell) for cell in line] for line in table.grid.lines]
+        parts += [f"**{_text(table.title)}**" if table.title else "", _table(table.grid, lines)]
     return parts
 
 
 def _sections(form: _Form, more: str = "") -> list[str]:
-    """A table for each question that takes one."""
-    report = form.report
-    return [
-        *form.section("Version by version", history(report), HISTORY, more),
-        *form.section("Published figures", published(report), PUBLISHED, more),
-        *form.section("Leaderboard", leaderboard(report), "The fastest case of each machine and device.", more),
-        *form.section("Machines", machines(report), more=more),
-        *form.section("Runs", runs(report), "; ".join(f"{name}: {value}" for name, value in facts(report)), more),
+    """A table for each question that takes one, then machines and runs."""
+    context = "; ".join(f"{name}: {value}" for name, value in facts(form.report))
+    last = [
+        Section("machines", "Machines", "", machines(form.report)),
+        Section("runs", "Runs", context, runs(form.report)),
     ]
+    return [part for each in (*sections(form.report), *last) for part in form.section(each, more)]
 
 
 def _machine_cards(report: Report) -> list[str]:
     return [
         part
         for name, card in report.machines.items()
-        for part in (f"### {_text(name)}", _table(["", ""], machine_facts(card)))
+        for part in (f"### {_text(name)}", github_table(["", ""], [map(_text, fact) for fact in machine_facts(card)]))
     ]
 
 
 def _pictures(report: Report, folder: str, files: dict[str, str]) -> list[str]:
-    """The matrix, then the first panel of each of the first charts. Their files go into `files`."""
+    """The first panel of each of the first charts, as many as the page shows. Their files go into `files`."""
     data = datasets(report)
-    tables = matrices(report)
-    parts = ["## Charts"]
-    if tables:
-        file = f"{folder}/matrix.svg"
-        files[file] = svg(matrix_picture(tables))
-        parts.append(f"![Images per second by mode and batch size]({_address(file)})")
-    for chart in charts(data)[: MOST_CHARTS - bool(tables)]:
-        panels = filled(chart, data)
+    parts = []
+    for chart, points in first(charts(data)):
+        panels = filled(chart, points, data["band"])
         name, spec = panels[0]
         file = f"{folder}/{chart.id}.svg"
         files[file] = svg(spec)
         more = f" On the page: {count(len(panels) - 1, 'more panel')}." if panels[1:] else ""
         title = f"{chart.title}: {name}" if name else chart.title
         parts += [f"**{_text(title)}.** {_text(chart.caption + more)}", f"![{_text(title)}]({_address(file)})"]
-    return parts if parts[1:] else []
+    return ["## Charts", *parts] if parts else []
 
 
 def _text(text: str) -> str:
@@ -190,17 +186,15 @@ def _address(path: str) -> str:
     return quote(os.fsencode(path))
 
 
-def _table(
-    headers: Sequence[str], lines: Iterable[Sequence[str]], right: Sequence[str] = (), escape: bool = True
-) -> str:
-    """A table; `escape` unless its cells are Markdown already."""
-    body = [[_text(cell) if escape else cell for cell in line] for line in lines]
-    align = ["right" if header in right else "left" for header in headers]
-    return tabulate(body, headers, tablefmt="github", colalign=align, disable_numparse=True)
+def _prose(text: str) -> str:
+    """Sentences whose commands are code, and whose other words are shown as they are."""
+    return "".join(each if COMMAND.fullmatch(each) else markdown(each) for each in COMMAND.split(clean(text)))
 
 
-def _grid_table(grid: Grid, lines: Sequence[Sequence[str]]) -> str:
-    return _table(grid.titles, lines, grid.titles[len(grid.titles) - grid.figures :])
+def _table(grid: Grid, lines: Iterable[Iterable[str]]) -> str:
+    """The lines, which are Markdown already, below the titles of the grid."""
+    words = len(grid.titles) - grid.figures
+    return github_table(grid.titles, lines, [index >= words for index in range(len(grid.titles))])
 
 
 def _cases(report: Report, baseline: str | None) -> list[str]:

@@ -10,8 +10,8 @@ from lenet.report.charts.points import epochs
 from lenet.report.content.answers import answers
 from lenet.report.content.facts import facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import HISTORY, Grid, history, leaderboard, published
-from lenet.report.content.headline import headline, ranked
+from lenet.report.content.grids import Grid, sections
+from lenet.report.content.headline import headline
 from lenet.report.content.matrices import caption, matrices
 from lenet.report.layout import grid, number, wrapped
 from lenet.report.table.render import render
@@ -19,29 +19,15 @@ from lenet.report.table.render import render
 if TYPE_CHECKING:
     from rich.console import Console
 
-BAR = 20
-"""Characters of a bar, and of a curve at the most."""
+CURVE = 20
+"""Characters of a curve at the most."""
 MOST_LINES = 24
-MOST_BARS = 12
-"""Bars; the table of cases has all speeds."""
 MOST_CASES = 60
-"""Cases in the table; a longer one is left to `lenet-bench table`."""
-EIGHTHS = " ▏▎▍▌▋▊▉"
+"""Cases in the table; a longer one, and one of several runs, is left to `lenet-bench table`."""
 LEVELS = "▁▂▃▄▅▆▇█"
 
 
-def bar(share: float, width: int = BAR) -> str:
-    """A bar of `width` characters, filled to `share` (0 to 1) in eighths of a character.
-
-    >>> bar(0.5, 4), bar(1, 4), bar(0.03125, 4)
-    ('██  ', '████', '▏   ')
-    """
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)
-
-
-def spark(values: Sequence[float], width: int = BAR) -> str:
+def spark(values: Sequence[float], width: int = CURVE) -> str:
     """A curve of at most `width` characters, from the lowest value to the highest; of more values, some of them.
 
     >>> spark([0.1, 0.5, 0.9]), spark([0, 1, 2, 3, 4], width=3)
@@ -62,8 +48,7 @@ def show(report: Report, console: Console, baseline: str | None = None) -> None:
     from rich.text import Text
 
     text = Text(report_text(report, baseline))
-    text.highlight_regex(r"\A.*", "bold")
-    text.highlight_regex("[█▏▎▍▌▋▊▉]+", "cyan")
+    text.highlight_regex(r"(?m)\A.*|^\S.*\?$", "bold")
     console.print(text, soft_wrap=True)
 
 
@@ -74,62 +59,41 @@ def report_text(report: Report, baseline: str | None = None) -> str:
         UsageError: no row is the baseline.
     """
     table = wrapped(f"{len(report.groups):,} cases: `lenet-bench table RUN` shows all of them.")
-    if len(report.groups) <= MOST_CASES:
+    if len(report.groups) <= MOST_CASES and len(report.runs) < 2:
         table = render(report.rows, "terminal", baseline).rstrip("\n")
     context = [
         *(f"{name}: {value}" for name, value in facts(report)),
         *(f"Machine: {report.machine(name)}" for name in report.machines),
         *(f"Note: {note}" for note in notes(report)),
     ]
-    tables = [_grid(each.title, each.grid) for each in matrices(report)]
+    speeds = [_titled(each.title, each.grid) for each in matrices(report)]
     parts = [
         wrapped(headline(report)),
         "\n".join(f"{wrapped(each.question)}\n{wrapped(each.words, '  ', '  ')}" for each in answers(report)),
-        *([wrapped(caption(report)), *tables] if tables else []),
-        _speeds(report),
-        _epochs(report),
-        _grid("Version by version", history(report), HISTORY),
-        _grid("Published figures", published(report)),
-        _grid("Leaderboard", leaderboard(report)),
+        *([wrapped(caption(report)), *speeds] if speeds else []),
+        _titled("Test accuracy by epoch", _epochs(report)),
+        *(f"{_titled(each.title, each.grid)}\n{wrapped(each.words)}" for each in sections(report)),
         table,
         "\n".join(wrapped(each, rest="  ") for each in context),
     ]
     return "\n\n".join(filter(None, parts))
 
 
-def _titled(title: str, titles: Sequence[str], lines: Sequence[Sequence[str]], kinds: str) -> str:
-    table = grid(titles, lines, kinds) if lines else ""
-    return f"{wrapped(title)}\n{table}" if title and table else table
-
-
-def _grid(title: str, table: Grid, words: str = "") -> str:
+def _titled(title: str, table: Grid) -> str:
+    if not table.lines:
+        return ""
     kinds = "w" * (len(table.titles) - table.figures) + "f" * table.figures
-    below = f"\n{wrapped(words)}" if words and table.lines else ""
-    return _titled(title, table.titles, table.lines[:MOST_LINES], kinds) + below
+    return "\n".join(filter(None, [wrapped(title), grid(table.titles, table.lines[:MOST_LINES], kinds)]))
 
 
-def _speeds(report: Report) -> str:
-    groups = ranked(report.groups)
-    shown = groups[:MOST_BARS]
-    top = shown[0].row.images_per_second or 1 if shown else 1
-    labels = row_labels(report, [each.row for each in shown])
-    lines = [
-        [label, bar((each.row.images_per_second or 0) / top), number(each.row.images_per_second)]
-        for label, each in zip(labels, shown, strict=True)
-    ]
-    if len(groups) > MOST_BARS:
-        lines.append([f"… and {len(groups) - MOST_BARS:,} slower", "", ""])
-    return _titled("Throughput, images/s", ("", "", ""), lines, "wbf")
-
-
-def _epochs(report: Report) -> str:
-    rows = report.rows
+def _epochs(report: Report) -> Grid:
     curves: dict[int, list[float]] = {}
     for point in epochs(report):
         curves.setdefault(point["i"], []).append(point["accuracy"])
     shown = list(curves.items())[:MOST_LINES]
+    labels = row_labels(report, [i for i, _ in shown])
     lines = [
         [label, spark(values), number(values[0], 4), number(values[-1], 4)]
-        for label, (_, values) in zip(row_labels(report, [rows[i] for i, _ in shown]), shown, strict=True)
+        for label, (_, values) in zip(labels, shown, strict=True)
     ]
-    return _titled("Test accuracy by epoch", ("case", "epochs", "first", "last"), lines, "wbff")
+    return Grid(("case", "epochs", "first", "last"), lines, 3)

@@ -81,7 +81,7 @@ class Column:
     right: bool = False
     """Whether a table aligns it to the right."""
     short: str | None = None
-    """Its title in a terminal."""
+    """Its title in a terminal, which has no other columns; nor has a page on paper."""
     heading: str | None = None
     """Its title on the page; None: `title`."""
     axis: str | None = None
@@ -114,4 +114,5 @@ class Column:
             "kind": self.kind,
             "figure": asdict(self.figure) if self.figure else None,
             "filter": self.filter,
+            "brief": self.short is not None,
         }

@@ -112,7 +112,7 @@ AXIS_COLUMNS |= {
     "profile": PROFILE,
 }
 """By the axis's name. Some are always shown, or differ from the title and the value of the axis."""
-SERIES = Column("series", "mode", filter=True)
+SERIES = Column("series", "mode", short="mode", filter=True)
 """Replaces the mode on the page: framework and mode, as charts colour them."""
 SPEED = _figure("images_per_second", "images/s", WHOLE, kind="speed", short="images/s")
 """The one column whose cell is struck through where the speed must not be quoted."""
@@ -121,7 +121,7 @@ SPEED_UP = _figure("speed_up", "speed-up", RATIO, write=_speed_up, brief=_brief_
 SPEED_UP_RANGE = (
     _figure("speed_up_low", "speed-up, 95% from", RATIO),
     _figure("speed_up_high", "to", RATIO),
-    Column("speed_up_verdict", "speed-up verdict", filter=True),
+    Column("speed_up_verdict", "speed-up verdict"),
     Column("speed_up_unit", "speed-up by"),
 )
 EFFICIENCY = Column("efficiency", "efficiency", write=_efficiency, right=True, short="eff.", axis="world_size")
@@ -136,13 +136,13 @@ COMPILING = _figure("compile_seconds", "compile s", SECONDS)
 PEAK = _figure("peak_memory_bytes", "peak MiB", MIB)
 VERDICT = Column("verdict", "verdict", write=lambda line: described(line.group), filter=True)
 CONVERGENCE = Column("convergence", "convergence")
-TRAINING = Column("training", "training", filter=True, optional=True)
+TRAINING = Column("training", "training", optional=True)
 SAMPLES = Column("samples", "samples")
 STATUS = Column(
     "status", "status", "status", write=_status, brief=lambda line: f"{_status(line)} {marked(line.group)}".rstrip(),
     short="status",
 )  # fmt: skip
-FINAL_STATUS = Column("final_status", "status", "status", filter=True)
+FINAL_STATUS = Column("final_status", "status", "status", short="status", filter=True)
 """`Row.final_status`: a training that failed the convergence check is not ok."""
 CASE = Column("case_id", "record", "link")
 

@@ -104,10 +104,15 @@ def as_html(layout: Layout, title: str = "lenet-bench") -> str:
     )
 
 
+def github_table(titles: Sequence[str], lines: Iterable[Iterable[str]], right: Sequence[bool] = ()) -> str:
+    """A table of GitHub's Markdown, whose cells are Markdown already; figures are aligned to the right."""
+    align = ["right" if each else "left" for each in right]
+    return tabulate([list(line) for line in lines], titles, tablefmt="github", colalign=align, disable_numparse=True)
+
+
 def as_markdown(layout: Layout) -> str:
     """GitHub's Markdown."""
-    cells = layout.escaped(markdown, "~~{}~~")
-    body = tabulate(cells, layout.titles, tablefmt="github", colalign=layout.align, disable_numparse=True)
+    body = github_table(layout.titles, layout.escaped(markdown, "~~{}~~"), layout.right)
     listed = "".join(f"\n{index}. {markdown(clean(note))}" for index, note in enumerate(layout.notes, 1))
     captions = [f"{markdown(clean(caption))}\n" for caption in layout.captions]
     return "\n".join([body, *filter(None, [listed]), "", *captions]) + "\n"

@@ -18,6 +18,11 @@ def mode(row: Row) -> str:
     return Mode(row.mode).label
 
 
+def short_mode(row: Row) -> str:
+    """The mode in a sentence, without the remark that its label has in a table."""
+    return mode(row).partition(" (")[0]
+
+
 def with_dataset(case: Case) -> str:
     """A case in words, with its dataset also where that is the usual one.
 

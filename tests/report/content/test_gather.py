@@ -78,7 +78,6 @@ def test_one_loss_trace_is_read_for_each_kind_of_case(tmp_path, measured, write_
     report = gather([tmp_path])
     assert {trace.case.mode for trace in report.traces} == {Mode.GRAPH, Mode.JIT}
     assert len(report.traces) == 2
-    assert report.traces_left_out == 1
     assert [point[:2] for point in report.traces[0].points] == [(1, 2.0), (2, 1.0), (4, 0.5)], "a loss that is none"
 
 

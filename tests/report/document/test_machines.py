@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from lenet.cases.case import DeviceTarget
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport
-from lenet.report.content.cards import machine_facts
+from lenet.report.content.facts import machine_facts
 from lenet.report.content.gather import gather
 from lenet.report.document.html import page
 from lenet.report.document.markdown import document

@@ -102,7 +102,7 @@ class TestIntervals:
         table = rows(together(4, 1.05), "r")
         found = dict(zip([group.row.mode for group in grouped(table)], speed_ups(grouped(table), None), strict=True))
         paired = found["graph"]
-        assert (paired.unit, paired.groups, paired.mark.value) == ("groups", 4, "faster")
+        assert (paired.unit, paired.difference.groups, paired.mark.value) == ("groups", 4, "faster")
         assert 1.03 < paired.interval.low < paired.value < paired.interval.high < 1.07
         assert (found["pynative"].unit, found["pynative"].interval) == (None, None)
 
@@ -117,7 +117,7 @@ class TestIntervals:
     def test_independent_processes_have_welchs_interval(self, apart):
         table = rows(apart(4, 2.0), "r")
         found = next(each for each in speed_ups(grouped(table), None) if each.unit)
-        assert (found.unit, found.groups, found.mark.value) == ("processes", 0, "faster")
+        assert (found.unit, found.difference.groups, found.mark.value) == ("processes", 0, "faster")
         assert found.interval.low < 2 < found.interval.high
 
     @pytest.mark.parametrize("groups", [1, 2])

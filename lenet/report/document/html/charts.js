@@ -56,19 +56,21 @@ function panelsOf(chart, points) {
   const panels = new Map();
   for (const point of points) {
     const name = chart.panel ? point[chart.panel] : "";
-    if (!panels.has(name)) panels.set(name, { name, points: [], rank: Infinity });
+    if (!panels.has(name)) panels.set(name, { name, points: [], rank: Infinity, peer: true });
     const panel = panels.get(name);
     panel.points.push(point);
-    // Speeds: the fastest panel first. Trainings: the smallest batch first.
+    // As `filled` of lenet/report/charts/picture.py: MindSpore's speeds first, then the fastest; or the smallest batch.
     panel.rank = Math.min(panel.rank, chart.data === "rows" ? -point.images_per_second : point.batch_size);
+    panel.peer &&= chart.data === "rows" && point.framework !== content.own;
   }
-  return [...panels.values()].sort((a, b) => a.rank - b.rank);
+  return [...panels.values()].sort((a, b) => a.peer - b.peer || a.rank - b.rank);
 }
 
 // As `Chart.height`: labels have several lines where they are long, `width` characters each.
 function heightOf(chart, points, width) {
   const labels = new Set(points.map((point) => point[chart.lines]));
-  const most = Math.max(...[...labels].map((label) => Math.ceil(label.length / width)));
+  const lines = new RegExp(content.divided.replace(`{1,${content.labelWidth}}`, `{1,${width}}`), "g");
+  const most = Math.max(...[...labels].map((label) => label.replace(lines, "$1\n").trim().split("\n").length));
   return Math.min(content.bars, labels.size) * Math.max(content.lineHeight, content.labelLine * most + 6);
 }
 
@@ -115,7 +117,7 @@ async function drawChart(chart, chosen, generation) {
   }
   if (!panels.length) figures.push(element("p", { className: "empty", textContent: "Nothing to draw in what is chosen." }));
   if (all.length > panels.length) {
-    const words = `${panels.length} of ${all.length} panels, the fastest; choose fewer with the filters to see the others.`;
+    const words = `${panels.length} of ${all.length} panels; choose fewer with the filters to see the others.`;
     figures.push(element("p", { className: "empty", textContent: words }));
   }
   for (const old of views.get(chart.id) ?? []) old.finalize();

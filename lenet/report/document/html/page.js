@@ -1,4 +1,4 @@
-// Filters, theme, and what happens when.
+// Filters, and what happens when.
 
 const MOST_CHIPS = 8;
 const MOST_CHARACTERS = 90; // of the chips of a column; more of them push the charts off the screen
@@ -91,33 +91,7 @@ function drawFilters() {
   form.replaceChildren(element("details", { open: !narrow }, element("summary", { textContent: "Filter" }), element("div", { className: "choices" }, ...parts, reset)));
 }
 
-function themes() {
-  const button = document.getElementById("theme");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-  const name = () => { button.textContent = isDark() ? "Light" : "Dark"; };
-  button.addEventListener("click", () => {
-    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-    name();
-  });
-  dark.addEventListener("change", name);
-  name();
-}
-
-function copying() {
-  const status = document.getElementById("copied");
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    button.addEventListener("click", async () => {
-      const now = chosen();
-      const done = await copy(button.dataset.copy === "csv" ? asCsv(now) : asMarkdown(now));
-      status.textContent = done ? `${whole.format(now.length)} records copied.` : "The browser does not let this page copy.";
-    });
-  }
-}
-
-themes();
 drawFilters();
-copying();
 document.getElementById("more-charts")?.addEventListener("toggle", draw);
 window.addEventListener("hashchange", route);
 draw().then(() => {

@@ -17,16 +17,17 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from lenet import __version__
-from lenet.report.charts import LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_CHARTS, MOST_PANELS, Chart, charts
+from lenet.cases.frameworks import Framework
+from lenet.report.charts import charts, first
+from lenet.report.charts.chart import DIVIDED, LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart
 from lenet.report.charts.labels import LABELS, PANELS, WORDS, Points
 from lenet.report.charts.look import config, variables
 from lenet.report.charts.picture import vega
 from lenet.report.charts.points import NAMES, PHASES, datasets
 from lenet.report.content.answers import answers
-from lenet.report.content.cards import machine_facts
-from lenet.report.content.facts import facts, notes
+from lenet.report.content.facts import facts, machine_facts, notes
 from lenet.report.content.gather import Report
-from lenet.report.content.grids import HISTORY, PUBLISHED, history, leaderboard, published, runs
+from lenet.report.content.grids import runs, sections
 from lenet.report.content.headline import headline
 from lenet.report.content.matrices import caption, matrices, shares
 from lenet.report.document.html.details import details
@@ -94,10 +95,12 @@ def page(report: Report, baseline: str | None = None) -> str:
     rows = data["rows"]
     for row, compared in zip(rows, with_speed_ups(report.rows, baseline), strict=True):
         row |= {name: value for name, value in compared.flat().items() if name.startswith("speed_up")}
-    drawn, tables = charts(data), matrices(report)
+    tables, drawn = matrices(report), charts(data)
+    shown = [chart for chart, _ in first(drawn)]
+    folded = [chart for chart, _ in drawn if chart not in shown]
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
-    content = _content(report, data, drawn, baseline or DEFAULT)
+    content = _content(report, data, [*shown, *folded], baseline or DEFAULT)
     return str(
         _template().render(
             policy=policy(scripts),
@@ -109,13 +112,9 @@ def page(report: Report, baseline: str | None = None) -> str:
             matrices=list(zip(tables, shares(tables), strict=True)),
             matrix_caption=caption(report),
             facts=facts(report),
-            charts=drawn[: MOST_CHARTS - bool(tables)],
-            folded=drawn[MOST_CHARTS - bool(tables) :],
-            leaders=leaderboard(report),
-            history=history(report),
-            history_caption=HISTORY,
-            published=published(report),
-            published_caption=PUBLISHED,
+            charts=shown,
+            folded=folded,
+            sections=sections(report),
             machines={name: machine_facts(card) for name, card in report.machines.items()},
             runs=runs(report),
             notes=notes(report),
@@ -139,12 +138,14 @@ def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart],
         "columns": [column.for_page() for column in for_page(rows, against)],
         "fields": [name for name in rows[0] if name not in NAMES],
         "phases": [words for _, words in PHASES],
+        "own": Framework.MINDSPORE.value,
         "details": details(report),
         "panels": MOST_PANELS,
         "bars": MOST_BARS,
         "lineHeight": LINE_HEIGHT,
         "labelLine": LABEL_LINE,
         "labelWidth": LABEL_WIDTH,
+        "divided": DIVIDED,
     }
 
 
@@ -181,9 +182,6 @@ def policy(scripts: Sequence[str]) -> str:
 
 
 def colours() -> str:
-    """The report's colours as CSS variables, light unless the system or the reader chooses dark."""
-    light, dark = variables("light"), variables("dark")
-    return (
-        f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
-        f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n"
-    )
+    """The report's colours as CSS variables, light unless the system's are dark."""
+    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{variables('dark')}}}}}"
+    return f":root{{{variables('light')}}}\n{dark}\n"

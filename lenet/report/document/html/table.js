@@ -1,4 +1,4 @@
-// The table of records: sorted, shown in portions, copied.
+// The table of records: sorted, shown in portions.
 
 const PORTION = 100;
 const order = { column: null, down: true };
@@ -23,10 +23,12 @@ const isText = (column) => ["text", "status", "link"].includes(column.kind);
 function cell(column, row) {
   const text = shown(column, row);
   const made = element("td", isText(column) ? { dir: "auto" } : { className: "n" });
+  made.classList.toggle("detail", !column.brief);
   if (column.kind === "link") made.append(element("a", { href: address(row), textContent: text }));
   else if (column.kind === "speed" && !row.ok && text !== DASH) made.append(element("s", { textContent: text, title: `not valid: ${row.final_status}` }));
   else if (column.kind === "status") made.append(element("span", { className: `status ${row.ok ? "ok" : "bad"}`, textContent: text }));
   else made.textContent = text;
+  if (text.length > 40) made.title = text; // a long one is cut
   if (column.kind === "status" && row.final_reason && !row.ok) made.append(element("span", { className: "reason", textContent: row.final_reason, dir: "auto" }));
   return made;
 }
@@ -41,7 +43,7 @@ function heading(column, change) {
     document.querySelectorAll("#table thead button")[place].focus();
   });
   const state = order.column === column ? (order.down ? "descending" : "ascending") : "none";
-  return element("th", { scope: "col", "aria-sort": state, className: isText(column) ? "" : "n" }, button);
+  return element("th", { scope: "col", "aria-sort": state, className: `${isText(column) ? "" : "n"} ${column.brief ? "" : "detail"}` }, button);
 }
 
 function drawTable(chosen, change) {
@@ -50,7 +52,9 @@ function drawTable(chosen, change) {
   const body = element("tbody");
   for (const row of lines.slice(0, portion)) body.append(element("tr", {}, ...content.columns.map((column) => cell(column, row))));
   const table = element("table", {}, element("thead", {}, head), body);
-  document.getElementById("table").replaceChildren(table);
+  const home = document.getElementById("table");
+  home.replaceChildren(table);
+  home.dataset.left = lines.length > portion ? `${whole.format(lines.length - portion)} more records: see the page itself.` : "";
   const more = document.getElementById("more");
   more.hidden = lines.length <= portion;
   more.textContent = `Show ${Math.min(PORTION, lines.length - portion)} more of ${whole.format(lines.length - portion)}`;
@@ -58,42 +62,4 @@ function drawTable(chosen, change) {
     portion += PORTION;
     change();
   };
-}
-
-// Direction marks and controls would let a text pose as another where it is pasted.
-const visible = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ").trim();
-
-function asMarkdown(chosen) {
-  const escaped = (text) => visible(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/[\\|*_~`[\]]/g, "\\$&");
-  const strike = (column, row, text) => (column.kind === "speed" && !row.ok && text !== DASH ? `~~${text}~~` : text);
-  const line = (cells) => `| ${cells.join(" | ")} |`;
-  return [
-    line(content.columns.map((column) => escaped(column.title))),
-    line(content.columns.map((column) => (isText(column) ? ":---" : "---:"))),
-    ...sorted(chosen).map((row) => line(content.columns.map((column) => strike(column, row, escaped(shown(column, row)))))),
-  ].join("\n") + "\n";
-}
-
-function asCsv(chosen) {
-  const inert = (text) => (/^[=+\-@]/.test(text) ? `'${text}` : text); // a spreadsheet runs what begins like a formula
-  const quoted = (value) => {
-    if (value === null || value === undefined) return "";
-    if (typeof value === "number") return String(value);
-    return `"${inert(visible(String(value))).replace(/"/g, '""')}"`;
-  };
-  return [content.fields.join(","), ...sorted(chosen).map((row) => content.fields.map((name) => quoted(row[name])).join(","))].join("\n") + "\n";
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = element("textarea", { value: text, className: "away", "aria-hidden": "true" });
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
 }
