@@ -148,6 +148,8 @@ class RecomputedLayer(NamedTuple):
     """Sketch of their change by the step before; zeros after the first."""
     size: float
     """Euclidean norm of the change by this step."""
+    moved: float
+    """Euclidean distance from the initial values."""
     rounding: float
     """Euclidean distance from the values that were trained in float64."""
     update_error: float
@@ -188,7 +190,8 @@ class Recomputation:
         self.weights: dict[int, dict[str, RecomputedLayer]] = {}
         """After the steps that a worker reports first."""
         self._learning_rate = hyper.learning_rate
-        self._before = [dict(self._device.weights)] * 2
+        self._initial = dict(self._device.weights)
+        self._before = [self._initial] * 2
         """Weights before the last step, and before the one before it."""
 
     def __iter__(self) -> Iterator[RecomputedStep]:
@@ -233,6 +236,7 @@ class Recomputation:
                     project(now - before),
                     project(before - earlier),
                     float(np.linalg.norm(now - before)),
+                    float(np.linalg.norm(now - self._initial[name])),
                     float(np.linalg.norm(now - exact)),
                     self._learning_rate
                     * float(np.linalg.norm(self._device.velocity[name] - self._exact.velocity[name])),

@@ -24,7 +24,7 @@ BEFORE, CHANGE = draw(1, 1.0), draw(2, 1e-4)
 
 def expected(**changes):
     known = RecomputedLayer(
-        SIZE, project(BEFORE + CHANGE), project(CHANGE), np.zeros(16), 1e-4, ROUNDING, UPDATE_ERROR
+        SIZE, project(BEFORE + CHANGE), project(CHANGE), np.zeros(16), 1e-4, 1e-6, ROUNDING, UPDATE_ERROR
     )._replace(**changes)
     return {"a": known, "b": known}
 
@@ -87,3 +87,10 @@ def test_a_multiple_of_the_change_before_is_another_momentum():
 def test_the_weights_after_many_steps_may_be_rounded_more_often():
     assert last_step((layer("a"), layer("b", draw(3, 5 * ROUNDING))), expected()) is None
     assert "are others (b), by" in last_step((layer("a"), layer("b", draw(3, 30 * ROUNDING))), expected())
+
+
+def test_a_tie_that_is_decided_otherwise_may_move_them_by_a_hundredth_of_their_way():
+    for share, differs in ((5e-3, False), (5e-2, True)):
+        members = layer("a"), layer("b", draw(3, share))
+        assert (last_step(members, expected(moved=1.0)) is not None) is differs
+        assert compare(*members, moved=1.0) is not None, "in the first steps no weight has moved yet"

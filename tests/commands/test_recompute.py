@@ -139,7 +139,7 @@ class TestAnotherTraining:
 
         def change(event):
             if event["event"] == "sketched" and event["step"] == 24:
-                event["layers"][4]["sketch"] = [each * (1 + 1e-4) for each in event["layers"][4]["sketch"]]
+                event["layers"][4]["sketch"] = [each * (1 + 1e-3) for each in event["layers"][4]["sketch"]]
 
         edit_events(copy, name, change)
         (violation,) = verify(copy, recomputing()).violations
