@@ -104,7 +104,8 @@ def test_environment_variables_are_those_that_the_code_reads():
 OTHERS = frozenset({
     *("--install-completion", "--version", "--help"),  # of every command line
     *("--cpus", "--cpuset-cpus", "--init"),  # docker
-    *("--rounds", "--worker", "--bare", "--benchmark-only"),  # bench/, tests/soak.py, pytest-benchmark
+    *("--rounds", "--worker", "--bare"),  # bench/, tests/soak.py
+    *("--benchmark-only", "--cov"),  # pytest's plugins
 })  # fmt: skip
 """Options in running text that are not lenet-bench's."""
 

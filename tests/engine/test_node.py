@@ -173,12 +173,12 @@ def task(digits, **fields):
 def test_a_release_is_installed_on_the_node_and_not_counted_as_the_cases_time(digits, monkeypatch, numpy_worker):
     """The notice is sent while pip works, and the record begins afterwards."""
 
-    def slow(framework, version, notify):
-        notify(f"making an environment for {framework.value}=={version}")
+    def slow(name, base, requirements, notify, location):
+        notify(f"making an environment for {requirements[0]}")
         time.sleep(2.5)
         return "/nowhere/python"
 
-    monkeypatch.setattr(releases, "interpreter", slow)
+    monkeypatch.setattr(releases.venv, "make", slow)
     began = time.time()
     case = Case(dataset="digits", framework_version="1.2.3")
     messages = [parse(each) for each in run_group(*task(digits, cases=(case,), command=numpy_worker))]

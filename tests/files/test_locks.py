@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from lenet.cases.case import Case, DeviceTarget
-from lenet.engine.busy import BusyError, choose, devices, folder, held
-from lenet.errors import UsageError
+from lenet.engine.busy import BusyError, devices, folder, held
 from lenet.files.locks import holder, take
 
 HOLD = """
@@ -219,11 +218,6 @@ class TestDevices:
             pass
         assert "min so far" in said[1]
         assert time.monotonic() - began < 30
-
-    def test_choices(self):
-        assert (choose("wait"), choose("refuse")) == ("wait", "refuse")
-        with pytest.raises(UsageError, match="wait or refuse"):
-            choose("maybe")
 
     def test_all_users_share_a_folder(self, monkeypatch):
         monkeypatch.delenv("LENET_BENCH_LOCKS")

@@ -53,11 +53,10 @@ def test_a_damaged_manifest_is_one_sentence(store, text):
     assert "\n" not in str(caught.value)
 
 
-def test_a_newer_schema_says_so(store):
+@pytest.mark.parametrize("new", [{}, {"something_new": True}])
+def test_a_newer_schema_says_so(store, new):
     path = store.path / "manifest.json"
-    data = json.loads(path.read_text())
-    data["schema_version"] = 99
-    data["something_new"] = True
+    data = json.loads(path.read_text()) | {"schema_version": 99} | new
     path.write_text(json.dumps(data))
     with pytest.raises(StoreError, match=r"schema 99.*upgrade"):
         Store.open(store.path)
