@@ -35,6 +35,7 @@ def merge(
     from lenet.analysis.merge import repeated
     from lenet.commands import merge as command
     from lenet.report.layout import wrapped
+    from lenet.report.table.words import count
     from lenet.store.submission import is_submission
 
     options.existing("--allowed-signers", allowed)
@@ -58,7 +59,7 @@ def merge(
     for each in repeated(merged.values()):
         print(wrapped(f"note: {each.machine} measured {each.case} in {len(each.runs)} runs; all are kept"))
     machines = {machine for run in merged.values() for machine in (run.manifest.machine.id, *run.cards)}
-    print(wrapped(f"{len(merged)} runs of {len(machines)} machines: {output}"))
+    print(wrapped(f"{count(len(merged), 'run')} of {count(len(machines), 'machine')}: {output}"))
     if conflicts:
         raise typer.Exit(FAILED)
 

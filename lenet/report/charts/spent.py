@@ -58,7 +58,7 @@ def phases(_: Palette, _data: Data) -> Chart:
     return Chart(
         "phases",
         "Where a process’s time goes",
-        "Shares of the worker’s wall time, from the start of its process to its end. Only training is in throughput.",
+        "Shares of the worker’s wall time, without the turns of others. Only training is in throughput.",
         "phases",
         {
             "transform": [
