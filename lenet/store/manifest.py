@@ -58,18 +58,24 @@ def read_model(path: Path, kind: type[M]) -> M:
     """
     text = read_text(path)
     try:
-        # First of all: a newer version may give a field that is known here another meaning.
-        version = json.loads(text).get("schema_version")
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise StoreError(f"{path} is not a JSON object: the run is damaged") from error
+        value = kind.model_validate_json(text)
+    except ValidationError as error:
+        try:
+            version = json.loads(text).get("schema_version")
+        except (ValueError, AttributeError, RecursionError):
+            raise StoreError(f"{path} is not a JSON object: the run is damaged") from error
+        _refuse_newer(path, version)
+        raise StoreError(f"{path} is damaged: {reason(error)}") from error
+    # A newer version may give a field that is known here another meaning.
+    _refuse_newer(path, getattr(value, "schema_version", None))
+    return value
+
+
+def _refuse_newer(path: Path, version: object) -> None:
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise StoreError(
             f"{path} has schema {version}, newer than this lenet-bench ({SCHEMA_VERSION}): upgrade lenet-bench"
         )
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        raise StoreError(f"{path} is damaged: {reason(error)}") from error
 
 
 def card_name(machine_id: str) -> str:
