@@ -63,6 +63,16 @@ def bench(start):
     return run
 
 
+def wait_for_a_record(process, tmp_path, also=lambda: True):
+    """Return as soon as the run of a process that still runs has a record, and `also` holds."""
+    records = tmp_path / "run" / "records"
+    deadline = time.monotonic() + 120
+    while not (records.exists() and list(records.glob("*.json")) and also()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_round_is_a_window_in_seconds_per_step_without_the_extra_test(bench, tmp_path):
     done = bench("--benchmark-only", "--benchmark-json", str(tmp_path / "bench.json"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -175,12 +185,7 @@ if "numpy_worker" in sys.modules:
 
     def test_control_c_keeps_the_finished_members(self, start, crash, tmp_path):
         process = start(*self.THREE, modules=crash, step_seconds=0.03, checkout=ROOT)  # the others have long to go
-        records = tmp_path / "run" / "records"
-        deadline = time.monotonic() + 120
-        while not (records.exists() and list(records.glob("*.json"))):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for_a_record(process, tmp_path)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
         assert process.returncode == pytest.ExitCode.INTERRUPTED, output + errors
@@ -251,12 +256,7 @@ def test_sigterm_ends_pytest_with_a_table_and_leaves_nothing(start, tmp_path):
         "--benchmark-only", "--repeat", "2", "--interleave", "rounds", checkout=ROOT,
         TMPDIR=str(tmp_path / "temporary"),
     )  # fmt: skip
-    records = tmp_path / "run" / "records"
-    deadline = time.monotonic() + 120
-    while not (records.exists() and list(records.glob("*.json")) and list((tmp_path / "temporary").iterdir())):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for_a_record(process, tmp_path, lambda: any((tmp_path / "temporary").iterdir()))
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output + errors
