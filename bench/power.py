@@ -14,14 +14,16 @@ alternate, so that both see the same machine. `record` continues a folder that i
 `export` keeps what the analysis reads: images and seconds of each member's blocks of turns, the median of each
 independent process, and the seconds that each took.
 
-`table` draws comparisons from the recorded groups and processes, as many as fit a wall time, and prints how often the
-package's own analysis calls a difference. The 95% intervals resample the groups, or the processes, as a whole.
+`table` draws comparisons from the recorded groups and processes, with replacement and as many as fit a wall time, and
+prints how often the package's own analysis calls a difference. The 95% intervals resample the groups, or the processes,
+as a whole.
 
 `alone` compares the throughput of the same training in a group with that of a process alone: does taking turns change
 what is measured? `record --no-planted` records what it needs.
 
-`live` does what a user does, `lenet-bench run` with groups of two cases and then `lenet-bench compare`: in turn for two
-equal cases and for one with 5% more work. It writes a line for each attempt, and continues a file with fewer.
+`live` does what a user does: `lenet-bench run` with groups of three cases, of which two are equal and one has 5% more
+work, and then `lenet-bench compare` of each with the first. It writes a line for each comparison, and continues a file
+with fewer attempts.
 """
 
 from __future__ import annotations
@@ -72,6 +74,8 @@ evaluation_images = 1
 """
 COMPARED = {"none (A/A)": (1, 2), "5% more work": (1, 4)}
 """The seeds that an attempt of `live` compares."""
+TOGETHER = tuple(sorted({seed for pair in COMPARED.values() for seed in pair}))
+"""The members of its groups."""
 
 DataDir = Annotated[Path | None, typer.Option(help="data of MNIST's shape; default: MNIST or digits")]
 Mode = Annotated[str, typer.Option()]
@@ -141,19 +145,21 @@ def export(
 ) -> None:
     """Keep what the analysis needs of the recorded runs."""
     groups: dict[str, dict[int, Any]] = defaultdict(dict)
+    starts: dict[str, list[int]] = defaultdict(list)
     processes: dict[int, list[Any]] = defaultdict(list)
     settings = set()
     for folder in sorted(run.iterdir()):
         if not (folder / "manifest.json").exists():
             continue
         store = Store.open(folder)
-        for each in store.records():
+        for each in sorted(store.records(), key=lambda record: record.started_at):
             if each.status is not Status.OK or each.summary.throughput is None:
                 continue
             seed, seconds = each.case.hyperparameters.seed, round(each.own_seconds, 2)
             settings.add((store.manifest.machine.summary, seeds.words(each.case)))
             if each.group:
                 groups[each.group][seed] = [seconds, *map(astuple, _blocks(each))]
+                starts[each.group].append(seed)
             else:
                 rates = each.summary.throughput.median, total_rate(_blocks(each))
                 processes[seed].append([*(round(rate, 1) for rate in rates), seconds])
@@ -161,8 +167,14 @@ def export(
         raise typer.BadParameter(f"{run} has {len(settings)} machines or cases: record one in each folder")
     ((machine, case),) = settings
     members = set().union(*groups.values())
-    whole = [group for group in groups.values() if set(group) == members]
-    content = {"machine": machine, "case": case, "groups": whole, "processes": processes}
+    whole = {name: dict(sorted(group.items())) for name, group in groups.items() if set(group) == members}
+    content = {
+        "machine": machine,
+        "case": case,
+        "groups": list(whole.values()),
+        "starts": [starts[name] for name in whole],
+        "processes": processes,
+    }
     output.write_text(json.dumps(content, separators=(",", ":")).replace('},{"1"', '},\n{"1"') + "\n", encoding="utf-8")
     print(f"{len(whole)} groups and {min(map(len, processes.values()), default=0)} processes of each case")
 
@@ -176,9 +188,9 @@ def _rows(recorded: Recorded) -> Iterator[list[Any]]:
                 f"{minutes} min",
                 "none (A/A)" if not MORE_WORK[seed] else f"{MORE_WORK[seed]:.0%} more work",
                 groups,
-                interleaved(recorded, seed, groups, chance) or "too few recorded",
+                interleaved(recorded, seed, groups, chance) or "too few for a verdict",
                 processes,
-                independent(recorded, seed, processes, chance) or "too few recorded",
+                independent(recorded, seed, processes, chance) or "too few for a verdict",
             ]
 
 
@@ -212,8 +224,8 @@ def live(
     run: Annotated[Path, typer.Argument(help="the folder that gets the runs")],
     output: Annotated[Path, typer.Option("--output", "-o", help="a file of JSON lines, one for each attempt")],
     data_dir: DataDir = None,
-    attempts: Annotated[int, typer.Option(min=1, help="of each comparison")] = 5,
-    groups: Annotated[int, typer.Option(min=3, help="groups of two members of an attempt")] = 24,
+    attempts: Annotated[int, typer.Option(min=1)] = 5,
+    groups: Annotated[int, typer.Option(min=3, help="groups of three members of an attempt")] = 22,
     mode: Mode = "graph",
     batch_size: BatchSize = 32,
     pipeline: Pipeline = "tutorial",
@@ -222,24 +234,30 @@ def live(
     """Run and compare as a user does, and keep what `compare` says."""
     data = [] if data_dir is None else ["--data-dir", str(data_dir)]
     for number in range(attempts):
-        for difference, members in COMPARED.items():
-            done = output.read_text(encoding="utf-8").splitlines() if output.exists() else []
-            if any((one["attempt"], one["difference"]) == (number, difference) for one in map(json.loads, done)):
-                continue
-            folder = run / f"{'-'.join(map(str, members))}-{number:02}"
-            shutil.rmtree(folder, ignore_errors=True)  # an attempt that was interrupted
-            begun = time.monotonic()
-            ways = ["--interleave", "windows", *data]
-            _run(folder, members, groups, _case(mode, batch_size, pipeline, profile), ways)
-            seconds = time.monotonic() - begun
-            command = [sys.executable, "-m", "lenet.cli", "compare", str(folder), "--format", "json"]
-            command += ["--over", f"seed={members[0]},{members[1]}"]
-            (said,) = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-            line = {"attempt": number, "difference": difference, "seconds": round(seconds, 1)}
-            line |= {key: said[key] for key in ("groups", "ratio", "low", "high", "p", "mark")}
-            print(json.dumps(line), flush=True)
-            with output.open("a", encoding="utf-8") as kept:
-                kept.write(json.dumps(line) + "\n")
+        done = output.read_text(encoding="utf-8").splitlines() if output.exists() else []
+        if number in {json.loads(line)["attempt"] for line in done}:
+            continue
+        folder = run / f"attempt-{number:02}"
+        shutil.rmtree(folder, ignore_errors=True)  # an attempt that was interrupted
+        begun = time.monotonic()
+        _run(folder, TOGETHER, groups, _case(mode, batch_size, pipeline, profile), ["--interleave", "windows", *data])
+        seconds = round(time.monotonic() - begun, 1)
+        lines = [
+            {"attempt": number, "difference": difference, "seconds": seconds, **_compared(folder, *members)}
+            for difference, members in COMPARED.items()
+        ]
+        with output.open("a", encoding="utf-8") as kept:
+            for text in map(json.dumps, lines):
+                print(text, flush=True)
+                kept.write(text + "\n")
+
+
+def _compared(run: Path, first: int, second: int) -> dict[str, Any]:
+    """What `compare` says of two seeds."""
+    command = [sys.executable, "-m", "lenet.cli", "compare", str(run), "--format", "json"]
+    command += ["--over", f"seed={first},{second}"]
+    (said,) = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return {key: said[key] for key in ("groups", "ratio", "low", "high", "p", "mark")}
 
 
 if __name__ == "__main__":

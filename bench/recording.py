@@ -9,12 +9,12 @@ import json
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lenet.analysis.difference import SIGNIFICANT, welch
-from lenet.analysis.paired import LEAST_GROUPS, TimedTurn, group_estimate, student
+from lenet.analysis.paired import LEAST_GROUPS, GroupEstimate, MemberPair, TimedTurn, group_estimate, group_mean
 from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Ratio, ratio
 
 EVERY = {3: 50, 4: 20, 5: 10}
@@ -34,6 +34,8 @@ class Member(NamedTuple):
     turns: list[TimedTurn]
     seconds: float
     """From its start to its end, without the turns of the others."""
+    place: int | None = None
+    """Among the starts of the group's workers; None where that was not recorded."""
 
 
 Group = dict[int, Member]
@@ -77,9 +79,14 @@ class Estimate(NamedTuple):
 def read(path: Path) -> Recorded:
     """What `export` wrote."""
     content = json.loads(path.read_text(encoding="utf-8"))
+    unknown = dict.fromkeys(IN_GROUPS)
+    starts = [{seed: place for place, seed in enumerate(order)} for order in content.get("starts", ())]
     groups = [
-        {int(seed): Member([TimedTurn(*turn) for turn in turns], seconds) for seed, (seconds, *turns) in group.items()}
-        for group in content["groups"]
+        {
+            int(seed): Member([TimedTurn(*turn) for turn in turns], seconds, places[int(seed)])
+            for seed, (seconds, *turns) in group.items()
+        }
+        for group, places in zip(content["groups"], starts or [unknown] * len(content["groups"]), strict=True)
     ]
     processes = {int(seed): [Process(*each) for each in listed] for seed, listed in content["processes"].items()}
     return Recorded(content["machine"], content["case"], groups, processes)
@@ -97,45 +104,61 @@ def processes_in(recorded: Recorded, seed: int, wall_seconds: float) -> int:
     return int(wall_seconds / pair)
 
 
+def estimates(groups: Sequence[Group], seed: int) -> list[GroupEstimate]:
+    """The ratio of this seed to the first in each group."""
+    pairs = ((group[1], group[seed]) for group in groups)
+    found = (
+        group_estimate(MemberPair(a.turns, b.turns, None if a.place is None or b.place is None else b.place - a.place))
+        for a, b in pairs
+    )
+    return [each for each in found if each is not None]
+
+
 def scatter_in_groups(groups: Sequence[Group], seed: int) -> float:
-    """Standard deviation, over the groups, of the logarithm of the ratio."""
-    estimates = (group_estimate(group[1].turns, group[seed].turns) for group in groups)
-    return statistics.stdev(value for value in estimates if value is not None)
+    """Standard deviation of the logarithm of the ratio over the groups, as the analysis has it."""
+    return group_mean(estimates(groups, seed)).deviation
 
 
-def _resampled(units: Sequence[Any], count: int, chance: random.Random, found: Any) -> Estimate | None:
-    """How often `found` holds for `count` of the units, drawn without replacement, with its bootstrap interval."""
-    if len(units) < count:
-        return None
+def _resampled(
+    units: Sequence[Any], count: int, chance: random.Random, differ: Callable[[Sequence[Any]], bool]
+) -> Estimate:
+    """How often there is a difference in `count` of the units, drawn with replacement, with a bootstrap interval."""
 
     def share(population: Sequence[Any], draws: int) -> float:
-        return statistics.mean(bool(found(chance.sample(population, count))) for _ in range(draws))
+        return statistics.mean(differ(chance.choices(population, k=count)) for _ in range(draws))
 
     over = sorted(share(chance.choices(units, k=len(units)), DRAWS_OF_EACH) for _ in range(RESAMPLED))
     return Estimate(share(units, DRAWS), over[int(0.025 * RESAMPLED)], over[int(0.975 * RESAMPLED) - 1])
 
 
 def interleaved(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Estimate | None:
-    """How often a comparison of `count` groups calls a difference; None where fewer were recorded."""
+    """How often a comparison of `count` groups calls a difference; None where that is too few for a verdict.
+
+    Which of two equal cases is the first is drawn anew for each group: the difference that they happened to have in the
+    recording is no difference of the cases.
+    """
     if count < LEAST_GROUPS:
         return None
+    equal = MORE_WORK[seed] == 0
+
+    def differ(drawn: Sequence[GroupEstimate]) -> bool:
+        return group_mean([chance.choice((each, each.reverse)) for each in drawn] if equal else drawn).p < SIGNIFICANT
+
     # The estimate of a group is a function of the group alone: computed once, drawn often.
-    estimates = [group_estimate(group[1].turns, group[seed].turns) for group in recorded.groups]
-    return _resampled(estimates, count, chance, lambda drawn: student(drawn) < SIGNIFICANT)
+    return _resampled(estimates(recorded.groups, seed), count, chance, differ)
 
 
 def independent(recorded: Recorded, seed: int, count: int, chance: random.Random) -> Estimate | None:
-    """How often a comparison of `count` independent processes a side calls a difference."""
+    """How often a comparison of `count` independent processes a side calls a difference; None where it cannot."""
     if count < MIN_PROCESSES:
         return None
+
+    def differ(drawn: Sequence[tuple[Process, Process]]) -> bool:
+        return welch([a.median for a, _ in drawn], [b.median for _, b in drawn]) < SIGNIFICANT
+
     # The sides are drawn together from parts of the recording: each pair is a neighbour in time.
     pairs = list(zip(recorded.processes[1], recorded.processes[seed], strict=False))
-    return _resampled(
-        pairs,
-        count,
-        chance,
-        lambda drawn: welch([a.median for a, _ in drawn], [b.median for _, b in drawn]) < SIGNIFICANT,
-    )
+    return _resampled(pairs, count, chance, differ)
 
 
 def processes_saved(recorded: Recorded, seed: int) -> Estimate:
@@ -145,18 +168,17 @@ def processes_saved(recorded: Recorded, seed: int) -> Estimate:
     interval resamples groups and processes as a whole.
     """
     chance = random.Random(1)  # noqa: S311 # draws that repeat
-    estimates = [group_estimate(group[1].turns, group[seed].turns) for group in recorded.groups]
+    found = estimates(recorded.groups, seed)
     alone = [[math.log(each.median) for each in recorded.processes[one]] for one in (1, seed)]
 
-    def factor(groups: Sequence[float | None], processes: Sequence[Sequence[float]]) -> float:
-        between = statistics.variance(value for value in groups if value is not None)
-        return sum(statistics.variance(side) for side in processes) / between
+    def factor(groups: Sequence[GroupEstimate], processes: Sequence[Sequence[float]]) -> float:
+        return sum(statistics.variance(side) for side in processes) / group_mean(groups).deviation ** 2
 
     def again(values: Sequence[Any]) -> Sequence[Any]:
         return chance.choices(values, k=len(values))
 
-    over = sorted(factor(again(estimates), [again(side) for side in alone]) for _ in range(DRAWS))
-    return Estimate(factor(estimates, alone), over[int(0.025 * DRAWS)], over[int(0.975 * DRAWS) - 1], ".1f")
+    over = sorted(factor(again(found), [again(side) for side in alone]) for _ in range(DRAWS))
+    return Estimate(factor(found, alone), over[int(0.025 * DRAWS)], over[int(0.975 * DRAWS) - 1], ".1f")
 
 
 def total_rate(turns: Sequence[TimedTurn]) -> float:

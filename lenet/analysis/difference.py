@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, TimedTurn, paired_ratio
+from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, MemberPair, TimedTurn, paired_ratio
 from lenet.analysis.stability import Sample, sample
 from lenet.analysis.statistics import (
     BOOTSTRAP_FROM,
@@ -80,19 +80,18 @@ class SpeedDifference:
         return count_needed(self.deviation, precision, 1 if self.unit == "groups" else 2, level)
 
 
-def shared_groups(
-    a: Sequence[Measured], b: Sequence[Measured]
-) -> list[tuple[Sequence[TimedTurn], Sequence[TimedTurn]]]:
+def shared_groups(a: Sequence[Measured], b: Sequence[Measured]) -> list[MemberPair]:
     """The turns of both in each group that both were members of."""
-    ours, theirs = (
-        {
-            record.group: TimedTurn.of(each for each in record.windows if each.cycle is not None and not each.warmup)
-            for record, _ in side
-            if record.group
-        }
-        for side in (a, b)
-    )
-    return [(ours[name], theirs[name]) for name in ours if name in theirs]
+    ours, theirs = ({record.group: record for record, _ in side if record.group} for side in (a, b))
+    return [_pair(ours[name], theirs[name]) for name in ours if name in theirs]
+
+
+def _pair(a: Record, b: Record) -> MemberPair:
+    return MemberPair(_turns(a), _turns(b), None if a.place is None or b.place is None else b.place - a.place)
+
+
+def _turns(record: Record) -> Sequence[TimedTurn]:
+    return TimedTurn.of(each for each in record.windows if each.cycle is not None and not each.warmup)
 
 
 def unit_of(a: Sequence[Measured], b: Sequence[Measured]) -> Unit:

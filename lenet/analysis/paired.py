@@ -8,6 +8,11 @@ since turns of one process share its memory layout and its tuned kernels.
 Order within a block is a random order and its reverse (ABBA or BAAB for two members), so that a linear drift of the
 machine cancels within each block. Sources: A. Abedi and T. Brecht, Conducting Repeatable Experiments in Highly Variable
 Cloud Computing Environments, ICPE 2017; L. Bulej et al., Duet Benchmarking, ICPE 2020.
+
+The order in which the workers start does not cancel so: where free memory is fragmented, the first ones get the pieces
+and stay slower. From enough groups on, the mean is therefore adjusted for how far apart the two started (least squares,
+an analysis of covariance), as a crossover trial is for its periods: S. Senn, Cross-over Trials in Clinical Research,
+2nd edition, Wiley 2002, chapter 3.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +33,10 @@ scatters less than the mean, the median and the ratio of totals."""
 
 LEAST_GROUPS = 3
 """Groups below which an interval says nothing of other processes, so that there is no verdict."""
+
+PLACES_FROM = 6
+"""Groups from which on their mean is adjusted for the places at which the members started. Below, the degree of freedom
+that it costs widens the interval more than the adjustment narrows it."""
 
 LOOKS = (4, 8, 16, 32, 64)
 """Numbers of groups at which sampling to a precision may stop."""
@@ -52,6 +62,50 @@ class TimedTurn:
         return tuple(cls((each.cycle or 0) // 2, each.images, each.seconds) for each in windows)
 
 
+class MemberPair(NamedTuple):
+    """Two members of one group."""
+
+    a: Sequence[TimedTurn]
+    b: Sequence[TimedTurn]
+    places: int | None = None
+    """How many places after `a` the worker of `b` started, negative if before; None where that was not recorded."""
+
+
+class GroupEstimate(NamedTuple):
+    """The ratio in one group."""
+
+    value: float
+    """Its logarithm."""
+    places: int | None = None
+    """As in `MemberPair`."""
+
+    @property
+    def reverse(self) -> GroupEstimate:
+        """That of `a` to `b`."""
+        return GroupEstimate(-self.value, None if self.places is None else -self.places)
+
+
+@dataclass(frozen=True)
+class GroupMean:
+    """The mean of the groups' logarithms, with what a t interval of it needs."""
+
+    value: float
+    error: float
+    freedom: int
+    deviation: float
+    """Standard deviation over the groups, without what the places of the starts explain."""
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of Student's t against 0."""
+        return t_test(self.value, self.error, self.freedom)
+
+    def interval(self, level: float) -> Interval:
+        """The interval of the ratio."""
+        reach = t_quantile(self.freedom, level) * self.error
+        return Interval(math.exp(self.value - reach), math.exp(self.value + reach))
+
+
 @dataclass(frozen=True)
 class PairedRatio:
     """How many times the throughput of `a` that of `b` is."""
@@ -61,7 +115,7 @@ class PairedRatio:
     """At the level asked for; None where not even the blocks of one group give one."""
     groups: int
     deviation: float | None
-    """Standard deviation of the logarithm of the ratio over the groups; None below two."""
+    """Standard deviation of the logarithm of the ratio over the groups, as in `GroupMean`; None below two."""
     p: float | None
     """Two-sided, of Student's t on the groups' logarithms against 0, below 5% where the interval does not hold 1; None
     below `LEAST_GROUPS` groups."""
@@ -93,48 +147,56 @@ def contrasts(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> list[float]:
     return [float(value) for value in rates[1] - rates[0]]
 
 
-def group_estimate(a: Sequence[TimedTurn], b: Sequence[TimedTurn]) -> float | None:
-    """The logarithm of one group's ratio of `b` to `a`: the trimmed mean of its contrasts; None where it has none."""
+def group_estimate(pair: MemberPair) -> GroupEstimate | None:
+    """The ratio of `b` to `a` in a group: the trimmed mean of its contrasts; None where it has none."""
     from scipy import stats
 
-    values = contrasts(a, b)
-    return float(stats.trim_mean(values, TRIMMED)) if values else None
+    values = contrasts(pair.a, pair.b)
+    return GroupEstimate(float(stats.trim_mean(values, TRIMMED)), pair.places) if values else None
 
 
-def _student(values: Sequence[float], level: float) -> Interval | None:
-    if len(values) < 2:
-        return None
-    array = np.asarray(values, dtype=np.float64)
-    reach = t_quantile(len(array) - 1, level) * array.std(ddof=1) / math.sqrt(len(array))
-    return Interval(math.exp(array.mean() - reach), math.exp(array.mean() + reach))
+def group_mean(estimates: Sequence[GroupEstimate]) -> GroupMean:
+    """The mean over two groups or more, adjusted for the places of the starts where there are `PLACES_FROM`.
+
+    The adjusted mean is the least-squares estimate for two members that start at the same place. Of groups that are
+    balanced (each order of starts as often as its reverse) it is the plain mean, with a smaller error.
+    """
+    from scipy import stats
+
+    values = np.array([each.value for each in estimates], dtype=np.float64)
+    places = [each.places for each in estimates if each.places is not None]
+    count = len(values)
+    if count < PLACES_FROM or len(places) < count or min(places) == max(places):
+        deviation = float(values.std(ddof=1))
+        return GroupMean(float(values.mean()), deviation / math.sqrt(count), count - 1, deviation)
+    line = stats.linregress(places, values)
+    left = values - line.intercept - line.slope * np.array(places)
+    deviation = math.sqrt(float((left**2).sum()) / (count - 2))
+    return GroupMean(float(line.intercept), float(line.intercept_stderr), count - 2, deviation)
 
 
-def student(estimates: Sequence[float]) -> float:
-    """Two-sided p of Student's t on the groups' logarithms against 0."""
-    values = np.asarray(estimates, dtype=np.float64)
-    return t_test(values.mean(), values.std(ddof=1) / math.sqrt(len(values)), len(values) - 1)
+def paired_ratio(pairs: Sequence[MemberPair], planned: bool = False) -> PairedRatio | None:
+    """The ratio of the second member to the first over groups; None without any.
 
-
-def paired_ratio(
-    groups: Sequence[tuple[Sequence[TimedTurn], Sequence[TimedTurn]]], planned: bool = False
-) -> PairedRatio | None:
-    """The ratio of the second member to the first over groups, each given as the turns of the two; None without any.
-
-    From `LEAST_GROUPS` groups the interval is Student's t over the groups' estimates. Below, it is Student's t over
-    the blocks of all groups, and holds for these processes only. `planned`: their number was decided at `LOOKS`, so
-    that the interval has `PLANNED_LEVEL` and p is larger by the same factor (a Bonferroni-like correction).
+    From `LEAST_GROUPS` groups the interval is Student's t over the groups' estimates (`group_mean`). Below, it is
+    Student's t over the blocks of all groups, and holds for these processes only. `planned`: their number was decided
+    at `LOOKS`, so that the interval has `PLANNED_LEVEL` and p is larger by the same factor (a Bonferroni-like
+    correction).
     """
     level = PLANNED_LEVEL if planned else LEVEL
-    estimates = [found for a, b in groups if (found := group_estimate(a, b)) is not None]
+    estimates = [found for pair in pairs if (found := group_estimate(pair)) is not None]
     if not estimates:
         return None
-    value = math.exp(sum(estimates) / len(estimates))
-    deviation = float(np.std(estimates, ddof=1)) if len(estimates) > 1 else None
-    if len(estimates) >= LEAST_GROUPS:
-        p = min(1.0, student(estimates) * (1 - LEVEL) / (1 - level))
-        return PairedRatio(value, _student(estimates, level), len(estimates), deviation, p)
-    blocks = [contrast for a, b in groups for contrast in contrasts(a, b)]
-    return PairedRatio(value, _student(blocks, level), len(estimates), deviation, None)
+    count = len(estimates)
+    if count < LEAST_GROUPS:
+        values = [each.value for each in estimates]
+        deviation = float(np.std(values, ddof=1)) if count > 1 else None
+        blocks = [GroupEstimate(contrast) for pair in pairs for contrast in contrasts(pair.a, pair.b)]
+        interval = group_mean(blocks).interval(level) if len(blocks) > 1 else None
+        return PairedRatio(math.exp(sum(values) / count), interval, count, deviation, None)
+    mean = group_mean(estimates)
+    p = min(1.0, mean.p * (1 - LEVEL) / (1 - level))
+    return PairedRatio(math.exp(mean.value), mean.interval(level), count, mean.deviation, p)
 
 
 def next_look(groups: int) -> int | None:

@@ -17,7 +17,7 @@ from lenet.engine.environments import releases
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
-from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups, start_order
+from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, StartOrders, groups
 from lenet.errors import UsageError
 from lenet.files.locks import Notify, print_notice
 from lenet.machine.container import memory_available
@@ -89,9 +89,10 @@ class LocalEngine:
             KeyboardInterrupt: on Ctrl-C, after the worker was ended; the case in progress leaves no record.
         """
         records: list[Record] = []
+        orders = StartOrders()
         with held(devices(cases), self._busy, self._notify):
             for group in groups(cases, self._interleave, self._alive):
-                left = start_order(group, judge)
+                left = orders.of(group, judge)
                 while left:
                     measured = self._run_group(left, datasets, store, judge, len(records), len(cases))
                     records += measured
@@ -126,7 +127,8 @@ class LocalEngine:
                     finished = done + sum(session.record is not None for session in sessions)
                     self._observer.case_started(case, finished, total)
                     command = self._command_for(case, datasets[case.dataset])
-                    session = Session(case, datasets[case.dataset], store, self._observer, group)
+                    place = len(sessions) if turns else None
+                    session = Session(case, datasets[case.dataset], store, self._observer, group, place)
                     opened.callback(session.close)
                     sessions.append(session)
                     self._start(session, command, turns, judge)

@@ -28,7 +28,15 @@ class Session:
     cannot be written.
     """
 
-    def __init__(self, case: Case, dataset: Dataset, store: Store, observer: Observer, group: str = "") -> None:
+    def __init__(
+        self,
+        case: Case,
+        dataset: Dataset,
+        store: Store,
+        observer: Observer,
+        group: str = "",
+        place: int | None = None,
+    ) -> None:
         self.case = case
         self.record: Record | None = None
         """The outcome, once the worker has ended."""
@@ -37,7 +45,7 @@ class Session:
         self._dataset = dataset
         self._store = store
         self._observer = observer
-        self._group = group
+        self._of_group = {"group": group, "place": place}
         self._turn_seconds: float | None = None
         self._log = store.log_path(case)
         self._builder = RecordBuilder(case, dataset, store.manifest.machine.id, store.now())
@@ -126,7 +134,7 @@ class Session:
         code = self._process.code if self._process is not None else None
         record = self._builder.build(code, self._log, status, reason)
         load = self._meter.finish() if self._meter is not None else None
-        self.record = record.model_copy(update={"load": load, "group": self._group, "turn_seconds": self._turn_seconds})
+        self.record = record.model_copy(update={"load": load, "turn_seconds": self._turn_seconds, **self._of_group})
         self._opened.close()
         self._store.write_record(self.record)
         self._observer.case_finished(self.case, self.record)

@@ -60,14 +60,35 @@ def groups(cases: Sequence[Case], interleave: Interleave, alive: int | None = No
     return found
 
 
-def start_order(group: Sequence[Case], judge: Judge | None = None) -> list[Case]:
-    """The cases of a group in the order in which their workers start: a random one, unless the judge wants theirs.
+def _first(case: Case) -> Case:
+    """The case's first repetition."""
+    return case.model_copy(update={"repetition": 0})
 
-    A worker's place among the starts changes its speed for good: in 50 recorded groups of four the first one was 2%
-    slower than their mean, the third 2% faster (docs/statistics.md). Drawn anew for each group, this scatters their
-    ratios and biases none.
+
+class StartOrders:
+    """The orders in which the workers of group after group start.
+
+    A worker's place among the starts changes its speed for good: where free memory is fragmented, the first ones get
+    the pieces (docs/statistics.md). The order is therefore random, and the next group of the same cases starts in the
+    reverse, so that the effect cancels between the two and `lenet.analysis.paired` can tell it from a ratio.
     """
-    return list(group) if judge is not None and judge.in_order else random.sample(group, len(group))
+
+    def __init__(self) -> None:
+        self._reverse: list[Case] = []
+        """The order of the next group if it has these cases, whatever their repetition."""
+
+    def of(self, group: Sequence[Case], judge: Judge | None = None) -> list[Case]:
+        """The cases of the next group in their order; it is that of `group` where the judge says so."""
+        if judge is not None and judge.in_order:
+            return list(group)
+        again = {_first(case): case for case in group}
+        if set(self._reverse) == set(again):
+            order = [again[case] for case in self._reverse]
+            self._reverse = []
+        else:
+            order = random.sample(group, len(group))
+            self._reverse = [_first(case) for case in reversed(order)]
+        return order
 
 
 class Schedule:

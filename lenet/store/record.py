@@ -170,6 +170,8 @@ class Record(Frozen):
     """Names the lines of the event log that belong to this record: a case may have been started more than once."""
     group: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
     """The cases of one group were alive together and took turns. Empty where the case ran alone."""
+    place: int | None = Field(default=None, ge=0)
+    """Its place among the starts of the group's workers; null where the case ran alone, and in older records."""
     turn_seconds: float | None = Field(default=None, gt=0)
     """The length of a turn that was asked for; null where the case ran alone."""
     planned_looks: tuple[int, ...] = Field(default=(), max_length=32)

@@ -70,6 +70,34 @@ class TestGroups:
         assert found.unit == "processes"
         assert found.interval.low < 1 < found.interval.high
 
+    def test_places_among_the_starts_are_no_scatter(self, numbers):
+        """The one that starts later is 6% faster, and each starts later in every other group."""
+        a, b = sides(numbers, 8, 0.95)
+        placed = [
+            [
+                (each.model_copy(update={"place": (number + member) % 2}), taken)
+                for number, (each, taken) in enumerate(side)
+            ]
+            for member, side in enumerate((a, b))
+        ]
+        later = [
+            [
+                measured([1.06**each.place * rate for rate in taken.rates], each.group, each.case.repetition)
+                for each, taken in side
+            ]
+            for side in placed
+        ]
+        known = [
+            [
+                (each.model_copy(update={"place": known.place}), taken)
+                for (each, taken), (known, _) in zip(side, of, strict=True)
+            ]
+            for side, of in zip(later, placed, strict=True)
+        ]
+        found, plain = difference(*known), difference(*later)
+        assert found.ratio == pytest.approx(plain.ratio)
+        assert found.deviation < plain.deviation / 4
+
     def test_groups_that_only_one_of_them_was_in_are_left_out(self, numbers):
         a, b = sides(numbers, 5, 0.95)
         assert difference(a, b[:4]) == difference(a[:4], b[:4])

@@ -11,11 +11,15 @@ from scipy import stats
 from lenet.analysis.paired import (
     LEAST_GROUPS,
     LOOKS,
+    PLACES_FROM,
     PLANNED_LEVEL,
     TRIMMED,
+    GroupEstimate,
+    MemberPair,
     TimedTurn,
     contrasts,
     group_estimate,
+    group_mean,
     next_look,
     paired_ratio,
     precise,
@@ -36,7 +40,7 @@ def group(random, ratio=1.0, blocks=20, every=1, turn_scatter=0.18, group_scatte
         if block % every == 0:
             faster = 1000 * ratio * math.exp(offset) * SECONDS
             b += [TimedTurn(block, round(rates[turn] * faster), 1000 * SECONDS) for turn in (1, 2)]
-    return a, b
+    return MemberPair(a, b)
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ class TestContrasts:
         assert contrasts(a, b) == [pytest.approx(math.log(400 / 200))]
 
     def test_the_other_way_round_it_has_the_other_sign(self, random):
-        a, b = group(random, 1.3, every=4)
+        a, b, _ = group(random, 1.3, every=4)
         assert contrasts(a, b) == pytest.approx([-value for value in contrasts(b, a)])
 
     def test_a_machine_that_slows_down_linearly_cancels_in_a_balanced_block(self):
@@ -73,25 +77,25 @@ class TestContrasts:
 
     def test_members_without_turns_have_none(self):
         assert contrasts([], [TimedTurn(0, 1, 1.0)]) == []
-        assert group_estimate([], []) is None
+        assert group_estimate(MemberPair([], [])) is None
 
 
 def test_a_groups_estimate_is_scipys_trimmed_mean(random):
-    a, b = group(random, 1.05)
-    assert group_estimate(a, b) == pytest.approx(stats.trim_mean(contrasts(a, b), TRIMMED))
+    a, b, _ = group(random, 1.05)
+    assert group_estimate(MemberPair(a, b, -3)) == (pytest.approx(stats.trim_mean(contrasts(a, b), TRIMMED)), -3)
 
 
 def test_one_disturbed_block_hardly_moves_a_group(random):
-    a, b = group(random, blocks=20)
-    before = group_estimate(a, b)
+    a, b, _ = group(random, blocks=20)
+    before = group_estimate(MemberPair(a, b)).value
     b = [TimedTurn(turn.block, turn.images, turn.seconds * (50 if turn.block == 7 else 1)) for turn in b]
-    assert abs(group_estimate(a, b) - before) < 0.05
+    assert abs(group_estimate(MemberPair(a, b)).value - before) < 0.05
 
 
 class TestPairedRatio:
     def test_the_interval_is_students_over_the_groups(self, random):
         groups = [group(random, 1.05) for _ in range(8)]
-        estimates = [group_estimate(a, b) for a, b in groups]
+        estimates = [group_estimate(pair).value for pair in groups]
         expected = stats.ttest_1samp(estimates, 0).confidence_interval(0.95)
         found = paired_ratio(groups)
         assert found.value == pytest.approx(math.exp(np.mean(estimates)))
@@ -108,8 +112,8 @@ class TestPairedRatio:
 
     def test_groups_in_which_a_member_never_ran_count_for_nothing(self, random):
         whole = [group(random) for _ in range(4)]
-        assert paired_ratio([*whole, ([], whole[0][1])]) == paired_ratio(whole)
-        assert paired_ratio([([], [])]) is None
+        assert paired_ratio([*whole, MemberPair([], whole[0].b)]) == paired_ratio(whole)
+        assert paired_ratio([MemberPair([], [])]) is None
 
     @pytest.mark.parametrize("count", [3, 4, 8])
     @pytest.mark.parametrize("ratio", [1.0, 0.95, 0.1])
@@ -132,39 +136,154 @@ class TestPairedRatio:
 
     def test_a_member_twenty_times_as_slow_is_as_sure_as_its_few_turns_allow(self, random):
         """Its own turns alone set the scatter: those of the fast member, twenty times as many, add next to nothing."""
-        few = [group_estimate(*group(random, 0.05, blocks=40, every=20, group_scatter=0, drift=0)) for _ in range(400)]
+        slow = [group(random, 0.05, blocks=40, every=20, group_scatter=0, drift=0) for _ in range(400)]
+        few = [group_estimate(pair).value for pair in slow]
         own = 0.18 / math.sqrt(4)  # two blocks of two turns
         assert np.std(few) == pytest.approx(own, rel=0.25)
         assert np.mean(few) == pytest.approx(math.log(0.05), abs=0.03)
 
 
-def one_block(logarithm):
+def starts(random, count, members=4, balanced=True):
+    """How many places after the first of two members the second started, in so many groups."""
+    found = []
+    while len(found) < count:
+        order = random.permutation(members)
+        found.append(int(order[1] - order[0]))
+        if balanced:  # the next group starts in the reverse order
+            found.append(-found[-1])
+    return found[:count]
+
+
+def estimates_of(random, count, effect, truth=0.0, scatter=0.04, **orders):
+    """Groups in which each place that a worker starts later makes it faster by `effect`."""
+    places = starts(random, count, **orders)
+    return [
+        GroupEstimate(truth + effect * place + noise, place)
+        for place, noise in zip(places, random.normal(0, scatter, count).tolist(), strict=True)
+    ]
+
+
+class TestPlacesOfTheStarts:
+    def test_the_adjusted_mean_is_the_intercept_of_least_squares(self, random):
+        found = estimates_of(random, 9, 0.03, balanced=False)
+        design = np.array([[1, each.places] for each in found], dtype=float)
+        values = np.array([each.value for each in found])
+        (expected, _), (squares,), _, _ = np.linalg.lstsq(design, values, rcond=None)
+        variance = squares / 7
+        mean = group_mean(found)
+        assert mean.value == pytest.approx(expected)
+        assert mean.deviation == pytest.approx(math.sqrt(variance))
+        assert mean.error == pytest.approx(math.sqrt(variance * np.linalg.inv(design.T @ design)[0, 0]))
+        assert mean.freedom == 7
+        assert mean.p == pytest.approx(2 * stats.t.sf(abs(mean.value / mean.error), 7))
+
+    def test_of_balanced_groups_it_is_the_plain_mean(self, random):
+        found = estimates_of(random, 8, 0.03)
+        assert group_mean(found).value == pytest.approx(np.mean([each.value for each in found]))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda found: found[: PLACES_FROM - 1],
+            lambda found: [*found[:-1], found[-1]._replace(places=None)],
+            lambda found: [each._replace(places=2) for each in found],
+        ],
+        ids=["few groups", "a place that is not known", "one order"],
+    )
+    def test_what_cannot_be_adjusted_is_the_plain_mean(self, random, change):
+        found = change(estimates_of(random, 8, 0.03))
+        values = [each.value for each in found]
+        expected = stats.ttest_1samp(values, 0)
+        mean = group_mean(found)
+        assert (mean.value, mean.p) == (pytest.approx(np.mean(values)), pytest.approx(expected.pvalue))
+        assert (mean.deviation, mean.freedom) == (pytest.approx(np.std(values, ddof=1)), len(values) - 1)
+
+    @pytest.mark.parametrize("members", [2, 4])
+    @pytest.mark.parametrize("balanced", [True, False])
+    @pytest.mark.parametrize("count", [4, PLACES_FROM, 7, 16])
+    def test_nineteen_of_twenty_intervals_hold_the_truth(self, random, count, balanced, members):
+        draws = 1000
+        held = 0
+        for _ in range(draws):
+            interval = group_mean(
+                estimates_of(random, count, 0.03, -0.05, members=members, balanced=balanced)
+            ).interval(LEVEL)
+            held += interval.low <= math.exp(-0.05) <= interval.high
+        # 95% of 1,000 with a standard deviation of 6.9.
+        assert held >= 0.95 * draws - 4 * 6.9
+
+    def test_without_the_places_it_takes_more_than_twice_as_many_groups(self, random):
+        found = estimates_of(random, 400, 0.03)
+        plain = group_mean([each._replace(places=None) for each in found])
+        assert group_mean(found).deviation == pytest.approx(0.04, rel=0.1)
+        assert (plain.deviation / group_mean(found).deviation) ** 2 > 2
+
+    def test_where_the_places_have_no_effect_the_interval_is_hardly_wider(self, random):
+        drawn = [estimates_of(random, 8, 0.0) for _ in range(400)]
+        spans = [
+            [interval.high / interval.low for interval in (group_mean(each).interval(LEVEL) for each in listed)]
+            for listed in (drawn, [[one._replace(places=None) for one in each] for each in drawn])
+        ]
+        assert np.median(spans[0]) - 1 < 1.12 * (np.median(spans[1]) - 1)
+
+
+def one_block(logarithm, places=None):
     """A group whose estimate is exactly that."""
-    return [TimedTurn(0, 10**6, 1.0)], [TimedTurn(0, 10**6, math.exp(-logarithm))]
+    return MemberPair([TimedTurn(0, 10**6, 1.0)], [TimedTurn(0, 10**6, math.exp(-logarithm))], places)
 
 
-def false_alarms(random, scatter, level, draws=20_000, freedom=None):
+def adjusted(values, places):
+    """Mean, its standard error and the degrees of freedom of each row, as `group_mean` has them."""
+    count = values.shape[1]
+    centred = places - places.mean(axis=1, keepdims=True)
+    squares = (centred**2).sum(axis=1)
+    slope = (centred * values).sum(axis=1) / squares
+    left = values - values.mean(axis=1, keepdims=True) - slope[:, None] * centred
+    means = values.mean(axis=1) - slope * places.mean(axis=1)
+    error = np.sqrt((left**2).sum(axis=1) / (count - 2) * (1 / count + places.mean(axis=1) ** 2 / squares))
+    return means, error, count - 2
+
+
+def false_alarms(random, scatter, level, draws=20_000, freedom=None, places=False):
     """Share of A/A samplings to ±1 (in the unit of `scatter`) at the planned looks whose interval does not hold 0."""
     shape = (draws, LOOKS[-1])
     if freedom is None:
         estimates = random.normal(0, scatter, shape)
     else:  # with long tails
         estimates = scatter * random.standard_t(freedom, shape) / math.sqrt(freedom / (freedom - 2))
+    # Of two members one starts first; in the next group the other.
+    apart = np.repeat(random.choice([-1.0, 1.0], (draws, LOOKS[-1] // 2)), 2, axis=1)
+    apart[:, 1::2] *= -1
     going, alarms = np.ones(draws, bool), 0
     for look in LOOKS:
         seen = estimates[:, :look]
-        reach = stats.t.ppf((1 + level) / 2, look - 1) * seen.std(axis=1, ddof=1) / math.sqrt(look)
+        if places and look >= PLACES_FROM:
+            means, error, free = adjusted(seen + 0.5 * scatter * apart[:, :look], apart[:, :look])
+        else:
+            means, error, free = seen.mean(axis=1), seen.std(axis=1, ddof=1) / math.sqrt(look), look - 1
+        reach = stats.t.ppf((1 + level) / 2, free) * error
         stops = going & ((reach <= 1) | (look == LOOKS[-1]))
-        alarms += (stops & (np.abs(seen.mean(axis=1)) > reach)).sum()
+        alarms += (stops & (np.abs(means) > reach)).sum()
         going &= ~stops
     return alarms / draws
 
 
+def test_the_simulated_mean_is_the_one_of_the_analysis(random):
+    found = estimates_of(random, 9, 0.03, balanced=False)
+    values, places = (np.array([each], dtype=float) for each in zip(*found, strict=True))
+    (mean,), (error,), freedom = adjusted(values, places)
+    assert (mean, error, freedom) == (
+        pytest.approx(group_mean(found).value), pytest.approx(group_mean(found).error), group_mean(found).freedom,
+    )  # fmt: skip
+
+
 class TestPlannedLooks:
+    @pytest.mark.parametrize("places", [False, True])
     @pytest.mark.parametrize("freedom", [None, 5])
-    def test_stopping_early_raises_5_false_alarms_of_100_at_most_whatever_the_scatter(self, random, freedom):
+    def test_stopping_early_raises_5_false_alarms_of_100_at_most_whatever_the_scatter(self, random, freedom, places):
         worst = max(
-            false_alarms(random, scatter, PLANNED_LEVEL, freedom=freedom) for scatter in np.geomspace(0.3, 6, 10)
+            false_alarms(random, scatter, PLANNED_LEVEL, freedom=freedom, places=places)
+            for scatter in np.geomspace(0.3, 6, 10)
         )
         # 4.5% is the largest of these; a share of 20,000 draws has a standard deviation of 0.15%.
         assert worst <= 0.05

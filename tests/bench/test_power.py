@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lenet.analysis.paired import TimedTurn
+from lenet.analysis.paired import LEAST_GROUPS, TimedTurn
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,15 +122,25 @@ class TestCalled:
         assert recording.groups_in(recorded, 4, 300) == 10  # two members of 15 s each
         assert recording.processes_in(recorded, 4, 300) == 15  # two processes of 10 s each
 
-    def test_fewer_recorded_than_asked_for(self):
+    def test_too_few_for_a_verdict(self):
         recorded = simulated(5, 0.036, 1 / 1.05)
-        assert recording.interleaved(recorded, 4, 6, random.Random(1)) is None
+        assert recording.interleaved(recorded, 4, LEAST_GROUPS - 1, random.Random(1)) is None
+        assert recording.interleaved(recorded, 4, LEAST_GROUPS, random.Random(1)) is not None
+
+    def test_a_difference_that_equal_cases_happened_to_have_is_no_alarm(self):
+        recorded = simulated(400, 0.036, 1 / 1.05)
+        for group in recorded.groups:
+            group[2] = group[4]  # 5% slower in every group
+        assert recording.interleaved(recorded, 2, 16, random.Random(1)).value <= 0.08
 
     def test_the_ratio_to_processes_alone(self):
         """Members of groups are simulated as 1e9 times as fast."""
         found = recording.taking_turns(simulated(300, 0.12, 1.0, processes=300))
         assert found.value / 1e9 == pytest.approx(1, abs=0.02)
         assert found.interval.low < 1e9 < found.interval.high
+
+
+MEASURED = sorted((ROOT / "bench/measured").glob("power-*.json"))
 
 
 class TestMeasured:
@@ -141,6 +151,24 @@ class TestMeasured:
         recorded = recording.read(ROOT / "bench/measured/prototype.json")
         assert recording.scatter_in_groups(recorded.groups, 2) == pytest.approx(0.034, abs=0.001)
         assert recording.processes_saved(recorded, 2).value >= 10
+
+    @pytest.mark.parametrize("file", MEASURED, ids=lambda file: file.stem)
+    def test_planted_work_is_found_and_none_is_invented(self, file):
+        recorded = recording.read(file)
+        assert len(recorded.groups) >= 100
+        chance = random.Random(2)
+        five, twenty = (recording.groups_in(recorded, 4, 60 * minutes) for minutes in (5, 20))
+        assert recording.interleaved(recorded, 2, five, chance).value <= 0.05
+        assert recording.interleaved(recorded, 4, five, chance).value >= 0.95
+        assert recording.interleaved(recorded, 3, twenty, chance).value >= 0.80
+
+    @pytest.mark.parametrize("file", MEASURED, ids=lambda file: file.stem)
+    def test_the_places_of_the_starts_explain_a_part_of_the_scatter(self, file):
+        recorded = recording.read(file)
+        found = recording.estimates(recorded.groups, 2)
+        assert all(each.places is not None for each in found)
+        plain = recording.group_mean([each._replace(places=None) for each in found])
+        assert recording.group_mean(found).deviation < plain.deviation
 
 
 class TestProcessesSaved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -99,6 +100,14 @@ def test_waiting_less_than_the_others_trained_is_refused(group, name):
 def test_a_record_that_hides_how_it_was_measured_is_refused(group, name, change, rule):
     edit(group / "records" / f"{name}.json", lambda data: data.update(change))
     assert rule in refused_by(group)
+
+
+@pytest.mark.parametrize("places", [(1, 0), (0, 0), (1, 1)])
+def test_places_that_contradict_the_starts_are_refused(group, places):
+    started = sorted((group / "records").iterdir(), key=lambda file: json.loads(file.read_text())["started_at"])
+    for file, place in zip(started[:2], places, strict=True):
+        edit(file, lambda data, place=place: data.update(place=place))
+    assert refused_by(group) == {"groups"}
 
 
 def test_turns_in_a_case_that_ran_alone_are_refused(honest_run, tmp_path):

@@ -313,6 +313,19 @@ def test_workers_start_in_a_random_order_and_their_records_have_that_of_the_case
     assert all(sorted(order) == [8, 16, 24, 40, 48, 64] for order in orders)
 
 
+def test_the_next_group_of_the_same_cases_starts_in_the_reverse_order(run):
+    cases = [case.model_copy(update={"repetition": repetition}) for repetition in range(4) for case in CASES]
+    starts = Starts()
+    records = run(command=FAKE, cases=cases, observer=starts)
+    orders = [starts.order[first : first + 3] for first in range(0, 12, 3)]
+    assert orders[1] == orders[0][::-1]
+    assert orders[3] == orders[2][::-1]
+    placed = {(each.case.repetition, each.place): each.case.hyperparameters.batch_size for each in records}
+    assert placed == {
+        (repetition, place): size for repetition, order in enumerate(orders) for place, size in enumerate(order)
+    }
+
+
 def test_a_judge_may_ask_for_the_order_of_the_cases(run):
     judge, starts = Rules(), Starts()
     judge.in_order = True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lenet.analysis.paired import PairedRatio, TimedTurn, paired_ratio
+from lenet.analysis.paired import MemberPair, PairedRatio, TimedTurn, paired_ratio
 from lenet.analysis.tune.speeds import SettledSpeed, two_speeds
 from lenet.cases.profile import RuntimeProfile
 
@@ -118,7 +118,7 @@ def rates_of(samples: Iterable[Measured]) -> list[float]:
 def ratio(a: Sequence[Measured], b: Sequence[Measured]) -> PairedRatio | None:
     """The throughput of `b` over that of `a`, from the groups that both were members of; None without one."""
     ours, theirs = ({each.group: each.turns for each in side if each.group and each.turns} for side in (a, b))
-    return paired_ratio([(ours[group], theirs[group]) for group in ours if group in theirs])
+    return paired_ratio([MemberPair(ours[group], theirs[group]) for group in ours if group in theirs])
 
 
 class Estimates(dict[Candidate, float]):

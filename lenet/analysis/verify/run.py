@@ -112,6 +112,7 @@ def groups(evidence: Sequence[Evidence]) -> Iterator[Violation]:
         if each.record.group:
             members.setdefault(each.record.group, []).append(each)
     for group in members.values():
+        yield from _places(group)
         turns = sorted((turn, cycle, seconds, e.file) for e in group for turn, cycle, seconds in _turns(e.record))
         for before, after in pairwise(turns):
             if before[0] == after[0] or before[1] > after[1]:
@@ -124,6 +125,14 @@ def groups(evidence: Sequence[Evidence]) -> Iterator[Violation]:
                 waited = e.record.phases.waiting_seconds
                 message = f"is {waited}, and the others' turns between its own took {others} s"
                 yield Violation("groups", e.at("phases", "waiting_seconds"), message)
+
+
+def _places(group: Sequence[Evidence]) -> Iterator[Violation]:
+    """The workers of a group start in the order of their places, each at one of its own."""
+    placed = [(e.record.place, e.record.started_at, e) for e in group if e.record.place is not None]
+    for before, after in pairwise(sorted(placed, key=lambda each: each[:2])):
+        if before[0] == after[0] or before[1] > after[1]:
+            yield Violation("groups", after[2].at("place"), f"is {after[0]}, and {before[2].file} started otherwise")
 
 
 def _turns(record: Record) -> Iterator[tuple[int, int, float]]:
