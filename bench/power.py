@@ -225,7 +225,7 @@ def live(
     output: Annotated[Path, typer.Option("--output", "-o", help="a file of JSON lines, one for each attempt")],
     data_dir: DataDir = None,
     attempts: Annotated[int, typer.Option(min=1)] = 5,
-    groups: Annotated[int, typer.Option(min=3, help="groups of three members of an attempt")] = 22,
+    groups: Annotated[int, typer.Option(min=3, help="groups of three members of an attempt")] = 18,
     mode: Mode = "graph",
     batch_size: BatchSize = 32,
     pipeline: Pipeline = "tutorial",
