@@ -17,7 +17,7 @@ from lenet.engine.environments import releases
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
-from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, StartOrders, groups
+from lenet.engine.turns import TURN_SECONDS, Interleave, Judge, Schedule, groups, start_order
 from lenet.errors import UsageError
 from lenet.files.locks import Notify, print_notice
 from lenet.machine.container import memory_available
@@ -89,10 +89,9 @@ class LocalEngine:
             KeyboardInterrupt: on Ctrl-C, after the worker was ended; the case in progress leaves no record.
         """
         records: list[Record] = []
-        orders = StartOrders()
         with held(devices(cases), self._busy, self._notify):
             for group in groups(cases, self._interleave, self._alive):
-                left = orders.of(group, judge)
+                left = start_order(group, str(store.manifest.created_at), judge)
                 while left:
                     measured = self._run_group(left, datasets, store, judge, len(records), len(cases))
                     records += measured

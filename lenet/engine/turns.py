@@ -60,35 +60,26 @@ def groups(cases: Sequence[Case], interleave: Interleave, alive: int | None = No
     return found
 
 
-def _first(case: Case) -> Case:
-    """The case's first repetition."""
-    return case.model_copy(update={"repetition": 0})
-
-
-class StartOrders:
-    """The orders in which the workers of group after group start.
+def start_order(group: Sequence[Case], seed: str, judge: Judge | None = None) -> list[Case]:
+    """The cases of a group in the order in which their workers start; that of `group` where the judge says so.
 
     A worker's place among the starts changes its speed for good: where free memory is fragmented, the first ones get
-    the pieces (docs/statistics.md). The order is therefore random, and the next group of the same cases starts in the
-    reverse, so that the effect cancels between the two and `lenet.analysis.paired` can tell it from a ratio.
+    the pieces (docs/statistics.md). The order is therefore random, and the group of the same cases in each odd
+    repetition starts in the reverse of the one before, so that the effect cancels between the two and
+    `lenet.analysis.paired` can tell it from a ratio.
+
+    Args:
+        group: cases of one repetition.
+        seed: differs from run to run.
+        judge: who may want the order of the cases.
     """
-
-    def __init__(self) -> None:
-        self._reverse: list[Case] = []
-        """The order of the next group if it has these cases, whatever their repetition."""
-
-    def of(self, group: Sequence[Case], judge: Judge | None = None) -> list[Case]:
-        """The cases of the next group in their order; it is that of `group` where the judge says so."""
-        if judge is not None and judge.in_order:
-            return list(group)
-        again = {_first(case): case for case in group}
-        if set(self._reverse) == set(again):
-            order = [again[case] for case in self._reverse]
-            self._reverse = []
-        else:
-            order = random.sample(group, len(group))
-            self._reverse = [_first(case) for case in reversed(order)]
-        return order
+    if judge is not None and judge.in_order:
+        return list(group)
+    cases = {case.model_copy(update={"repetition": 0}).id: case for case in group}
+    names, repetition = sorted(cases), group[0].repetition
+    chance = random.Random(f"{seed} {repetition // 2} {names}")  # noqa: S311 # an order, not a secret
+    order = [cases[name] for name in chance.sample(names, len(names))]
+    return order[::-1] if repetition % 2 else order
 
 
 class Schedule:

@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Plan
-from lenet.engine.turns import Schedule, groups
+from lenet.engine.turns import Schedule, groups, start_order
 
 
 def cases_of(repetitions, batch_sizes, **fields):
@@ -62,6 +62,38 @@ class TestGroups:
         timed, whole = cases_of(1, (32, 64)), cases_of(1, (32,), plan=Plan(epochs=1))
         mixed = [timed[0], whole[0], timed[1]]
         assert groups(mixed, "windows") == [[each] for each in mixed]
+
+
+class TestStartOrder:
+    """A place among the starts changes a worker's speed: a fixed order would bias every ratio."""
+
+    def test_it_is_another_in_each_run(self):
+        cases = cases_of(1, (8, 16, 24, 40, 48, 64))
+        orders = {tuple(start_order(cases, f"run {number}")) for number in range(20)}
+        assert len(orders) > 15
+        assert all(sorted(order, key=cases.index) == cases for order in orders)
+
+    def test_each_case_is_at_each_place_equally_often(self):
+        cases = cases_of(1, (8, 16, 24))
+        places = Counter(
+            (case, place) for number in range(600) for place, case in enumerate(start_order(cases, str(number)))
+        )
+        assert len(places) == 9
+        assert all(150 <= count <= 250 for count in places.values())  # 4 standard deviations of 200 are 46
+
+    def test_an_odd_repetition_has_the_reverse_of_the_one_before_even_if_each_is_run_on_its_own(self):
+        sizes = (8, 16, 24, 40, 48, 64)
+        orders = [
+            [case.hyperparameters.batch_size for case in start_order(cases_of(4, sizes)[6 * number :][:6], "run")]
+            for number in range(4)
+        ]
+        assert orders[1] == orders[0][::-1]
+        assert orders[3] == orders[2][::-1]
+        assert orders[2] not in (orders[0], orders[1])
+
+    def test_it_does_not_depend_on_the_order_of_the_cases(self):
+        cases = cases_of(1, (8, 16, 24, 40))
+        assert start_order(cases[::-1], "run") == start_order(cases, "run")
 
 
 class TestSchedule:
