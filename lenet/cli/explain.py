@@ -40,6 +40,7 @@ def explain(
     from lenet.commands.recorded import chosen_case
     from lenet.commands.trials import Budget
     from lenet.engine import TimeLimits, choose
+    from lenet.engine.busy import devices, held
     from lenet.machine.installed import framework_version
     from lenet.report.text.explain import explanation_text
 
@@ -49,7 +50,7 @@ def explain(
     run = prepare(case, invocation.find, invocation.log, output, resume)
     limits = TimeLimits(timeout, silence_timeout)
     try:
-        with invocation.measuring(run) as observer:
+        with invocation.measuring(run) as observer, held(devices(run.cases), notify=invocation.log):
             engine = choose("local", limits, observer)
             explanation = Explainer(run, engine, limits, invocation.log, Budget(budget)).explain()
     except NothingToExplainError as error:

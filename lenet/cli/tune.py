@@ -46,6 +46,7 @@ def tune(
     from lenet.commands.tune import TRACE_STEPS, TRACE_TOLERANCE, TuneResult, prepare
     from lenet.commands.tune import tune as search
     from lenet.engine import TimeLimits
+    from lenet.engine.busy import devices, held
     from lenet.engine.local import LocalEngine
     from lenet.report.text.tune import fastest_text, tuning_text
 
@@ -55,7 +56,7 @@ def tune(
         override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), invocation.find, invocation.log, output, resume
     )
     results, winners = [], []
-    with invocation.measuring(run) as observer:
+    with invocation.measuring(run) as observer, held(devices(run.cases), notify=invocation.log):
         limits = TimeLimits(timeout, silence_timeout)
         engine = LocalEngine(limits, observer, interleave="windows", alive=alive)
         for result in search(run, budget, invocation.log, engine, alive):

@@ -28,6 +28,7 @@ from lenet.engine.local import Judged, LocalEngine
 from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
 from lenet.files.plain import as_text
+from lenet.machine.card import MachineCard, describe
 from lenet.store.profiles import Scope, TunedProfile, save, writable
 from lenet.store.record import Record, Status, Window
 
@@ -76,7 +77,7 @@ def prepare(matrix: Matrix, find: Find, log: Log, output: Path | None, resume: P
     """Begin or resume a run of the cases to tune: each point of `matrix`, as installed.
 
     Raises:
-        UsageError: the matrix has more than one dataset.
+        UsageError: the matrix has more than one dataset, or a case has no setting that is worth a measurement.
         CacheError: there is no folder to save a profile in.
         StoreError: it cannot be written.
         Others as `lenet.commands.measurement.begin`.
@@ -87,6 +88,11 @@ def prepare(matrix: Matrix, find: Find, log: Log, output: Path | None, resume: P
     matrix = matrix.model_copy(update={"name": "tune", "description": description, "plan": RACE})
     writable()  # a user without a folder for profiles must know before the measurements
     cases = matrix.cases()
+    card = describe()
+    for case in cases:
+        if not _space(case, card):
+            words = f"{case.framework.value} on {case.device_target.value}"
+            raise UsageError(f"{words}: no setting of a profile is worth a measurement on this machine; leave it out")
     releases.prepare(cases, log)
     return begin(cases, find, output, resume=resume, matrix=matrix)
 
@@ -102,7 +108,7 @@ def tune(
     """
     machine = run.store.manifest.machine
     for case in run.cases:
-        settings = space(case.framework, case.device_target, case.mode, machine.usable_cores, machine.instruction_sets)
+        settings = _space(case, machine)
         began = time.monotonic()
         search = Search(
             settings,
@@ -127,6 +133,10 @@ def tune(
             tuned_images_per_second=search.winner.median,
         )
         yield TuneResult(case, search, seconds, tuned, save(tuned))
+
+
+def _space(case: Case, machine: MachineCard) -> list[RuntimeProfile]:
+    return space(case.framework, case.device_target, case.mode, machine.usable_cores, machine.instruction_sets)
 
 
 class RaceJudge:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -59,22 +60,37 @@ def folder() -> Path:
     return shared if shared.is_dir() else Path(tempfile.gettempdir())
 
 
+class _Held(threading.local):
+    """The names of the devices that this thread holds."""
+
+    names: frozenset[str] = frozenset()
+
+
+_held = _Held()
+
+
 @contextlib.contextmanager
 def held(names: Iterable[str], busy: Busy = "wait", notify: Notify = print_notice) -> Iterator[None]:
     """Hold the devices while the context lasts. With `wait`, `notify` is told who holds them, once a minute.
 
-    They are taken in the order of their names, so that two runs cannot wait for each other.
+    They are taken in the order of their names, so that two runs cannot wait for each other. A device that this thread
+    holds already stays held until the outer context ends: a command that measures in parts holds it from the first to
+    the last, with no run of others between.
 
     Raises:
         BusyError: with `refuse`, another process holds one.
     """
     locks: list[Lock] = []
+    before = _held.names
+    wanted = frozenset(names) - before
     try:
-        for name in sorted(names):
+        for name in sorted(wanted):
             if (lock := _hold(name, busy, notify)) is not None:
                 locks.append(lock)
+        _held.names = before | wanted
         yield
     finally:
+        _held.names = before
         for lock in locks:
             lock.release()
 

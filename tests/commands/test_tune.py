@@ -20,6 +20,7 @@ from lenet.commands.tune import tune as run_search
 from lenet.commands.verify import verify
 from lenet.engine import TimeLimits
 from lenet.engine.local import LocalEngine
+from lenet.errors import UsageError
 from lenet.report.table.words import times
 from lenet.report.text.tune import tuning_text
 from lenet.store.profiles import load, resolve
@@ -44,6 +45,13 @@ def tune(tmp_path_factory, digits):
             return list(run_search(run, budget, messages.append, engine)), messages, run.store
 
     return go
+
+
+def test_a_case_without_a_setting_to_try_is_refused(digits, tmp_path):
+    matrix = Matrix(frameworks=("pytorch",), modes=("eager",), device_targets=("GPU",), datasets=("digits",))
+    with pytest.raises(UsageError, match="pytorch on GPU: no setting of a profile is worth a measurement"):
+        prepare(matrix, lambda _: digits, print, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 FASTER = "rate *= 4 if profile['launch_blocking'] else 1"

@@ -188,6 +188,14 @@ class TestDevices:
         with held(["gpu-0"], "refuse"):
             pass
 
+    def test_parts_of_a_command_do_not_give_it_back_between_them(self, locks, hold):
+        with held(["cpu"], "refuse"):
+            with held(["cpu", "gpu-0"], "refuse"):
+                assert hold(locks / "lenet-bench-gpu-0.lock")[1] == "none"
+            assert hold(locks / "lenet-bench-cpu.lock")[1] == "none"
+            assert hold(locks / "lenet-bench-gpu-0.lock")[1] == "held"
+        assert hold(locks / "lenet-bench-cpu.lock")[1] == "held"
+
     def test_a_refused_run_gives_back_what_it_had(self, locks, hold):
         hold(locks / "lenet-bench-gpu-0.lock")
         with pytest.raises(BusyError), held(["cpu", "gpu-0"], "refuse"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lenet.cases.frameworks import Framework
+from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.cases.profile import RuntimeProfile
 from lenet.cases.values import GRAPH_MODES, DeviceTarget, Mode
 
@@ -23,8 +23,8 @@ def space(
     First come the fixes of what `explain` finds: oneDNN's reference convolution, which a cap of the instruction set
     avoids, and an asynchronous launch that starves the kernels of cores.
 
-    `cores` are those that a worker may use. A setting that the CPU does not support, or that is the default already, is
-    not in it: a cap to AVX2 makes sense only on a CPU with AVX-512.
+    `cores` are those that a worker may use. A setting that the framework or the CPU does not support, or that is the
+    default already, is not in it: a cap to AVX2 makes sense only on a CPU with AVX-512.
     """
     settings: list[str] = []
     cpu, mindspore = device is DeviceTarget.CPU, framework is Framework.MINDSPORE
@@ -42,7 +42,9 @@ def space(
     settings += [f"cpu_affinity={count}" for count in threads[-1:]]
     if mindspore:
         settings += [f"dataset_workers={count}" for count in _fewer(min(cores, 8))[1:]]
-    return [RuntimeProfile.parse(text) for text in settings]
+    supported = ABILITIES[framework].profile_settings
+    found = [RuntimeProfile.parse(text) for text in settings]
+    return [each for each in found if supported is None or supported.issuperset(each.settings)]
 
 
 def _fewer(cores: int) -> list[int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lenet.analysis.tune.space import alone, space, together, without
-from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
-from lenet.cases.frameworks import Framework
+from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
+from lenet.cases.frameworks import ABILITIES, Framework
 
 
 class TestSpace:
@@ -38,6 +40,16 @@ class TestSpace:
         for each in found:
             for name in ("operator_threads", "dataset_workers", "cpu_affinity"):
                 assert each.settings.get(name, 0) < max(cores, 2)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+@pytest.mark.parametrize("device", ["CPU", "GPU"])
+@pytest.mark.parametrize("framework", list(Framework))
+def test_every_framework_can_train_with_every_profile_of_its_space(framework, device, cores):
+    for mode in ABILITIES[framework].modes:
+        found = space(framework, DeviceTarget(device), mode, cores, ["avx2", "avx512f"])
+        for profile in (*found, together(found)):
+            Case(framework=framework, device_target=device, mode=mode, profile=profile)
 
 
 def test_together_has_the_first_value_of_each_setting_and_takes_no_cores_away():
