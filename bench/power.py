@@ -4,15 +4,16 @@
     python bench/power.py export RUN --output FILE
     python bench/power.py table FILE
     python bench/power.py alone FILE...
-    python bench/power.py live RUN --output FILE [--data-dir DIR] [--attempts 5] [--groups 24]
+    python bench/power.py live RUN --output FILE [--data-dir DIR] [--attempts 5] [--groups 22]
 
 `record` runs `lenet-bench run` with five cases that differ in the seed, which changes no speed. Two train as usual;
 the others have 2, 5 and 10% more work in each step (`planted/sitecustomize.py`). Four of them, without the 10%, are
 measured in groups whose workers take turns; all five also as independent processes, one at a time. The two ways
 alternate, so that both see the same machine. `record` continues a folder that it was interrupted in.
 
-`export` keeps what the analysis reads: images and seconds of each member's blocks of turns, the median of each
-independent process, and the seconds that each took.
+`export` keeps what the analysis reads: images and seconds of each member's blocks of turns, the order of each group's
+starts, images/s of each independent process (the median of its windows, and over all of them), and the seconds that
+each took.
 
 `table` draws comparisons from the recorded groups and processes, with replacement and as many as fit a wall time, and
 prints how often the package's own analysis calls a difference. The 95% intervals resample the groups, or the processes,
