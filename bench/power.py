@@ -4,7 +4,7 @@
     python bench/power.py export RUN --output FILE
     python bench/power.py table FILE
     python bench/power.py alone FILE...
-    python bench/power.py live RUN --output FILE [--data-dir DIR] [--attempts 5] [--groups 22]
+    python bench/power.py live RUN --output FILE [--data-dir DIR] [--attempts 5] [--groups 24]
 
 `record` runs `lenet-bench run` with five cases that differ in the seed, which changes no speed. Two train as usual;
 the others have 2, 5 and 10% more work in each step (`planted/sitecustomize.py`). Four of them, without the 10%, are
