@@ -11,8 +11,9 @@ the others have 2, 5 and 10% more work in each step (`planted/sitecustomize.py`)
 measured in groups whose workers take turns; all five also as independent processes, one at a time. The two ways
 alternate, so that both see the same machine. `record` continues a folder that it was interrupted in.
 
-`export` keeps what the analysis reads: images and seconds of each member's blocks of turns, the median of each
-independent process, and the seconds that each took.
+`export` keeps what the analysis reads: images and seconds of each member's blocks of turns, the order of each group's
+starts, images/s of each independent process (the median of its windows, and over all of them), and the seconds that
+each took.
 
 `table` draws comparisons from the recorded groups and processes, with replacement and as many as fit a wall time, and
 prints how often the package's own analysis calls a difference. The 95% intervals resample the groups, or the processes,
