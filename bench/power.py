@@ -223,7 +223,7 @@ def alone(files: Annotated[list[Path], typer.Argument(help="files of `export`")]
 @app.command()
 def live(
     run: Annotated[Path, typer.Argument(help="the folder that gets the runs")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="a file of JSON lines, one for each attempt")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a file of JSON lines, one for each comparison")],
     data_dir: DataDir = None,
     attempts: Annotated[int, typer.Option(min=1)] = 5,
     groups: Annotated[int, typer.Option(min=3, help="groups of three members of an attempt")] = 18,

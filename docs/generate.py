@@ -29,7 +29,7 @@ from lenet.machine.card import MachineCard
 from lenet.machine.load import CaseLoad, Load
 from lenet.report.table.rows import Row
 from lenet.store import run
-from lenet.store.events import Event
+from lenet.store.events import Event, Layer
 from lenet.store.manifest import Manifest
 from lenet.store.record import (
     ACCURACY_TARGETS,
@@ -208,7 +208,7 @@ PARTS: dict[str, Callable[[], str]] = {
     ),
     "manifest": lambda: models(Manifest, Matrix, MachineCard),
     "levers": levers,
-    "events": lambda: models(*get_args(Event)),
+    "events": lambda: models(*get_args(Event), Layer),
     "matrix": matrix_keys,
     "plan": plan_keys,
     "layout": layout,
