@@ -60,6 +60,11 @@ def test_neither_a_name_nor_a_toml_file():
         ("low = 0.9", "low = 0.9\nhigh = 0.8", "is below low"),
         ("low = 0.9", "low = nan", "figures.0.low"),
         ("epochs = 2", "windows = 2", "has no epochs"),
+        (
+            'epochs = 2\n[[figures]]\nquantity = "test accuracy"\nepoch = 2',
+            'epochs = 1\n[[figures]]\nquantity = "seconds per epoch"',
+            "two epochs",
+        ),
         ("[matrix]", "colour = 1\n[matrix]", "colour"),
         ("batch_sizes = [32]", "batch_sizes = [0]", "batch_sizes"),
         ('title = "A page"', "title = [", "is not TOML"),

@@ -87,6 +87,10 @@ class Publication(Frozen):
         for figure in self.figures:
             if (figure.epoch or 1) > epochs:
                 raise ValueError(f"a figure after epoch {figure.epoch}, and the matrix trains {epochs}")
+            if figure.quantity is not Quantity.ACCURACY and epochs < 2:
+                raise ValueError(
+                    f"{figure.quantity.value} need two epochs, of which the first compiles; choose epochs = 2"
+                )
         return self
 
 
