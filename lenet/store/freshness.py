@@ -43,7 +43,7 @@ class Conditions:
 
     workload_sha256: str
     machine_id: str
-    """Names the hardware: processor, usable cores, memory, devices with their drivers."""
+    """Names the hardware: processor, usable cores, memory, devices without their drivers."""
     datasets: Mapping[str, str]
     """sha256 of the data, by the name of the dataset."""
     versions: Mapping[str, str]
