@@ -60,6 +60,8 @@ class SteadyWindows(NamedTuple):
     """Training steps of each."""
     windows: int
     resident_windows: int
+    lead_in: int = 0
+    """Training steps before each, at the start of a turn, whose times do not count."""
 
 
 class Plan(Frozen):
@@ -91,12 +93,14 @@ class Plan(Frozen):
     """Report weights and batches of every step instead of times, with full float32 arithmetic on every device: for
     comparing trainings. Without `epochs`, `warmup_steps` steps are trained."""
 
-    def steady_windows(self, pace: float, turn_seconds: float | None = None) -> SteadyWindows:
+    def steady_windows(
+        self, pace: float, turn_seconds: float | None = None, lead_in_seconds: float = 0.0
+    ) -> SteadyWindows:
         """Length and number of the steady windows of a training whose steps take `pace` seconds after the warm-up.
 
         A worker that takes turns trains one window of about `turn_seconds` in each turn. Every member of a group gets
         the same time, `windows` times `window_seconds`, so that a slow one does not hold up the others, but at least
-        the steps of one window of the plan.
+        the steps of one window of the plan. Before each window it trains the whole steps that `lead_in_seconds` hold.
         """
         if turn_seconds is None:
             steps = max(self.window_steps, math.ceil(self.window_seconds / pace))
@@ -107,7 +111,8 @@ class Plan(Frozen):
         else:
             wanted = self.windows * self.window_steps
         count = max(STEADY_WINDOWS_AT_LEAST, math.ceil(wanted / steps))
-        return SteadyWindows(steps, count, math.ceil(count * self.resident_windows / self.windows))
+        resident_windows = math.ceil(count * self.resident_windows / self.windows)
+        return SteadyWindows(steps, count, resident_windows, math.floor(lead_in_seconds / pace))
 
 
 class Case(Frozen):

@@ -47,6 +47,7 @@ class Session:
         self._observer = observer
         self._of_group = {"group": group, "place": place}
         self._turn_seconds: float | None = None
+        self._lead_in_seconds = 0.0
         self._log = store.log_path(case)
         self._builder = RecordBuilder(case, dataset, store.manifest.machine.id, store.now())
         self._meter: LoadMeter | None = None
@@ -64,15 +65,22 @@ class Session:
         """The windows of training so far that were turns."""
         return self._builder.turns
 
-    def start(self, command: Sequence[str], limits: TimeLimits, turn_seconds: float | None) -> None:
+    def start(
+        self,
+        command: Sequence[str],
+        limits: TimeLimits,
+        turn_seconds: float | None = None,
+        lead_in_seconds: float = 0.0,
+    ) -> None:
         """Start the worker, which sets itself up meanwhile. With `turn_seconds` it then waits for turns."""
         self._meter = LoadMeter()
-        self._turn_seconds = turn_seconds
+        self._turn_seconds, self._lead_in_seconds = turn_seconds, lead_in_seconds
         assignment = Assignment(
             case=self.case,
             dataset_folder=self._dataset.folder.resolve(),
             dataset=self._dataset.card,
             turn_seconds=turn_seconds,
+            lead_in_seconds=lead_in_seconds,
         ).model_dump_json()
         try:
             self._process = self._opened.enter_context(
@@ -134,7 +142,8 @@ class Session:
         code = self._process.code if self._process is not None else None
         record = self._builder.build(code, self._log, status, reason)
         load = self._meter.finish() if self._meter is not None else None
-        self.record = record.model_copy(update={"load": load, "turn_seconds": self._turn_seconds, **self._of_group})
+        lengths = {"turn_seconds": self._turn_seconds, "lead_in_seconds": self._lead_in_seconds}
+        self.record = record.model_copy(update={"load": load, **lengths, **self._of_group})
         self._opened.close()
         self._store.write_record(self.record)
         self._observer.case_finished(self.case, self.record)

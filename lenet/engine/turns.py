@@ -17,6 +17,10 @@ TURN_SECONDS = 0.1
 """Recorded groups of two identical cases scatter least at this length: shorter turns pay for switching, longer ones no
 longer see the same machine (docs/statistics.md)."""
 
+LEAD_IN_SECONDS = 0.05
+"""In recorded turns the first step takes 25% longer than those after a third of a second, the next ones 6 to 3% longer:
+the caches hold what the others used (docs/statistics.md). These steps do not count."""
+
 Member = TypeVar("Member")
 
 

@@ -174,6 +174,8 @@ class Record(Frozen):
     """Its place among the starts of the group's workers; null where the case ran alone, and in older records."""
     turn_seconds: float | None = Field(default=None, gt=0)
     """The length of a turn that was asked for; null where the case ran alone."""
+    lead_in_seconds: float = Field(default=0.0, ge=0)
+    """The time at the start of a turn that was asked not to count; 0 where the case ran alone, and in older records."""
     planned_looks: tuple[int, ...] = Field(default=(), max_length=32)
     """Numbers of groups at which sampling to a precision could stop; empty where nothing was sampled that way."""
     machine_id: str = ""
@@ -199,6 +201,12 @@ class Record(Frozen):
     load: CaseLoad | None = None
     """Load of the machine in the meantime; null in records of older versions."""
     summary: Summary = Summary()
+
+    @property
+    def windows_between_lead_ins(self) -> tuple[Window, ...]:
+        """The windows of the warm-up, and those past it without the lead-ins of turns."""
+        warmup = self.case.plan.warmup_steps
+        return tuple(each for each in self.windows if not each.warmup or each.first_step < warmup)
 
     def begun_after(self, time: datetime | None) -> Record:
         """The record, moved on to `time` with its end if it begins before: the clock was set back meanwhile."""

@@ -36,7 +36,9 @@ class TrainingLoop:
     `agree` returns the value of the first process to every process of a data-parallel training, and waits until all of
     them have called it. A decision by the clock must be the same in all, or one would wait for another's gradients.
 
-    With `turns`, the warm-up and every steady window wait for a turn; that of a window lasts about `turn_seconds`.
+    With `turns`, the warm-up and every steady window wait for a turn; a window lasts about `turn_seconds`. Before it
+    come the steps of about `lead_in_seconds`, a window of their own that counts as warm-up: the others have left their
+    data in the caches, and the first steps of a turn are slower.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class TrainingLoop:
         agree: Callable[[float], float] = own_value,
         turns: Turns | None = None,
         turn_seconds: float | None = None,
+        lead_in_seconds: float = 0.0,
     ) -> None:
         self._plan = case.plan
         self._trainer = trainer
@@ -59,6 +62,9 @@ class TrainingLoop:
         self._steps_per_epoch = dataset.training_images // case.global_batch_size
         self._turns = turns
         self._turn_seconds = turn_seconds
+        self._lead_in_seconds = lead_in_seconds
+        self._lead_in = 0
+        self._leads_in = False
         self._turn: Turn | None = None
         self._windows_wanted, self._resident_windows = self._plan.windows, self._plan.resident_windows
         self._pending: list[Any] = []
@@ -116,16 +122,19 @@ class TrainingLoop:
                 self._trainer.synchronize(loss)
                 self._tracer.record(self._step)
             boundary = self._step in (1, self._plan.warmup_steps)
-            full = boundary or len(self._pending) >= self._window_steps
+            full = boundary or len(self._pending) >= (self._lead_in if self._leads_in else self._window_steps)
             if full:
                 self._close_window(epoch)
             if self._step in self._sketched_steps:
                 self._sketch(loss)
-            if full:
+            if full and self._leads_in:
+                self._leads_in = False
+            elif full:
                 if self._plan.epochs is None and self._enough():
                     return True
                 if self._turns is not None and self._step >= self._plan.warmup_steps:
                     self._window_began = self._wait("training", self._turns_left)
+                    self._leads_in = self._lead_in > 0
         if self._pending and self._plan.epochs is not None:
             self._close_window(epoch)
         return False
@@ -154,7 +163,8 @@ class TrainingLoop:
         now = self._clock.enter("training")
         first = self._step - len(self._pending)
         losses = self._trainer.read(self._pending)
-        warmup = first < self._plan.warmup_steps or self._plan.trace
+        warmup = first < self._plan.warmup_steps or self._plan.trace or self._leads_in
+        turn = None if warmup else self._turn
         self._steady += not warmup
         self._losses_digest.update(struct.pack(f"<{len(losses)}f", *losses))
         self._epoch_losses += losses
@@ -166,8 +176,8 @@ class TrainingLoop:
                 images=len(losses) * self._images_per_step,
                 seconds=now - self._window_began,
                 warmup=warmup,
-                cycle=self._turn.cycle if self._turn else None,
-                turn=self._turn.number if self._turn else None,
+                cycle=turn.cycle if turn else None,
+                turn=turn.number if turn else None,
                 losses=tuple(loss if math.isfinite(loss) else None for loss in losses),
             )
         )
@@ -175,8 +185,9 @@ class TrainingLoop:
             self._emit(Compiled(seconds=now - self._window_began))
         if self._step == self._plan.warmup_steps and first > 0:
             steady = self._plan.steady_windows(
-                self._agree((now - self._window_began) / len(losses)), self._turn_seconds
+                self._agree((now - self._window_began) / len(losses)), self._turn_seconds, self._lead_in_seconds
             )
+            self._lead_in = steady.lead_in
             self._window_steps = self._at_most_an_epoch(steady.steps)
             self._windows_wanted, self._resident_windows = steady.windows, steady.resident_windows
         # Windows are adjacent: the time to report one is part of the next, so that throughput contains all costs.
@@ -230,6 +241,9 @@ class TrainingLoop:
         for index in range(self._resident_windows):
             if self._turns is not None:
                 began = self._wait("resident", self._resident_windows - index)
+                for loss in islice(steps, self._lead_in):
+                    self._trainer.synchronize(loss)
+                    began = self._clock.enter("resident")
             for loss in islice(steps, self._window_steps):
                 last = loss
             self._trainer.synchronize(last)

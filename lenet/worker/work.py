@@ -31,6 +31,8 @@ class Assignment(Frozen):
     dataset: DatasetCard
     turn_seconds: float | None = None
     """Length of a turn if the worker takes turns with others; None if it trains without pauses."""
+    lead_in_seconds: float = 0.0
+    """Time at the start of a turn that does not count."""
 
 
 def set_environment(profile: RuntimeProfile) -> None:
@@ -85,7 +87,15 @@ def work(
     trainer = training.build(assignment.case, Dataset(folder=assignment.dataset_folder, card=assignment.dataset))
     emit(Started(software=trainer.software, initial_weights_sha256=trainer.weights_sha256()))
     loop = TrainingLoop(
-        assignment.case, assignment.dataset, trainer, clock, emit, agree, turns, assignment.turn_seconds
+        assignment.case,
+        assignment.dataset,
+        trainer,
+        clock,
+        emit,
+        agree,
+        turns,
+        assignment.turn_seconds,
+        assignment.lead_in_seconds,
     )
     loop.run()
     clock.enter("other")

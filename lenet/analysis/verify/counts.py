@@ -72,20 +72,24 @@ def window_sizes(e: Evidence) -> Messages:
     plan, whole = e.case.plan, e.case.plan.epochs is not None
     epoch = e.steps_per_epoch
     size = min(plan.window_steps, epoch) if whole else plan.window_steps
+    lead_in, leads_in = 0, False
     for line, event in e.attempt.of(Steps):
         first, end = event.first_step, event.first_step + event.steps
-        ends = [first + size, *(mark for mark in (1, plan.warmup_steps) if mark > first)]
+        leads_in = lead_in > 0 and not leads_in
+        ends = [first + (lead_in if leads_in else size), *(mark for mark in (1, plan.warmup_steps) if mark > first)]
         if whole:
             ends.append((first // epoch + 1) * epoch)
         if end != min(ends):
             yield e.on(line), f"ends after step {end}, and this plan ends it after {min(ends)}"
-        if event.warmup != (first < plan.warmup_steps or plan.trace):
-            yield e.on(line), f"warmup is {event.warmup}, and the warm-up has {plan.warmup_steps} steps"
+        if event.warmup != (first < plan.warmup_steps or plan.trace or leads_in):
+            words = f"the warm-up has {plan.warmup_steps} steps, and a turn's lead-in {lead_in}"
+            yield e.on(line), f"warmup is {event.warmup}, and {words}"
         if event.epoch != math.ceil(end / epoch):
             yield e.on(line), f"epoch is {event.epoch}, and an epoch has {epoch} steps"
         if end == plan.warmup_steps and first > 0:
-            wanted = plan.steady_windows(event.seconds / event.steps, e.record.turn_seconds).steps
-            size = min(wanted, epoch) if whole else wanted
+            steady = _at_pace_of(event, e)
+            size = min(steady.steps, epoch) if whole else steady.steps
+            lead_in = steady.lead_in
     for line, resident in e.attempt.of(Resident):
         if resident.steps != size or resident.epoch != 1 or resident.warmup:
             yield e.on(line), f"is not a resident window of {size} steps"
@@ -155,7 +159,12 @@ def _steady_windows(e: Evidence) -> SteadyWindows:
     last = [event for _, event in e.attempt.of(Steps) if 0 < event.first_step == plan.warmup_steps - event.steps]
     if not last:  # the warm-up is the first step, which has no pace
         return SteadyWindows(plan.window_steps, plan.windows, plan.resident_windows)
-    return plan.steady_windows(last[0].seconds / last[0].steps, e.record.turn_seconds)
+    return _at_pace_of(last[0], e)
+
+
+def _at_pace_of(event: Steps, e: Evidence) -> SteadyWindows:
+    pace = event.seconds / event.steps
+    return e.case.plan.steady_windows(pace, e.record.turn_seconds, e.record.lead_in_seconds)
 
 
 def turns(e: Evidence) -> Messages:

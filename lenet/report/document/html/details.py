@@ -23,14 +23,15 @@ def details(report: Report) -> list[dict[str, Any]]:
     found = []
     for entry in report.entries:
         record = entry.record
-        step = max(1, -(-len(record.windows) // most))
+        windows = record.windows_between_lead_ins
+        step = max(1, -(-len(windows) // most))
         software = record.software
         data: dict[str, Any] = {
             "at": record.started_at.strftime("%Y-%m-%d %H:%M:%S"),
-            "windows": len(record.windows),
+            "windows": len(windows),
             "step": step,
-            "speeds": [_figure(window.images_per_second) for window in record.windows[::step]],
-            "warmup": sum(window.warmup for window in record.windows[::step]),
+            "speeds": [_figure(window.images_per_second) for window in windows[::step]],
+            "warmup": sum(window.warmup for window in windows[::step]),
             "resident": [_figure(window.images_per_second) for window in record.resident_windows[:most]],
             "evaluations": [
                 [each.epoch, each.steps, _figure(each.training_seconds), each.correct, each.images]
