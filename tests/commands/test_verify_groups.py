@@ -110,6 +110,53 @@ def test_places_that_contradict_the_starts_are_refused(group, places):
     assert refused_by(group) == {"groups"}
 
 
+def lead_ins(record):
+    """The places of the lead-ins among the windows."""
+    plan = record["case"]["plan"]
+    return [
+        number
+        for number, window in enumerate(record["windows"])
+        if window["warmup"] and window["first_step"] >= plan["warmup_steps"]
+    ]
+
+
+@pytest.fixture
+def led_in(group):
+    """A case whose steps are short enough for a lead-in."""
+    for path in sorted((group / "records").iterdir()):
+        if lead_ins(json.loads(path.read_text())):
+            return path
+    pytest.skip("this machine is too slow: no step fits a lead-in")
+
+
+def test_each_turn_of_a_fast_case_begins_with_steps_that_do_not_count(led_in):
+    record = json.loads(led_in.read_text())
+    windows, found = record["windows"], lead_ins(record)
+    assert [windows[number]["turn"] for number in found] == [None] * len(found)
+    timed = [number for number, window in enumerate(windows) if not window["warmup"]]
+    assert timed == [number + 1 for number in found]
+    assert len({windows[number]["steps"] for number in found}) == 1
+    assert all(windows[number]["turn"] is not None for number in timed)
+
+
+def test_a_lead_in_that_counts_is_refused(group, led_in):
+    name = led_in.stem
+    first = json.loads(led_in.read_text())["windows"][lead_ins(json.loads(led_in.read_text()))[0]]["first_step"]
+
+    def count(event):
+        if event.get("first_step") == first and event["event"] == "steps":
+            event["warmup"] = False
+
+    edit_events(group, name, count)
+    derive_again(group, name)
+    assert "window sizes" in refused_by(group)
+
+
+def test_a_record_that_hides_its_lead_ins_is_refused(group, led_in):
+    edit(led_in, lambda data: data.update(lead_in_seconds=0.0))
+    assert "window sizes" in refused_by(group)
+
+
 def test_turns_in_a_case_that_ran_alone_are_refused(honest_run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(honest_run, folder)
