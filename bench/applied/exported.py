@@ -71,7 +71,7 @@ class Script:
 class Loop:
     """The script's training, in place of `lenet.worker.loop.TrainingLoop`."""
 
-    def __init__(self, case, dataset, trainer, clock, emit, agree, turns=None, turn_seconds=None):  # noqa: ARG002
+    def __init__(self, case, dataset, trainer, clock, emit, agree, turns=None, *lengths):  # noqa: ARG002
         self._trainer, self._clock, self._emit, self._turns = trainer, clock, emit, turns
         self._turn = None
         self._paused = 0.0

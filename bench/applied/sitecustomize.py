@@ -4,7 +4,8 @@ LENET_BENCH_LEVERS maps seeds to levers, each an object with `environment` (vari
 arguments) and `script`. A worker with such a seed starts itself anew with the variables, which the dynamic linker and
 libraries read before Python runs; it calls the functions where the trainer makes the settings of a profile; with
 `script` it runs the exported script of its case in place of its own training (`exported.py`). Workers with other seeds
-train as usual. The seed itself changes no speed: it draws initial weights and order.
+train as usual, but beside a script without the lead-in of a turn, which a script has not. The seed itself changes no
+speed: it draws initial weights and order.
 """
 
 import json
@@ -18,13 +19,16 @@ LEVERS = json.loads(os.environ.get("LENET_BENCH_LEVERS", "{}"))
 def _assignment():
     """What the worker gets on its standard input, which is there for the worker afterwards."""
     with open(0, "rb", closefd=False) as stdin:
-        content = stdin.read()
+        assignment = json.loads(stdin.read())
+    if any(lever.get("script") for lever in LEVERS.values()):
+        assignment["lead_in_seconds"] = 0.0
+    content = json.dumps(assignment).encode()
     again = os.memfd_create("assignment")
     os.write(again, content)
     os.lseek(again, 0, os.SEEK_SET)
     os.dup2(again, 0)
     os.close(again)
-    return json.loads(content)
+    return assignment
 
 
 def _restart_with(variables):

@@ -186,6 +186,8 @@ def turns(e: Evidence) -> Messages:
     waited = e.record.phases.waiting_seconds if e.record.phases else 0
     if waited and e.record.turn_seconds is None:
         yield e.at("phases", "waiting_seconds"), f"is {waited}, and the worker took no turns"
+    if e.record.lead_in_seconds and e.record.turn_seconds is None:
+        yield e.at("lead_in_seconds"), f"is {e.record.lead_in_seconds}, and the worker took no turns"
 
 
 RULES = (images, order, windows_touch, window_sizes, turns, answers, evaluations_in_place, plan_fulfilled)
