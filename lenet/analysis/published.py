@@ -83,7 +83,7 @@ def _compared(publication: Publication, figure: PublishedFigure, records: Sequen
     measured = statistics.fmean(values) if values else None
     found = prediction_interval(values)
     if not obstacle and found is None:
-        obstacle = f"{LEAST_TRAININGS} trainings are needed, and there are {len(values)}"
+        obstacle = f"{LEAST_TRAININGS} trainings are needed, {len(values)} so far"
     verdict, why = PublishedVerdict.NOT_COMPARABLE, obstacle
     if not obstacle and found is not None:
         verdict, why = _verdict(figure, found)

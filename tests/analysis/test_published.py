@@ -80,7 +80,7 @@ class TestAccuracy:
         records = [record(1, 0.95), record(1, 0.95, mode=Mode.GRAPH), record(1, 0.95, profile=fast), record(2, 0.96)]
         found = result(ACCURACY, records)
         assert (found.verdict, found.trainings) == (PublishedVerdict.NOT_COMPARABLE, 2)
-        assert found.why == "3 trainings are needed, and there are 2"
+        assert found.why == "3 trainings are needed, 2 so far"
 
     @pytest.mark.parametrize(
         "other",
