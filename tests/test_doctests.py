@@ -66,7 +66,7 @@ def test_the_printed_entry_of_a_framework_is_that_of_the_code():
 
 def test_the_printed_entry_of_an_axis_is_one():
     _, entry = printed("docs/adding-an-axis.md")
-    names = {"Axis": Axis, "Precision": Mode}
+    names = {"Axis": Axis, "NumericPrecision": Mode}
     exec(entry, names)
     assert isinstance(names["AXES"][-1], Axis)
 
