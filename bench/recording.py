@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lenet.analysis.difference import SIGNIFICANT, welch
-from lenet.analysis.paired import LEAST_GROUPS, GroupEstimate, MemberPair, TimedTurn, group_estimate, group_mean
+from lenet.analysis.paired import (
+    LEAST_GROUPS,
+    GroupEstimate,
+    MemberPair,
+    TimedTurn,
+    group_estimate,
+    group_mean,
+    places_apart,
+)
 from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Ratio, ratio
 
 EVERY = {3: 50, 4: 20, 5: 10}
@@ -107,10 +115,7 @@ def processes_in(recorded: Recorded, seed: int, wall_seconds: float) -> int:
 def estimates(groups: Sequence[Group], seed: int) -> list[GroupEstimate]:
     """The ratio of this seed to the first in each group."""
     pairs = ((group[1], group[seed]) for group in groups)
-    found = (
-        group_estimate(MemberPair(a.turns, b.turns, None if a.place is None or b.place is None else b.place - a.place))
-        for a, b in pairs
-    )
+    found = (group_estimate(MemberPair(a.turns, b.turns, places_apart(a.place, b.place))) for a, b in pairs)
     return [each for each in found if each is not None]
 
 

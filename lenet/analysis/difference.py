@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, MemberPair, TimedTurn, paired_ratio
+from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, MemberPair, TimedTurn, paired_ratio, places_apart
 from lenet.analysis.stability import Sample, sample
 from lenet.analysis.statistics import (
     BOOTSTRAP_FROM,
@@ -87,7 +87,7 @@ def shared_groups(a: Sequence[Measured], b: Sequence[Measured]) -> list[MemberPa
 
 
 def _pair(a: Record, b: Record) -> MemberPair:
-    return MemberPair(_turns(a), _turns(b), None if a.place is None or b.place is None else b.place - a.place)
+    return MemberPair(_turns(a), _turns(b), places_apart(a.place, b.place))
 
 
 def _turns(record: Record) -> Sequence[TimedTurn]:

@@ -71,6 +71,11 @@ class MemberPair(NamedTuple):
     """How many places after `a` the worker of `b` started, negative if before; None where that was not recorded."""
 
 
+def places_apart(a: int | None, b: int | None) -> int | None:
+    """How many places after `a` a worker at place `b` started; None where one of them was not recorded."""
+    return None if a is None or b is None else b - a
+
+
 class GroupEstimate(NamedTuple):
     """The ratio in one group."""
 

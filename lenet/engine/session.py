@@ -45,9 +45,8 @@ class Session:
         self._dataset = dataset
         self._store = store
         self._observer = observer
-        self._of_group = {"group": group, "place": place}
-        self._turn_seconds: float | None = None
-        self._lead_in_seconds = 0.0
+        self._in_group: dict[str, object] = {"group": group, "place": place}
+        """What the record says of how the case took turns."""
         self._log = store.log_path(case)
         self._builder = RecordBuilder(case, dataset, store.manifest.machine.id, store.now())
         self._meter: LoadMeter | None = None
@@ -74,7 +73,7 @@ class Session:
     ) -> None:
         """Start the worker, which sets itself up meanwhile. With `turn_seconds` it then waits for turns."""
         self._meter = LoadMeter()
-        self._turn_seconds, self._lead_in_seconds = turn_seconds, lead_in_seconds
+        self._in_group |= {"turn_seconds": turn_seconds, "lead_in_seconds": lead_in_seconds}
         assignment = Assignment(
             case=self.case,
             dataset_folder=self._dataset.folder.resolve(),
@@ -142,8 +141,7 @@ class Session:
         code = self._process.code if self._process is not None else None
         record = self._builder.build(code, self._log, status, reason)
         load = self._meter.finish() if self._meter is not None else None
-        lengths = {"turn_seconds": self._turn_seconds, "lead_in_seconds": self._lead_in_seconds}
-        self.record = record.model_copy(update={"load": load, **lengths, **self._of_group})
+        self.record = record.model_copy(update={"load": load, **self._in_group})
         self._opened.close()
         self._store.write_record(self.record)
         self._observer.case_finished(self.case, self.record)

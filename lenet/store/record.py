@@ -95,6 +95,10 @@ class Window(Frozen):
         """Throughput of this window."""
         return self.images / self.seconds
 
+    def leads_in(self, warmup_steps: int) -> bool:
+        """Whether it is the lead-in of a turn, of a training that warms up in so many steps."""
+        return self.warmup and self.first_step >= warmup_steps
+
 
 class Evaluation(Frozen):
     """One evaluation of the test set, after `steps` training steps."""
@@ -205,8 +209,7 @@ class Record(Frozen):
     @property
     def windows_between_lead_ins(self) -> tuple[Window, ...]:
         """The windows of the warm-up, and those past it without the lead-ins of turns."""
-        warmup = self.case.plan.warmup_steps
-        return tuple(each for each in self.windows if not each.warmup or each.first_step < warmup)
+        return tuple(each for each in self.windows if not each.leads_in(self.case.plan.warmup_steps))
 
     def begun_after(self, time: datetime | None) -> Record:
         """The record, moved on to `time` with its end if it begins before: the clock was set back meanwhile."""

@@ -227,9 +227,9 @@ class TestPlacesOfTheStarts:
         assert np.median(spans[0]) - 1 < 1.12 * (np.median(spans[1]) - 1)
 
 
-def one_block(logarithm, places=None):
+def one_block(logarithm):
     """A group whose estimate is exactly that."""
-    return MemberPair([TimedTurn(0, 10**6, 1.0)], [TimedTurn(0, 10**6, math.exp(-logarithm))], places)
+    return MemberPair([TimedTurn(0, 10**6, 1.0)], [TimedTurn(0, 10**6, math.exp(-logarithm))])
 
 
 def adjusted(values, places):

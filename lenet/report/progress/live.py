@@ -161,8 +161,8 @@ class LiveObserver(PlainObserver):
         if isinstance(event, Started):
             self._progress.update(bar, note="compiling")
         elif isinstance(event, Steps):
-            if event.warmup and event.first_step >= case.plan.warmup_steps:
-                return  # the lead-in of a turn
+            if event.leads_in(case.plan.warmup_steps):
+                return
             done = event.first_step + event.steps
             state = "warm-up" if event.warmup else f"epoch {event.epoch}"
             rate = event.images_per_second
