@@ -14,7 +14,7 @@ from enum import Enum
 from pydantic import Field
 
 from lenet.cases.base import Instant
-from lenet.cases.case import Case, Frozen
+from lenet.cases.case import Case, Frozen, Plan
 from lenet.machine.load import CaseLoad
 
 SCHEMA_VERSION = 1
@@ -95,9 +95,9 @@ class Window(Frozen):
         """Throughput of this window."""
         return self.images / self.seconds
 
-    def leads_in(self, warmup_steps: int) -> bool:
-        """Whether it is the lead-in of a turn, of a training that warms up in so many steps."""
-        return self.warmup and self.first_step >= warmup_steps
+    def leads_in(self, plan: Plan) -> bool:
+        """Whether it is the lead-in of a turn. All windows of a traced training count as warm-up, and none is one."""
+        return self.warmup and not plan.trace and self.first_step >= plan.warmup_steps
 
 
 class Evaluation(Frozen):
@@ -209,7 +209,7 @@ class Record(Frozen):
     @property
     def windows_between_lead_ins(self) -> tuple[Window, ...]:
         """The windows of the warm-up, and those past it without the lead-ins of turns."""
-        return tuple(each for each in self.windows if not each.leads_in(self.case.plan.warmup_steps))
+        return tuple(each for each in self.windows if not each.leads_in(self.case.plan))
 
     def begun_after(self, time: datetime | None) -> Record:
         """The record, moved on to `time` with its end if it begins before: the clock was set back meanwhile."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lenet.cases.case import Plan
 from lenet.store.record import Evaluation, Phases, Window, summarise, throughput
 
 
@@ -84,3 +85,14 @@ def test_each_figure_of_the_summary_is_its_own_sample():
 
 def test_an_accuracy_that_is_the_target_to_the_last_bit_has_reached_it():
     assert summarise(None, (), (), (judged(1, 950, 5.0),), None, None).seconds_to_accuracy["0.95"] == 5.0
+
+
+def test_a_lead_in_is_past_the_warm_up_and_counts_as_warm_up_in_a_training_that_is_timed():
+    def window(first_step, warmup):
+        return Window(epoch=1, first_step=first_step, steps=5, images=160, seconds=0.1, warmup=warmup)
+
+    plan = Plan(warmup_steps=60)
+    assert window(60, True).leads_in(plan)
+    assert not window(59, True).leads_in(plan)
+    assert not window(65, False).leads_in(plan)
+    assert not window(65, True).leads_in(Plan(warmup_steps=60, trace=True, epochs=1)), "all windows of a trace are"

@@ -161,7 +161,7 @@ class LiveObserver(PlainObserver):
         if isinstance(event, Started):
             self._progress.update(bar, note="compiling")
         elif isinstance(event, Steps):
-            if event.leads_in(case.plan.warmup_steps):
+            if event.leads_in(case.plan):
                 return
             done = event.first_step + event.steps
             state = "warm-up" if event.warmup else f"epoch {event.epoch}"
