@@ -107,9 +107,12 @@ def test_resume_measures_only_what_is_missing(folder, interrupted, resumed):
     assert len(Store.open(folder / "run").records()) == 4
 
 
-def test_the_table_is_printed_and_fits(resumed):
+def test_the_table_is_printed_and_fits(folder, resumed):
     lines = resumed.stdout.splitlines()
-    assert lines[0].split() == ["mode", "batch", "images/s", "spread", "speed-up", "accuracy"]
+    # What is alike in all lines is a caption; how stable a figure is may differ on a busy machine.
+    statuses = {(row["status"], row["verdict"]) for row in json.loads((folder / "run" / "table.json").read_text())}
+    own = ["status"] if len(statuses) > 1 else []
+    assert lines[0].split() == ["mode", "batch", "images/s", "spread", "speed-up", "accuracy", *own]
     assert max(map(len, lines[:7])) <= 80
     assert "NOT MNIST: digits" in " ".join(resumed.stdout.split())
     assert "\x1b" not in resumed.stdout + resumed.stderr
