@@ -38,7 +38,8 @@ class TrainingLoop:
 
     With `turns`, the warm-up and every steady window wait for a turn; a window lasts about `turn_seconds`. Before it
     come the steps of about `lead_in_seconds`, a window of their own that counts as warm-up: the others have left their
-    data in the caches, and the first steps of a turn are slower.
+    data in the caches, and the first steps of a turn are slower. Both are reported after the turn, so that nobody
+    handles an event while the counted steps run.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class TrainingLoop:
         self._lead_in_seconds = lead_in_seconds
         self._lead_in = 0
         self._leads_in = False
+        self._unreported: Steps | None = None
         self._turn: Turn | None = None
         self._windows_wanted, self._resident_windows = self._plan.windows, self._plan.resident_windows
         self._pending: list[Any] = []
@@ -168,19 +170,22 @@ class TrainingLoop:
         self._steady += not warmup
         self._losses_digest.update(struct.pack(f"<{len(losses)}f", *losses))
         self._epoch_losses += losses
-        self._emit(
-            Steps(
-                epoch=epoch,
-                first_step=first,
-                steps=len(losses),
-                images=len(losses) * self._images_per_step,
-                seconds=now - self._window_began,
-                warmup=warmup,
-                cycle=turn.cycle if turn else None,
-                turn=turn.number if turn else None,
-                losses=tuple(loss if math.isfinite(loss) else None for loss in losses),
-            )
+        window = Steps(
+            epoch=epoch,
+            first_step=first,
+            steps=len(losses),
+            images=len(losses) * self._images_per_step,
+            seconds=now - self._window_began,
+            warmup=warmup,
+            cycle=turn.cycle if turn else None,
+            turn=turn.number if turn else None,
+            losses=tuple(loss if math.isfinite(loss) else None for loss in losses),
         )
+        diverged = next((step for step, loss in enumerate(losses, first + 1) if not math.isfinite(loss)), None)
+        if self._leads_in and diverged is None:
+            self._unreported = window
+        else:
+            self._report(window)
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
         if self._step == self._plan.warmup_steps and first > 0:
@@ -193,9 +198,15 @@ class TrainingLoop:
         # Windows are adjacent: the time to report one is part of the next, so that throughput contains all costs.
         self._window_began = now
         self._pending.clear()
-        for offset, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                raise DivergedError(f"the loss of step {first + offset + 1} is {loss}")
+        if diverged is not None:
+            raise DivergedError(f"the loss of step {diverged} is {losses[diverged - first - 1]}")
+
+    def _report(self, window: Steps) -> None:
+        """Report a window, after the lead-in before it."""
+        if self._unreported is not None:
+            self._emit(self._unreported)
+            self._unreported = None
+        self._emit(window)
 
     def _wait(self, phase: str, turns_left: int) -> float:
         """Wait for the next turn, enter `phase`, and return the time at which the turn began."""
@@ -241,8 +252,8 @@ class TrainingLoop:
         for index in range(self._resident_windows):
             if self._turns is not None:
                 began = self._wait("resident", self._resident_windows - index)
-                for loss in islice(steps, self._lead_in):
-                    self._trainer.synchronize(loss)
+                if lead_in := list(islice(steps, self._lead_in)):
+                    self._trainer.synchronize(lead_in[-1])
                     began = self._clock.enter("resident")
             for loss in islice(steps, self._window_steps):
                 last = loss

@@ -1,0 +1,110 @@
+"""The training loop of a worker that takes turns, in this process."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+from lenet.cases.case import Case, Hyperparameters, Plan
+from lenet.store.events import Steps
+from lenet.store.record import Status
+from lenet.worker.clock import PhaseClock
+from lenet.worker.loop import DivergedError, TrainingLoop
+from lenet.worker.turns import Turn
+from lenet.worker.work import failure
+from lenet.workload.evaluation import EvaluationResult
+
+PLAN = Plan(warmup_steps=4, window_steps=2, window_seconds=0.02, windows=3, resident_windows=0, evaluation_images=16)
+
+
+class Sleeper:
+    """A trainer whose step takes a millisecond; it knows how many it has trained, and which one diverges."""
+
+    def __init__(self, diverges_at):
+        self.steps, self.diverges_at = 0, diverges_at
+
+    def train_epoch(self, observe=None):
+        for _ in range(80):
+            time.sleep(0.001)
+            self.steps += 1
+            yield math.nan if self.steps == self.diverges_at else 1 / self.steps
+
+    def read(self, losses):
+        return list(losses)
+
+    def synchronize(self, loss):
+        pass
+
+    def weights(self):
+        yield "weights", np.zeros((2, 3), "<f4")
+
+    def weights_sha256(self):
+        return "0" * 64
+
+    def evaluate(self, images):
+        return EvaluationResult(images, 1, 1)
+
+
+class Turns:
+    """Gives a turn whenever it is asked for one."""
+
+    given = 0
+
+    def wait(self, turns_left):
+        self.given += 1
+        return Turn(cycle=self.given, number=self.given)
+
+
+def train(digits, diverges_at=None):
+    """A training in turns: each event, and the steps that were trained when it was reported."""
+    case = Case(dataset="digits", plan=PLAN, hyperparameters=Hyperparameters(batch_size=16))
+    trainer = Sleeper(diverges_at)
+    reported = []
+    loop = TrainingLoop(
+        case,
+        digits.card,
+        trainer,
+        PhaseClock(time.perf_counter()),
+        lambda event: reported.append((event, trainer.steps)),
+        turns=Turns(),
+        turn_seconds=0.02,
+        lead_in_seconds=0.01,
+    )
+    try:
+        loop.run()
+    except DivergedError as error:
+        reported.append((failure(error), trainer.steps))
+    return reported
+
+
+def test_a_lead_in_is_reported_after_its_turn_and_before_its_window(digits):
+    windows = [(event, steps) for event, steps in train(digits) if isinstance(event, Steps)]
+    lead_ins = [number for number, (event, _) in enumerate(windows) if event.leads_in(PLAN)]
+    assert len(lead_ins) >= 2
+    for number in lead_ins:
+        (lead_in, steps), (window, end) = windows[number : number + 2]
+        assert steps == end == window.first_step + window.steps
+        assert window.first_step == lead_in.first_step + lead_in.steps
+        assert not window.warmup
+
+
+def test_each_step_is_in_one_window(digits):
+    windows = [event for event, _ in train(digits) if isinstance(event, Steps)]
+    first = 0
+    for window in windows:
+        assert window.first_step == first
+        first += window.steps
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_lead_in_that_diverges_is_reported(digits, after):
+    regular = [event for event, _ in train(digits) if isinstance(event, Steps)]
+    lead_in = next(event for event in regular if event.leads_in(PLAN))
+    at = lead_in.first_step + after
+    *_, (last, _), (failed, _) = train(digits, at)
+    assert failed.status is Status.DIVERGED
+    assert f"step {at} " in failed.reason
+    assert last.losses[at - 1 - last.first_step] is None
