@@ -54,4 +54,4 @@ def run(
 def words(case: Case) -> str:
     """What the cases share, in words."""
     batch = Hyperparameters(batch_size=case.hyperparameters.batch_size)
-    return case.model_copy(update={"repetition": 0, "hyperparameters": batch}).label
+    return case.first_repetition.model_copy(update={"hyperparameters": batch}).label

@@ -192,6 +192,11 @@ class Case(Frozen):
         return copy
 
     @property
+    def first_repetition(self) -> Case:
+        """This case as its first repetition, which stands for all of them."""
+        return self.model_copy(update={"repetition": 0})
+
+    @property
     def label(self) -> str:
         """The case in words, for progress lines."""
         return label(self, _DEFAULT)

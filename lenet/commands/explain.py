@@ -228,7 +228,7 @@ def prepare(case: Case, find: Find, log: Log, output: Path | None = None, resume
 
     Raises: as `lenet.commands.measurement.begin`.
     """
-    case = case.model_copy(update={"plan": PLAN, "repetition": 0})
+    case = case.first_repetition.model_copy(update={"plan": PLAN})
     matrix = Matrix.around([case], "explain", "measurements of `lenet-bench explain`: short, speed only")
     releases.prepare([case], log)
     return begin([case], find, output, resume=resume, matrix=matrix)

@@ -60,7 +60,7 @@ def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
         raise UsageError(f"--baseline {selector!r}: with {OPTION} it is a case of this run: omit {', '.join(outside)}")
     bases: dict[tuple[str, ...], Case] = {}
     others: dict[tuple[str, ...], list[Case]] = {}
-    for case in dict.fromkeys(case.model_copy(update={"repetition": 0}) for case in cases):
+    for case in dict.fromkeys(case.first_repetition for case in cases):
         if not takes_turns(case):
             raise UsageError(
                 f"{OPTION} compares workers that take turns, and {case.label} cannot: choose timed cases of one "
@@ -178,4 +178,4 @@ def _precisions(
 
 def _seconds(processes: Mapping[Case, Sequence[Record]], group: Sequence[Case]) -> float:
     """The longest time that a process of one of the cases took so far: a group takes as long as its members."""
-    return max(longest(processes.get(case.model_copy(update={"repetition": 0}), ())) for case in group)
+    return max(longest(processes.get(case.first_repetition, ())) for case in group)

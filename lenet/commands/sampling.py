@@ -51,7 +51,7 @@ def by_case(records: Iterable[Record]) -> dict[Case, list[Record]]:
     """The records of each case, by its first repetition."""
     groups: dict[Case, list[Record]] = {}
     for record in records:
-        groups.setdefault(record.case.model_copy(update={"repetition": 0}), []).append(record)
+        groups.setdefault(record.case.first_repetition, []).append(record)
     return groups
 
 

@@ -76,7 +76,7 @@ def script(case: Case, data: DatasetCard | None, note: str = "") -> str:
         raise UsageError(f"a script is for MindSpore, and this is a case of {ABILITIES[case.framework].title}")
     if case.world_size > 1:
         raise UsageError(f"a script trains in one process, and this case in {case.world_size}")
-    case = case.model_copy(update={"repetition": 0})
+    case = case.first_repetition
     head = [f"Written by lenet-bench {__version__}: {with_dataset(case)}.", *filter(None, [note])]
     return "".join(f"# {clean(line)}\n" for line in head) + _filled(_values(case, data or KNOWN["mnist"]))
 
@@ -137,7 +137,7 @@ def _measured(record: Record) -> str:
 
 def _onednn_lines(store: Store, record: Record) -> list[str]:
     """The lines of the log that `lenet-bench explain` kept for the case: one for each kernel; none without a log."""
-    path = store.log_path(record.case.model_copy(update={"repetition": 0}), "onednn")
+    path = store.log_path(record.case.first_repetition, "onednn")
     if not path.is_file():
         return []
     with os.fdopen(open_plain(path), "rb") as file:

@@ -130,7 +130,7 @@ def observe(
     speed, batch = measured.median, case.global_batch_size
     used = watched.user_seconds + watched.system_seconds if watched else 0.0
     return Observed(
-        case=case.model_copy(update={"repetition": 0}),
+        case=case.first_repetition,
         cores=cores,
         speed=Speed(rates=(speed,)),
         step=StepTimes(

@@ -79,7 +79,7 @@ def start_order(group: Sequence[Case], seed: str, judge: Judge | None = None) ->
     """
     if judge is not None and judge.in_order:
         return list(group)
-    cases = {case.model_copy(update={"repetition": 0}).id: case for case in group}
+    cases = {case.first_repetition.id: case for case in group}
     names, repetition = sorted(cases), group[0].repetition
     chance = random.Random(f"{seed} {repetition // 2} {names}")  # noqa: S311 # an order, not a secret
     order = [cases[name] for name in chance.sample(names, len(names))]

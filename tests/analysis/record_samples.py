@@ -18,7 +18,7 @@ def main(name: str, conditions: str, *folders: str) -> None:
     first = records[0]
     head = {
         "what": "images/s of the windows past the warm-up, a list a process, in the order in which they were measured",
-        "case": first.case.model_copy(update={"repetition": 0}).label,
+        "case": first.case.first_repetition.label,
         "dataset": first.dataset.name,
         "window_seconds": first.case.plan.window_seconds,
         "machine": stores[0].manifest.machine.summary,

@@ -30,7 +30,7 @@ def manifest(run: Manifest) -> Iterator[Violation]:
         yield Violation("manifest", place, "its matrix spans none of its cases")
     rounds: dict[Case, set[int]] = {}
     for case in run.cases:
-        rounds.setdefault(case.model_copy(update={"repetition": 0}), set()).add(case.repetition)
+        rounds.setdefault(case.first_repetition, set()).add(case.repetition)
     for case, found in rounds.items() if run.matrix.repeat > 1 else ():
         if absent := sorted(set(range(run.matrix.repeat)) - found):
             message = f"{case.id}: repetition {absent[0] + 1} of {run.matrix.repeat} is missing"
