@@ -13,7 +13,8 @@ Holm's correction is for all levers of a mode. The lever `nothing` shows what tw
 `--write` the results go into `levers.json`, and so into the table of docs/tuning.md.
 
 `script` compares the exported script of a case (`lenet-bench script`) with the worker in the same way: the script's own
-loop and clock run in a process that takes turns with the worker. It prints the same table.
+loop and clock run in a process that takes turns with the worker. A script has no lead-in of a turn, so beside it
+the worker takes none. It prints the same table.
 """
 
 from __future__ import annotations

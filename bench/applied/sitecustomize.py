@@ -4,8 +4,8 @@ LENET_BENCH_LEVERS maps seeds to levers, each an object with `environment` (vari
 arguments) and `script`. A worker with such a seed starts itself anew with the variables, which the dynamic linker and
 libraries read before Python runs; it calls the functions where the trainer makes the settings of a profile; with
 `script` it runs the exported script of its case in place of its own training (`exported.py`). Workers with other seeds
-train as usual, but beside a script without the lead-in of a turn, which a script has not. The seed itself changes no
-speed: it draws initial weights and order.
+train as usual; beside a script they take no lead-in, because a script has none. The seed itself changes no speed: it
+draws initial weights and order.
 """
 
 import json
