@@ -27,6 +27,7 @@ from lenet.store.run import Store
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 PROFILES = (RuntimeProfile(), RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking"))
 SPEEDS = {Mode.PYNATIVE: 0.4, Mode.GRAPH: 1.0, Mode.JIT: 0.7}
+CHROMIUM = Path("/usr/bin/chromium")
 VERSIONS = ("2.7.0", "2.8.0", "2.9.0", "2.10.0")
 CARD = DatasetCard(name="mnist", sha256="ab" * 32, training_images=60_000, test_images=10_000)
 
@@ -98,13 +99,19 @@ def make_runs(folder: Path, runs: int, records: int) -> None:
 
 
 def opened(page: Path) -> tuple[float, float]:
-    """Seconds from opening the page in Chromium until the table stands, and until every chart is drawn."""
+    """Seconds from opening the page in Chromium until the table stands, and until every chart is drawn.
+
+    Raises:
+        FileNotFoundError: Chromium is not here.
+        ImportError: Playwright is not here.
+    """
     from playwright.sync_api import sync_playwright
 
+    if not CHROMIUM.exists():
+        raise FileNotFoundError(CHROMIUM)
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         tab = browser.new_page()
         began = time.perf_counter()
         tab.goto(page.as_uri(), wait_until="commit")
@@ -143,8 +150,9 @@ def main(
         print(f"Markdown and pictures made in {time.perf_counter() - began:.1f} s")
         try:
             table, whole = opened(folder / "page.html")
-        except ImportError:
-            print("not opened: Playwright is not here (pip install playwright)")
+        except (ImportError, FileNotFoundError) as missing:
+            what = "Playwright" if isinstance(missing, ImportError) else str(CHROMIUM)
+            print(f"not opened: {what} is not here (pip install playwright; apt-get install chromium)")
             return
         print(f"opened: the table stands after {table:.2f} s, every chart after {whole:.2f} s")
 

@@ -75,7 +75,8 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """A line for each record, with the columns of `lenet-bench table --format csv`.
 
-        Text has the dtype `string`, whole numbers have `Int64`, other numbers `float64`; what is missing is NA or NaN.
+        Text has the dtype `string`, whole numbers have `Int64`, other numbers `float64`, true and false `boolean`; what
+        is missing is NA or NaN.
         Units: images per second, seconds, bytes; accuracy 0 to 1. The page "Fields" describes each column.
         """
         return frames.of_rows(self.rows)

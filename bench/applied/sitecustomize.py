@@ -4,8 +4,8 @@ LENET_BENCH_LEVERS maps seeds to levers, each an object with `environment` (vari
 arguments) and `script`. A worker with such a seed starts itself anew with the variables, which the dynamic linker and
 libraries read before Python runs; it calls the functions where the trainer makes the settings of a profile; with
 `script` it runs the exported script of its case in place of its own training (`exported.py`). Workers with other seeds
-train as usual; beside a script they take no lead-in, because a script has none. The seed itself changes no speed: it
-draws initial weights and order.
+train as usual. A script has no lead-in of a turn, so beside one the command gives none to the worker either: the
+records say so. The seed itself changes no speed: it draws initial weights and order.
 """
 
 import json
@@ -19,16 +19,13 @@ LEVERS = json.loads(os.environ.get("LENET_BENCH_LEVERS", "{}"))
 def _assignment():
     """What the worker gets on its standard input, which is there for the worker afterwards."""
     with open(0, "rb", closefd=False) as stdin:
-        assignment = json.loads(stdin.read())
-    if any(lever.get("script") for lever in LEVERS.values()):
-        assignment["lead_in_seconds"] = 0.0
-    content = json.dumps(assignment).encode()
+        content = stdin.read()
     again = os.memfd_create("assignment")
     os.write(again, content)
     os.lseek(again, 0, os.SEEK_SET)
     os.dup2(again, 0)
     os.close(again)
-    return assignment
+    return json.loads(content)
 
 
 def _restart_with(variables):
@@ -70,3 +67,7 @@ if LEVERS and "lenet.worker" in sys.orig_argv:
         import exported
 
         exported.plant()
+elif "lenet.cli" in sys.orig_argv and any(lever.get("script") for lever in LEVERS.values()):
+    from lenet.engine import turns
+
+    turns.LEAD_IN_SECONDS = 0.0

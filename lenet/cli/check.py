@@ -38,7 +38,10 @@ def check(
     ] = 1e-3,
     references: options.References = None,
     make_reference: Annotated[
-        bool, option(MEASUREMENT, "Make references from the RUNs in the folder --output.", "--make-reference")
+        bool,
+        option(
+            MEASUREMENT, "Make references from the RUNs; --output is the folder that gets them.", "--make-reference"
+        ),
     ] = False,
     resume: options.Resume = None,
     output: options.RunFolder = None,

@@ -18,7 +18,7 @@ def doctor(
     ] = None,
     form: options.TextFormat = "terminal",
     timeout: Annotated[
-        float, option(ENGINE, "Time that MindSpore may take to compute.", metavar="SECONDS", min=1)
+        float, option(ENGINE, "Time that a framework may take to compute.", metavar="SECONDS", min=1)
     ] = 60.0,
 ) -> None:
     """Check which device targets work on this machine, what the others lack and how to fix it."""

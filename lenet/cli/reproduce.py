@@ -59,13 +59,13 @@ def reproduce(
     """
     from lenet.cases.claims import load_publication, publications
     from lenet.engine import TimeLimits
-    from lenet.report.text.reproduce import publications_text
+    from lenet.report.text.reproduce import publications_json, publications_text
 
     options.choice("--format", form, options.TEXT_FORMATS)
     if listed:
         if source is not None:
             raise UsageError("--list takes no argument: it lists the publications")
-        put(publications_text(publications()), "terminal")
+        put((publications_json if form == "json" else publications_text)(publications()), form)
         return
     if source is None:
         raise UsageError("name a run, a record or a publication; --list shows the publications")

@@ -84,7 +84,7 @@ def run(
     from lenet.engine.turns import Interleave
     from lenet.report import render
     from lenet.report.table.baseline import parse
-    from lenet.report.text.resume import resume_text
+    from lenet.report.text.resume import resume_json, resume_text
 
     wanted = table_format(form, None) if form is not None else "terminal"
     if baseline is not None:
@@ -116,8 +116,10 @@ def run(
     if dry_run:
         if resume is None:
             raise UsageError("--dry-run needs a run: name it with --resume")
+        options.choice("--format", wanted, options.TEXT_FORMATS)
         seen = open_run(resume, invocation.find).states(engine != "local")
-        print(resume_text(seen, retry_failed=retry_failed, force=force))
+        shown = resume_json if wanted == "json" else resume_text
+        put(shown(seen, retry_failed=retry_failed, force=force) + "\n", wanted)
         return
     made = request.begin(invocation.find, invocation.log)
     with invocation.measuring(made, request.outstanding(made)) as observer:

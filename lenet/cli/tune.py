@@ -37,9 +37,7 @@ def tune(
     from pydantic import TypeAdapter
 
     from lenet.analysis.tune.fastest import Fastest
-    from lenet.cases.case import Mode
-    from lenet.cases.matrix import Matrix
-    from lenet.cases.presets import override
+    from lenet.cases.presets import in_one_mode
     from lenet.cli.output import put
     from lenet.cli.program import command_line
     from lenet.commands.fastest import final, run_words
@@ -52,9 +50,7 @@ def tune(
 
     options.choice("--format", form, options.TEXT_FORMATS)
     invocation = Invocation(context, quiet, data_dir)
-    run = prepare(
-        override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), invocation.find, invocation.log, output, resume
-    )
+    run = prepare(in_one_mode(axes), invocation.find, invocation.log, output, resume)
     results, winners = [], []
     with invocation.measuring(run) as observer, held(devices(run.cases), notify=invocation.log):
         limits = TimeLimits(timeout, silence_timeout)

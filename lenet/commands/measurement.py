@@ -137,6 +137,8 @@ def begin(
     measurable()
     if not cases:
         raise UsageError("there is no case to run")
+    if resume is None and output is not None:
+        Store.refuse_existing(output)  # before data is looked for, or downloaded
     by_name = {name: find(name) for name in dict.fromkeys(case.dataset for case in cases)}
     datasets = {each.card.name: each for each in by_name.values()}
     if len(datasets) != len(by_name):

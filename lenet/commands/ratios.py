@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lenet.analysis.difference import measured, shared_groups
 from lenet.analysis.paired import LOOKS, PLANNED_LEVEL, PairedRatio, next_look, paired_ratio, precise
 from lenet.cases.axes import IDENTIFYING, axis
 from lenet.cases.case import Case
-from lenet.commands.sampling import Goal, by_case, longest, named, spent
+from lenet.commands.sampling import Goal, by_case, named, spent
 from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
 from lenet.report.table.baseline import parse
@@ -177,5 +178,6 @@ def _precisions(
 
 
 def _seconds(processes: Mapping[Case, Sequence[Record]], group: Sequence[Case]) -> float:
-    """The longest time that a process of one of the cases took so far: a group takes as long as its members."""
-    return max(longest(processes.get(case.first_repetition, ())) for case in group)
+    """The longest time that a process of one of the cases took so far, with the turns of the others: the group's."""
+    taken = [each.finished_at - each.started_at for case in group for each in processes.get(case.first_repetition, ())]
+    return max(taken, default=timedelta()).total_seconds()

@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lenet.cases.case import Case, Mode
-from lenet.cases.matrix import Matrix
-from lenet.cases.presets import override, single_case
+from lenet.cases.case import Case
+from lenet.cases.presets import in_one_mode, single_case
 from lenet.commands.measurement import Log
 from lenet.errors import UsageError
 from lenet.machine.card import describe
@@ -34,12 +33,12 @@ def chosen_case(target: Path | None, case_id: str | None, axes: Mapping[str, str
 
 
 def case_of(axes: Mapping[str, str]) -> Case:
-    """The case that the options of the axes name, in Graph mode unless they name another.
+    """The case that the options of the axes name; without a mode among them as `in_one_mode` says.
 
     Raises:
         UsageError: an option names several values.
     """
-    return single_case(override(Matrix(), **{"mode": Mode.GRAPH.value, **axes}), axes)
+    return single_case(in_one_mode(axes), axes)
 
 
 def refuse_axes(target: Path, axes: Mapping[str, str]) -> None:

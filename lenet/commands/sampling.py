@@ -37,7 +37,7 @@ class CasePrecision:
     width: float | None
     """Half the width of its interval relative to the figure; None with fewer than three processes."""
     seconds: float
-    """The longest time that a process of it took so far."""
+    """The longest time that a process of it took so far, without the turns of others."""
 
     @property
     def words(self) -> str:
@@ -53,11 +53,6 @@ def by_case(records: Iterable[Record]) -> dict[Case, list[Record]]:
     for record in records:
         groups.setdefault(record.case.first_repetition, []).append(record)
     return groups
-
-
-def longest(members: Iterable[Record]) -> float:
-    """The longest time in seconds that one of the processes took; 0 without one."""
-    return max(((each.finished_at - each.started_at).total_seconds() for each in members), default=0.0)
 
 
 def named(wide: Sequence[str]) -> str:
@@ -96,7 +91,7 @@ def precisions(records: Sequence[Record]) -> list[CasePrecision]:
                 processes=len(rates),
                 next_repetition=max(record.case.repetition for record in members) + 1,
                 width=width(interval, rates) if interval is not None else None,
-                seconds=longest(members),
+                seconds=max(each.own_seconds for each in members),
             )
         )
     return known

@@ -65,9 +65,9 @@ class CaseState:
 def changes(record: Record, now: Conditions) -> list[str]:
     """Each condition that has changed since the record was measured, as a phrase; empty for a fresh record.
 
-    A condition that the record does not name counts as changed. On a cluster, the hardware and versions of a record
-    that a node measured are not compared. Neither are the versions of a case whose release has an environment of its
-    own: its case names the release.
+    A record without the digest of the source has changed; data and versions that it does not name have not. On a
+    cluster, the hardware and versions of a record that a node measured are not compared. Neither are the versions of a
+    case whose release has an environment of its own: its case names the release.
     """
     found = []
     if record.workload_sha256 is None:

@@ -84,7 +84,7 @@ class Window(Frozen):
     images: int = Field(ge=1)
     seconds: float = Field(gt=0)
     warmup: bool
-    """True if any of its steps is a warm-up step: never part of the throughput."""
+    """True if any of its steps is a warm-up step, or if it is the lead-in of a turn: never part of the throughput."""
     cycle: int | None = Field(default=None, ge=0)
     """The cycle of turns that it belongs to; null where workers did not take turns."""
     turn: int | None = Field(default=None, ge=0)

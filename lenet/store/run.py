@@ -116,6 +116,16 @@ class Store:
         if self._lock is not None:
             self._lock.release()
 
+    @staticmethod
+    def refuse_existing(folder: Path) -> None:
+        """Refuse a folder that holds a run.
+
+        Raises:
+            StoreError: it does.
+        """
+        if (folder / MANIFEST).exists():
+            raise StoreError(f"{folder} holds a run already; continue it with --resume or choose another --output")
+
     @classmethod
     def create(
         cls,
@@ -130,9 +140,7 @@ class Store:
         Raises:
             StoreError: the folder holds a run already, or cannot be written.
         """
-        exists = StoreError(f"{folder} holds a run already; continue it with --resume or choose another --output")
-        if (folder / MANIFEST).exists():
-            raise exists
+        cls.refuse_existing(folder)
         make_folder(folder)
         manifest = Manifest(
             lenet_bench_version=lenet.__version__,
@@ -144,8 +152,7 @@ class Store:
         )
         store = cls(folder, manifest)
         store.hold()
-        if (folder / MANIFEST).exists():  # made by another process in the meantime
-            raise exists
+        cls.refuse_existing(folder)  # made by another process in the meantime
         store._write_manifest()
         return store
 

@@ -13,6 +13,7 @@ import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Mode
 from lenet.cases.matrix import Matrix
+from lenet.commands.verify import verify
 from lenet.machine.card import describe
 from lenet.store.record import Status, Window
 from lenet.store.run import Store
@@ -214,7 +215,9 @@ def test_the_exported_script_takes_turns_with_a_worker(tmp_path, monkeypatch):
         assert len(turns) >= 3
         assert all(window.turn is not None for window in turns)
         assert each.summary.throughput.windows == len(turns)
+        assert each.lead_in_seconds == 0
     assert [window.steps for window in script.windows][:2] == [window.steps for window in worker.windows][:2]
     assert script.phases.waiting_seconds > 0
+    assert [str(each) for each in verify(tmp_path / "run").violations] == []
     (found,) = levers.results(tmp_path)
     assert (found.lever, found.found.groups) == (levers.SCRIPT, 1)

@@ -51,6 +51,15 @@ def test_neither_a_name_nor_a_toml_file():
     assert load_publication("results/run") is None
 
 
+def test_images_per_second_need_no_second_epoch(tmp_path):
+    """They are of the steps after the warm-up."""
+    path = tmp_path / "mine.toml"
+    figure = GOOD.partition("[[figures]]")[0] + '[[figures]]\nquantity = "images per second"\nlow = 900\n'
+    path.write_text(figure.replace("epochs = 2", "epochs = 1"))
+    publication = load_publication(str(path))
+    assert publication.figures[0].quantity is Quantity.IMAGES_PER_SECOND
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
@@ -63,6 +72,11 @@ def test_neither_a_name_nor_a_toml_file():
         (
             'epochs = 2\n[[figures]]\nquantity = "test accuracy"\nepoch = 2',
             'epochs = 1\n[[figures]]\nquantity = "seconds per epoch"',
+            "two epochs",
+        ),
+        (
+            'epochs = 2\n[[figures]]\nquantity = "test accuracy"\nepoch = 2',
+            'epochs = 1\n[[figures]]\nquantity = "milliseconds per step"',
             "two epochs",
         ),
         ("[matrix]", "colour = 1\n[matrix]", "colour"),

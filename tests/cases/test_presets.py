@@ -9,8 +9,25 @@ from hypothesis import strategies as st
 from lenet.cases.axes import BY_NAME
 from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.matrix import Matrix
-from lenet.cases.presets import load_file, load_preset, override, presets
+from lenet.cases.presets import in_one_mode, load_file, load_preset, override, presets
 from lenet.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ({}, Mode.GRAPH),
+        ({"batch_size": "64"}, Mode.GRAPH),
+        ({"framework": "pytorch"}, Mode.EAGER),
+        ({"framework": "pytorch", "mode": "compile"}, Mode.COMPILE),
+        ({"framework": "pytorch,mindspore"}, Mode.GRAPH),
+        ({"mode": "jit"}, Mode.JIT),
+    ],
+)
+def test_a_command_of_one_mode_takes_one_that_the_framework_has(options, mode):
+    matrix = in_one_mode(options)
+    assert matrix.modes == (mode,)
+    assert matrix.cases()
 
 
 class TestPresets:

@@ -41,7 +41,7 @@ COMMANDS = typer.main.get_group(app).commands
 EVERY = [(name, each) for name, command in COMMANDS.items() for each in command.params if each.name != "help"]
 """Every option and argument, with its command: each is the subject of as many command lines as any other."""
 AXES = {axis.parameter: axis for axis in with_option()}
-PRINTS_TEXT = {"--dry-run", "--list", "--make-reference", "--help", "--version"}
+PRINTS_TEXT = {"--make-reference", "--help", "--version"}
 """Options whose output is for people, whatever `--format` says."""
 
 

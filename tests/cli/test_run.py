@@ -49,6 +49,12 @@ def test_a_run_can_be_inspected_resumed_and_not_replaced(run):
     run(*ONE_CASE, "-o", "run")
     inspected = run("--resume", "run", "--dry-run")
     assert "--resume would measure 1 of them" in inspected.stdout
+    (state,) = json.loads(run("--resume", "run", "--dry-run", "--format", "json").stdout)
+    assert (state["state"], state["would_measure"]) == ("stale", True)
+    assert state["reason"]
+    as_table = run("--resume", "run", "--dry-run", "--format", "csv")
+    assert (as_table.returncode, as_table.stdout) == (2, "")
+    assert "--format 'csv': choose from terminal, json" in as_table.stderr
     replaced = run(*ONE_CASE, "-o", "run")
     assert replaced.returncode == 2
     assert "--resume" in replaced.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -90,3 +91,12 @@ def test_failed_cases_are_not_repeated(begun):
     records = [record.model_copy(update={"status": "crashed"}) for record in run.store.records()]
     assert precisions([run.store.records()[0], records[1]])[0].case.mode is Mode.GRAPH
     assert len(precisions([run.store.records()[0], records[1]])) == 1
+
+
+def test_a_round_takes_as_long_as_its_cases_do_without_the_turns_of_others(begun):
+    run, _ = begun
+    record = run.store.records()[0]
+    phases = record.phases.model_copy(update={"waiting_seconds": 90.0})
+    later = record.started_at + timedelta(seconds=100)
+    (found,) = precisions([record.model_copy(update={"phases": phases, "finished_at": later})])
+    assert found.seconds == pytest.approx(10)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from lenet.cases.axes import BY_NAME, with_option
 from lenet.cases.axis import Axis
-from lenet.cases.case import Case
+from lenet.cases.case import Case, Mode
 from lenet.cases.frameworks import ABILITIES
 from lenet.cases.matrix import Matrix, set_at
 from lenet.errors import UNKNOWN_KEY, UsageError, problems, reason
@@ -121,6 +121,22 @@ def override(matrix: Matrix, **options: str | None) -> Matrix:
     if options.get("mode") is not None:
         _each_mode_runs(changed)
     return _renamed(matrix, changed)
+
+
+def in_one_mode(options: Mapping[str, str]) -> Matrix:
+    """A matrix of what the options name, as for `override`; without a mode among them in Graph mode.
+
+    Frameworks that have no Graph mode train in the first of their modes.
+
+    Raises:
+        UsageError: an unknown or impossible value.
+    """
+    if options.get("mode") is None:
+        chosen = override(Matrix(), framework=options.get("framework")).frameworks
+        graph = any(ABILITIES[framework].has(Mode.GRAPH) for framework in chosen)
+        mode = Mode.GRAPH if graph else ABILITIES[chosen[0]].modes[0]
+        options = {**options, "mode": mode.value}
+    return override(Matrix(), **options)
 
 
 def _each_mode_runs(matrix: Matrix) -> None:

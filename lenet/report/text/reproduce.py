@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -70,6 +71,11 @@ def published_text(publication: Publication, results: Sequence[PublishedResult])
         measured = f"measured {measured_value(result)}, {count(result.trainings, 'training')}"
         lines.append(wrapped(f"{measured}: {result.why}", "  ", "    "))
     return "\n".join(lines) + "\n"
+
+
+def publications_json(publications: Iterable[Publication]) -> str:
+    """Each publication as in its file, with its name."""
+    return json.dumps([each.model_dump(mode="json", exclude_defaults=True) for each in publications], indent=1) + "\n"
 
 
 def publications_text(publications: Iterable[Publication]) -> str:

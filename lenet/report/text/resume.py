@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -27,3 +28,19 @@ def resume_text(found: Sequence[CaseState], *, retry_failed: bool = False, force
     if counts[State.STALE] and not force:
         lines.append("a stale record that is measured again is kept in the run's folder superseded/")
     return "\n".join(lines)
+
+
+def resume_json(found: Sequence[CaseState], *, retry_failed: bool = False, force: bool = False) -> str:
+    """The same as a JSON list with an object for each case."""
+    chosen = set(outstanding(found, retry_failed=retry_failed, force=force))
+    states = [
+        {
+            "case_id": each.case.id,
+            "label": each.case.label,
+            "state": each.state.value,
+            "reason": each.reason,
+            "would_measure": each.case in chosen,
+        }
+        for each in found
+    ]
+    return json.dumps(states, indent=1)
