@@ -123,7 +123,8 @@ class Matrix(_MatrixAxes):
             raise ValueError(f"the matrix spans {count:,} cases, and one run has at most {MAX_CASES:,}")
         points = [(point, Case.refusal(point)) for point in self._points()]
         for name in MUST_RUN:
-            refused = {point[name]: why for point, why in points if why is not None}
+            # The first reason: a preset's later modes may be those of another framework, which is nobody's mistake.
+            refused = {point[name]: why for point, why in reversed(points) if why is not None}
             possible = {point[name] for point, why in points if why is None}
             for value in refused.keys() - possible:
                 raise ValueError(refused[value])

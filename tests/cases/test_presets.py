@@ -168,6 +168,7 @@ class TestOverride:
             ({"mode": "graph,compile"}, "--mode compile: the modes of mindspore are pynative, graph, jit, model$"),
             ({"mode": "eager,jit", "framework": "pytorch"}, "--mode jit: the modes of pytorch are eager, compile$"),
             ({"mode": "model", "world_size": "2"}, "in mode model it trains in one process, not in 2"),
+            ({"framework": "pytorch", "world_size": "2"}, "pytorch cannot run this: it trains in one process, not in 2"),
         ],
         ids=str,
     )
