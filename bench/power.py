@@ -196,7 +196,7 @@ def _rows(recorded: Recorded) -> Iterator[list[Any]]:
 
 
 @app.command()
-def table(file: Annotated[Path, typer.Argument(help="a file of `export`")]) -> None:
+def table(file: Annotated[Path, typer.Argument(help="a file of `export`", exists=True, dir_okay=False)]) -> None:
     """Print how often comparisons call a difference."""
     recorded = read(file)
     print(f"{recorded.machine}\n{recorded.case}\n")
@@ -207,7 +207,9 @@ def table(file: Annotated[Path, typer.Argument(help="a file of `export`")]) -> N
 
 
 @app.command()
-def alone(files: Annotated[list[Path], typer.Argument(help="files of `export`")]) -> None:
+def alone(
+    files: Annotated[list[Path], typer.Argument(help="files of `export`", exists=True, dir_okay=False)],
+) -> None:
     """Print whether taking turns changes the speed that is measured."""
     for file in files:
         recorded = read(file)

@@ -20,7 +20,7 @@ from lenet.errors import UsageError
         ({"batch_size": "64"}, Mode.GRAPH),
         ({"framework": "pytorch"}, Mode.EAGER),
         ({"framework": "pytorch", "mode": "compile"}, Mode.COMPILE),
-        ({"framework": "pytorch,mindspore"}, Mode.GRAPH),
+        ({"framework": "pytorch,mindspore"}, Mode.PYNATIVE),
         ({"mode": "jit"}, Mode.JIT),
     ],
 )
@@ -168,7 +168,10 @@ class TestOverride:
             ({"mode": "graph,compile"}, "--mode compile: the modes of mindspore are pynative, graph, jit, model$"),
             ({"mode": "eager,jit", "framework": "pytorch"}, "--mode jit: the modes of pytorch are eager, compile$"),
             ({"mode": "model", "world_size": "2"}, "in mode model it trains in one process, not in 2"),
-            ({"framework": "pytorch", "world_size": "2"}, "pytorch cannot run this: it trains in one process, not in 2"),
+            (
+                {"framework": "pytorch", "world_size": "2"},
+                "pytorch cannot run this: it trains in one process, not in 2",
+            ),
         ],
         ids=str,
     )

@@ -126,16 +126,16 @@ def override(matrix: Matrix, **options: str | None) -> Matrix:
 def in_one_mode(options: Mapping[str, str]) -> Matrix:
     """A matrix of what the options name, as for `override`; without a mode among them in Graph mode.
 
-    Frameworks that have no Graph mode train in the first of their modes.
+    Where a framework has no Graph mode, it is the first mode that all of them have.
 
     Raises:
         UsageError: an unknown or impossible value.
     """
     if options.get("mode") is None:
         chosen = override(Matrix(), framework=options.get("framework")).frameworks
-        graph = any(ABILITIES[framework].has(Mode.GRAPH) for framework in chosen)
-        mode = Mode.GRAPH if graph else ABILITIES[chosen[0]].modes[0]
-        options = {**options, "mode": mode.value}
+        modes = [Mode.GRAPH, *(mode for framework in chosen for mode in ABILITIES[framework].modes)]
+        shared = (mode for mode in modes if all(ABILITIES[framework].has(mode) for framework in chosen))
+        options = {**options, "mode": next(shared, Mode.GRAPH).value}
     return override(Matrix(), **options)
 
 
