@@ -23,7 +23,7 @@ from lenet.analysis.paired import (
     group_mean,
     places_apart,
 )
-from lenet.analysis.statistics import BOOTSTRAP_FROM, MIN_PROCESSES, Ratio, ratio
+from lenet.analysis.statistics import MIN_PROCESSES, intervals, ratio
 
 EVERY = {3: 50, 4: 20, 5: 10}
 """After how many steps a seed trains one more."""
@@ -191,8 +191,28 @@ def total_rate(turns: Sequence[TimedTurn]) -> float:
     return sum(turn.images for turn in turns) / sum(turn.seconds for turn in turns)
 
 
-def taking_turns(recorded: Recorded) -> Ratio:
-    """How many times the images/s of a process alone those of the same training in a group are."""
+class TakingTurns(NamedTuple):
+    """The images/s of one training alone and in groups, and their ratio, each with its 95% interval."""
+
+    alone: Estimate
+    in_groups: Estimate
+    times: Estimate
+    processes: int
+    members: int
+
+
+def taking_turns(recorded: Recorded) -> TakingTurns | None:
+    """What taking turns does to the speed that is measured; None for too few groups or processes."""
     alone = [each.total for seed in UNCHANGED for each in recorded.processes[seed]]
-    member = [total_rate(group[seed].turns) for group in recorded.groups for seed in UNCHANGED]
-    return ratio(alone, member, BOOTSTRAP_FROM)
+    members = [total_rate(group[seed].turns) for group in recorded.groups for seed in UNCHANGED]
+    over = ratio(alone, members) if alone and members else None
+    around, inside = intervals([alone, members])
+    if over is None or over.interval is None or around is None or inside is None:
+        return None
+    return TakingTurns(
+        Estimate(statistics.median(alone), around.low, around.high, ",.0f"),
+        Estimate(statistics.median(members), inside.low, inside.high, ",.0f"),
+        Estimate(over.value, over.interval.low, over.interval.high, ".3f"),
+        len(alone),
+        len(members),
+    )

@@ -136,8 +136,14 @@ class TestCalled:
     def test_the_ratio_to_processes_alone(self):
         """Members of groups are simulated as 1e9 times as fast."""
         found = recording.taking_turns(simulated(300, 0.12, 1.0, processes=300))
-        assert found.value / 1e9 == pytest.approx(1, abs=0.02)
-        assert found.interval.low < 1e9 < found.interval.high
+        assert found.times.value / 1e9 == pytest.approx(1, abs=0.02)
+        assert found.times.low < 1e9 < found.times.high
+        assert found.alone.low < 1 < found.alone.high
+        assert found.in_groups.low < 1e9 < found.in_groups.high
+        assert (found.processes, found.members) == (600, 600)
+
+    def test_one_process_has_no_ratio(self):
+        assert recording.taking_turns(simulated(20, 0.12, 1.0, processes=1)) is None
 
 
 MEASURED = sorted((ROOT / "bench/measured").glob("power-*.json"))
@@ -169,6 +175,17 @@ class TestMeasured:
         assert all(each.places is not None for each in found)
         plain = recording.group_mean([each._replace(places=None) for each in found])
         assert recording.group_mean(found).deviation < plain.deviation
+
+
+ALONE = sorted((ROOT / "bench/measured").glob("alone-*/*.json"))
+
+
+@pytest.mark.parametrize("file", ALONE, ids=lambda file: file.stem)
+def test_taking_turns_does_not_change_the_speed_that_is_measured(file):
+    found = recording.taking_turns(recording.read(file))
+    assert found.times.low <= 1 <= found.times.high
+    row = f"| {found.alone} | {found.in_groups} | {found.times} | {found.processes}, {found.members} |"
+    assert row in (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
 
 
 class TestProcessesSaved:
