@@ -138,7 +138,7 @@ def matrix_keys() -> str:
     known = meanings(Matrix)
     lines = []
     for name, field in Matrix.model_fields.items():
-        text = known.get(name) or axes[name].option_help.replace(", separated by commas", "")
+        text = known.get(name) or axes[name].option_help(single=True)
         option = axes[name].option if name in axes else ""
         default = "" if name == "plan" else f"`{json.dumps(_plain(field.default))}`"
         lines.append((f"`{name}`", default, f"`{option}`" if option else "", text))

@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lenet.analysis.checked import checked
 from lenet.analysis.compare import Comparison
 from lenet.analysis.compare import compare as compare_records
 from lenet.analysis.selection import parse_over, select
@@ -62,6 +63,12 @@ class Results:
     def records(self) -> list[Record]:
         """The records, as `records/ID.json` holds them."""
         return [record for records in self._records for record in records]
+
+    @property
+    def checked(self) -> list[Record]:
+        """The records, with the status `invalid` where a check of the training failed."""
+        stores = zip(self._stores, self._records, strict=True)
+        return [record for store, records in stores for record in checked(records, store.proofs())]
 
     @property
     def rows(self) -> list[Row]:
@@ -172,7 +179,7 @@ def compare(
     first = a if isinstance(a, Results) else read(a)
     second = first if b is None else b if isinstance(b, Results) else read(b)
     chosen = parse_over(over) if over is not None else None
-    pair = select(first.records, second.records, chosen)
+    pair = select(first.checked, second.checked, chosen)
     names = [" + ".join(folder.resolve().name for folder in each.folders) for each in (first, second)]
     return Comparisons(compare_records(pair.a, pair.b, min_effect, pair.over), min_effect, (names[0], names[1]))
 
@@ -203,7 +210,8 @@ def _measure(
         budget: stop `until` after this many seconds.
         quiet: show no progress.
         axes: one value or a list for each axis, named like the option of `lenet-bench run`: `mode="graph"`,
-            `batch_size=[32, 64]`. An axis that is not named is that of the preset.
+            `batch_size=[32, 64]`. An axis that is not named is that of the preset; without
+            a device it is every one of this machine.
 
     Raises:
         UsageError: an impossible value, or options that do not go together.

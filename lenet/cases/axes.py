@@ -54,62 +54,62 @@ def _digest(record: Outcome) -> Any:
 AXES: tuple[Axis, ...] = (
     Axis(
         "framework", 30, "framework", values=Framework,
-        field="frameworks", option="--framework", help="Frameworks, separated by commas.",
+        field="frameworks", option="--framework", help="Frameworks",
     ),
     Axis(
         "framework_version", 40, "framework_version", read=_version, kind=Kind.PLACE, title="version",
         aliases=("version",), field="versions", spans=(), option="--versions", parse_value=_release,
         examples=("2.7.0", "2.10.0"), order=version_order,
-        help="Releases such as 2.7.0,2.10.0, or wheel files, each in its own environment.",
+        help="Releases, as 2.10.0, or wheel files, each in its own environment",
         text=lambda version: version or "unknown version",
     ),
     Axis(
         "dataset", 20, "dataset", record_meaning=_digest, field="datasets", spans=("auto",), option="--dataset",
-        examples=("mnist", "digits"), help="mnist, digits, or auto: MNIST if available, else digits.",
+        examples=("mnist", "digits"), help="mnist, digits, or auto: MNIST if available, else digits",
     ),
     Axis(
         "seed", ROUNDS, "hyperparameters.seed", parse_value=whole_number, examples=("1", "2"),
-        field="seeds", option="--seed", help="Seeds such as 1,2,3.", phrase="seed {}",
+        field="seeds", option="--seed", help="Seeds of the initial weights and the order of images", phrase="seed {}",
     ),
     Axis(
         "epochs", 90, "plan.epochs", parse_value=whole_number, examples=("1", "2"), field="plan.epochs", several=False,
-        option="--epochs", help="Train this many whole epochs and evaluate after each.", phrase="{} epoch{s}",
+        option="--epochs", help="Train this many whole epochs and evaluate after each", phrase="{} epoch{s}",
         text=lambda epochs: str(epochs or "no"),
     ),
     Axis(
         "device_target", 10, "device_target", values=DeviceTarget, title="device", aliases=("device",),
-        field="device_targets", option="--device", help="Device targets, separated by commas.", always=True,
+        field="device_targets", option="--device", help="Device targets", always=True,
     ),
     Axis(
         "mode", 80, "mode", value=_mode, meaning=_mode_meaning, values=Mode, field="modes", spans=tuple(Mode),
-        option="--mode", help="Execution modes, separated by commas.", always=True,
+        option="--mode", help="Execution modes", always=True,
     ),
     Axis(
         "batch_size", 60, "hyperparameters.batch_size", title="batch", parse_value=whole_number, examples=("32", "64"),
-        field="batch_sizes", option="--batch-size", help="Batch sizes such as 32,64.", phrase="batch {}", always=True,
+        field="batch_sizes", option="--batch-size", help="Images of a training step", phrase="batch {}", always=True,
     ),
     Axis(
         "world_size", 85, "world_size", title="processes", parse_value=whole_number, examples=("2", "4"),
-        field="world_sizes", option="--world-size", help="Processes that train together, such as 1,2,4.",
+        field="world_sizes", option="--world-size", help="Processes that train together",
         phrase="{} process{es}",
     ),
     Axis(
         "scaling", 70, "scaling", values=Scaling, field="scalings", option="--scaling",
-        help="Whether the processes share the batch or have one each.", phrase="{} scaling",
+        help="Whether the processes share the batch or have one each", phrase="{} scaling",
     ),
     Axis(
         "pipeline", 45, "pipeline", values=Pipeline, field="pipelines", option="--pipeline",
-        help="Decode each batch anew, or decode once and keep the batches.", phrase="{} pipeline",
+        help="Decode each batch anew, or decode once and keep the batches", phrase="{} pipeline",
     ),
     Axis(
         "profile", 50, "profile", parse_value=_profile, plain=attrgetter("name"), meaning=_profile_meaning,
         examples=("default", "launch_blocking"), field="profiles", option="--profile",
-        help="default, tuned, settings such as onednn_isa=AVX2+launch_blocking, or NAME=SETTINGS.",
+        help="default, tuned, settings such as onednn_isa=AVX2+launch_blocking, or NAME=SETTINGS",
         order=lambda name: (name != "default", name),
     ),
     Axis(
         "repetition", ROUNDS + 10, "repetition", kind=Kind.REPETITION, parse_value=whole_number, examples=("0", "1"),
-        field="repeat", several=False, option="--repeat", help="Processes per case, one in each round.",
+        field="repeat", several=False, option="--repeat", help="Processes per case, one in each round",
         phrase="repetition {}", text=lambda repetition: str(repetition + 1),
     ),
     Axis("machine", 5, read=attrgetter("machine_id"), kind=Kind.PLACE),

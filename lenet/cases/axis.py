@@ -124,10 +124,11 @@ class Axis:
         """Head of a column, and the axis in a sentence."""
         return self.title or self.name
 
-    @property
-    def option_help(self) -> str:
-        """The option's help, with the values of a fixed set."""
-        return f"{self.help} ({','.join(self._choices())})" if self.values is not None else self.help
+    def option_help(self, single: bool = False) -> str:
+        """The option's help, with the values of a fixed set; `single` for a command that takes one value."""
+        values = f" ({', '.join(self._choices())})" if self.values is not None else ""
+        several = "; comma-separated" if self.several and not single else ""
+        return f"{self.help}{values}{several}."
 
     def _choices(self) -> list[str]:
         return [str(member.value).lower() for member in self.values or ()]

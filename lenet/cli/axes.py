@@ -36,7 +36,9 @@ def axis_options(
                     axis.parameter,
                     inspect.Parameter.KEYWORD_ONLY,
                     default=None,
-                    annotation=Annotated[str | None, option(WORKLOAD, axis.option_help, axis.option, metavar=metavar)],
+                    annotation=Annotated[
+                        str | None, option(WORKLOAD, axis.option_help(single), axis.option, metavar=metavar)
+                    ],
                 )
                 for axis in chosen
                 for metavar in ["VALUE" if single else "LIST" if axis.several else "N"]

@@ -52,7 +52,7 @@ def check(
 ) -> None:
     """Check determinism and learning in a ladder of short trainings, or the convergence of runs.
 
-    The options of the workload take one value each: all others are compared with that case.
+    The options of the workload take one value each, without --mode it is Graph: all others are compared with that case.
     """
     from lenet.analysis.check import evaluate
     from lenet.analysis.references import read_given, shipped

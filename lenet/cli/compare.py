@@ -30,6 +30,7 @@ def compare(
 ) -> None:
     """Show for each case whether B is faster than A, slower, the same, or that it is unresolved."""
     from lenet.analysis import compare as comparison
+    from lenet.analysis.checked import checked
     from lenet.analysis.selection import parse_over, select
     from lenet.analysis.variables import described
     from lenet.analysis.verdict import Mark
@@ -46,7 +47,7 @@ def compare(
     first, second = Store.open(a), Store.open(b or a)
     for text in described({str(store.path): store.manifest.machine for store in (first, second)}):
         warn(text)
-    pair = select(first.records(), second.records(), chosen)
+    pair = select(*(checked(store.records(), store.proofs()) for store in (first, second)), chosen)
     names = [store.path.resolve().name for store in (first, second)]
     compared = comparison.compare(pair.a, pair.b, effect, pair.over)
     put(render(compared, wanted, effect, (names[0], names[1])), wanted, output)

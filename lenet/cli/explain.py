@@ -33,7 +33,7 @@ def explain(
 ) -> None:
     """Show where the time of a training step goes, what slows it down, how much the fixes gain and what remains.
 
-    The options of the workload take one value each.
+    The options of the workload take one value each; without --mode it is Graph.
     """
     from lenet.cases.frameworks import Framework
     from lenet.commands.explain import Explainer, NothingToExplainError, prepare

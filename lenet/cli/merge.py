@@ -28,7 +28,7 @@ def merge(
     ],
     allowed: options.AllowedSigners = None,
 ) -> None:
-    """Collect runs of several machines in one store; exit 1 if copies of a run disagree.
+    """Collect runs of several machines in one store; exit 1 if copies disagree or a submission is refused.
 
     The files that `submit` wrote are verified first; their runs are put into FOLDER/MACHINE/, as they are in results/.
     """

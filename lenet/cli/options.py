@@ -97,7 +97,10 @@ SilenceTimeout = Annotated[
 ]
 Quiet = Annotated[bool, option(OUTPUT, "Show no progress.", "--quiet")]
 Baseline = Annotated[
-    str | None, option(OUTPUT, "Compare with the rows that have these values.", metavar="FIELD=VALUE,...")
+    str | None,
+    option(
+        OUTPUT, "Compare with the rows that have these values, by default mode=pynative.", metavar="FIELD=VALUE,..."
+    ),
 ]
 TextFormat = Annotated[str, option(OUTPUT, "terminal or json.", "--format", metavar="FORMAT")]
 TableFormat = Annotated[

@@ -26,6 +26,7 @@ def table(
     output: options.OutputFile = None,
 ) -> None:
     """Print the records of runs as one table."""
+    from lenet.analysis.checked import checked
     from lenet.analysis.variables import described
     from lenet.cli.output import put, table_format
     from lenet.report import render, rows
@@ -45,7 +46,8 @@ def table(
     if wanted is None:
         text = mllog.render([record for each in records for record in each])
     elif by is not None:
-        text = versions.render([record for each in records for record in each], wanted)
+        sound = [checked(each, store.proofs()) for store, each in zip(stores, records, strict=True)]
+        text = versions.render([record for each in sound for record in each], wanted)
     else:
         text = render(
             [

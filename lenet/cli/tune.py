@@ -20,7 +20,13 @@ def tune(
     axes: dict[str, str],
     data_dir: options.DataDir = None,
     budget: Annotated[
-        float, option(MEASUREMENT, "Time for each device, mode and batch size.", metavar="SECONDS", min=1)
+        float,
+        option(
+            MEASUREMENT,
+            "Time for each device, release, mode and batch size, and for each final.",
+            metavar="SECONDS",
+            min=1,
+        ),
     ] = 150.0,
     alive: options.Alive = None,
     resume: options.Resume = None,
@@ -32,7 +38,7 @@ def tune(
 ) -> None:
     """Find the fastest runtime profile on this machine and save it for `--profile tuned`.
 
-    Of several releases or modes, each with its profile, a final names the fastest.
+    Of several releases or modes, each with its profile, a final names the fastest. Without --mode it is Graph.
     """
     from pydantic import TypeAdapter
 

@@ -105,7 +105,7 @@ def _hold(name: str, busy: Busy, notify: Notify) -> Lock | None:
             raise BusyError(f"{holder(path)} {doing} {name}: try later, or wait for it with --busy wait")
         return lock
 
-    advice = "Ctrl-C ends, --busy refuse does not wait"
+    advice = "Ctrl-C ends the wait"
     try:
         return wait_for(attempt, path, doing, name, silent=0, notify=notify, advice=advice)
     except OSError as error:

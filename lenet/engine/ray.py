@@ -1,8 +1,8 @@
 """The Ray engine: groups of cases over the nodes of a Ray cluster, each run there by the local engine.
 
 A node needs this package and MindSpore: its own, or those of the Ray job's `runtime_env`. The data is sent to it once
-and kept in its cache. Ray's address is `RAY_ADDRESS`, as for every Ray program; without it a Ray of this machine alone
-is started.
+and kept in its cache. Ray's address is `RAY_ADDRESS`, as for every Ray program; without it Ray connects to the cluster
+that `ray start` has made on this machine, or starts one of this machine alone.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lenet.analysis.bands import Reference
+from lenet.analysis.checked import checked
 from lenet.analysis.references import shipped
 from lenet.cases.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
@@ -30,6 +31,8 @@ class Entry:
 
     row: Row
     record: Record
+    checked: Record
+    """With the status `invalid` if a check of the training failed."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,9 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
             continue
         manifests[name] = store.manifest
         machines |= store.cards()
-        by_id = {record.case_id: record for record in records}
-        entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known, proofs)]
+        judged = checked(records, proofs, known)
+        by_id = {record.case_id: each for record, each in zip(records, zip(records, judged, strict=True), strict=True)}
+        entries += [Entry(row, *by_id[row.case_id]) for row in rows(records, name, known, proofs)]
         if (path / EVENTS).is_file():
             stores.append((name, store))
     if not entries:

@@ -101,7 +101,7 @@ def history(report: Report) -> Grid:
     """Each case that several releases have, releases across, and the verdict on each change from one to the next."""
     if not several((row.framework_version for row in report.rows), "framework_version"):
         return Grid((), [], 0)  # comparing thousands of records of one release finds no step
-    records = [entry.record for entry in report.entries]
+    records = [entry.checked for entry in report.entries]
     cases: list[list[Step]] = []
     for step in steps(records):
         if step.before is None:

@@ -12,6 +12,7 @@ from lenet.cases.axes import AXES
 from lenet.cases.axis import Kind
 from lenet.cases.case import Case, Mode
 from lenet.errors import StoreError
+from lenet.report.table.words import count
 from lenet.store.manifest import EVENTS
 from lenet.store.run import Store
 
@@ -63,10 +64,12 @@ def read_traces(stores: Sequence[tuple[str, Store]], notes: list[str]) -> list[T
             if store.record_path(case).exists():
                 chosen.setdefault((store.manifest.machine.id, *_kind(case)), (name, store, case))
     traces: list[Trace] = []
+    wanted = sorted(chosen.values(), key=lambda each: _order(each[2]))[:MAX_TRACES]
     read = 0
-    for name, store, case in sorted(chosen.values(), key=lambda each: _order(each[2]))[:MAX_TRACES]:
-        read += (store.path / EVENTS).stat().st_size
+    for place, (name, store, case) in enumerate(wanted):
+        read += (store.path / EVENTS).stat().st_size  # for each case: its events are looked for in the whole log
         if read > MAX_LOG_BYTES:
+            notes.append(f"no loss curve of {count(len(wanted) - place, 'case')}: the event logs are too long")
             break
         try:
             trace = losses(store, case)

@@ -116,7 +116,7 @@ class Row(_RowAxes):
     training_reason: str = ""
     """What was compared, what a difference means, or why nothing could be compared."""
     peak_memory_bytes: int | None
-    """Peak resident memory of the worker on CPU, peak device memory elsewhere."""
+    """Peak resident memory of the worker on CPU, peak device memory elsewhere; of several processes their sum."""
     run: str
     """Name of the folder of the run."""
     case_id: str
