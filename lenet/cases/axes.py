@@ -86,7 +86,8 @@ AXES: tuple[Axis, ...] = (
     ),
     Axis(
         "batch_size", 60, "hyperparameters.batch_size", title="batch", parse_value=whole_number, examples=("32", "64"),
-        field="batch_sizes", option="--batch-size", help="Images of a training step", phrase="batch {}", always=True,
+        field="batch_sizes", option="--batch-size", phrase="batch {}", always=True,
+        help="Images of a training step, with weak scaling of each process",
     ),
     Axis(
         "world_size", 85, "world_size", title="processes", parse_value=whole_number, examples=("2", "4"),

@@ -33,9 +33,7 @@ def check(
         option(MEASUREMENT, "Only these: repeat,seed,modes,profile,framework,device,learn.", metavar="LIST"),
     ] = None,
     steps: Annotated[int, option(MEASUREMENT, "Steps of each traced case.", metavar="N", min=1, max=10_000)] = 100,
-    tolerance: Annotated[
-        float, option(MEASUREMENT, "Largest relative difference allowed.", metavar="SHARE", min=0)
-    ] = 1e-3,
+    tolerance: Annotated[str, option(MEASUREMENT, "Largest relative difference allowed.", metavar="SHARE")] = "0.1%",
     references: options.References = None,
     make_reference: Annotated[
         bool,
@@ -52,7 +50,8 @@ def check(
 ) -> None:
     """Check determinism and learning in a ladder of short trainings, or the convergence of runs.
 
-    The options of the workload take one value each, without --mode it is Graph: all others are compared with that case.
+    The options of the workload take one value each; without --mode it is Graph. The other cases are compared with that
+    one as installed; a profile is one of them.
     """
     from lenet.analysis.check import evaluate
     from lenet.analysis.references import read_given, shipped
@@ -65,6 +64,7 @@ def check(
     if make_reference:
         _make_references(runs or [], output)
         return
+    allowed = options.share("--tolerance", tolerance, zero=True)
     known = read_given(references) if references is not None else shipped()
     if runs:
         kept = ("runs", "references", "form", "quiet")
@@ -77,11 +77,11 @@ def check(
     with invocation.measuring(run, cases) as observer:
         run.measure(cases, choose("local", TimeLimits(timeout, silence_timeout), observer))
     run.store.seal()
-    results = evaluate(run.store, pairs, tolerance, known)
+    results = evaluate(run.store, pairs, allowed, known)
     used = settings(run.store.records(), describe().usable_cores)
     as_json = form == "json"
     put(
-        results_json(results, used, tolerance) if as_json else results_text(results, settings_text(used), tolerance),
+        results_json(results, used, allowed) if as_json else results_text(results, settings_text(used), allowed),
         form,
     )
     invocation.note(f"records: {run.store.path}")

@@ -22,7 +22,11 @@ def compare(
     ] = None,
     fail_on: Annotated[
         str | None,
-        option(MEASUREMENT, "Exit 1 if a case fails or is slower by this much, as 5%.", metavar="SHARE"),
+        option(
+            MEASUREMENT,
+            "Exit 1 if a case fails or is slower by this much, as 5%, or if none can be compared.",
+            metavar="SHARE",
+        ),
     ] = None,
     min_effect: Annotated[str, option(MEASUREMENT, "The smallest difference that matters.", metavar="SHARE")] = "1%",
     form: options.TableFormat = None,

@@ -144,17 +144,17 @@ def existing(option: str, path: Path | None) -> None:
         raise UsageError(f"{option} {path}: there is no such file")
 
 
-def share(option: str, text: str) -> float:
+def share(option: str, text: str, zero: bool = False) -> float:
     """`5%` or `0.05` as 0.05.
 
     Raises:
-        UsageError: it is not a number, or not between 0 and 100%.
+        UsageError: it is not a number, or not between 0 and 100%; 0 itself is one only with `zero`.
     """
     plain = text.strip()
     try:
         value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
     except ValueError:
         value = math.nan
-    if not 0 < value < 1:
+    if not (0 < value < 1 or (zero and value == 0)):
         raise UsageError(f"{option} {text!r}: write a share as 5% or 0.05")
     return value

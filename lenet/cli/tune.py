@@ -23,7 +23,7 @@ def tune(
         float,
         option(
             MEASUREMENT,
-            "Time for each device, release, mode and batch size, and for each final.",
+            "Time for each search, and for each final.",
             metavar="SECONDS",
             min=1,
         ),

@@ -122,7 +122,7 @@ def sample_ratios(
         if not open_:
             log(f"--until: the last planned look is over; {counts}: {named([each.words for each in wide])}")
             return
-        groups = list(_groups(planned, open_, alive, 1 + max(case.repetition for case in store.manifest.cases)))
+        groups = list(_groups(planned, open_, alive, store.manifest.cases))
         needed = sum(_seconds(processes, group) for group in groups)
         if over := spent(goal, began, needed, counts, [each.words for each in wide]):
             log(over)
@@ -141,19 +141,27 @@ def sample_ratios(
 
 
 def _groups(
-    planned: Mapping[Case, Sequence[Case]], open_: Mapping[Case, int], alive: int | None, repetition: int
+    planned: Mapping[Case, Sequence[Case]], open_: Mapping[Case, int], alive: int | None, known: Sequence[Case]
 ) -> Iterator[list[Case]]:
     """The next groups: each baseline with its open cases, at most `alive` cases together.
 
-    The engine holds cases of one repetition together, so each group has its own: `repetition` and those that follow.
+    The engine holds cases of one repetition together, so each group has one that none of the `known` cases has: after
+    an even one of the same members the odd one that follows, which starts in the reverse order, else an even one.
     """
+    last: dict[Case, int] = {}
+    for case in known:
+        last[case.first_repetition] = max(case.repetition, last.get(case.first_repetition, 0))
+    taken = {case.repetition for case in known}
     for baseline, members in planned.items():
         left = [case for case in members if case in open_]
         size = alive - 1 if alive is not None else max(1, len(left))
         for first in range(0, len(left), size):
             group = [baseline, *left[first : first + size]]
+            repetition = last[group[-1]] + 1
+            if repetition % 2 == 0 or repetition in taken:
+                repetition = max(taken) + 2 - max(taken) % 2
+            taken.add(repetition)
             yield [case.model_copy(update={"repetition": repetition}) for case in group]
-            repetition += 1
 
 
 def _together(records: Iterable[Record], group: Sequence[Case]) -> int:

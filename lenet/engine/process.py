@@ -299,6 +299,8 @@ class WorkerProcess:
             "PATH": f"{tools}{os.pathsep}{path}",
             "PYTHONPATH": os.pathsep.join(modules),
             "PYTHONUNBUFFERED": "1",
+            # What it leaves there, as compilers do in a worker that is ended, goes with the folder.
+            "TMPDIR": str(folder),
             PARENT: str(os.getpid()),
             MARK: self._mark,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from lenet.analysis import paired
 from lenet.analysis.paired import LOOKS
 from lenet.cases.case import Case, DeviceTarget, Mode, Plan
+from lenet.commands import ratios
 from lenet.commands.ratios import families, sample_ratios
 from lenet.commands.run import RunRequest
 from lenet.commands.sampling import Goal
 from lenet.engine.turns import groups as alive_together
+from lenet.engine.turns import start_order
 from lenet.errors import UsageError
 from lenet.store.record import Status, Window
 from lenet.store.run import Store
@@ -192,3 +195,36 @@ def test_options_that_do_not_go_together_are_refused_before_anything_is_measured
     with pytest.raises(UsageError, match=message):
         request.begin(lambda _: pytest.fail("the data is not looked for"), print)
     assert not (tmp_path / "run").exists()
+
+
+class TestStartOrders:
+    """Groups are added one round at a time; each second one of the same members starts in the reverse order."""
+
+    def rounds(self, planned, members, alive=None, count=6):
+        known = [case for baseline, cases in planned.items() for case in (baseline, *cases)]
+        found = []
+        for _ in range(count):
+            groups = list(ratios._groups(planned, dict.fromkeys(members, 1), alive, known))
+            known += [case for group in groups for case in group]
+            found.append(groups)
+        return found
+
+    @pytest.mark.parametrize(("batches", "alive"), [((32,), None), ((32, 64), None), ((32, 64, 128), None), ((32,), 3)])
+    def test_they_are_balanced_for_several_baselines_and_for_split_groups(self, batches, alive):
+        others = (Mode.GRAPH, Mode.JIT, Mode.MODEL)
+        made = {
+            Case(mode=Mode.PYNATIVE, hyperparameters={"batch_size": batch}): [
+                Case(mode=mode, hyperparameters={"batch_size": batch}) for mode in others
+            ]
+            for batch in batches
+        }
+        found = self.rounds(made, [case for cases in made.values() for case in cases], alive)
+        repetitions = [group[0].repetition for groups in found for group in groups]
+        assert len(set(repetitions)) == len(repetitions), "cases of one repetition are one group"
+        by_members = {}
+        for group in (group for groups in found for group in groups):
+            order = [case.mode for case in start_order(group, "run")]
+            by_members.setdefault(tuple(case.first_repetition for case in group), []).append(order)
+        for orders in by_members.values():
+            pairs = [(a, b) for a, b in pairwise(orders) if a == b[::-1]]
+            assert len(pairs) >= 2, "the first one may pair with a repetition of the run's own"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -83,6 +84,23 @@ def test_no_time_passes_for_a_worker_that_waits_before_anybody_reads_that_it_doe
         assert b"the turn" in next(lines)
         assert list(lines) == []
         assert process.code == 0
+
+
+LEAVES = """
+import os, sys, tempfile
+folder = tempfile.mkdtemp(prefix="of-a-compiler-")
+os.write(int(sys.argv[1]), folder.encode() + b"\\n")
+os._exit(0)
+"""
+
+
+def test_temporary_files_that_a_worker_leaves_are_removed(tmp_path):
+    """A worker ends without the ends of its libraries: PyTorch's compiler leaves 2 MB."""
+    with worker([sys.executable, "-c", LEAVES], b"", tmp_path / "log", TimeLimits(60, 60)) as process:
+        (line,) = process.lines()
+        left = Path(line.decode())
+        assert left.is_dir()
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("module", ["lenet.worker", "lenet.worker.instruments"])

@@ -182,7 +182,10 @@ def tuning_gain(report: Report, places: Places) -> Answer:
         best = {pair[1].row.mode: pair for pair in sorted(pairs(groups, "profile", AS_INSTALLED), key=gain)}
         return _ratios(sorted(best.values(), key=gain, reverse=True)[:MOST_RATIOS], _for_case)
 
-    missing = "Not measured: `lenet-bench tune` searches, `lenet-bench run --profile default,tuned` compares."
+    missing = (
+        "Not measured: `lenet-bench tune --mode graph` searches, "
+        "`lenet-bench run --device cpu --mode graph --batch-size 32 --profile default,tuned` compares."
+    )
     return _by_place("What does tuning gain?", "Over the same case as installed.", missing, report, places, say)
 
 

@@ -126,7 +126,7 @@ ORDERED = [each.name for each in sorted(IDENTIFYING, key=lambda each: each.level
 SIGNS = {Mark.FASTER: "↑", Mark.SLOWER: "↓", Mark.SAME: "=", Mark.UNRESOLVED: "?", Mark.BROKE: "broke"}
 HISTORY = (
     "Images/s of the same case under each release. Against the release before: ↑ faster, ↓ slower, = the same within "
-    "1%, ? unresolved (`lenet-bench table RUN --by version` has sizes and intervals)."
+    "1%, ? unresolved or one process only (`lenet-bench table RUN --by version` has sizes and intervals)."
 )
 
 
@@ -138,7 +138,10 @@ def _named(report: Report, axis: str, value: str) -> str:
 
 
 def _sign(step: Step) -> str:
-    return f" {SIGNS.get(step.comparison.mark, '')}".rstrip() if step.before is not None else ""
+    if step.before is None:
+        return ""
+    weak = step.comparison.unit == "windows"  # a single process a side says little about the next one
+    return f" {SIGNS.get(Mark.UNRESOLVED if weak else step.comparison.mark, '')}".rstrip()
 
 
 def runs(report: Report) -> Grid:
