@@ -135,7 +135,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lenet-bench")
     group.addoption("--preset", default="quick", help="The matrix: quick (default), standard, full.")
     for axis in with_option():
-        group.addoption(axis.option, dest=axis.parameter, help=axis.option_help.replace("%", "%%"))
+        group.addoption(axis.option, dest=axis.parameter, help=axis.option_help().replace("%", "%%"))
     group.addoption(
         "--interleave",
         choices=get_args(Interleave),
