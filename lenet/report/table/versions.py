@@ -42,7 +42,7 @@ def render(records: Sequence[Record], form: Format, minimum_effect: float = MARG
         cells.append(
             [
                 *(entry.case[name] or DASH for name in axes),
-                *(each.version, number(entry.b), str(entry.samples_b), step, _size(entry.ratio), _interval(entry)),
+                *(each.version, number(entry.b), str(entry.samples_b), step, *_size(entry)),
                 _accuracy(each),
             ]
         )
@@ -72,14 +72,15 @@ def _flat(step: Step) -> dict[str, object]:
     }
 
 
-def _size(ratio: float | None) -> str:
-    return DASH if ratio is None else f"{ratio - 1:+.1%}" if 0.5 < ratio < 2 else f"×{ratio:.3g}"
+def _size(entry: Comparison) -> tuple[str, str]:
+    """The ratio and its interval: as percentages, or as factors of a ratio below a half or above two."""
+    small = entry.ratio is not None and 0.5 < entry.ratio < 2
 
+    def words(ratio: float) -> str:
+        return f"{ratio - 1:+.1%}" if small else f"×{ratio:.3g}"
 
-def _interval(entry: Comparison) -> str:
-    if entry.low is None or entry.high is None:
-        return DASH
-    return f"{_size(entry.low)} to {_size(entry.high)}"
+    interval = DASH if entry.low is None or entry.high is None else f"{words(entry.low)} to {words(entry.high)}"
+    return DASH if entry.ratio is None else words(entry.ratio), interval
 
 
 def _accuracy(step: Step) -> str:
