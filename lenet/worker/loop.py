@@ -135,7 +135,7 @@ class TrainingLoop:
                 if self._plan.epochs is None and self._enough():
                     return True
                 if self._turns is not None and self._step >= self._plan.warmup_steps:
-                    self._window_began = self._wait("training", self._turns_left)
+                    self._window_began = self._wait("training", self._turns_left, ended="other")
                     self._leads_in = self._lead_in > 0
         if self._pending and self._plan.epochs is not None:
             self._close_window(epoch)
@@ -208,11 +208,14 @@ class TrainingLoop:
             self._unreported = None
         self._emit(window)
 
-    def _wait(self, phase: str, turns_left: int) -> float:
-        """Wait for the next turn, enter `phase`, and return the time at which the turn began."""
+    def _wait(self, phase: str, turns_left: int, ended: str | None = None) -> float:
+        """Wait for the next turn, enter `phase`, and return the time at which the turn began.
+
+        `ended` is the phase of the time since the last window: reporting it is no training.
+        """
         if self._turns is None:
             raise AssertionError("only a worker that takes turns waits for one")
-        self._clock.enter("waiting")
+        self._clock.enter("waiting", ended)
         self._turn = self._turns.wait(turns_left)
         return self._clock.enter(phase)
 
@@ -251,7 +254,7 @@ class TrainingLoop:
         began = self._clock.enter("resident")
         for index in range(self._resident_windows):
             if self._turns is not None:
-                began = self._wait("resident", self._resident_windows - index)
+                began = self._wait("resident", self._resident_windows - index, ended="other")
                 if lead_in := list(islice(steps, self._lead_in)):
                     self._trainer.synchronize(lead_in[-1])
                     began = self._clock.enter("resident")

@@ -58,17 +58,22 @@ class Turns:
         return Turn(cycle=self.given, number=self.given)
 
 
-def train(digits, diverges_at=None):
+def train(digits, diverges_at=None, clock=None, reporting_seconds=0.0):
     """A training in turns: each event, and the steps that were trained when it was reported."""
     case = Case(dataset="digits", plan=PLAN, hyperparameters=Hyperparameters(batch_size=16))
     trainer = Sleeper(diverges_at)
     reported = []
+
+    def report(event):
+        time.sleep(reporting_seconds)
+        reported.append((event, trainer.steps))
+
     loop = TrainingLoop(
         case,
         digits.card,
         trainer,
-        PhaseClock(time.perf_counter()),
-        lambda event: reported.append((event, trainer.steps)),
+        clock or PhaseClock(time.perf_counter()),
+        report,
         turns=Turns(),
         turn_seconds=0.02,
         lead_in_seconds=0.01,
@@ -108,3 +113,14 @@ def test_a_lead_in_that_diverges_is_reported(digits, after):
     assert failed.status is Status.DIVERGED
     assert f"step {at} " in failed.reason
     assert last.losses[at - 1 - last.first_step] is None
+
+
+def test_the_time_to_report_a_turn_is_no_training(digits):
+    clock = PhaseClock(time.perf_counter())
+    windows = [event for event, _ in train(digits, clock=clock, reporting_seconds=0.02) if isinstance(event, Steps)]
+    phases = clock.phases()
+    assert len(windows) >= 5
+    # The time to report the first step, before the warm-up that follows in the same turn, is part of that window.
+    trained = phases.compile_and_first_step_seconds + phases.training_seconds
+    assert trained == pytest.approx(sum(window.seconds for window in windows), abs=0.005)
+    assert phases.other_seconds > 0.02 * (len(windows) - 2)
