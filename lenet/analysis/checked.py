@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from lenet.analysis import convergence
-from lenet.analysis.references import Reference, shipped
+from lenet.analysis.bands import Reference
+from lenet.analysis.references import shipped
 from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import Record, Status
 

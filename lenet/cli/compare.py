@@ -51,7 +51,8 @@ def compare(
     first, second = Store.open(a), Store.open(b or a)
     for text in described({str(store.path): store.manifest.machine for store in (first, second)}):
         warn(text)
-    pair = select(*(checked(store.records(), store.proofs()) for store in (first, second)), chosen)
+    before, after = (checked(store.records(), store.proofs()) for store in (first, second))
+    pair = select(before, after, chosen)
     names = [store.path.resolve().name for store in (first, second)]
     compared = comparison.compare(pair.a, pair.b, effect, pair.over)
     put(render(compared, wanted, effect, (names[0], names[1])), wanted, output)

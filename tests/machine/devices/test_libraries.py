@@ -11,9 +11,15 @@ from pathlib import Path
 import numpy
 import pytest
 
-from lenet.machine.devices.libraries import read, resolve
+from lenet.machine.devices.libraries import loader_cache, read, resolve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF is Linux's")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_loader_cache():
+    """A test of imitated programs may have filled it."""
+    loader_cache.cache_clear()
 
 
 @pytest.fixture
