@@ -204,7 +204,7 @@ def _measure(
         preset: a named matrix: quick (default), standard or full.
         matrix: a TOML file with a matrix.
         data_dir: the folder of the data, in MNIST's format.
-        output: the folder of the run (default: `results/run-TIME-NAME` in the working folder).
+        output: the folder of the run (default: `run-TIME-NAME` in `LENET_BENCH_RESULTS`, or in `results`).
         resume: the folder of a run to resume: only missing or stale cases are measured.
         until: add processes until each 95% interval is this narrow: 0.03 is 3%.
         budget: stop `until` after this many seconds.
