@@ -205,9 +205,8 @@ def taking_turns(recorded: Recorded) -> TakingTurns | None:
     """What taking turns does to the speed that is measured; None for too few groups or processes."""
     alone = [each.total for seed in UNCHANGED for each in recorded.processes[seed]]
     members = [total_rate(group[seed].turns) for group in recorded.groups for seed in UNCHANGED]
-    over = ratio(alone, members) if alone and members else None
     around, inside = intervals([alone, members])
-    if over is None or over.interval is None or around is None or inside is None:
+    if around is None or inside is None or (over := ratio(alone, members)).interval is None:
         return None
     return TakingTurns(
         Estimate(statistics.median(alone), around.low, around.high, ",.0f"),

@@ -210,8 +210,8 @@ def _measure(
         budget: stop `until` after this many seconds.
         quiet: show no progress.
         axes: one value or a list for each axis, named like the option of `lenet-bench run`: `mode="graph"`,
-            `batch_size=[32, 64]`. An axis that is not named is that of the preset; without
-            a device it is every one of this machine.
+            `batch_size=[32, 64]`. An axis that is not named is that of the preset; without a device it
+            is every one of this machine.
 
     Raises:
         UsageError: an impossible value, or options that do not go together.

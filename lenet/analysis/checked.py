@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from lenet.analysis import convergence
 from lenet.analysis.bands import Reference
 from lenet.analysis.references import shipped
 from lenet.store.proof import TrainingProof, TrainingStatus
 from lenet.store.record import Record, Status
+
+FAILED = frozenset(status.value for status in convergence.ConvergenceStatus if status.failed)
+"""Results of the convergence check that make a throughput invalid."""
+
+
+class Fault(NamedTuple):
+    """The check that a training failed."""
+
+    result: str
+    """Of that check."""
+    reason: str
+
+
+def fault(converged: str, why: str, training: str | None, training_why: str) -> Fault | None:
+    """What is wrong with a training that ran to its end; None if nothing is.
+
+    Args:
+        converged: result of the convergence check, a `ConvergenceStatus`.
+        why: its reason.
+        training: result of recomputing in words, `TrainingProof.text`; None if it was not recomputed.
+        training_why: its reason.
+    """
+    if (training or "").startswith(TrainingStatus.ANOTHER.value):
+        return Fault(TrainingStatus.ANOTHER.value, f"{training}: {training_why}")
+    return Fault(converged, f"failed the convergence check: {why}") if converged in FAILED else None
+
+
+def marked(record: Record, found: Fault | None) -> Record:
+    """The record; with a fault its status is `invalid`, so that a comparison counts it as failed."""
+    if found is None or record.status is not Status.OK:
+        return record
+    return record.model_copy(update={"status": Status.INVALID, "reason": found.reason})
 
 
 def checked(
@@ -26,17 +59,9 @@ def checked(
         references: for the convergence check; by default those of this package.
     """
     known = shipped() if references is None else references
-    found = ((record, _fault(record, proofs.get(record.case_id), known)) for record in records)
-    return [
-        record.model_copy(update={"status": Status.INVALID, "reason": fault}) if fault else record
-        for record, fault in found
-    ]
 
+    def found(record: Record) -> Fault | None:
+        result, proof = convergence.assess(record, known), proofs.get(record.case_id)
+        return fault(result.status.value, result.reason, proof.text if proof else None, proof.reason if proof else "")
 
-def _fault(record: Record, proof: TrainingProof | None, references: Sequence[Reference]) -> str:
-    if record.status is not Status.OK:
-        return ""
-    if proof is not None and proof.status is TrainingStatus.ANOTHER:
-        return f"{proof.text}: {proof.reason}"
-    result = convergence.assess(record, references)
-    return f"failed the convergence check: {result.reason}" if result.status.failed else ""
+    return [marked(record, found(record)) for record in records]

@@ -28,8 +28,7 @@ def script(
     """Write a case as a standalone script with MindSpore and numpy only.
 
     The script trains as the case does, and prints images/s and losses. The case is that of a record, or the one that
-    the options of the workload name, which take one value each; without --mode
-    it is Graph.
+    the options of the workload name, which take one value each; without --mode it is Graph.
     """
     from lenet.commands.recorded import refuse_axes
     from lenet.commands.script import from_options, from_record

@@ -20,13 +20,7 @@ def tune(
     axes: dict[str, str],
     data_dir: options.DataDir = None,
     budget: Annotated[
-        float,
-        option(
-            MEASUREMENT,
-            "Time for each search, and for each final.",
-            metavar="SECONDS",
-            min=1,
-        ),
+        float, option(MEASUREMENT, "Time for each search, and for each final.", metavar="SECONDS", min=1)
     ] = 150.0,
     alive: options.Alive = None,
     resume: options.Resume = None,

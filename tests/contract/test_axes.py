@@ -131,7 +131,7 @@ def two_records(axis, rates=(1000.0, 2000.0)):
 def report_of(records):
     table = rows(records, "run")
     by_id = {(each.case_id, each.machine_id): each for each in records}
-    entries = [Entry(row, *[by_id[row.case_id, row.machine]] * 2) for row in table]
+    entries = [Entry(row, by_id[row.case_id, row.machine]) for row in table]
     return Report(entries, grouped(table), {}, {}, [], [])
 
 

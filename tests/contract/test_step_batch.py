@@ -61,7 +61,7 @@ def record(spread, epochs=None):
 
 def report_of(each):
     table = rows([each], "run")
-    return Report([Entry(table[0], each, each)], grouped(table), {}, {}, [], references.shipped())
+    return Report([Entry(table[0], each)], grouped(table), {}, {}, [], references.shipped())
 
 
 def expected(case):

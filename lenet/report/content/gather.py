@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lenet.analysis.bands import Reference
-from lenet.analysis.checked import checked
+from lenet.analysis.checked import marked
 from lenet.analysis.references import shipped
 from lenet.cases.case import DeviceTarget
 from lenet.errors import StoreError, UsageError
@@ -31,8 +31,11 @@ class Entry:
 
     row: Row
     record: Record
-    checked: Record
-    """With the status `invalid` if a check of the training failed."""
+
+    @property
+    def checked(self) -> Record:
+        """The record, with the status `invalid` if a check of the training failed."""
+        return marked(self.record, self.row.fault)
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,8 @@ def gather(folders: Sequence[Path], references: Sequence[Reference] | None = Non
             continue
         manifests[name] = store.manifest
         machines |= store.cards()
-        judged = checked(records, proofs, known)
-        by_id = {record.case_id: each for record, each in zip(records, zip(records, judged, strict=True), strict=True)}
-        entries += [Entry(row, *by_id[row.case_id]) for row in rows(records, name, known, proofs)]
+        by_id = {record.case_id: record for record in records}
+        entries += [Entry(row, by_id[row.case_id]) for row in rows(records, name, known, proofs)]
         if (path / EVENTS).is_file():
             stores.append((name, store))
     if not entries:

@@ -10,17 +10,15 @@ from pydantic import Field, create_model
 
 from lenet.analysis import convergence
 from lenet.analysis.bands import Reference
+from lenet.analysis.checked import Fault, fault
 from lenet.analysis.difference import Measured
 from lenet.analysis.references import shipped
 from lenet.analysis.stability import Sample, assess, sample
 from lenet.cases.axes import AXES, IDENTIFYING
 from lenet.cases.axis import Kind
 from lenet.cases.base import Frozen
-from lenet.store.proof import TrainingProof, TrainingStatus
+from lenet.store.proof import TrainingProof
 from lenet.store.record import ACCURACY_TARGETS, Record, Status
-
-FAILED = frozenset(status.value for status in convergence.ConvergenceStatus if status.failed)
-"""Results of the convergence check that make a throughput invalid."""
 
 PLACES = frozenset(axis.name for axis in AXES if axis.kind is Kind.PLACE)
 SORTED = sorted((axis for axis in AXES if axis.name not in PLACES), key=lambda axis: axis.level)
@@ -133,23 +131,19 @@ class Row(_RowAxes):
     @property
     def sound(self) -> bool:
         """Whether its figures are valid: the case succeeded, and its training is the case's and converges."""
-        return self.status == Status.OK.value and self.convergence not in FAILED and not self._another
+        return self.status == Status.OK.value and self.fault is None
 
     @property
-    def _another(self) -> bool:
-        return (self.training or "").startswith(TrainingStatus.ANOTHER.value)
+    def fault(self) -> Fault | None:
+        """The check that its training failed, if one did."""
+        return fault(self.convergence, self.convergence_reason, self.training, self.training_reason)
 
     @property
     def final_status(self) -> tuple[str, str]:
         """Status and reason as tables show them: those of the check that failed, if one did."""
-        if self.sound or self.status != Status.OK.value:
+        if self.status != Status.OK.value or (found := self.fault) is None:
             return self.status, self.reason
-        if self._another:
-            return TrainingStatus.ANOTHER.value, "; ".join(
-                filter(None, [f"{self.training}: {self.training_reason}", self.reason])
-            )
-        reason = f"failed the convergence check: {self.convergence_reason}"
-        return self.convergence, "; ".join(filter(None, [reason, self.reason]))
+        return found.result, "; ".join(filter(None, [found.reason, self.reason]))
 
 
 def target_field(target: float) -> str:
