@@ -181,7 +181,7 @@ class TrainingLoop:
             turn=turn.number if turn else None,
             losses=tuple(loss if math.isfinite(loss) else None for loss in losses),
         )
-        diverged = next((step for step, loss in enumerate(losses, first + 1) if not math.isfinite(loss)), None)
+        diverged = next((offset for offset, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if self._leads_in and diverged is None:
             self._unreported = window
         else:
@@ -199,7 +199,7 @@ class TrainingLoop:
         self._window_began = now
         self._pending.clear()
         if diverged is not None:
-            raise DivergedError(f"the loss of step {diverged} is {losses[diverged - first - 1]}")
+            raise DivergedError(f"the loss of step {first + diverged + 1} is {losses[diverged]}")
 
     def _report(self, window: Steps) -> None:
         """Report a window, after the lead-in before it."""

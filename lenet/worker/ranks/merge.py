@@ -87,7 +87,7 @@ class Merger:
         return events[0].model_copy(update={"images": images, "losses": finite})
 
     def _evaluated(self, event: Evaluated) -> Evaluated:
-        """Every rank evaluates the whole test set with the same weights: rank 0's result is the case's."""
+        """Every rank evaluates the same test images with the same weights: rank 0's result is the case's."""
         mean = sum(self._losses) / len(self._losses) if self._losses else math.nan
         self._losses.clear()
         return event.model_copy(update={"training_loss": mean if math.isfinite(mean) else None})
