@@ -16,7 +16,15 @@ from typing import Literal
 
 import numpy as np
 
-from lenet.analysis.paired import LEAST_GROUPS, PLANNED_LEVEL, MemberPair, TimedTurn, paired_ratio, places_apart
+from lenet.analysis.paired import (
+    LEAST_GROUPS,
+    PLACES_FROM,
+    PLANNED_LEVEL,
+    MemberPair,
+    TimedTurn,
+    paired_ratio,
+    places_apart,
+)
 from lenet.analysis.stability import Sample, sample
 from lenet.analysis.statistics import (
     BOOTSTRAP_FROM,
@@ -77,7 +85,9 @@ class SpeedDifference:
         if self.deviation is None:
             return None
         level = PLANNED_LEVEL if self.planned else LEVEL
-        return count_needed(self.deviation, precision, 1 if self.unit == "groups" else 2, level)
+        if self.unit == "groups":
+            return count_needed(self.deviation, precision, level=level, adjusted_from=PLACES_FROM)
+        return count_needed(self.deviation, precision, 2, level)
 
 
 def shared_groups(a: Sequence[Measured], b: Sequence[Measured]) -> list[MemberPair]:

@@ -130,14 +130,20 @@ def processes_needed(samples: Sequence[float], precision: float) -> int | None:
     return count_needed(deviation * math.sqrt(math.pi / 2), precision)
 
 
-def count_needed(deviation: float, precision: float, sides: int = 1, level: float = LEVEL) -> int | None:
+def count_needed(
+    deviation: float, precision: float, sides: int = 1, level: float = LEVEL, adjusted_from: int | None = None
+) -> int | None:
     """How many values, on each of `sides` sides, make a Student's interval as narrow as ±`precision` (0.03 is 3%).
 
-    `deviation` is the standard deviation of the logarithm of the estimate from one value on each side. At least
-    `MIN_PROCESSES`; None when over 1,000.
+    `deviation` is the standard deviation of the logarithm of the estimate from one value on each side. From
+    `adjusted_from` values on, an adjustment of the mean costs one degree of freedom. At least `MIN_PROCESSES`; None
+    when over 1,000.
     """
     counts = np.arange(MIN_PROCESSES, 1001)
-    reach = t_quantile(sides * (counts - 1), level) * deviation / np.sqrt(counts)
+    freedom = sides * (counts - 1)
+    if adjusted_from is not None:
+        freedom -= counts >= adjusted_from
+    reach = t_quantile(freedom, level) * deviation / np.sqrt(counts)
     enough = np.flatnonzero(reach <= math.log1p(precision))
     return int(counts[enough[0]]) if len(enough) else None
 

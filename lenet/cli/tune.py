@@ -22,7 +22,15 @@ def tune(
     budget: Annotated[
         float, option(MEASUREMENT, "Time for each search, and for each final.", metavar="SECONDS", min=1)
     ] = 150.0,
-    alive: options.Alive = None,
+    alive: Annotated[
+        int | None,
+        option(
+            MEASUREMENT,
+            "The most profiles alive together; memory and the search bound them too.",
+            metavar="COUNT",
+            min=1,
+        ),
+    ] = None,
     resume: options.Resume = None,
     output: options.RunFolder = None,
     form: options.TextFormat = "terminal",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from lenet.cases.case import Case, DeviceTarget
+from lenet.cases.frameworks import Framework
 from lenet.errors import UsageError, reason
 from lenet.files.cache import named_by
 from lenet.files.locks import Lock, Notify, holder, print_notice, take, wait_for
@@ -38,15 +39,17 @@ VISIBLE = {DeviceTarget.GPU: "CUDA_VISIBLE_DEVICES", DeviceTarget.ASCEND: "ASCEN
 def devices(cases: Iterable[Case], environment: Mapping[str, str] = os.environ) -> list[str]:
     """The names of the devices that the cases measure on, sorted: `cpu`, `gpu-0`, `ascend-3`.
 
-    Of the visible devices, a process takes number `DEVICE_ID` (default 0), and rank n of several takes number n.
+    Of the visible devices, a process takes the first, with MindSpore number `DEVICE_ID`; rank n of several takes
+    number n.
     """
     names = set()
-    for target, size in {(case.device_target, case.world_size) for case in cases}:
+    for framework, target, size in {(case.framework, case.device_target, case.world_size) for case in cases}:
         if target is DeviceTarget.CPU:
             names.add("cpu")
             continue
         visible = [word.strip() for word in environment.get(VISIBLE[target], "").split(",") if word.strip()]
-        for own in map(str, range(size)) if size > 1 else (environment.get("DEVICE_ID", "0"),):
+        first = environment.get("DEVICE_ID", "0") if framework is Framework.MINDSPORE else "0"
+        for own in map(str, range(size)) if size > 1 else (first,):
             index = visible[int(own)] if own.isdecimal() and int(own) < len(visible) else own
             names.add(f"{target.value.lower()}-{re.sub(r'[^A-Za-z0-9]+', '', index)[:48] or '0'}")
     return sorted(names)

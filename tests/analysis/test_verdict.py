@@ -67,7 +67,7 @@ class TestNeeded:
         difference = found(0.95, 1.05, deviation=0.035)
         assert needed("groups", difference.needed(0.03), 0.03) == "±3% takes about 8 groups"
         n = difference.needed(0.01)
-        reach = [stats.t.ppf(0.975, count - 1) * 0.035 / math.sqrt(count) for count in (n, n - 1)]
+        reach = [stats.t.ppf(0.975, count - 2) * 0.035 / math.sqrt(count) for count in (n, n - 1)]
         assert reach[0] <= math.log1p(0.01) < reach[1]
 
     def test_planned_looks_take_more(self):

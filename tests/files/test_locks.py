@@ -162,6 +162,10 @@ class TestDevices:
         assert devices(cases, environment) == names
         assert devices([*cases, Case(world_size=2)], environment) == ["cpu", *names]
 
+    def test_pytorch_knows_no_device_id(self):
+        cases = [Case(framework="pytorch", mode="eager", device_target="GPU")]
+        assert devices(cases, {"CUDA_VISIBLE_DEVICES": "3,5", "DEVICE_ID": "1"}) == ["gpu-3"]
+
     def test_refused_with_the_holders_name(self, locks, hold):
         process, _ = hold(locks / "lenet-bench-cpu.lock")
         with pytest.raises(BusyError, match=r"measures on cpu: .*--busy wait") as error, held(["cpu"], "refuse"):

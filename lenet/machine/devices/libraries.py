@@ -7,6 +7,7 @@ cache, the system's folders.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -66,12 +67,13 @@ def _needs(segment: DynamicSegment) -> Needs:
 
 @functools.cache
 def loader_cache() -> Mapping[str, Path]:
-    """Return the loader's cache, soname to path, as `ldconfig -p` prints it; empty without one."""
+    """Return the loader's cache, soname to path, as `ldconfig -p` prints it.
+
+    Raises:
+        ProgramError: there is no `ldconfig`, or it gave no answer; the next call asks again.
+    """
     path = f"{os.environ.get('PATH', os.defpath)}:/sbin:/usr/sbin"
-    try:
-        printed = output("ldconfig", "-p", seconds=QUERY_SECONDS, environment={"PATH": path})
-    except ProgramError:
-        return {}
+    printed = output("ldconfig", "-p", seconds=QUERY_SECONDS, environment={"PATH": path})
     found: dict[str, Path] = {}
     for name, place in re.findall(r"^\s+(\S+) \(libc6,[^)]*64[^)]*\) => (\S+)$", printed, re.MULTILINE):
         found.setdefault(name, Path(place))
@@ -88,6 +90,9 @@ def resolve(
     """
     if search is None:
         search = [Path(part) for part in os.environ.get("LD_LIBRARY_PATH", "").split(":") if part]
+    cached: Mapping[str, Path] = {}
+    with contextlib.suppress(ProgramError):
+        cached = loader_cache()
     result = Resolution(found=dict(loaded or {}))
     waiting: list[tuple[Path, tuple[str, ...]]] = [(library, ())]
     waiting += [(path, ()) for path in result.found.values()]
@@ -107,7 +112,7 @@ def resolve(
         for name in needs.libraries:
             if name in result.found or name in result.absent:
                 continue
-            place = _place(name, folders)
+            place = _place(name, folders, cached)
             if place is None:
                 result.absent[name] = path.name
             else:
@@ -120,10 +125,10 @@ def _expanded(part: str, here: str) -> str:
     return part.replace("${ORIGIN}", here).replace("$ORIGIN", here)
 
 
-def _place(name: str, folders: Sequence[Path]) -> Path | None:
+def _place(name: str, folders: Sequence[Path], cached: Mapping[str, Path]) -> Path | None:
     for folder in folders:
         if (candidate := folder / name).is_file():
             return candidate
-    if (cached := loader_cache().get(name)) is not None and cached.is_file():
-        return cached
+    if (place := cached.get(name)) is not None and place.is_file():
+        return place
     return next((path for folder in SYSTEM_FOLDERS if (path := Path(folder) / name).is_file()), None)

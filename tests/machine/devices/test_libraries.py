@@ -12,6 +12,7 @@ import numpy
 import pytest
 
 from lenet.machine.devices.libraries import loader_cache, read, resolve
+from lenet.machine.programs import ProgramError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF is Linux's")
 
@@ -139,3 +140,17 @@ def test_a_circle_ends(build, tmp_path):
     first = build("circle", "first.so", [second])
     read.cache_clear()
     assert resolve(first, search=[first.parent]).absent == {}
+
+
+def test_a_loader_cache_that_could_not_be_read_is_asked_for_again(monkeypatch, tmp_path):
+    """A machine that is too busy for `ldconfig` once does not miss libraries for the life of the process."""
+    asked = tmp_path / "asked"
+    program = tmp_path / "ldconfig"
+    program.write_text(f"#!/bin/sh\n[ -e {asked} ] && exec /sbin/ldconfig -p\ntouch {asked}\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ProgramError):
+        loader_cache()
+    assert "libc.so.6" in loader_cache()
+    asked.unlink()
+    assert "libc.so.6" in loader_cache(), "an answer is kept"
