@@ -7,9 +7,9 @@ import functools
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import platformdirs
 
@@ -19,6 +19,9 @@ from lenet.files.plain import as_text
 
 LOCK_SECONDS = 1800.0
 """How long another process may hold the lock of an entry."""
+
+
+Taken = TypeVar("Taken")
 
 
 def is_text(path: Path) -> bool:
@@ -90,23 +93,35 @@ def locked(name: str) -> Iterator[Path]:
             lock.release()
 
 
-def _lock(folder: Path, name: str) -> Lock:
-    """The lock of an entry; where the cache's file system has none, as a cluster's may, one in the temporary folder.
+def unused(folder: Path, name: str) -> Lock | None:
+    """The lock of the entry `name` of the cache `folder`; None while another process makes it.
 
-    That one excludes only the processes of this machine.
+    Raises:
+        OSError: the lock's file cannot be made.
     """
+    return _locking(folder, name, alone)
 
+
+def _lock(folder: Path, name: str) -> Lock:
     def wait(path: Path, *, required: bool) -> Lock:
         attempt = functools.partial(alone, path, required=required)
         return wait_for(attempt, path, "makes", str(folder / name), seconds=LOCK_SECONDS)
 
+    return _locking(folder, name, wait)
+
+
+def _locking(folder: Path, name: str, take: Callable[..., Taken]) -> Taken:
+    """The lock of an entry; where the cache's file system has none, as a cluster's may, one in the temporary folder.
+
+    That one excludes only the processes of this machine.
+    """
     try:
-        return wait(folder / f"{name}.lock", required=True)
+        return take(folder / f"{name}.lock", required=True)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
     digest = hashlib.sha256(os.fsencode(folder.resolve() / name)).hexdigest()[:16]
-    return wait(Path(tempfile.gettempdir()) / f"lenet-bench-{os.getuid()}-{digest}.lock", required=False)
+    return take(Path(tempfile.gettempdir()) / f"lenet-bench-{os.getuid()}-{digest}.lock", required=False)
 
 
 def _writing(folder: Path) -> contextlib.AbstractContextManager[None]:

@@ -17,14 +17,13 @@ from pathlib import Path
 import psutil
 
 from lenet.errors import reason
-from lenet.files.cache import cache_folder
-from lenet.files.locks import alone
+from lenet.files.cache import cache_folder, unused
 
 TEMPORARY_PREFIX = "lenet-bench-"
 """Begins the name of every temporary folder."""
 
 LEFT_SECONDS = 3600.0
-"""A temporary folder that nobody changed for so long, and in which no process works, was left by a killed command."""
+"""A temporary folder in which nobody changed a file for so long, and no process works, was left by a killed command."""
 
 KINDS = {
     "data": re.compile(r"mnist|digits|folders|(local|sent)-[0-9a-f]{16}"),
@@ -69,10 +68,9 @@ def remove(found: Leftover) -> Leftover:
     lock = None
     try:
         if found.kind != TEMPORARY:
-            lock_path = found.path.with_name(f"{found.path.name}.lock")
-            if (lock := alone(lock_path)) is None:
+            if (lock := unused(found.path.parent, found.path.name)) is None:
                 return replace(found, kept="another process makes it")
-            lock_path.unlink(missing_ok=True)
+            found.path.with_name(f"{found.path.name}.lock").unlink(missing_ok=True)
         path = found.path
         if found.kind != TEMPORARY and not REMOVED.match(path.name):
             with _no_rename_across_layers():
@@ -101,7 +99,7 @@ def _cached(cache: Path) -> Iterator[Leftover]:
     for kind, name in KINDS.items():
         for path in entries:
             if name.fullmatch(REMOVED.sub("", path.name)) and path.is_dir() and not path.is_symlink():
-                yield Leftover(kind, path, _size(path))
+                yield Leftover(kind, path, sum(each.st_size for each in _inside(path)))
 
 
 def _temporary(folder: Path) -> Iterator[Leftover]:
@@ -109,18 +107,21 @@ def _temporary(folder: Path) -> Iterator[Leftover]:
         with contextlib.suppress(OSError):
             status = path.lstat()
             own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-            if path.is_dir() and not path.is_symlink() and own and time.time() - status.st_mtime > LEFT_SECONDS:
-                yield Leftover(TEMPORARY, path, _size(path))
+            if path.is_dir() and not path.is_symlink() and own:
+                inside = _inside(path)
+                changed = max(each.st_mtime for each in (status, *inside))
+                if time.time() - changed > LEFT_SECONDS:
+                    yield Leftover(TEMPORARY, path, sum(each.st_size for each in inside))
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files in a folder; links are not followed, and what cannot be read counts as nothing."""
-    total = 0
+def _inside(folder: Path) -> list[os.stat_result]:
+    """What is known of the files in a folder; links are not followed, and what cannot be read is left out."""
+    found = []
     for path, _, files in os.walk(folder):
         for name in files:
             with contextlib.suppress(OSError):
-                total += (Path(path) / name).lstat().st_size
-    return total
+                found.append((Path(path) / name).lstat())
+    return found
 
 
 def _used() -> set[Path]:

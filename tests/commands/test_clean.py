@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,8 @@ def places(tmp_path, monkeypatch):
         folder = tmp_path / name
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(bytes(1000))
-        os.utime(folder, (OLD, OLD))
+        for path in (folder / "file", folder):
+            os.utime(path, (OLD, OLD))
     os.utime(temporary / "lenet-bench-new")
     (cache / "digits").symlink_to(tmp_path / "profiles")
     return tmp_path
@@ -89,6 +91,37 @@ def test_keeps_what_is_in_use(places):
             process.stdin.close()
     assert kept == {"mnist": "another process makes it", "lenet-bench-left": "a process works in it"}
     assert inside.is_dir()
+
+
+def test_keeps_a_temporary_folder_in_whose_depth_something_is_written(places):
+    """As a node of a cluster writes the records of a long group: the folder's own time stays that of its start."""
+    deep = places / "temporary/lenet-bench-left/run/records"
+    deep.mkdir(parents=True)
+    (deep / "record.json").touch()
+    for folder in (deep, deep.parent, deep.parent.parent):
+        os.utime(folder, (OLD, OLD))
+    assert clean(["temporary"]) == []
+    os.utime(deep / "record.json", (OLD, OLD))
+    assert names(clean(["temporary"])) == ["lenet-bench-left"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its locks are of other calls")
+def test_a_cache_on_a_file_system_without_locks_is_emptied_too(places, monkeypatch):
+    import fcntl
+
+    real, cache = fcntl.flock, places / "cache"
+
+    def flock(descriptor, flags):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_relative_to(cache):
+            raise OSError(errno.ENOLCK, "No locks available")
+        real(descriptor, flags)
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with locked("mnist"):
+        kept = {each.path.name: each.kept for each in clean(["data"], delete=True) if each.kept}
+    assert kept == {"mnist": "another process makes it"}
+    assert names(clean(["data"], delete=True)) == ["mnist"]
+    assert clean(["data"]) == []
 
 
 def test_what_an_interrupted_removal_leaves_is_no_entry_and_is_removed_later(places, monkeypatch):
