@@ -29,7 +29,7 @@ from lenet.errors import UsageError
 from lenet.report.progress.choice import progress
 from lenet.report.table import compare as comparison_table
 from lenet.report.table import frames
-from lenet.report.table.forms import Format, as_fragment
+from lenet.report.table.forms import FORMATS, Format, as_fragment
 from lenet.report.table.render import laid_out, render
 from lenet.report.table.rows import Row, rows
 from lenet.store.manifest import run_folders
@@ -72,7 +72,7 @@ class Results:
 
     @property
     def rows(self) -> list[Row]:
-        """A row for each record, as in `lenet-bench table --format json`."""
+        """A row for each record, as in `lenet-bench table --format json`, without its speed-ups."""
         return [
             row
             for store, records in zip(self._stores, self._records, strict=True)
@@ -92,8 +92,9 @@ class Results:
         """The table of `lenet-bench table`; `baseline` as its option, for example `mode=pynative`.
 
         Raises:
-            UsageError: there is no record, or no row is the baseline.
+            UsageError: there is no record, no row is the baseline, or there is no such form.
         """
+        _check_form(form)
         return render(self.rows, form, baseline)
 
     def __len__(self) -> int:
@@ -127,8 +128,9 @@ class Comparisons(Sequence[Comparison]):
         """The table of `lenet-bench compare`.
 
         Raises:
-            UsageError: there is no comparison.
+            UsageError: there is no comparison, or no such form.
         """
+        _check_form(form)
         return comparison_table.render(self._compared, form, self._minimum_effect, self._names)
 
     def __getitem__(self, index: Any) -> Any:
@@ -173,12 +175,16 @@ def compare(
         min_effect: the smallest relative difference that matters; 0.01 is 1%.
 
     Raises:
-        UsageError: `over` names no axis, or values that no record has.
+        UsageError: `over` names no axis, or values that no record has; without `b` it has no two values; `min_effect`
+            is not between 0 and 1.
         StoreError: a folder is not a run.
     """
     first = a if isinstance(a, Results) else read(a)
     second = first if b is None else b if isinstance(b, Results) else read(b)
     chosen = parse_over(over) if over is not None else None
+    _check_share("min_effect", min_effect)
+    if b is None and (chosen is None or chosen.values is None):
+        raise UsageError("compare needs two runs, or one and over='AXIS=VALUE-IN-A,VALUE-IN-B'")
     pair = select(first.checked, second.checked, chosen)
     names = [" + ".join(folder.resolve().name for folder in each.folders) for each in (first, second)]
     return Comparisons(compare_records(pair.a, pair.b, min_effect, pair.over), min_effect, (names[0], names[1]))
@@ -206,7 +212,7 @@ def _measure(
         data_dir: the folder of the data, in MNIST's format.
         output: the folder of the run (default: `run-TIME-NAME` in `LENET_BENCH_RESULTS`, or in `results`).
         resume: the folder of a run to resume: only missing or stale cases are measured.
-        until: add processes until each 95% interval is this narrow: 0.03 is 3%.
+        until: add processes until each 95% interval is within this share of its figure: 0.03 is ±3%.
         budget: stop `until` after this many seconds.
         quiet: show no progress.
         axes: one value or a list for each axis, named like the option of `lenet-bench run`: `mode="graph"`,
@@ -221,6 +227,8 @@ def _measure(
         TypeError: an axis that does not exist.
     """
     inspect.signature(measure).bind(**axes)
+    if until is not None:
+        _check_share("until", until)
     chosen = {name: _text(value) for name, value in axes.items() if value is not None}
     if resume is not None and (chosen or preset or matrix or output):
         raise UsageError(
@@ -255,6 +263,16 @@ def _released(run: Run) -> Iterator[None]:
         raise
     finally:
         run.store.release()
+
+
+def _check_share(name: str, value: float) -> None:
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise UsageError(f"{name}={value!r}: give a number between 0 and 1, as 0.05 for 5%")
+
+
+def _check_form(form: str) -> None:
+    if form not in FORMATS:
+        raise UsageError(f"{form!r} is no form of a table: choose from {', '.join(FORMATS)}")
 
 
 def _text(value: Any) -> str:

@@ -193,6 +193,25 @@ class TestFrames:
             lenet.read(honest_run / "logs")
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda run: lenet.measure(until=3), "until=3: give a number between 0 and 1"),
+        (lambda run: lenet.measure(until="3%"), "until='3%': give a number"),
+        (lambda run: lenet.compare(run, run, min_effect=5), "min_effect=5: give a number"),
+        (lambda run: lenet.compare(run), "compare needs two runs, or one and over="),
+        (lambda run: lenet.compare(run, over="mode"), "compare needs two runs, or one and over="),
+        (lambda run: lenet.compare(run, run).table("xml"), "'xml' is no form of a table: choose from terminal"),
+        (lambda run: lenet.read(run).table("mllog"), "'mllog' is no form of a table"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_one_sentence(honest_run, tmp_path, monkeypatch, call, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        call(honest_run)
+    assert list(tmp_path.iterdir()) == []
+
+
 class TestHtml:
     def test_a_text_of_a_record_is_escaped(self, honest_run, tmp_path):
         store = Store.open(honest_run)
