@@ -45,6 +45,10 @@ CLEARLY = 3.0
 MOST_GROUPS = 5
 """Groups of the confirmation where there is time; there are at least `LEAST_GROUPS`."""
 
+RESERVE = 1.25
+"""How many times what it is expected to take the time kept for the confirmation is: a look may take longer than the one
+before, and without a confirmation a tenfold gain is worth nothing."""
+
 GAIN_AT_LEAST = 1.02
 """A gain below 2% is not worth a setting."""
 
@@ -128,7 +132,7 @@ class Search:
 
         Time is kept to confirm the best so far.
         """
-        until = self._deadline - self._confirmation((self._default, best)) * LEAST_GROUPS
+        until = self._deadline - self._confirmation((self._default, best)) * LEAST_GROUPS * RESERVE
         fits = int((until - self._clock()) / self._process_seconds)
         if not self._default.raced:  # whatever the budget: until then, what a process takes is a guess
             fits, until = min(max(fits, 2), FIRST_ALIVE), max(until, (self._clock() + self._deadline) / 2)
@@ -136,8 +140,9 @@ class Search:
         if count < 2:
             return False
         self._left -= count
-        seconds = self._look(Look(tuple(profiles[:count]), until))
-        self._process_seconds = seconds / count
+        first = not self._default.raced
+        seconds = self._look(Look(tuple(profiles[:count]), until)) / count
+        self._process_seconds = seconds if first else max(seconds, self._process_seconds)
         return True
 
     def _look(self, look: Look) -> float:
@@ -206,6 +211,8 @@ class Search:
         if (simpler := self._simpler(best)) is not None and self._groups([*members, simpler]) >= LEAST_GROUPS:
             members.append(simpler)
         groups = min(self._groups(members), MOST_GROUPS)
+        if groups < LEAST_GROUPS and self._groups(members, RESERVE) >= LEAST_GROUPS:
+            groups = LEAST_GROUPS  # what the last one has when the time is over counts
         if groups < LEAST_GROUPS:
             return self._default, None
         for _ in range(groups):
@@ -219,9 +226,9 @@ class Search:
         gain = ratio(self._default.confirmed, best.confirmed)
         return (best if self._beyond_noise(best, gain) else self._default), gain
 
-    def _groups(self, members: Sequence[Candidate]) -> int:
-        """Groups of the confirmation that there is time for."""
-        return int((self._deadline - self._clock()) / self._confirmation(members))
+    def _groups(self, members: Sequence[Candidate], faster: float = 1.0) -> int:
+        """Groups of the confirmation that there is time for, if they are so many times faster than expected."""
+        return int((self._deadline - self._clock()) * faster / self._confirmation(members))
 
     def _simpler(self, best: Candidate) -> Candidate | None:
         """The candidate with the fewest settings that is as fast as the best in the race, if it has fewer."""

@@ -206,6 +206,43 @@ def test_the_time_kept_is_that_of_the_default_and_the_best():
     assert len(machine.confirmations) >= LEAST_GROUPS
 
 
+class UnevenMachine(Machine):
+    """Whose processes warm up before a confirmation, and whose looks take up to 30% less or more than they should.
+
+    What the time is over for is ended.
+    """
+
+    def __init__(self, truth, seed, warm_up_images):
+        super().__init__(truth, scatter(seed, 0.04), scatter(seed + 100, 0.1), seconds=0.0)
+        self.pace = random.Random(seed)
+        self.warm_up_images = warm_up_images
+
+    def __call__(self, look):
+        began = self.now
+        found = super().__call__(look)
+        seconds = len(look.profiles) * 4.4
+        if look.confirms:
+            seconds += sum(self.warm_up_images / self.truth(profile) for profile in look.profiles)
+        self.now = min(began + seconds * self.pace.uniform(0.7, 1.3), look.deadline)
+        return found
+
+
+@pytest.mark.parametrize("both", [10, 15])
+def test_a_large_gain_is_always_confirmed_in_time(both):
+    """The default takes 11 s to warm up for each group, and no look takes exactly what the one before took."""
+
+    def truth(profile):
+        gains = (2.4 if profile.onednn_isa else 1) * (2.6 if profile.launch_blocking else 1)
+        return 170.0 * (both if profile.onednn_isa and profile.launch_blocking else gains)
+
+    for seed in range(50):
+        machine = UnevenMachine(truth, seed, warm_up_images=1920)
+        outcome = machine.search(150.0)
+        assert machine.now <= 1150.0
+        assert len(machine.confirmations) >= LEAST_GROUPS
+        assert {"onednn_isa", "launch_blocking"} <= outcome.winner.profile.settings.keys()
+
+
 def test_a_small_budget_names_the_settings_that_were_not_tried():
     outcome = Machine(interacting, scatter(3, 0.02)).search(60.0)
     tried = {name for each in outcome.tried for name in each.profile.settings}
