@@ -30,8 +30,12 @@ def described(group: Group) -> str:
     if not row.more_processes:
         return row.verdict
     if row.samples < MIN_PROCESSES - 1:
-        return f"{row.verdict} (run at least {row.more_processes} more processes)"
-    return f"{row.verdict} (about {row.more_processes:,} more processes for ±{PRECISION:.0%})"
+        return f"{row.verdict} (run at least {_more(row.more_processes)})"
+    return f"{row.verdict} (about {_more(row.more_processes)} for ±{PRECISION:.0%})"
+
+
+def _more(count: int) -> str:
+    return f"{count:,} more process{'es' if count > 1 else ''}"
 
 
 def marked(group: Group) -> str:
@@ -50,8 +54,7 @@ def legend_of(groups: Sequence[Group]) -> list[str]:
     meanings = ", ".join(f"{LETTERS[reason]} {reason}" for reason in used if reason in LETTERS)
     most = max(row.more_processes or 0 for row in unstable)
     wanted = (
-        f" Up to {most:,} more processes a case are needed for ±{PRECISION:.0%}: "
-        f"`lenet-bench run --resume RUN --until {PRECISION:.0%}`."
+        f" ±{PRECISION:.0%} takes up to {_more(most)} a case: `lenet-bench run --resume RUN --until {PRECISION:.0%}`."
         if most
         else ""
     )
