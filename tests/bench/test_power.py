@@ -182,13 +182,8 @@ class TestMeasured:
 ALONE = sorted((ROOT / "bench/measured").glob("alone-*/*.json"))
 
 
-@pytest.mark.parametrize(
-    "file",
-    [each for each in ALONE if not each.stem.startswith("jit")],
-    ids=lambda file: f"{file.parent.name}-{file.stem}",
-)
+@pytest.mark.parametrize("file", ALONE, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_taking_turns_does_not_change_the_speed_that_is_measured(file):
-    """Of whole-step jit nothing is claimed: its steps take 110 ms or less than 30."""
     found = recording.taking_turns(recording.read(file))
     assert found.times.low <= 1 <= found.times.high
     assert found.times.high / found.times.low < 1.5
