@@ -62,7 +62,7 @@ class Matrix(_MatrixAxes):
     """
 
     name: str = Field(default="matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-    """Name of the run in tables and in the default folder; the file's own name if it has none."""
+    """Name of the run in its progress and in its default folder; the file's own name if it has none."""
     description: str = ""
     """A sentence that is printed when the run begins."""
     repeat: int = Field(default=1, ge=1, le=1000)

@@ -79,7 +79,8 @@ class Window(Frozen):
 
     epoch: int = Field(ge=1)
     first_step: int = Field(ge=0)
-    """Index of the first step of the window, counted from the start of training."""
+    """Index of the first step of the window, counted from the start of training; of a resident window, from the first
+    resident step."""
     steps: int = Field(ge=1)
     images: int = Field(ge=1)
     seconds: float = Field(gt=0)

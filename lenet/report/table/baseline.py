@@ -53,7 +53,7 @@ class SpeedUp:
     difference: SpeedDifference | None = None
     """What it was estimated from; None for the baseline itself."""
     mark: Mark | None = None
-    """Faster, slower, same or unresolved; None for the baseline itself and for single processes."""
+    """Faster, slower, same or unresolved; None for the baseline itself and for single processes that took no turns."""
 
     @property
     def unit(self) -> Unit | None:
@@ -62,7 +62,7 @@ class SpeedUp:
 
     @property
     def interval(self) -> Interval | None:
-        """Its 95% interval; None for the baseline itself and for single processes."""
+        """Its 95% interval; None for the baseline itself and for single processes that took no turns."""
         return self.difference.interval if self.difference else None
 
     @property

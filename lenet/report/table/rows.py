@@ -87,7 +87,7 @@ class Row(_RowAxes):
     """Groups that both were members of, if these are the unit. Below three, the interval is of these processes only."""
     speed_up_verdict: str | None = None
     """Whether the case is `faster` or `slower` than its baseline, the `same` within 1%, or `unresolved`; null for the
-    baseline itself and for a single process."""
+    baseline itself and for a single process that took no turns with its baseline."""
     speed_up_over: str | None = None
     """The baseline, as `--baseline` names it."""
     foreign_load: float | None = None
