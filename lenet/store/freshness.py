@@ -88,9 +88,19 @@ def changes(record: Record, now: Conditions) -> list[str]:
         found += [
             f"{name} {known}, now {now.versions.get(name, 'absent')}"
             for name, known in then.items()
-            if known != now.versions.get(name)
+            if not _same_version(known, now.versions.get(name))
         ]
     return found
+
+
+def _same_version(known: str, installed: str | None) -> bool:
+    """Whether a worker that reports `known` has the installed package.
+
+    PyTorch's wheels with CUDA report their build (`2.11.0+cu130`), which the metadata of the package need not name.
+    """
+    if installed is None or "+" in installed:
+        return known == installed
+    return known.partition("+")[0] == installed
 
 
 def states(cases: Sequence[Case], records: Iterable[Record], now: Conditions) -> list[CaseState]:

@@ -70,6 +70,23 @@ def test_the_installed_release_is_compared_though_the_case_names_it(measured):
     assert changes(record, now) == ["numpy 9, now 1"]
 
 
+@pytest.mark.parametrize(
+    ("reported", "installed", "stale"),
+    [
+        ("2.11.0+cu130", "2.11.0", False),
+        ("2.13.0+cpu", "2.13.0+cpu", False),
+        ("2.11.0+cu130", "2.12.0", True),
+        ("2.13.0+cpu", "2.13.0+cu130", True),
+        ("2.13.0", "2.13.0+cpu", True),
+    ],
+)
+def test_pytorch_with_cuda_reports_a_build_that_its_package_does_not_name(measured, reported, installed, stale):
+    case = Case(framework="pytorch", mode="eager", dataset="digits")
+    software = SOFTWARE.model_copy(update={"framework_version": reported})
+    now = dataclasses.replace(NOW, versions={**NOW.versions, "pytorch": installed})
+    assert bool(changes(measured(case, software=software), now)) is stale
+
+
 ELSEWHERE = {"machine_id": "other", "software": SOFTWARE.model_copy(update={"framework_version": "1"})}
 
 
