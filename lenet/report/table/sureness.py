@@ -30,12 +30,9 @@ def described(group: Group) -> str:
     if not row.more_processes:
         return row.verdict
     if row.samples < MIN_PROCESSES - 1:
-        return f"{row.verdict} (run at least {_more(row.more_processes)})"
-    return f"{row.verdict} (about {_more(row.more_processes)} for ±{PRECISION:.0%})"
-
-
-def _more(count: int) -> str:
-    return f"{count:,} more process{'es' if count > 1 else ''}"
+        return f"{row.verdict} (run at least {row.more_processes} more processes)"
+    # Also of 1: `verify` holds the tables of earlier versions to these words.
+    return f"{row.verdict} (about {row.more_processes:,} more processes for ±{PRECISION:.0%})"
 
 
 def marked(group: Group) -> str:
@@ -54,7 +51,7 @@ def legend_of(groups: Sequence[Group]) -> list[str]:
     meanings = ", ".join(f"{LETTERS[reason]} {reason}" for reason in used if reason in LETTERS)
     most = max(row.more_processes or 0 for row in unstable)
     wanted = (
-        f" ±{PRECISION:.0%} takes up to {_more(most)} a case: `lenet-bench run --resume RUN --until {PRECISION:.0%}`."
+        f" ±{PRECISION:.0%} takes up to {most:,} more process{'es' if most > 1 else ''} a case: `lenet-bench run --resume RUN --until {PRECISION:.0%}`."
         if most
         else ""
     )
