@@ -51,7 +51,8 @@ def legend_of(groups: Sequence[Group]) -> list[str]:
     meanings = ", ".join(f"{LETTERS[reason]} {reason}" for reason in used if reason in LETTERS)
     most = max(row.more_processes or 0 for row in unstable)
     wanted = (
-        f" ±{PRECISION:.0%} takes up to {most:,} more process{'es' if most > 1 else ''} a case: `lenet-bench run --resume RUN --until {PRECISION:.0%}`."
+        f" ±{PRECISION:.0%} takes up to {most:,} more process{'es' if most > 1 else ''} a case: "
+        f"`lenet-bench run --resume RUN --until {PRECISION:.0%}`."
         if most
         else ""
     )
