@@ -148,10 +148,10 @@ class TestCountNeeded:
         assert reach[needed] <= math.log1p(0.03) < reach[needed - 1]
 
     def test_an_adjusted_mean_has_one_degree_of_freedom_less(self):
-        needed = count_needed(0.03, 0.03, adjusted_from=6)
-        reach = {n: stats.t.ppf(0.975, n - 2 if n >= 6 else n - 1) * 0.03 / math.sqrt(n) for n in range(3, 20)}
+        needed = count_needed(0.035, 0.03, adjusted_from=6)
+        reach = {n: stats.t.ppf(0.975, n - 2 if n >= 6 else n - 1) * 0.035 / math.sqrt(n) for n in range(3, 20)}
         assert needed == min(n for n, each in reach.items() if each <= math.log1p(0.03))
-        assert needed > count_needed(0.03, 0.03)
+        assert needed > count_needed(0.035, 0.03)
 
     def test_there_is_a_least_and_a_most(self):
         assert count_needed(1e-6, 0.03) == 3

@@ -65,7 +65,7 @@ def test_identical_cases_within_the_margin_are_the_same_and_never_faster():
 class TestNeeded:
     def test_groups_by_students_t_over_groups(self):
         difference = found(0.95, 1.05, deviation=0.035)
-        assert needed("groups", difference.needed(0.03), 0.03) == "±3% takes about 8 groups"
+        assert needed("groups", difference.needed(0.03), 0.03) == "±3% takes about 9 groups"
         n = difference.needed(0.01)
         reach = [stats.t.ppf(0.975, count - 2) * 0.035 / math.sqrt(count) for count in (n, n - 1)]
         assert reach[0] <= math.log1p(0.01) < reach[1]

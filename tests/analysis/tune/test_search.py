@@ -66,26 +66,30 @@ def scatter(seed, deviation):
     return lambda: generator.lognormvariate(0, deviation)
 
 
-MEASURED = json.loads(Path(__file__).with_name("landscape-avx512.json").read_text(encoding="utf-8"))
-LANDSCAPE = {
-    frozenset(RuntimeProfile.parse(text).settings.items()): rates
-    for text, rates in MEASURED["images_per_second"].items()
-}
+@pytest.fixture(params=sorted(Path(__file__).parent.glob("landscape-*.json")), ids=lambda file: file.stem)
+def landscape(request):
+    """Images/s by mode of 16 profiles of a machine, by the settings of the profile."""
+    measured = json.loads(request.param.read_text(encoding="utf-8"))["images_per_second"]
+    return {frozenset(RuntimeProfile.parse(text).settings.items()): rates for text, rates in measured.items()}
 
 
-class TestTheMeasuredLandscape:
-    """16 profiles of a machine with AVX-512, in a space that has no other settings than the table."""
+class TestTheMeasuredLandscapes:
+    """16 profiles of machines with AVX-512, in a space that has no other settings than the table."""
+
+    @pytest.fixture(autouse=True)
+    def _of_the_machine(self, landscape):
+        self.landscape = landscape
 
     def share(self, mode, of_process, of_look=lambda: 1.0, measurements=12, more=(), **options):
         """The share of the table's best that the confirmed winner has after a race; `more` is added to the space."""
-        known = frozenset().union(*LANDSCAPE)
+        known = frozenset().union(*self.landscape)
         offered = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"])
         settings = [each for each in (*more, *offered) if each.settings.items() <= known]
-        truth = lambda profile: LANDSCAPE[frozenset(profile.settings.items())][mode.value]  # noqa: E731
+        truth = lambda profile: self.landscape[frozenset(profile.settings.items())][mode.value]  # noqa: E731
         machine = Machine(truth, of_process, of_look)
         result = machine.search(settings=settings, measurements=measurements, **options)
         assert len(machine.raced) <= measurements
-        return truth(result.winner.profile) / max(each[mode.value] for each in LANDSCAPE.values())
+        return truth(result.winner.profile) / max(each[mode.value] for each in self.landscape.values())
 
     @pytest.mark.parametrize("mode", [Mode.PYNATIVE, Mode.GRAPH, Mode.JIT])
     def test_the_best_is_found_though_each_process_is_off_by_up_to_20_percent(self, mode):
