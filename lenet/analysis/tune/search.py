@@ -132,15 +132,15 @@ class Search:
 
         Time is kept to confirm the best so far.
         """
+        first = not self._default.raced
         until = self._deadline - self._confirmation((self._default, best)) * LEAST_GROUPS * RESERVE
         fits = int((until - self._clock()) / self._process_seconds)
-        if not self._default.raced:  # whatever the budget: until then, what a process takes is a guess
+        if first:  # whatever the budget: until then, what a process takes is a guess
             fits, until = min(max(fits, 2), FIRST_ALIVE), max(until, (self._clock() + self._deadline) / 2)
         count = min(len(profiles), self._alive, self._left, fits)
         if count < 2:
             return False
         self._left -= count
-        first = not self._default.raced
         seconds = self._look(Look(tuple(profiles[:count]), until)) / count
         self._process_seconds = seconds if first else max(seconds, self._process_seconds)
         return True
@@ -210,12 +210,10 @@ class Search:
         members = [self._default, best]
         if (simpler := self._simpler(best)) is not None and self._groups([*members, simpler]) >= LEAST_GROUPS:
             members.append(simpler)
-        groups = min(self._groups(members), MOST_GROUPS)
-        if groups < LEAST_GROUPS and self._groups(members, RESERVE) >= LEAST_GROUPS:
-            groups = LEAST_GROUPS  # what the last one has when the time is over counts
-        if groups < LEAST_GROUPS:
+        if self._groups(members, RESERVE) < LEAST_GROUPS:
             return self._default, None
-        for _ in range(groups):
+        # Where the least number nearly fits, what the last one has when the time is over counts.
+        for _ in range(max(LEAST_GROUPS, min(self._groups(members), MOST_GROUPS))):
             self._look(Look(tuple(each.profile for each in members), self._deadline, confirms=True))
             if any(each.fault for each in members):
                 break
