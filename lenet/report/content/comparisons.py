@@ -71,11 +71,11 @@ def verdict_words(found: SpeedUp) -> str:
     return found.mark.value if found.mark else "of one process each"
 
 
-def _ratios(chosen: Sequence[Pair], name: Callable[[Row], str]) -> Said:
-    """Each second group over its first, and `name` of its row; those of one verdict together, established first."""
+def _ratios(chosen: Sequence[Pair], name: Callable[[Row, Row], str]) -> Said:
+    """Each second group over its first, and `name` of both rows; those of one verdict together, established first."""
     said: dict[str, list[str]] = {mark.value: [] for mark in Mark}
-    for pair, each in zip(chosen, compared(chosen), strict=True):
-        said.setdefault(verdict_words(each), []).append(f"{ratio_words(each)} {name(pair[1].row)}")
+    for (base, other), each in zip(chosen, compared(chosen), strict=True):
+        said.setdefault(verdict_words(each), []).append(f"{ratio_words(each)} {name(base.row, other.row)}")
     words = [f"{verdict}: {', '.join(each)}" for verdict, each in said.items() if each]
     return words, [group for pair in chosen for group in pair]
 
@@ -85,12 +85,12 @@ def case_words(row: Row) -> str:
     return f"{short_mode(row)} at {_batch(row)}"
 
 
-def _for_case(row: Row) -> str:
-    return f"for {case_words(row)}"
+def _for_case(base: Row, other: Row) -> str:
+    return f"for {case_words(other)}"
 
 
-def _at_batch(row: Row) -> str:
-    return f"at {_batch(row)}"
+def _at_batch(base: Row, other: Row) -> str:
+    return f"at {_batch(other)}"
 
 
 def _batch(row: Row) -> str:
@@ -190,14 +190,28 @@ def tuning_gain(report: Report, places: Places) -> Answer:
 
 
 def peer_frameworks(report: Report, places: Places) -> Answer:
-    """The fastest of each other framework over the fastest of MindSpore."""
+    """The fastest of each other framework over the fastest of MindSpore, in one run if a run has both."""
 
-    def say(groups: list[Group]) -> Said:
-        best = own(groups)[0]
-        others = {group.row.framework: group for group in reversed(groups) if group.row.framework != best.row.framework}
-        return _ratios(
-            [(best, each) for each in others.values()], lambda row: f"for {release(row)} {case_words(row)}"
-        )  # fmt: skip
+    def rivals(groups: list[Group]) -> list[Pair]:
+        mindspore, found = own(groups), list[Pair]()
+        for framework in dict.fromkeys(group.row.framework for group in groups):
+            theirs = [group for group in groups if group.row.framework == framework]
+            shared = {group.row.run for group in theirs}
+            # Workers of one run may have taken turns; between two runs the machine may have changed.
+            best = next((group for group in mindspore if group.row.run in shared), mindspore[0])
+            if best.row.framework != framework:
+                found.append((best, next((group for group in theirs if group.row.run == best.row.run), theirs[0])))
+        return found
+
+    def name(base: Row, other: Row) -> str:
+        return f"for {release(other)} {case_words(other)} over {case_words(base)}"
 
     missing = "Not measured: `lenet-bench run --framework mindspore,pytorch`."
-    return _by_place("Is PyTorch faster?", "Its best over the best of MindSpore.", missing, report, places, say)
+    return _by_place(
+        "Is PyTorch faster?",
+        "Its best over the best of MindSpore, in one run if one has both.",
+        missing,
+        report,
+        places,
+        lambda groups: _ratios(rivals(groups), name),
+    )

@@ -206,8 +206,16 @@ class TestMindSporeFirst:
         words = by_question(found)
         assert words[FASTEST].endswith("100 images/s, 2.00× PyNative.")
         assert words[PEERS] == (
-            "Its best over the best of MindSpore. Of one process each: 3.00× for pytorch 2.13.0 eager at batch 32."
+            "Its best over the best of MindSpore, in one run if one has both. "
+            "Of one process each: 3.00× for pytorch 2.13.0 eager at batch 32 over Graph at batch 32."
         )
+
+    def test_a_peer_is_compared_within_its_run_though_another_run_has_a_faster_mindspore(self, said, measured, peer):
+        faster = [measured((400, 400))]
+        assert "3.00× for pytorch" in said(faster, [measured((100, 100)), peer])[PEERS]
+
+    def test_a_peer_in_a_run_of_its_own_is_compared_with_the_best_of_all(self, said, measured, peer):
+        assert "0.75× for pytorch" in said([measured((400, 400))], [measured((100, 100))], [peer])[PEERS]
 
     def test_a_peer_elsewhere_is_none(self, said, measured, peer):
         assert said([measured()], [peer], several=True)[PEERS].startswith("Not measured")
