@@ -71,11 +71,11 @@ def verdict_words(found: SpeedUp) -> str:
     return found.mark.value if found.mark else "of one process each"
 
 
-def _ratios(chosen: Sequence[Pair], name: Callable[[Row, Row], str]) -> Said:
-    """Each second group over its first, and `name` of both rows; those of one verdict together, established first."""
+def _ratios(chosen: Sequence[Pair], name: Callable[[Pair], str]) -> Said:
+    """Each second group over its first, and `name` of both; those of one verdict together, established first."""
     said: dict[str, list[str]] = {mark.value: [] for mark in Mark}
-    for (base, other), each in zip(chosen, compared(chosen), strict=True):
-        said.setdefault(verdict_words(each), []).append(f"{ratio_words(each)} {name(base.row, other.row)}")
+    for pair, each in zip(chosen, compared(chosen), strict=True):
+        said.setdefault(verdict_words(each), []).append(f"{ratio_words(each)} {name(pair)}")
     words = [f"{verdict}: {', '.join(each)}" for verdict, each in said.items() if each]
     return words, [group for pair in chosen for group in pair]
 
@@ -85,12 +85,12 @@ def case_words(row: Row) -> str:
     return f"{short_mode(row)} at {_batch(row)}"
 
 
-def _for_case(base: Row, other: Row) -> str:
-    return f"for {case_words(other)}"
+def _for_case(pair: Pair) -> str:
+    return f"for {case_words(pair[1].row)}"
 
 
-def _at_batch(base: Row, other: Row) -> str:
-    return f"at {_batch(other)}"
+def _at_batch(pair: Pair) -> str:
+    return f"at {_batch(pair[1].row)}"
 
 
 def _batch(row: Row) -> str:
@@ -203,7 +203,8 @@ def peer_frameworks(report: Report, places: Places) -> Answer:
                 found.append((best, next((group for group in theirs if group.row.run == best.row.run), theirs[0])))
         return found
 
-    def name(base: Row, other: Row) -> str:
+    def name(pair: Pair) -> str:
+        base, other = (group.row for group in pair)
         return f"for {release(other)} {case_words(other)} over {case_words(base)}"
 
     missing = "Not measured: `lenet-bench run --framework mindspore,pytorch`."
