@@ -140,6 +140,25 @@ def test_two_speeds_from_process_to_process_are_named_with_how_often_each(tune):
     assert f" {1 + fast.processes} processes and ".join(both) in text, "no mean of the two speeds"
 
 
+ALTERNATING = """
+class Alternating:
+    turns = 0
+    def __rtruediv__(self, images):
+        self.turns += 1
+        return images / (4000 if self.turns % 2 else 300)
+rate = Alternating() if profile['launch_blocking'] else 200.0
+"""
+
+
+def test_a_speed_that_changes_from_turn_to_turn_is_named_with_how_often_it_is_slow(tune):
+    (tuned,), _, _ = tune(ALTERNATING)
+    assert tuned.search.best.profile.launch_blocking
+    text = " ".join(tuning_text(tuned.case, tuned.search, 200, 1e-4).split())
+    assert "a tenth of its turns have 300 images/s or less, a tenth 4,00" in text
+    assert "and 67% are nearer the slow ones" in text
+    assert "default changes its speed" not in text
+
+
 def test_a_worker_that_outlasts_the_budget_is_ended(tune):
     began = time.monotonic()
     (tuned,), _, store = tune("import time; time.sleep(300 if profile['launch_blocking'] else 0)", budget=8)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lenet.analysis.paired import MemberPair, PairedRatio, TimedTurn, paired_ratio
-from lenet.analysis.tune.speeds import SettledSpeed, two_speeds
+from lenet.analysis.tune.speeds import ChangingSpeed, SettledSpeed, changing_speed, two_speeds
 from lenet.cases.profile import RuntimeProfile
 
 NOISE = 0.05
@@ -73,7 +73,18 @@ class Candidate:
 
         How often each occurs is known from the confirmation: a process that won a race did so because it was fast.
         """
-        return two_speeds(rates_of(each for each in self.samples if each.settled))
+        return two_speeds(rates_of(self._settled))
+
+    @property
+    def changing(self) -> ChangingSpeed | None:
+        """How its speed changes from turn to turn, if its processes settled at one speed and it changes much."""
+        if len(self.speeds) != 1:
+            return None
+        return changing_speed([turn for each in self._settled for turn in each.turns])
+
+    @property
+    def _settled(self) -> list[Measured]:
+        return [each for each in self.samples if each.settled]
 
 
 @dataclass(frozen=True)

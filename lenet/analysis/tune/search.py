@@ -8,8 +8,8 @@ more than the noise of both. What has clearly lost is not measured again, and wi
 (`lenet.analysis.tune.lost`).
 
 Only the *confirmation* decides: groups of fresh processes of the default and the winner, which warm up as in any other
-run. The best of many noisy measurements is always too good, so those that chose a winner must not evaluate it. How many
-groups there are is fixed before the first.
+run. The best of many noisy measurements is always too good, so those that chose a winner must not evaluate it. There
+are as many groups as there is time for: what they find does not decide how many.
 
 Nothing is run here. The caller gives `measure` and a clock, so that the search can be tested on known machines.
 """
@@ -17,6 +17,7 @@ Nothing is run here. The caller gives `measure` and a clock, so that the search 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
@@ -146,7 +147,7 @@ class Search:
         return True
 
     def _look(self, look: Look) -> float:
-        """Measure a look; return the seconds that it took, or, measured earlier, had taken."""
+        """Measure a look; return the seconds that it took or, if it was measured earlier, had taken."""
         began = self._clock()
         found = self._measure(look)
         for profile, measured in zip(look.profiles, found, strict=True):
@@ -212,9 +213,12 @@ class Search:
             members.append(simpler)
         if self._groups(members, RESERVE) < LEAST_GROUPS:
             return self._default, None
+        took: list[float] = []
         # Where the least number nearly fits, what the last one has when the time is over counts.
-        for _ in range(max(LEAST_GROUPS, min(self._groups(members), MOST_GROUPS))):
-            self._look(Look(tuple(each.profile for each in members), self._deadline, confirms=True))
+        while len(took) < LEAST_GROUPS or (
+            len(took) < MOST_GROUPS and self._clock() + statistics.fmean(took) <= self._deadline
+        ):
+            took.append(self._look(Look(tuple(each.profile for each in members), self._deadline, confirms=True)))
             if any(each.fault for each in members):
                 break
         if simpler in members and not simpler.fault:
@@ -225,7 +229,7 @@ class Search:
         return (best if self._beyond_noise(best, gain) else self._default), gain
 
     def _groups(self, members: Sequence[Candidate], faster: float = 1.0) -> int:
-        """Groups of the confirmation that there is time for, if they are so many times faster than expected."""
+        """Groups of the confirmation that there is time for, if they take so many times less than expected."""
         return int((self._deadline - self._clock()) * faster / self._confirmation(members))
 
     def _simpler(self, best: Candidate) -> Candidate | None:

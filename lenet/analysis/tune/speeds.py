@@ -1,7 +1,8 @@
-"""Whether the processes of one profile settle at one speed or at one of two.
+"""Whether the processes of one profile settle at one speed or at one of two, and whether a process keeps its speed.
 
 MindSpore's kernel tuner and its scheduling of threads are decided by the clock while a process starts, and stay as they
-are: a mode may be ten times slower in every third process, and the mean of such processes is the speed of none.
+are: a mode may be ten times slower in every third process, and the mean of such processes is the speed of none. Or the
+steps of one process alternate: a turn then has more or fewer of the slow ones.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+import numpy as np
+
+from lenet.analysis.paired import TimedTurn
 
 FAR_APART = math.log(2.5)
 """How far apart two speeds are that even single processes show, as a logarithm: where processes scatter by a standard
@@ -23,6 +28,14 @@ AGREEMENT = 2.5
 """Such processes agree if the two speeds are so many times as far apart as they are."""
 
 
+CHANGES = math.log(4)
+"""How far the slowest and the fastest tenth of the turns are apart where the speed changes, as a logarithm: turns that
+only scatter by a standard deviation of 30% are 2.2 times apart."""
+
+LEAST_TURNS = 15
+"""Turns below which a tenth of them says little."""
+
+
 @dataclass(frozen=True)
 class SettledSpeed:
     """One of the speeds that a profile's processes settle at."""
@@ -30,6 +43,35 @@ class SettledSpeed:
     images_per_second: float
     """Median of these processes."""
     processes: int
+
+
+@dataclass(frozen=True)
+class ChangingSpeed:
+    """How much the speed changes from turn to turn."""
+
+    slow: float
+    """Images per second that a tenth of the turns do not exceed."""
+    fast: float
+    """Images per second that a tenth of the turns reach."""
+    slow_share: float
+    """Share of the turns that are nearer `slow`, by ratio."""
+
+
+def changing_speed(turns: Sequence[TimedTurn]) -> ChangingSpeed | None:
+    """The change of speed between the turns of processes that settled at one speed; None where it is below `CHANGES`.
+
+    >>> changing_speed([TimedTurn(0, 32, 0.1), TimedTurn(0, 384, 0.1)] * 10)
+    ChangingSpeed(slow=320.0, fast=3840.0, slow_share=0.5)
+    >>> changing_speed([TimedTurn(0, 32, 0.1), TimedTurn(0, 96, 0.1)] * 10) is None
+    True
+    """
+    if len(turns) < LEAST_TURNS:
+        return None
+    rates = np.array([turn.images / turn.seconds for turn in turns])
+    slow, fast = (float(each) for each in np.quantile(rates, (0.1, 0.9)))
+    if math.log(fast / slow) < CHANGES:
+        return None
+    return ChangingSpeed(slow, fast, float(np.mean(rates < math.sqrt(slow * fast))))
 
 
 def two_speeds(rates: Sequence[float]) -> tuple[SettledSpeed, ...]:

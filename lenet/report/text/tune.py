@@ -29,7 +29,7 @@ def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float)
         parts.append(wrapped(f"What each setting adds to the others of {best.profile.text}:"))
         settings = [[name, *_gain(gain)] for name, gain in _by_gain(outcome)]
         parts.append(grid(["setting", "gain", "95% interval"], settings, "wff"))
-    notes = [_verdict(outcome), *_two_speeds(outcome)]
+    notes = [_verdict(outcome), *_speeds(outcome)]
     notes += [f"{each.profile.text}: {each.fault}" for each in tried if each.fault]
     if outcome.untried:
         notes.append(f"Not tried, the time was over (--budget): {', '.join(outcome.untried)}.")
@@ -111,11 +111,17 @@ def _speed(candidate: Candidate, default: Candidate, gain: PairedRatio) -> str:
     return f"{times(gain.value)} the default ({_interval(gain)}, {count(gain.groups, 'group')})"
 
 
-def _two_speeds(outcome: SearchResult) -> list[str]:
-    """A sentence for each profile of the verdict whose processes settle at one of two speeds."""
+def _speeds(outcome: SearchResult) -> list[str]:
+    """A sentence for each profile of the verdict that has no one speed."""
     found = []
     for each in dict.fromkeys((outcome.winner, outcome.best, outcome.default)):
         speeds = each.speeds
+        if (changing := each.changing) is not None:
+            found.append(
+                f"{each.profile.text} changes its speed from turn to turn: a tenth of its turns have "
+                f"{number(changing.slow)} images/s or less, a tenth {number(changing.fast)} or more, and "
+                f"{changing.slow_share:.0%} are nearer the slow ones."
+            )
         if len(speeds) == 2:
             slow, fast = speeds
             found.append(

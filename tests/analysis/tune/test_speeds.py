@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from lenet.analysis.tune.speeds import two_speeds
+from lenet.analysis.paired import TimedTurn
+from lenet.analysis.tune.speeds import LEAST_TURNS, changing_speed, two_speeds
 
 COUNTS = range(1, 13)
 """Processes of a profile: a confirmation has three to five."""
@@ -68,3 +69,30 @@ def test_speeds_that_differ_twofold_are_found_where_each_has_two_processes():
     chance = random.Random(3)
     drawn = [[base * chance.lognormvariate(0, 0.04) for base in (500, 500, 500, 1000, 1000)] for _ in range(200)]
     assert sum([each.processes for each in two_speeds(rates)] == [3, 2] for rates in drawn) >= 180
+
+
+def turns(rates):
+    """Turns of 0.1 s each at these images per second."""
+    return [TimedTurn(0, round(rate * 100), 100.0) for rate in rates]
+
+
+def test_slow_and_fast_steps_of_one_process_are_a_changing_speed_with_the_share_of_the_slow():
+    found = changing_speed(turns([*[300] * 30, *[4500] * 20]))
+    assert (found.slow, found.fast, found.slow_share) == (300, 4500, 0.6)
+
+
+def test_turns_between_the_two_are_nearer_one_of_them():
+    found = changing_speed(turns([*[300] * 10, *[900] * 20, *[1400] * 10, *[4500] * 10]))
+    assert (found.slow, found.fast, found.slow_share) == (300, 4500, 0.6)
+
+
+def test_a_single_hiccup_and_few_turns_are_none():
+    assert changing_speed(turns([*[1000] * 40, 10, 20])) is None
+    assert changing_speed(turns([300, 4500] * (LEAST_TURNS // 2 - 1))) is None
+    assert changing_speed([]) is None
+
+
+def test_turns_off_by_30_percent_are_one_speed():
+    chance = random.Random(3)
+    for _ in range(200):
+        assert changing_speed(turns([1000 * chance.lognormvariate(0, 0.3) for _ in range(40)])) is None
