@@ -14,7 +14,7 @@ from lenet.cases.axes import BY_NAME, IDENTIFYING, axis
 from lenet.errors import UsageError
 from lenet.report.table.basis import basis, needed
 from lenet.report.table.groups import Group, merged
-from lenet.report.table.rows import Row, key, repetitions
+from lenet.report.table.rows import Row, identity, key, repetitions
 
 DEFAULT = "mode=pynative"
 
@@ -76,20 +76,29 @@ class SpeedUp:
 def bases(groups: Sequence[Group], selector: str | None) -> list[Group | None]:
     """For each group the one that has the selector's values and agrees on all other axes; None if there is none.
 
+    A release is one of its framework: a selector with a framework compares with its only release, or the same one.
+
     Raises:
         UsageError: no group at all has the selector's values.
     """
     wanted = parse(selector or DEFAULT)
-    found = {
-        key(group.row, without=wanted): group
-        for group in groups
-        if all(_has(group.row, name, value) for name, value in wanted.items())
-    }
+    apart = {*wanted, *(["framework_version"] if "framework" in wanted else [])}
+    found: dict[tuple[str, ...], list[Group]] = {}
+    for group in groups:
+        if all(_has(group.row, name, value) for name, value in wanted.items()):
+            found.setdefault(key(group.row, without=apart), []).append(group)
     if not found and selector is not None:
         held = {name: sorted({_held(group.row, name) for group in groups}) for name in wanted}
         choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in held.items())
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
-    return [found.get(key(group.row, without=wanted)) for group in groups]
+    return [_base(group, found.get(key(group.row, without=apart), [])) for group in groups]
+
+
+def _base(group: Group, found: Sequence[Group]) -> Group | None:
+    """The one of the group's release, or the only one."""
+    release = identity(group.row, "framework_version")
+    same = [each for each in found if identity(each.row, "framework_version") == release]
+    return same[0] if same else found[0] if len(found) == 1 else None
 
 
 def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = True) -> list[SpeedUp | None]:

@@ -13,6 +13,7 @@ import pytest
 from lenet.analysis.compare import compare
 from lenet.analysis.selection import parse_over, select
 from lenet.cases.case import Mode
+from lenet.cases.frameworks import Framework
 from lenet.errors import UsageError
 from lenet.report import render
 from lenet.report.table.baseline import caption, parse, speed_ups, with_speed_ups
@@ -42,6 +43,28 @@ def test_against_pynative_all_else_equal(groups):
 
 def test_against_a_batch_size(groups):
     assert ratios(groups, "batch_size=64") == pytest.approx([0.5, 250 / 300, 1, 1])
+
+
+class TestAgainstAnotherFramework:
+    """A release is one of its framework, so that it is no other axis."""
+
+    @pytest.fixture
+    def both(self, measured):
+        peer = {"framework": Framework.PYTORCH, "mode": Mode.EAGER}
+        cases = [
+            ((100,), {"version": "2.10.0"}), ((300,), {"version": "2.10.0", "profile": "capped"}),
+            ((600,), {**peer, "version": "2.13.0"}), ((900,), {**peer, "version": "2.13.0", "batch_size": 64}),
+        ]  # fmt: skip
+        return [measured(rates, **fields) for rates, fields in cases]
+
+    def test_each_case_of_the_same_batch_size_is_compared_with_the_peer(self, both):
+        found = ratios(grouped(rows(both, "r")), "framework=pytorch,mode=eager,profile=default")
+        assert found == pytest.approx([1 / 6, 0.5, 1, 1])
+
+    def test_of_two_releases_none_is_the_baseline_of_another_framework(self, both, measured):
+        older = measured((500,), framework=Framework.PYTORCH, mode=Mode.EAGER, version="2.9.0")
+        found = ratios(grouped(rows([*both, older], "r")), "framework=pytorch,mode=eager,profile=default")
+        assert found == [None, None, 1, 1, 1]
 
 
 def test_against_one_row(groups):
