@@ -63,6 +63,12 @@ class Candidate:
         return statistics.median(self.rates) if self.rates else 0.0
 
     @property
+    def slow(self) -> float:
+        """Images per second that a tenth of its turns in the race do not exceed; 0 without a turn."""
+        rates = [turn.images / turn.seconds for each in self.raced for turn in each.turns]
+        return float(np.quantile(rates, 0.1)) if rates else 0.0
+
+    @property
     def fault(self) -> str:
         """Why it is out of the search; empty if it is not."""
         return next((each.fault for each in (*self.raced, *self.confirmed) if each.fault), "")

@@ -201,10 +201,11 @@ class Search:
         return max(ahead, key=lambda each: known[each], default=best)
 
     def _confirmation(self, members: Iterable[Candidate]) -> float:
-        """Seconds of a group of the confirmation; a rate that is not known yet counts for nothing."""
-        return sum(
-            self._process_seconds + (self._warm_up_images / each.median if each.median else 0.0) for each in members
-        )
+        """Seconds of a group of the confirmation; a rate that is not known yet counts for nothing.
+
+        A process warms up at the pace of its slow turns: its kernels are not tuned yet.
+        """
+        return sum(self._process_seconds + (self._warm_up_images / each.slow if each.slow else 0.0) for each in members)
 
     def _confirm(self, best: Candidate) -> tuple[Candidate, PairedRatio | None]:
         """Measure the best and the default in new groups; the winner, and the gain of it or else of the best."""
@@ -214,11 +215,13 @@ class Search:
         if self._groups(members, RESERVE) < LEAST_GROUPS:
             return self._default, None
         took: list[float] = []
-        # Where the least number nearly fits, what the last one has when the time is over counts.
         while len(took) < LEAST_GROUPS or (
             len(took) < MOST_GROUPS and self._clock() + statistics.fmean(took) <= self._deadline
         ):
-            took.append(self._look(Look(tuple(each.profile for each in members), self._deadline, confirms=True)))
+            # Each of the least number has its share of the time: what one that takes longer has by then counts.
+            share = (self._deadline - self._clock()) / max(LEAST_GROUPS - len(took), 1)
+            look = Look(tuple(each.profile for each in members), self._clock() + share, confirms=True)
+            took.append(self._look(look))
             if any(each.fault for each in members):
                 break
         if simpler in members and not simpler.fault:
