@@ -210,7 +210,8 @@ class Search:
     def _confirm(self, best: Candidate) -> tuple[Candidate, PairedRatio | None]:
         """Measure the best and the default in new groups; the winner, and the gain of it or else of the best."""
         members = [self._default, best]
-        if (simpler := self._simpler(best)) is not None and self._groups([*members, simpler]) >= LEAST_GROUPS:
+        simpler = self._simpler(best)
+        if simpler is not None and self._groups([*members, simpler], 1 / RESERVE) >= LEAST_GROUPS:
             members.append(simpler)
         if self._groups(members, RESERVE) < LEAST_GROUPS:
             return self._default, None
@@ -218,10 +219,7 @@ class Search:
         while len(took) < LEAST_GROUPS or (
             len(took) < MOST_GROUPS and self._clock() + statistics.fmean(took) <= self._deadline
         ):
-            # Each of the least number has its share of the time: what one that takes longer has by then counts.
-            share = (self._deadline - self._clock()) / max(LEAST_GROUPS - len(took), 1)
-            look = Look(tuple(each.profile for each in members), self._clock() + share, confirms=True)
-            took.append(self._look(look))
+            took.append(self._look(Look(tuple(each.profile for each in members), self._until(members, took), True)))
             if any(each.fault for each in members):
                 break
         if simpler in members and not simpler.fault:
@@ -230,6 +228,15 @@ class Search:
                 best = simpler  # what it does not have gains nothing
         gain = ratio(self._default.confirmed, best.confirmed)
         return (best if self._beyond_noise(best, gain) else self._default), gain
+
+    def _until(self, members: Sequence[Candidate], took: Sequence[float]) -> float:
+        """By when a group of the confirmation has to have ended, after those that took so many seconds.
+
+        Time is kept for the later ones of the least number: what a group that takes longer has by then counts.
+        """
+        later = max(LEAST_GROUPS - len(took) - 1, 0)
+        left = self._deadline - self._clock()
+        return self._clock() + max(left / (later + 1), left - later * self._confirmation(members))
 
     def _groups(self, members: Sequence[Candidate], faster: float = 1.0) -> int:
         """Groups of the confirmation that there is time for, if they take so many times less than expected."""

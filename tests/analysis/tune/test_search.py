@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
@@ -242,38 +243,52 @@ def test_the_time_kept_is_that_of_the_default_and_the_best():
 class UnevenMachine(Machine):
     """Whose processes warm up before a confirmation, and whose looks take up to 30% less or more than they should.
 
-    What the time is over for is ended.
+    What the time is over for is ended, with what it has; before the first turn that is nothing.
     """
 
-    def __init__(self, truth, seed, warm_up_images):
+    def __init__(self, truth, seed, warm_up_images, slow=1.0):
         super().__init__(truth, scatter(seed, 0.04), scatter(seed + 100, 0.1), seconds=0.0)
         self.pace = random.Random(seed)
         self.warm_up_images = warm_up_images
+        self.slow = slow
+        """How many times slower a process is while it warms up, and in every second turn."""
 
     def __call__(self, look):
         began = self.now
         found = super().__call__(look)
-        seconds = len(look.profiles) * 4.4
+        pace = self.pace.uniform(0.7, 1.3)
+        turns = len(look.profiles) * 2.4
+        before = len(look.profiles) * 2.0
         if look.confirms:
-            seconds += sum(self.warm_up_images / self.truth(profile) for profile in look.profiles)
-        self.now = min(began + seconds * self.pace.uniform(0.7, 1.3), look.deadline)
-        return found
+            before += sum(self.warm_up_images / self.truth(profile) for profile in look.profiles) * self.slow
+        self.now = min(began + (before + turns) * pace, look.deadline)
+        return found if began + before * pace < look.deadline else [Measured(None) for _ in found]
+
+    def measured(self, profile, moment):
+        found = super().measured(profile, moment)
+        rate = found.images_per_second
+        turns = tuple(TimedTurn(0, round(each * 1000), 1000.0) for each in (rate / self.slow, rate, rate * self.slow))
+        return dataclasses.replace(found, turns=turns)
 
 
-@pytest.mark.parametrize("both", [10, 15])
-def test_a_large_gain_is_always_confirmed_in_time(both):
-    """The default takes 11 s to warm up for each group, and no look takes exactly what the one before took."""
+@pytest.mark.parametrize(("both", "slow", "least"), [(10, 1.0, 50), (15, 1.0, 50), (5, 1.5, 49)])
+def test_a_large_gain_is_confirmed_in_time(both, slow, least):
+    """The default takes 11 s or more to warm up for each group, and no look takes exactly what the one before took.
+
+    Where slow and fast turns alternate, as in whole-step jit, the mean of the race says little of the warm-up.
+    """
 
     def truth(profile):
         gains = (2.4 if profile.onednn_isa else 1) * (2.6 if profile.launch_blocking else 1)
         return 170.0 * (both if profile.onednn_isa and profile.launch_blocking else gains)
 
+    confirmed = 0
     for seed in range(50):
-        machine = UnevenMachine(truth, seed, warm_up_images=1920)
-        outcome = machine.search(150.0)
+        machine = UnevenMachine(truth, seed, warm_up_images=1920, slow=slow)
+        outcome = machine.search(150.0, warm_up_images=1920)
         assert machine.now <= 1150.0
-        assert len(machine.confirmations) >= LEAST_GROUPS
-        assert {"onednn_isa", "launch_blocking"} <= outcome.winner.profile.settings.keys()
+        confirmed += {"onednn_isa", "launch_blocking"} <= outcome.winner.profile.settings.keys()
+    assert confirmed >= least
 
 
 @pytest.mark.parametrize(("seconds", "groups"), [(4.0, MOST_GROUPS), (12.0, LEAST_GROUPS)])
