@@ -21,6 +21,14 @@ DRIFT = 0.15
 """The same between looks: what processes differ by that ran one after the other."""
 
 
+UNSTEADY = 2.5
+"""How many times faster the fastest tenth of the turns is than the slowest where fast and slow steps alternate: in
+recorded races up to 1.8 in PyNative and Graph mode, and 3 to 12 in most processes of whole-step jit."""
+
+LEAST_RACED_TURNS = 4
+"""Turns below which that says nothing."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """One process: its images per second, or why it does not count."""
@@ -65,8 +73,18 @@ class Candidate:
     @property
     def slow(self) -> float:
         """Images per second that a tenth of its turns in the race do not exceed; 0 without a turn."""
-        rates = [turn.images / turn.seconds for each in self.raced for turn in each.turns]
-        return float(np.quantile(rates, 0.1)) if rates else 0.0
+        return float(np.quantile(self._turn_rates, 0.1)) if self._turn_rates else 0.0
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether a tenth of its turns in the race are so much faster than the slowest tenth that they alternate."""
+        if len(self._turn_rates) < LEAST_RACED_TURNS:
+            return False
+        return float(np.quantile(self._turn_rates, 0.9)) > UNSTEADY * self.slow
+
+    @property
+    def _turn_rates(self) -> list[float]:
+        return [turn.images / turn.seconds for each in self.raced for turn in each.turns]
 
     @property
     def fault(self) -> str:

@@ -134,7 +134,9 @@ class Search:
         Time is kept to confirm the best so far.
         """
         first = not self._default.raced
-        until = self._deadline - self._confirmation((self._default, best)) * LEAST_GROUPS * RESERVE
+        # Processes whose fast and slow turns alternate differ so much that the least number of groups shows little.
+        groups = MOST_GROUPS if any(each.unsteady for each in self._known.values()) else LEAST_GROUPS * RESERVE
+        until = self._deadline - self._confirmation((self._default, best)) * groups
         fits = int((until - self._clock()) / self._process_seconds)
         if first:  # whatever the budget: until then, what a process takes is a guess
             fits, until = min(max(fits, 2), FIRST_ALIVE), max(until, (self._clock() + self._deadline) / 2)

@@ -267,11 +267,13 @@ class UnevenMachine(Machine):
     def measured(self, profile, moment):
         found = super().measured(profile, moment)
         rate = found.images_per_second
-        turns = tuple(TimedTurn(0, round(each * 1000), 1000.0) for each in (rate / self.slow, rate, rate * self.slow))
+        turns = tuple(
+            TimedTurn(0, round(each * 1000), 1000.0) for each in (rate / self.slow, rate, rate * self.slow) * 2
+        )
         return dataclasses.replace(found, turns=turns)
 
 
-@pytest.mark.parametrize(("both", "slow", "least"), [(10, 1.0, 50), (15, 1.0, 50), (5, 1.5, 49)])
+@pytest.mark.parametrize(("both", "slow", "least"), [(10, 1.0, 50), (15, 1.0, 50), (5, 1.5, 50), (4, 1.7, 50)])
 def test_a_large_gain_is_confirmed_in_time(both, slow, least):
     """The default takes 11 s or more to warm up for each group, and no look takes exactly what the one before took.
 
@@ -289,6 +291,17 @@ def test_a_large_gain_is_confirmed_in_time(both, slow, least):
         assert machine.now <= 1150.0
         confirmed += {"onednn_isa", "launch_blocking"} <= outcome.winner.profile.settings.keys()
     assert confirmed >= least
+
+
+def test_where_fast_and_slow_turns_alternate_more_of_the_time_is_for_the_confirmation():
+    """Such processes differ so much that three groups show little."""
+
+    def groups(slow, seed):
+        machine = UnevenMachine(interacting, seed, warm_up_images=1500 / slow, slow=slow)
+        return machine.search(150.0, warm_up_images=1500 / slow).gain.groups
+
+    steady, alternating = (sum(groups(slow, seed) for seed in range(20)) for slow in (1.0, 2.0))
+    assert alternating > steady + 5, "though a process warms up in the same time"
 
 
 @pytest.mark.parametrize(("seconds", "groups"), [(4.0, MOST_GROUPS), (12.0, LEAST_GROUPS)])
