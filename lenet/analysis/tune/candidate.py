@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lenet.analysis.paired import MemberPair, PairedRatio, TimedTurn, paired_ratio
-from lenet.analysis.tune.speeds import ChangingSpeed, SettledSpeed, changing_speed, two_speeds
+from lenet.analysis.statistics import Array
+from lenet.analysis.tune.speeds import (
+    ChangingSpeed,
+    SettledSpeed,
+    changing_speed,
+    slow_and_fast,
+    turn_rates,
+    two_speeds,
+)
 from lenet.cases.profile import RuntimeProfile
 
 NOISE = 0.05
@@ -73,18 +81,19 @@ class Candidate:
     @property
     def slow(self) -> float:
         """Images per second that a tenth of its turns in the race do not exceed; 0 without a turn."""
-        return float(np.quantile(self._turn_rates, 0.1)) if self._turn_rates else 0.0
+        return slow_and_fast(self._raced_rates)[0] if len(self._raced_rates) else 0.0
 
     @property
     def unsteady(self) -> bool:
         """Whether a tenth of its turns in the race are so much faster than the slowest tenth that they alternate."""
-        if len(self._turn_rates) < LEAST_RACED_TURNS:
+        if len(self._raced_rates) < LEAST_RACED_TURNS:
             return False
-        return float(np.quantile(self._turn_rates, 0.9)) > UNSTEADY * self.slow
+        slow, fast = slow_and_fast(self._raced_rates)
+        return fast > UNSTEADY * slow
 
     @property
-    def _turn_rates(self) -> list[float]:
-        return [turn.images / turn.seconds for each in self.raced for turn in each.turns]
+    def _raced_rates(self) -> Array:
+        return turn_rates(turn for each in self.raced for turn in each.turns)
 
     @property
     def fault(self) -> str:

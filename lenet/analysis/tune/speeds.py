@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from lenet.analysis.paired import TimedTurn
+from lenet.analysis.statistics import Array
 
 FAR_APART = math.log(2.5)
 """How far apart two speeds are that even single processes show, as a logarithm: where processes scatter by a standard
@@ -57,6 +58,17 @@ class ChangingSpeed:
     """Share of the turns that are nearer `slow`, by ratio."""
 
 
+def turn_rates(turns: Iterable[TimedTurn]) -> Array:
+    """Images per second of each turn."""
+    return np.array([turn.images / turn.seconds for turn in turns], dtype=np.float64)
+
+
+def slow_and_fast(rates: Array) -> tuple[float, float]:
+    """Images per second that a tenth of the turns, at least one, do not exceed, and that a tenth reach."""
+    slow, fast = np.quantile(rates, (0.1, 0.9))
+    return float(slow), float(fast)
+
+
 def changing_speed(turns: Sequence[TimedTurn]) -> ChangingSpeed | None:
     """The change of speed between the turns of processes that settled at one speed; None where it is below `CHANGES`.
 
@@ -67,8 +79,8 @@ def changing_speed(turns: Sequence[TimedTurn]) -> ChangingSpeed | None:
     """
     if len(turns) < LEAST_TURNS:
         return None
-    rates = np.array([turn.images / turn.seconds for turn in turns])
-    slow, fast = (float(each) for each in np.quantile(rates, (0.1, 0.9)))
+    rates = turn_rates(turns)
+    slow, fast = slow_and_fast(rates)
     if math.log(fast / slow) < CHANGES:
         return None
     return ChangingSpeed(slow, fast, float(np.mean(rates < math.sqrt(slow * fast))))
