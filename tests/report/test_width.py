@@ -33,7 +33,8 @@ from lenet.analysis.paired import TimedTurn
 from lenet.analysis.published import PublishedResult, PublishedVerdict
 from lenet.analysis.reproduce import Claim
 from lenet.analysis.reproduce import Verdict as ClaimVerdict
-from lenet.analysis.tune.candidate import Candidate, Measured, SearchResult, ratio
+from lenet.analysis.statistics import Interval
+from lenet.analysis.tune.candidate import Candidate, Measured, SearchResult, SettingEffect, ratio
 from lenet.analysis.tune.fastest import fastest
 from lenet.analysis.verify.evidence import Verification
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
@@ -181,13 +182,13 @@ def tuned(word, speed):
     out = Candidate(profile, [Measured(None, word)])
     case = renamed(Case(), word)
     gain = ratio(groups, twice)
-    gains = {"onednn_isa": gain, "launch_blocking": None, "operator_threads": ratio(groups[:1], twice[:1])}
+    effects = [SettingEffect("operator_threads=128", speed, Interval(speed / 2, speed * 2), 99)] * 2
     found = [
-        SearchResult(default, (best, out), best, best, gain, gains, (word, word)),
-        SearchResult(default, (best, out), best, default, gain, gains, ()),
-        SearchResult(default, (best,), best, default, None, gains, ()),
-        SearchResult(default, (), default, default, None, {}, ()),
-        SearchResult(out, (), out, out, None, {}, (word,)),
+        SearchResult(default, (best, out), best, best, gain, tuple(effects), (word, word)),
+        SearchResult(default, (best, out), best, default, gain, tuple(effects[:1]), ()),
+        SearchResult(default, (best,), best, default, None, (), ()),
+        SearchResult(default, (), default, default, None, (), ()),
+        SearchResult(out, (), out, out, None, (), (word,)),
     ]
     return "".join(tuning_text(case, each, 200, 1e-4) for each in found)
 

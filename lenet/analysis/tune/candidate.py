@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lenet.analysis.paired import MemberPair, PairedRatio, TimedTurn, paired_ratio
-from lenet.analysis.statistics import Array
+from lenet.analysis.statistics import Array, Interval
 from lenet.analysis.tune.speeds import (
     ChangingSpeed,
     SettledSpeed,
@@ -21,9 +21,9 @@ from lenet.analysis.tune.speeds import (
 )
 from lenet.cases.profile import RuntimeProfile
 
-NOISE = 0.05
-"""Standard deviation of the logarithm of a rate in a look: recorded processes of one case that took turns differ by
-0.03 to 0.04, and a look is short."""
+NOISE = 0.03
+"""Standard deviation of the logarithm of the rates of processes of one profile in a look, besides what the scatter of
+their turns explains: 0.01 in PyNative and 0.03 in Graph mode, of 180 recorded processes that took turns."""
 
 DRIFT = 0.15
 """The same between looks: what processes differ by that ran one after the other."""
@@ -33,8 +33,14 @@ UNSTEADY = 2.5
 """How many times faster the fastest tenth of the turns is than the slowest where fast and slow steps alternate: in
 recorded races up to 1.8 in PyNative and Graph mode, and 3 to 12 in most processes of whole-step jit."""
 
+GAIN_AT_LEAST = 1.02
+"""A gain below 2% is not worth a setting."""
+
+TURN_NOISE = 0.17
+"""Standard deviation of the logarithm of the rates of a process's turns, of those processes."""
+
 LEAST_RACED_TURNS = 4
-"""Turns below which that says nothing."""
+"""Turns below which they do not tell how much they differ."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,15 @@ class Measured:
     """Whether it trained past the framework's tuning of its kernels: its speed may have changed otherwise."""
     seconds: float = 0.0
     """Its share of the time that the group took."""
+
+    @property
+    def scatter(self) -> float:
+        """Standard error of the logarithm of its rate, by how much its turns differ."""
+        rates = turn_rates(self.turns)
+        if not len(rates):
+            return 0.0
+        differ = float(np.std(np.log(rates), ddof=1)) if len(rates) >= LEAST_RACED_TURNS else TURN_NOISE
+        return differ / math.sqrt(len(rates))
 
 
 @dataclass(eq=False)
@@ -136,6 +151,18 @@ Measure = Callable[[Look], Sequence[Measured]]
 
 
 @dataclass(frozen=True)
+class SettingEffect:
+    """How many times faster a setting makes the fastest profiles."""
+
+    setting: str
+    value: float
+    interval: Interval
+    """At 95%."""
+    processes: int
+    """Those with and without it, of the fastest profiles of the race."""
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The result of a search."""
 
@@ -148,8 +175,8 @@ class SearchResult:
     """The confirmed profile; the default itself if no gain exceeds the noise."""
     gain: PairedRatio | None
     """The throughput of the winner, or else of `best`, over the default's, by the confirmation; None without one."""
-    gains: Mapping[str, PairedRatio | None]
-    """What each setting of `best` gains: `best` over `best` without it; None if they were never alive together."""
+    effects: tuple[SettingEffect, ...]
+    """What each setting does to the fastest profiles of the race, the largest effect first."""
     untried: tuple[str, ...]
     """Settings that no look had time for."""
 
@@ -169,30 +196,31 @@ class Estimates(dict[Candidate, float]):
     """The logarithm of each candidate's rate in the race, adjusted for what the moment of its groups was like.
 
     Least squares of candidate plus group, with the groups' effects drawn towards 0 as far as `DRIFT` says: groups that
-    have no profile in common are compared by their absolute rates. Candidates without a rate are omitted.
+    have no profile in common are compared by their absolute rates. A process whose turns differ much weighs less.
+    Candidates without a rate are omitted.
     """
 
     def __init__(self, candidates: Sequence[Candidate], noise: float) -> None:
         rated = [each for each in candidates if rates_of(each.raced)]
         seen = [
-            (index, measured.group, math.log(measured.images_per_second))
+            (index, measured.group, math.log(measured.images_per_second), math.hypot(noise, measured.scatter))
             for index, each in enumerate(rated)
             for measured in each.raced
             if measured.images_per_second
         ]
-        names = dict.fromkeys(group for _, group, _ in seen)
+        names = dict.fromkeys(group for _, group, *_ in seen)
         groups = {name: len(rated) + index for index, name in enumerate(names)}
         design = np.zeros((len(seen) + len(groups), len(rated) + len(groups)))
         observed = np.zeros(len(design))
-        for row, (candidate, group, value) in enumerate(seen):
-            design[row, [candidate, groups[group]]] = 1
-            observed[row] = value
+        for row, (candidate, group, value, deviation) in enumerate(seen):
+            design[row, [candidate, groups[group]]] = 1 / deviation
+            observed[row] = value / deviation
         for row, column in enumerate(groups.values(), len(seen)):
-            design[row, column] = noise / DRIFT
+            design[row, column] = 1 / DRIFT
         inverse = np.linalg.pinv(design)
         super().__init__(zip(rated, map(float, inverse @ observed), strict=False))
         self._places = {each: index for index, each in enumerate(rated)}
-        self._covariance = noise**2 * inverse @ inverse.T
+        self._covariance = inverse @ inverse.T
 
     def deviation(self, a: Candidate, b: Candidate) -> float:
         """Standard deviation of the difference of two of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenet.analysis.paired import LEAST_GROUPS, PairedRatio
+from lenet.analysis.statistics import Interval
 from lenet.analysis.tune.candidate import Candidate, SearchResult, ratio
 from lenet.analysis.tune.fastest import Fastest, Finalist
 from lenet.cases.case import Case, RuntimeProfile
@@ -25,18 +26,20 @@ def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float)
     if default.confirmed:
         lines.append(_line("", _confirmed(default), None))
     parts = [wrapped(with_dataset(case)), grid(TITLES, lines, "wwffff")]
-    if any(outcome.gains.values()):
-        parts.append(wrapped(f"What each setting adds to the others of {best.profile.text}:"))
-        settings = [[name, *_gain(gain)] for name, gain in _by_gain(outcome)]
+    if outcome.effects:
+        processes = count(outcome.effects[0].processes, "process", "processes")
+        parts.append(wrapped(f"What each setting does to the fastest profiles, by {processes} of the race:"))
+        settings = [[each.setting, times(each.value), _range(each.interval)] for each in outcome.effects]
         parts.append(grid(["setting", "gain", "95% interval"], settings, "wff"))
     notes = [_verdict(outcome), *_speeds(outcome)]
     notes += [f"{each.profile.text}: {each.fault}" for each in tried if each.fault]
     if outcome.untried:
         notes.append(f"Not tried, the time was over (--budget): {', '.join(outcome.untried)}.")
     notes.append(
-        "n: processes. gain: over the default, or what a setting adds to the others, from groups of processes that "
-        f"took turns; an interval of fewer than {LEAST_GROUPS} groups is of these processes only. Processes of the "
-        "race are hardly warmed up, and end when they have lost: the verdict rests on the confirmation alone. "
+        "n: processes. gain: over the default, from groups of processes that took turns; an interval of fewer than "
+        f"{LEAST_GROUPS} groups is of these processes only. Or what a setting does to profiles that are nearly as "
+        "fast as the best, by a model in which settings add up. Processes of the race are hardly warmed up, and end "
+        "when they have lost: the verdict rests on the confirmation alone. "
         f"Losses agree with the default's within {tolerance:g} over the first {steps} steps that both have."
     )
     return "\n\n".join((*parts, paragraphs(notes)))
@@ -68,17 +71,11 @@ def _gain(gain: PairedRatio | None) -> list[str]:
 
 
 def _interval(gain: PairedRatio) -> str:
-    if gain.interval is None:
-        return DASH
-    return f"{number(gain.interval.low, 2)}–{number(gain.interval.high, 2)}"
+    return DASH if gain.interval is None else _range(gain.interval)
 
 
-def _by_gain(outcome: SearchResult) -> list[tuple[str, PairedRatio | None]]:
-    settings = outcome.best.profile.settings
-    found = [
-        (name if settings[name] is True else f"{name}={settings[name]}", gain) for name, gain in outcome.gains.items()
-    ]
-    return sorted(found, key=lambda each: -each[1].value if each[1] is not None else 0.0)
+def _range(interval: Interval) -> str:
+    return f"{number(interval.low, 2)}–{number(interval.high, 2)}"
 
 
 def _verdict(outcome: SearchResult) -> str:

@@ -12,7 +12,7 @@ from lenet.cases.case import RuntimeProfile
 
 
 def process(rate, group="", **fields):
-    turns = tuple(TimedTurn(block, round(rate * 100), 100.0) for block in range(3))
+    turns = tuple(TimedTurn(block, round(rate * 100), 100.0) for block in range(4))
     return Measured(rate, group=group, turns=turns, **fields)
 
 
