@@ -59,7 +59,8 @@ KEPT_SECONDS = 5.0
 twentieth of it."""
 
 SETTLED_TURNS = 3
-"""Turns past the tuning of the kernels from which only they count."""
+"""Turns past the tuning of the kernels from which only they count. Of a slow process that was ended before, all do: its
+few steps scatter more than the tuning changes."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class Looks:
             fault = f"changes the training: the loss of step {agreement.first_beyond + 1} {words}"
             return Measured(None, fault, seconds=seconds)
         settled = [window for window in steady if window.first_step >= WARMUP_STEPS_AT_LEAST]
-        counted = settled if len(settled) >= SETTLED_TURNS else steady[len(steady) // 2 :]
+        counted = settled if len(settled) >= SETTLED_TURNS else steady
         return Measured(
             sum(window.images for window in counted) / sum(window.seconds for window in counted),
             group=group,

@@ -127,12 +127,13 @@ class Standing:
 
     def _open(self, name: str, value: Any, needed: Iterable[str]) -> bool:
         """Whether a value of a setting may still be better than that of the best profile, which has what is needed."""
+        fixed = {each: self.best.settings[each] for each in needed}.items()
         having = [each for each in self._raced.values() if each.profile.settings.get(name) == value]
-        own = self.best.settings
-        beside = [each for each in having if all(each.profile.settings.get(each_) == own[each_] for each_ in needed)]
-        if len(beside) > 1 and not set(self._near).intersection(beside):
-            return False  # whatever else they had, they failed or were slow
-        a, b = (name, own.get(name)), (name, value)
+        beside = [each for each in having if fixed <= each.profile.settings.items()]
+        failed = len(having) > 1 and all(each.fault for each in having)
+        if failed or (len(beside) > 1 and not set(self._near).intersection(beside)):
+            return False  # whatever else they had
+        a, b = (name, self.best.settings.get(name)), (name, value)
         deviation = self.effects.deviation(a, b)
         return deviation > EQUAL and self.effects.mean(a) - self.effects.mean(b) < UNDECIDED * deviation
 

@@ -147,6 +147,51 @@ class TestTheMeasuredLandscapes:
         assert sum(found) >= 18
 
 
+FIXES = {Mode.PYNATIVE: "onednn_isa=AVX2+launch_blocking", Mode.GRAPH: "onednn_isa=AVX2"}
+
+
+class TestAllCombinations:
+    """The whole space of a machine, in which all combinations beside the fixes were measured: they are near each other.
+
+    Beside less than the fixes, the other settings are taken to do the same, and the fixes what the landscape says.
+    """
+
+    here = Path(__file__).parent
+
+    def truth(self, mode):
+        measured = json.loads((self.here / "combinations-dd7541b6.json").read_text(encoding="utf-8"))
+        rates = {
+            frozenset(RuntimeProfile.parse(text).settings.items()): float(gmean(each))
+            for text, each in measured["images_per_second"][mode.value].items()
+        }
+        fixes = RuntimeProfile.parse(FIXES[mode])
+        all_fixes = frozenset(fixes.settings.items())
+        of_affinity = rates[all_fixes | {("cpu_affinity", 1)}] / rates[all_fixes]
+        landscape = Landscape(self.here / "landscape-dd7541b6.json", mode)
+
+        def rate(profile):
+            beside_fixes = {**profile.settings, **fixes.settings}
+            affinity = beside_fixes.pop("cpu_affinity", None)
+            fixed = RuntimeProfile(**dict(profile.settings.items() & all_fixes))
+            less = landscape.truth(fixed) / landscape.truth(fixes)
+            return rates[frozenset(beside_fixes.items())] * less * (of_affinity if affinity else 1)
+
+        return rate, max(rates.values())
+
+    @pytest.mark.parametrize(("mode", "measurements"), [(Mode.PYNATIVE, 14), (Mode.GRAPH, 17)])
+    def test_95_percent_of_the_best_are_reached(self, mode, measurements):
+        """With as many processes as the default budget holds there, and with their noise."""
+        truth, best = self.truth(mode)
+        settings = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"])
+        assert len(settings) == len(FIXES[mode].split("+")) + 5
+        reached = 0
+        for seed in range(40):
+            machine = Machine(truth, scatter(seed, 0.035), scatter(seed + 100, 0.1))
+            winner = machine.search(settings=settings, measurements=measurements, noise=0.035).winner.profile
+            reached += truth(winner) >= 0.95 * best
+        assert reached >= 37
+
+
 def interacting(profile):
     """Blocking launch is worth 4 times, one operator thread is worth something only with it, affinity costs half."""
     rate = 500.0
