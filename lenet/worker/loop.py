@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case
+from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case, SteadyWindows
 from lenet.store.events import Compiled, Evaluated, Event, Resident, Sketched, Steps
 from lenet.store.record import DatasetCard
 from lenet.store.sketch import SKETCHED_STEPS, layers
@@ -19,6 +19,11 @@ from lenet.worker.turns import Turn, Turns
 if TYPE_CHECKING:
     from lenet.training import Trainer
     from lenet.worker.trace import Tracer
+
+
+PACE_CHANGED = 2.0
+"""How many times slower or faster than planned the steps of the turns so far are when turns get another length. Where slow
+and fast steps alternate, turns that were planned from fast ones would hold up the others."""
 
 
 class DivergedError(RuntimeError):
@@ -65,6 +70,8 @@ class TrainingLoop:
         self._turn_seconds = turn_seconds
         self._lead_in_seconds = lead_in_seconds
         self._lead_in = 0
+        self._pace = 0.0
+        self._timed_steps, self._timed_seconds = 0, 0.0
         self._leads_in = False
         self._unreported: Steps | None = None
         self._turn: Turn | None = None
@@ -189,17 +196,26 @@ class TrainingLoop:
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
         if self._step == self._plan.warmup_steps and first > 0:
-            steady = self._plan.steady_windows(
-                self._agree((now - self._window_began) / len(losses)), self._turn_seconds, self._lead_in_seconds
-            )
-            self._lead_in = steady.lead_in
-            self._window_steps = self._at_most_an_epoch(steady.steps)
+            steady = self._planned(self._agree((now - self._window_began) / len(losses)))
             self._windows_wanted, self._resident_windows = steady.windows, steady.resident_windows
+        elif turn is not None and self._pace:
+            self._timed_steps += len(losses)
+            self._timed_seconds += now - self._window_began
+            pace = self._timed_seconds / self._timed_steps
+            if not 1 / PACE_CHANGED < pace / self._pace < PACE_CHANGED:
+                self._planned(pace)
         # Windows are adjacent: the time to report one is part of the next, so that throughput contains all costs.
         self._window_began = now
         self._pending.clear()
         if diverged is not None:
             raise DivergedError(f"the loss of step {first + diverged + 1} is {losses[diverged]}")
+
+    def _planned(self, pace: float) -> SteadyWindows:
+        """The steady windows of steps that take `pace` seconds; those to come have their length."""
+        steady = self._plan.steady_windows(pace, self._turn_seconds, self._lead_in_seconds)
+        self._pace, self._lead_in = pace, steady.lead_in
+        self._window_steps = self._at_most_an_epoch(steady.steps)
+        return steady
 
     def _report(self, window: Steps) -> None:
         """Report a window, after the lead-in before it."""

@@ -23,12 +23,12 @@ PLAN = Plan(warmup_steps=4, window_steps=2, window_seconds=0.02, windows=3, resi
 class Sleeper:
     """A trainer whose step takes a millisecond; it knows how many it has trained, and which one diverges."""
 
-    def __init__(self, diverges_at):
-        self.steps, self.diverges_at = 0, diverges_at
+    def __init__(self, diverges_at, slow_from=math.inf):
+        self.steps, self.diverges_at, self.slow_from = 0, diverges_at, slow_from
 
     def train_epoch(self, observe=None):
         for _ in range(80):
-            time.sleep(0.001)
+            time.sleep(0.001 if self.steps < self.slow_from else 0.02)
             self.steps += 1
             yield math.nan if self.steps == self.diverges_at else 1 / self.steps
 
@@ -58,10 +58,10 @@ class Turns:
         return Turn(cycle=self.given, number=self.given)
 
 
-def train(digits, diverges_at=None, clock=None, reporting_seconds=0.0):
+def train(digits, diverges_at=None, clock=None, reporting_seconds=0.0, slow_from=math.inf, plan=PLAN):
     """A training in turns: each event, and the steps that were trained when it was reported."""
-    case = Case(dataset="digits", plan=PLAN, hyperparameters=Hyperparameters(batch_size=16))
-    trainer = Sleeper(diverges_at)
+    case = Case(dataset="digits", plan=plan, hyperparameters=Hyperparameters(batch_size=16))
+    trainer = Sleeper(diverges_at, slow_from)
     reported = []
 
     def report(event):
@@ -94,6 +94,19 @@ def test_a_lead_in_is_reported_after_its_turn_and_before_its_window(digits):
         assert steps == end == window.first_step + window.steps
         assert window.first_step == lead_in.first_step + lead_in.steps
         assert not window.warmup
+
+
+def test_a_turn_keeps_its_length_when_the_steps_become_slower(digits):
+    """Ten steps fill it at first; 20 times slower, they would hold up the others for 20 turns."""
+    plan = PLAN.model_copy(update={"windows": 12})
+    turns = [
+        event for event, _ in train(digits, slow_from=30, plan=plan) if isinstance(event, Steps) and not event.warmup
+    ]
+    assert turns[0].steps > 5
+    first = next(number for number, event in enumerate(turns) if event.first_step >= 30)
+    assert turns[first + 1].steps <= 3, "one turn shows it"
+    assert turns[-1].steps <= 2
+    assert sum(event.first_step >= 30 for event in turns) >= 3
 
 
 def test_each_step_is_in_one_window(digits):

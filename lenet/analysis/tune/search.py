@@ -89,9 +89,12 @@ class Search:
         start = best = self._default
         proposed = distinct((DEFAULT, together(self._settings), *self._settings))
         standing: Standing | None = None
-        while self._race(proposed, best) and self._default.rates:
+        alternate = False
+        while self._race(proposed, best, MOST_GROUPS if alternate else LEAST_GROUPS) and self._default.rates:
             standing = Standing(self._settings, self._known.values(), self._default, start, self._noise)
             start, best, proposed = standing.start, self._candidate(standing.best), standing.next()
+            # Processes whose fast and slow turns alternate differ so much that the least number of groups shows little.
+            alternate = any(each.unsteady for each in (self._default, *standing.near))
         winner, gain = self._confirm(best) if best is not self._default else (best, None)
         tried = tuple(each for each in self._known.values() if each is not self._default and each.raced)
         values = {pair for each in tried for pair in each.profile.settings.items()}
@@ -108,15 +111,13 @@ class Search:
     def _candidate(self, profile: RuntimeProfile) -> Candidate:
         return self._known.setdefault(profile.text, Candidate(profile))
 
-    def _race(self, profiles: Sequence[RuntimeProfile], best: Candidate) -> bool:
+    def _race(self, profiles: Sequence[RuntimeProfile], best: Candidate, groups: int) -> bool:
         """Measure the first of the profiles, as many as there is time for; whether there was any for two.
 
-        Time is kept to confirm the best so far.
+        Time is kept for so many groups that confirm the best so far.
         """
         first = not self._default.raced
-        # Processes whose fast and slow turns alternate differ so much that the least number of groups shows little.
-        groups = MOST_GROUPS if self._default.unsteady or best.unsteady else LEAST_GROUPS * RESERVE
-        until = self._deadline - self._confirmation((self._default, best)) * groups
+        until = self._deadline - self._confirmation((self._default, best)) * groups * RESERVE
         fits = int((until - self._clock()) / self._process_seconds)
         if first:  # whatever the budget: until then, what a process takes is a guess
             fits, until = min(max(fits, 2), FIRST_ALIVE), max(until, (self._clock() + self._deadline) / 2)

@@ -57,9 +57,10 @@ class Standing:
         self._known = Estimates([each for each in self._raced.values() if each.rates and not each.fault], noise)
         self.start = self._ahead(start if start in self._known else default)
         """The profile to start from."""
-        self._near = [each for each in self._known if self._nearly(each, self.start)]
-        self.effects = Effects(self.start.profile, self._near, noise)
-        """What the settings do to the profiles that are nearly as fast, or faster."""
+        self.near = [each for each in self._known if self._nearly(each, self.start)]
+        """What is nearly as fast as that, or faster."""
+        self.effects = Effects(self.start.profile, self.near, noise)
+        """What the settings do to these."""
         self.best = self._best()
         """The fastest profile by the effects of its settings. It need not have been measured."""
 
@@ -131,7 +132,7 @@ class Standing:
         having = [each for each in self._raced.values() if each.profile.settings.get(name) == value]
         beside = [each for each in having if fixed <= each.profile.settings.items()]
         failed = len(having) > 1 and all(each.fault for each in having)
-        if failed or (len(beside) > 1 and not set(self._near).intersection(beside)):
+        if failed or (len(beside) > 1 and not set(self.near).intersection(beside)):
             return False  # whatever else they had
         a, b = (name, self.best.settings.get(name)), (name, value)
         deviation = self.effects.deviation(a, b)
