@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 PACE_CHANGED = 2.0
-"""How many times slower or faster than planned the steps of the turns so far are when turns get another length. Where slow
-and fast steps alternate, turns that were planned from fast ones would hold up the others."""
+"""How many times slower or faster than planned the steps of the turns so far are when turns get another length: where
+slow and fast steps alternate, turns that were planned from fast ones would hold up the others."""
 
 
 class DivergedError(RuntimeError):
