@@ -16,7 +16,7 @@ NEAR = 1.25
 """How many times slower than the profile to start from a profile may be whose settings' effects simply add up."""
 
 UNDECIDED = 2.0
-"""Standard deviations of a difference within which two values of a setting cannot be told apart yet."""
+"""Standard deviations of a difference within which two profiles, or values of a setting, cannot be told apart yet."""
 
 AHEAD = 1.5
 """Standard deviations of a difference from which on another profile is the one to start from."""
@@ -76,8 +76,8 @@ class Standing:
     def _ahead(self, start: Candidate) -> Candidate:
         """The profile to start from, or one that is clearly ahead of it.
 
-        Of those it is the one with the fewest settings that is at most one standard deviation behind the fastest: the
-        "one standard error" rule (L. Breiman et al., Classification and Regression Trees, 1984, section 3.4.3).
+        Of those that cannot be told from the fastest it is the one with the fewest settings, after the "one standard
+        error" rule (L. Breiman et al., Classification and Regression Trees, 1984, section 3.4.3).
         """
         known = self._known
         ahead = [
@@ -88,7 +88,7 @@ class Standing:
         if not ahead:
             return start
         fastest = max(ahead, key=lambda each: known[each])
-        equal = [each for each in ahead if known[each] >= known[fastest] - known.deviation(fastest, each)]
+        equal = [each for each in ahead if known[each] >= known[fastest] - UNDECIDED * known.deviation(fastest, each)]
         return min(equal, key=lambda each: (len(each.profile.settings), -known[each]))
 
     def _nearly(self, candidate: Candidate, other: Candidate) -> bool:
