@@ -108,7 +108,7 @@ class GroupMean:
     def interval(self, level: float) -> Interval:
         """The interval of the ratio."""
         reach = t_quantile(self.freedom, level) * self.error
-        return Interval(math.exp(self.value - reach), math.exp(self.value + reach))
+        return Interval.around(self.value, reach)
 
 
 @dataclass(frozen=True)

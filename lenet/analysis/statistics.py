@@ -40,6 +40,11 @@ class Interval:
     low: float
     high: float
 
+    @classmethod
+    def around(cls, logarithm: float, reach: float) -> Interval:
+        """The interval of a ratio whose logarithm is known within `reach`."""
+        return cls(math.exp(logarithm - reach), math.exp(logarithm + reach))
+
 
 def expanded_level(count: int, level: float = LEVEL) -> float:
     """The nominal level at which a percentile interval over `count` samples covers `level`.
@@ -198,7 +203,7 @@ def _ratio_interval(logs_a: Array, logs_b: Array, quotients: Array, ranks_from: 
         return Interval(math.exp(quotients[left_out - 1]), math.exp(quotients[-left_out]))
     apart, error, freedom = welch_moments(logs_a, logs_b)
     reach = float(t_quantile(freedom)) * error
-    return Interval(math.exp(apart - reach), math.exp(apart + reach))
+    return Interval.around(apart, reach)
 
 
 def welch_moments(a: Array, b: Array) -> tuple[float, float, float]:

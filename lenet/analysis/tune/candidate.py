@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,9 +26,11 @@ NOISE = 0.03
 """Standard deviation of the logarithm of the rates of processes of one profile in a look, besides what the scatter of
 their turns explains: 0.01 in PyNative and 0.03 in Graph mode, of 180 recorded processes that took turns."""
 
-DRIFT = 0.15
-"""The same between looks: what processes differ by that ran one after the other."""
+TURN_NOISE = 0.17
+"""Standard deviation of the logarithm of the rates of a process's turns, of those processes."""
 
+DRIFT = 0.15
+"""As `NOISE`, between looks: what processes differ by that ran one after the other."""
 
 UNSTEADY = 2.5
 """How many times faster the fastest tenth of the turns is than the slowest where fast and slow steps alternate: in
@@ -35,9 +38,6 @@ recorded races up to 1.8 in PyNative and Graph mode, and 3 to 12 in most process
 
 GAIN_AT_LEAST = 1.02
 """A gain below 2% is not worth a setting."""
-
-TURN_NOISE = 0.17
-"""Standard deviation of the logarithm of the rates of a process's turns, of those processes."""
 
 LEAST_RACED_TURNS = 4
 """Turns below which they do not tell how much they differ."""
@@ -192,6 +192,27 @@ def ratio(a: Sequence[Measured], b: Sequence[Measured]) -> PairedRatio | None:
     return paired_ratio([MemberPair(ours[group], theirs[group]) for group in ours if group in theirs])
 
 
+class RatedProcess(NamedTuple):
+    """A process of the race."""
+
+    candidate: Candidate
+    group: str
+    rate: float
+    """The logarithm of its images per second."""
+    deviation: float
+    """Standard deviation of that logarithm."""
+
+
+def rated_processes(candidates: Iterable[Candidate], noise: float) -> list[RatedProcess]:
+    """The processes of the race that have a rate; `noise` is what they differ by besides what their turns tell."""
+    return [
+        RatedProcess(each, raced.group, math.log(raced.images_per_second), math.hypot(noise, raced.scatter))
+        for each in candidates
+        for raced in each.raced
+        if raced.images_per_second
+    ]
+
+
 class Estimates(dict[Candidate, float]):
     """The logarithm of each candidate's rate in the race, adjusted for what the moment of its groups was like.
 
@@ -201,25 +222,19 @@ class Estimates(dict[Candidate, float]):
     """
 
     def __init__(self, candidates: Sequence[Candidate], noise: float) -> None:
-        rated = [each for each in candidates if rates_of(each.raced)]
-        seen = [
-            (index, measured.group, math.log(measured.images_per_second), math.hypot(noise, measured.scatter))
-            for index, each in enumerate(rated)
-            for measured in each.raced
-            if measured.images_per_second
-        ]
-        names = dict.fromkeys(group for _, group, *_ in seen)
-        groups = {name: len(rated) + index for index, name in enumerate(names)}
-        design = np.zeros((len(seen) + len(groups), len(rated) + len(groups)))
+        processes = rated_processes(candidates, noise)
+        self._places = {each: place for place, each in enumerate(dict.fromkeys(each.candidate for each in processes))}
+        names = dict.fromkeys(each.group for each in processes)
+        groups = {name: place for place, name in enumerate(names, len(self._places))}
+        design = np.zeros((len(processes) + len(groups), len(self._places) + len(groups)))
         observed = np.zeros(len(design))
-        for row, (candidate, group, value, deviation) in enumerate(seen):
-            design[row, [candidate, groups[group]]] = 1 / deviation
-            observed[row] = value / deviation
-        for row, column in enumerate(groups.values(), len(seen)):
+        for row, each in enumerate(processes):
+            design[row, [self._places[each.candidate], groups[each.group]]] = 1 / each.deviation
+            observed[row] = each.rate / each.deviation
+        for row, column in enumerate(groups.values(), len(processes)):
             design[row, column] = 1 / DRIFT
         inverse = np.linalg.pinv(design)
-        super().__init__(zip(rated, map(float, inverse @ observed), strict=False))
-        self._places = {each: index for index, each in enumerate(rated)}
+        super().__init__(zip(self._places, map(float, inverse @ observed), strict=False))
         self._covariance = inverse @ inverse.T
 
     def deviation(self, a: Candidate, b: Candidate) -> float:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from lenet.analysis.statistics import Array, Interval, t_quantile
-from lenet.analysis.tune.candidate import DRIFT, Candidate, SettingEffect
+from lenet.analysis.tune.candidate import DRIFT, Candidate, SettingEffect, rated_processes
 from lenet.cases.profile import RuntimeProfile
 
 EFFECT = 0.03
@@ -39,17 +39,6 @@ Item = tuple[str, Any]
 """A setting: its name and value. The value None is its absence, whose effect is 0."""
 
 
-class _Process(NamedTuple):
-    """A process of the race."""
-
-    profile: RuntimeProfile
-    group: str
-    rate: float
-    """The logarithm of its images per second."""
-    variance: float
-    """Of that logarithm."""
-
-
 class Effects:
     """The effects of the settings in which profiles of similar speed differ."""
 
@@ -64,13 +53,8 @@ class Effects:
         """
         self._base = base.settings
         self._noise = noise
-        self._processes = [
-            _Process(each.profile, raced.group, math.log(raced.images_per_second), noise**2 + raced.scatter**2)
-            for each in near
-            for raced in each.raced
-            if raced.images_per_second
-        ]
-        profiles = [each.profile.settings for each in self._processes]
+        self._processes = rated_processes(near, noise)
+        profiles = [each.candidate.profile.settings for each in self._processes]
         values = {
             name: list(dict.fromkeys(each.get(name) for each in profiles))
             for name in dict.fromkeys(name for settings in profiles for name in settings)
@@ -104,7 +88,7 @@ class Effects:
         found = []
         for place, item in enumerate(self._items, 1):
             reach = t_quantile(math.inf) * math.sqrt(covariance[place, place])
-            interval = Interval(math.exp(mean[place] - reach), math.exp(mean[place] + reach))
+            interval = Interval.around(mean[place], reach)
             text = RuntimeProfile.model_validate(dict([item])).text
             found.append(SettingEffect(text, math.exp(mean[place]), interval, len(self._processes)))
         return sorted(found, key=lambda each: -each.value)
@@ -141,12 +125,12 @@ class Effects:
         `effect` is the prior standard deviation of the effects.
         """
         groups = list(dict.fromkeys(each.group for each in self._processes))
-        texts = list(dict.fromkeys(each.profile.text for each in self._processes))
+        texts = list(dict.fromkeys(each.candidate.profile.text for each in self._processes))
         rows = np.array(
             [
                 [
-                    *_row(each.profile, items),
-                    *(float(each.profile.text == text) for text in texts),
+                    *_row(each.candidate.profile, items),
+                    *(float(each.candidate.profile.text == text) for text in texts),
                     *(float(each.group == group) for group in groups),
                 ]
                 for each in self._processes
@@ -155,7 +139,7 @@ class Effects:
         prior = np.repeat([1.0, effect, OWN, DRIFT], [1, len(items), len(texts), len(groups)])
         expected = np.zeros(len(prior))
         expected[1 : 1 + len(items)] = [self._expected(item) for item in items]
-        weighted = rows.T / [each.variance for each in self._processes]
+        weighted = rows.T / [each.deviation**2 for each in self._processes]
         covariance = np.linalg.inv(np.diag(prior**-2) + weighted @ rows)
         beyond = np.array([each.rate for each in self._processes]) - rows @ expected
         mean = expected + covariance @ weighted @ (beyond - beyond.mean())

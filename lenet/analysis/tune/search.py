@@ -148,7 +148,7 @@ class Search:
     def _confirm(self, best: Candidate) -> tuple[Candidate, PairedRatio | None]:
         """Measure the best and the default in new groups; the winner, and the gain of it or else of the best."""
         members = [self._default, best]
-        if self._groups(members, RESERVE) < LEAST_GROUPS:
+        if (self._deadline - self._clock()) * RESERVE < LEAST_GROUPS * self._confirmation(members):
             return self._default, None
         took: list[float] = []
         while len(took) < LEAST_GROUPS or (
@@ -168,10 +168,6 @@ class Search:
         later = max(LEAST_GROUPS - len(took) - 1, 0)
         left = self._deadline - self._clock()
         return self._clock() + max(left / (later + 1), left - later * self._confirmation(members))
-
-    def _groups(self, members: Sequence[Candidate], faster: float) -> int:
-        """Groups of the confirmation that there is time for, if they take so many times less than expected."""
-        return int((self._deadline - self._clock()) * faster / self._confirmation(members))
 
     def _beyond_noise(self, candidate: Candidate, gain: PairedRatio | None) -> bool:
         if gain is None or gain.these_processes_only or gain.interval is None or candidate.fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from lenet.analysis.tune.candidate import GAIN_AT_LEAST, Candidate, Estimates
@@ -55,6 +55,7 @@ class Standing:
         self._default = default
         self._raced = {each.profile.text: each for each in candidates if each.raced}
         self._known = Estimates([each for each in self._raced.values() if each.rates and not each.fault], noise)
+        self._fastest = max(self._known, key=lambda each: self._known[each])
         self.start = self._ahead(start if start in self._known else default)
         """The profile to start from."""
         self.near = [each for each in self._known if self._nearly(each, self.start)]
@@ -117,18 +118,18 @@ class Standing:
         """For each setting the value of the best profile, and those that are not decided against."""
         own = self.best.settings
         needed = {name for name in own if self._gained(alone(self.best, name)) > CLEARLY}
+        fixed = {(name, own[name]) for name in needed}
         choices: dict[str, list[Any]] = {name: [value] for name, value in own.items()}
         for setting in self._settings:
             for name, value in setting.settings.items():
                 values = choices.setdefault(name, [None])
                 if name not in needed and name not in NOT_TOGETHER:
                     others = [None, value] if self._hopeful(setting) else [None]
-                    values += [each for each in others if each not in values and self._open(name, each, needed)]
+                    values += [each for each in others if each not in values and self._open(name, each, fixed)]
         return choices
 
-    def _open(self, name: str, value: Any, needed: Iterable[str]) -> bool:
-        """Whether a value of a setting may still be better than that of the best profile, which has what is needed."""
-        fixed = {each: self.best.settings[each] for each in needed}.items()
+    def _open(self, name: str, value: Any, fixed: Set[tuple[str, Any]]) -> bool:
+        """Whether a value of a setting may still be better than the best profile's; `fixed` is what that needs."""
         having = [each for each in self._raced.values() if each.profile.settings.get(name) == value]
         beside = [each for each in having if fixed <= each.profile.settings.items()]
         failed = len(having) > 1 and all(each.fault for each in having)
@@ -143,13 +144,13 @@ class Standing:
         known, candidate = self._known, self._raced.get(profile.text)
         if candidate is None or candidate not in known:
             return False
-        fastest = max(known, key=lambda each: known[each])
+        fastest = self._fastest
         return known[candidate] < known[fastest] - UNDECIDED * known.deviation(candidate, fastest)
 
     def _gained(self, setting: RuntimeProfile) -> float:
         """What a setting gained alone, in standard deviations of it; 0 if it was not measured alone."""
         candidate = self._raced.get(setting.text)
-        if candidate is None or candidate not in self._known or candidate is self._default:
+        if candidate is None or candidate not in self._known:
             return 0.0
         apart = self._known[candidate] - self._known[self._default]
         return apart / self._known.deviation(candidate, self._default)
