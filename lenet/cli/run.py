@@ -75,6 +75,7 @@ def run(
 
     Without --device it runs on each device that this machine has.
     """
+    from lenet.cases.baseline import parse
     from lenet.cli.output import put, table_format
     from lenet.commands.measurement import differing, failure, open_run
     from lenet.commands.recompute import prove_run
@@ -83,7 +84,6 @@ def run(
     from lenet.engine.busy import Busy
     from lenet.engine.turns import Interleave
     from lenet.report import render
-    from lenet.report.table.baseline import parse
     from lenet.report.text.resume import resume_json, resume_text
 
     wanted = table_format(form, None) if form is not None else "terminal"
@@ -137,8 +137,8 @@ def run(
 
 def _goal(until: str, budget: float, baseline: str | None) -> Goal:
     """The goal that `--until` names."""
+    from lenet.cases.baseline import DEFAULT
     from lenet.commands.sampling import Goal
-    from lenet.report.table.baseline import DEFAULT
 
     kind, colon, precision = until.rpartition(":")
     if colon and kind != "ratio":

@@ -12,12 +12,12 @@ from datetime import timedelta
 
 from lenet.analysis.difference import measured, shared_groups
 from lenet.analysis.paired import LOOKS, PLANNED_LEVEL, PairedRatio, next_look, paired_ratio, precise
-from lenet.cases.axes import IDENTIFYING, axis
+from lenet.cases.axes import IDENTIFYING
+from lenet.cases.baseline import Held, baselines, parse
 from lenet.cases.case import Case
 from lenet.commands.sampling import Goal, by_case, named, spent
 from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
-from lenet.report.table.baseline import parse
 from lenet.report.table.words import span
 from lenet.store.record import Record, Status
 from lenet.store.run import Store
@@ -48,7 +48,7 @@ class RatioPrecision:
 
 
 def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
-    """The baselines among the cases, as `--baseline` selects them, each with the cases that agree on all other axes.
+    """The baselines among the cases, as `--baseline` selects them, each with the cases that it is the baseline of.
 
     Each case is its first repetition.
 
@@ -59,20 +59,18 @@ def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
     wanted = parse(selector)
     if outside := sorted(wanted.keys() & {"run", "machine"}):
         raise UsageError(f"--baseline {selector!r}: with {OPTION} it is a case of this run: omit {', '.join(outside)}")
-    bases: dict[tuple[str, ...], Case] = {}
-    others: dict[tuple[str, ...], list[Case]] = {}
-    for case in dict.fromkeys(case.first_repetition for case in cases):
+    known = list(dict.fromkeys(case.first_repetition for case in cases))
+    for case in known:
         if not takes_turns(case):
             raise UsageError(
                 f"{OPTION} compares workers that take turns, and {case.label} cannot: choose timed cases of one "
                 "process on CPU, or an absolute --until"
             )
-        key = tuple(each.identity(each.of_case(case)) for each in IDENTIFYING if each.name not in wanted)
-        if all(_has(case, name, value) for name, value in wanted.items()):
-            bases[key] = case
-        else:
-            others.setdefault(key, []).append(case)
-    found = {base: others[key] for key, base in bases.items() if key in others}
+    found: dict[Case, list[Case]] = {}
+    bases = baselines(known, wanted, _held)
+    for case, base in zip(known, bases, strict=True):
+        if base is not None and base != case:
+            found.setdefault(base, []).append(case)
     if not found:
         raise UsageError(
             f"{OPTION} no case has {selector} beside another that is equal in all else: name a baseline of this run "
@@ -81,9 +79,9 @@ def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
     return found
 
 
-def _has(case: Case, name: str, value: str) -> bool:
-    held = axis(name).of_case(case)
-    return axis(name).is_named(value, axis(name).as_plain(held), axis(name).identity(held))
+def _held(case: Case) -> dict[str, Held]:
+    values = {each: each.of_case(case) for each in IDENTIFYING}
+    return {each.name: Held(each.as_plain(value), each.identity(value)) for each, value in values.items()}
 
 
 def sample_ratios(

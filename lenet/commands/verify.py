@@ -19,10 +19,10 @@ from lenet.analysis.verify.document import Document
 from lenet.analysis.verify.evidence import Attempt, Evidence, Place, Verification, Violation, own_attempt
 from lenet.analysis.verify.reader import RunReader
 from lenet.analysis.verify.rules import violations
+from lenet.cases.baseline import DEFAULT
 from lenet.cases.case import Case
 from lenet.errors import StoreError, UsageError
 from lenet.report import render, rows
-from lenet.report.table.baseline import DEFAULT
 from lenet.report.table.forms import TABLES, Format
 from lenet.report.table.rows import Row
 from lenet.store.events import Steps

@@ -11,6 +11,7 @@ import pytest
 from lenet.analysis import paired
 from lenet.analysis.paired import LOOKS
 from lenet.cases.case import Case, DeviceTarget, Mode, Plan
+from lenet.cases.frameworks import Framework
 from lenet.commands import ratios
 from lenet.commands.ratios import families, sample_ratios
 from lenet.commands.run import RunRequest
@@ -163,6 +164,11 @@ class TestFamilies:
         assert [(each.mode, each.hyperparameters.batch_size) for each in found] == [(Mode.GRAPH, 32), (Mode.GRAPH, 64)]
         assert [len(members) for members in found.values()] == [2, 2]
         assert all(member.hyperparameters == base.hyperparameters for base in found for member in found[base])
+
+    def test_the_release_is_one_of_its_framework_as_in_a_table(self):
+        peer = Case(framework=Framework.PYTORCH, framework_version="2.13.0", mode=Mode.EAGER)
+        cases = [*(Case(framework_version=version, mode=Mode.PYNATIVE) for version in ("2.10.0", "2.7.0")), peer]
+        assert families(cases, "framework=pytorch") == {peer: cases[:2]}
 
     @pytest.mark.parametrize(
         ("cases", "selector", "message"),

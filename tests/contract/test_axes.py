@@ -41,9 +41,9 @@ from lenet.report.progress.scoreboard import WAITING, Scoreboard
 from lenet.report.table import compare as comparison_table
 from lenet.report.table import mllog
 from lenet.report.table import versions as versions_table
-from lenet.report.table.baseline import speed_ups
 from lenet.report.table.columns import for_page, for_table
 from lenet.report.table.groups import grouped
+from lenet.report.table.speed_ups import speed_ups
 from lenet.store.record import DatasetCard, Record, Software, Window, summarise
 
 ROOT = Path(__file__).parents[2]

@@ -26,9 +26,9 @@ from lenet.report.content.comparisons import (
 )
 from lenet.report.content.gather import Report
 from lenet.report.content.places import Places, lead, newest_only, own, places_of, ranked, runs_of
-from lenet.report.table.baseline import compared
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
+from lenet.report.table.speed_ups import compared
 from lenet.report.table.words import count, listed, short_mode, times
 from lenet.report.text.reproduce import measured_value, published_value, published_words
 from lenet.store.record import Status

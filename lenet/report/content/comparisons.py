@@ -13,9 +13,9 @@ from lenet.report.content.gather import Report
 from lenet.report.content.headline import AS_INSTALLED, release
 from lenet.report.content.places import NAMED, Pair, Places, lead, own, pairs, runs_of
 from lenet.report.layout import number
-from lenet.report.table.baseline import SpeedUp, compared
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
+from lenet.report.table.speed_ups import SpeedUp, compared
 from lenet.report.table.words import count, listed, settings, short_mode, times
 
 MOST_PLACES = 3

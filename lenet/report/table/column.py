@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lenet.report.layout import DASH, number
-from lenet.report.table.baseline import SpeedUp
 from lenet.report.table.groups import Group
 from lenet.report.table.rows import Row
+from lenet.report.table.speed_ups import SpeedUp
 
 View = Literal["document", "terminal", "page"]
 """Where a column is shown: Markdown and plain HTML, a terminal of 80 columns, the report's page."""

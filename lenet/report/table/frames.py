@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from lenet.analysis.compare import Comparison
 from lenet.cases.axes import AXES
-from lenet.report.table.baseline import with_speed_ups
 from lenet.report.table.compare import flat
 from lenet.report.table.rows import Row
+from lenet.report.table.speed_ups import with_speed_ups
 
 if TYPE_CHECKING:
     import pandas as pd

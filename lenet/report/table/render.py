@@ -9,16 +9,17 @@ from typing import Literal
 from lenet.analysis.convergence import ConvergenceStatus
 from lenet.cases.axes import IDENTIFYING, values_of
 from lenet.cases.axis import Kind
+from lenet.cases.baseline import DEFAULT
 from lenet.cases.case import TUNED, Case
 from lenet.errors import UsageError
 from lenet.report.layout import DASH
-from lenet.report.table.baseline import DEFAULT, SpeedUp, caption, speed_ups, with_speed_ups
 from lenet.report.table.column import Column, Line
 from lenet.report.table.columns import PROFILE, SPEED, STATUS, differs, for_table
 from lenet.report.table.forms import STRUCK, Format, Layout, as_csv, as_json, shown
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.profiles import called, meanings
 from lenet.report.table.rows import Row
+from lenet.report.table.speed_ups import SpeedUp, caption, speed_ups, with_speed_ups
 from lenet.report.table.sureness import legend_of, samples_caption
 from lenet.report.table.words import few
 

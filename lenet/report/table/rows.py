@@ -17,6 +17,7 @@ from lenet.analysis.stability import Sample, assess, sample
 from lenet.cases.axes import AXES, IDENTIFYING
 from lenet.cases.axis import Kind
 from lenet.cases.base import Frozen
+from lenet.cases.baseline import Held
 from lenet.store.proof import TrainingProof
 from lenet.store.record import ACCURACY_TARGETS, Record, Status
 
@@ -169,6 +170,11 @@ def key(row: Row, without: Collection[str] = ()) -> tuple[str, ...]:
 def identity(row: Row, name: str) -> str:
     """A text that rows share if and only if they mean the same by that field of `FIELDS`."""
     return row.run if name == "run" else row.identities[name]
+
+
+def held(row: Row) -> dict[str, Held]:
+    """The row's values of `FIELDS`, for its baseline."""
+    return {name: Held(getattr(row, name), identity(row, name)) for name in FIELDS}
 
 
 def row(record: Record, run: str) -> Row:

@@ -8,14 +8,15 @@ from importlib.resources import files
 
 import pytest
 
+from lenet.cases.baseline import DEFAULT
 from lenet.cases.case import Mode
 from lenet.report.charts.points import datasets
 from lenet.report.content.gather import gather
 from lenet.report.document.html import page
 from lenet.report.document.html.page import embedded, packed
-from lenet.report.table.baseline import DEFAULT, speed_ups
 from lenet.report.table.column import Line
 from lenet.report.table.columns import for_page
+from lenet.report.table.speed_ups import speed_ups
 from lenet.store.record import Status
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -14,8 +14,8 @@ from lenet.errors import UsageError
 from lenet.report import render, rows
 from lenet.report.charts.points import datasets
 from lenet.report.content.gather import gather
-from lenet.report.table.baseline import speed_ups
 from lenet.report.table.groups import grouped
+from lenet.report.table.speed_ups import speed_ups
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "digits-b32-lr0.05-m0.9.json"
 

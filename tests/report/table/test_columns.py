@@ -11,10 +11,10 @@ from lenet.cases.case import Mode
 from lenet.cases.frameworks import Framework
 from lenet.report import render, rows
 from lenet.report.charts.points import NAMES
-from lenet.report.table.baseline import SpeedUp
 from lenet.report.table.column import Figure, Line
 from lenet.report.table.columns import PAGE, TABLE, for_page, for_table
 from lenet.report.table.groups import grouped
+from lenet.report.table.speed_ups import SpeedUp
 from lenet.store.record import Status
 
 OWN = {"spread", "efficiency", "seconds_to_accuracy"}

@@ -17,6 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from lenet import __version__
+from lenet.cases.baseline import DEFAULT
 from lenet.cases.frameworks import Framework
 from lenet.report.charts import charts, first
 from lenet.report.charts.chart import DIVIDED, LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart
@@ -31,8 +32,8 @@ from lenet.report.content.grids import runs, sections
 from lenet.report.content.headline import headline
 from lenet.report.content.matrices import caption, matrices, shares
 from lenet.report.document.html.details import details
-from lenet.report.table.baseline import DEFAULT, with_speed_ups
 from lenet.report.table.columns import for_page
+from lenet.report.table.speed_ups import with_speed_ups
 from lenet.report.table.words import count
 
 if TYPE_CHECKING:

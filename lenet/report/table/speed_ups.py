@@ -1,4 +1,4 @@
-"""The baseline: the row that speed-ups are relative to."""
+"""Speed-ups of the rows of a table over their baselines."""
 
 from __future__ import annotations
 
@@ -10,39 +10,11 @@ from dataclasses import dataclass
 from lenet.analysis.difference import SpeedDifference, Unit, difference, unit_of
 from lenet.analysis.statistics import Interval
 from lenet.analysis.verdict import MARGIN, Mark, decide
-from lenet.cases.axes import BY_NAME, IDENTIFYING, axis
+from lenet.cases.baseline import DEFAULT, baselines, held_text, parse
 from lenet.errors import UsageError
 from lenet.report.table.basis import basis, needed
 from lenet.report.table.groups import Group, merged
-from lenet.report.table.rows import Row, identity, key, repetitions
-
-DEFAULT = "mode=pynative"
-
-
-def parse(selector: str) -> dict[str, str]:
-    """`mode=graph,batch_size=32` as a mapping from the fields of a row.
-
-    Raises:
-        UsageError: not of that form, or an unknown field.
-    """
-    known = {name: axis.name for name, axis in BY_NAME.items() if axis in IDENTIFYING} | {"run": "run"}
-    wanted = {}
-    for part in selector.split(","):
-        name, separator, value = part.partition("=")
-        if not separator or name.strip() not in known:
-            fields = ", ".join(dict.fromkeys(known.values()))
-            raise UsageError(f"--baseline {selector!r}: write FIELD=VALUE,… with fields of {fields}")
-        wanted[known[name.strip()]] = value.strip()
-    return wanted
-
-
-def _has(row: Row, name: str, value: str) -> bool:
-    plain = getattr(row, name)
-    return plain == value if name == "run" else axis(name).is_named(value, plain, row.identities[name])
-
-
-def _held(row: Row, name: str) -> str:
-    return row.run if name == "run" else axis(name).as_text(getattr(row, name))
+from lenet.report.table.rows import Row, held, repetitions
 
 
 @dataclass(frozen=True)
@@ -73,32 +45,19 @@ class SpeedUp:
         return max(self.interval.high / self.value - 1, 1 - self.interval.low / self.value)
 
 
-def bases(groups: Sequence[Group], selector: str | None) -> list[Group | None]:
-    """For each group the one that has the selector's values and agrees on all other axes; None if there is none.
-
-    A release is one of its framework: a selector with a framework compares with its only release, or the same one.
+def _bases(groups: Sequence[Group], selector: str | None) -> list[Group | None]:
+    """The baseline of each group, as the selector says.
 
     Raises:
         UsageError: no group at all has the selector's values.
     """
     wanted = parse(selector or DEFAULT)
-    apart = {*wanted, *(["framework_version"] if "framework" in wanted else [])}
-    found: dict[tuple[str, ...], list[Group]] = {}
-    for group in groups:
-        if all(_has(group.row, name, value) for name, value in wanted.items()):
-            found.setdefault(key(group.row, without=apart), []).append(group)
-    if not found and selector is not None:
-        held = {name: sorted({_held(group.row, name) for group in groups}) for name in wanted}
-        choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in held.items())
+    found = baselines(groups, wanted, lambda group: held(group.row))
+    if selector is not None and not any(found):
+        has = {name: sorted({held_text(name, getattr(group.row, name)) for group in groups}) for name in wanted}
+        choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in has.items())
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
-    return [_base(group, found.get(key(group.row, without=apart), [])) for group in groups]
-
-
-def _base(group: Group, found: Sequence[Group]) -> Group | None:
-    """The one of the group's release, or the only one."""
-    release = identity(group.row, "framework_version")
-    same = [each for each in found if identity(each.row, "framework_version") == release]
-    return same[0] if same else found[0] if len(found) == 1 else None
+    return found
 
 
 def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = True) -> list[SpeedUp | None]:
@@ -113,7 +72,7 @@ def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = T
     """
     found: list[SpeedUp | None] = []
     tested: list[tuple[int, Group, Group]] = []
-    for index, (base, group) in enumerate(zip(bases(groups, selector), groups, strict=True)):
+    for index, (base, group) in enumerate(zip(_bases(groups, selector), groups, strict=True)):
         if base is None or not base.speed or not group.speed:
             found.append(None)
             continue

@@ -16,9 +16,9 @@ from lenet.cases.case import Mode
 from lenet.cases.frameworks import Framework
 from lenet.errors import UsageError
 from lenet.report import render
-from lenet.report.table.baseline import caption, parse, speed_ups, with_speed_ups
 from lenet.report.table.groups import grouped
 from lenet.report.table.rows import rows
+from lenet.report.table.speed_ups import caption, speed_ups, with_speed_ups
 from lenet.store.record import Status
 
 
@@ -83,12 +83,6 @@ def test_a_default_that_is_not_there_is_no_error(measured):
 def test_a_value_that_is_not_there_names_those_that_are(groups):
     with pytest.raises(UsageError, match=r"no row has it; the table has mode: graph, pynative"):
         speed_ups(groups, "mode=jit")
-
-
-@pytest.mark.parametrize("text", ["", "graph", "speed=9", "mode=graph,", "=", "images_per_second=1"])
-def test_an_invalid_selector_is_a_usage_error(text):
-    with pytest.raises(UsageError, match="write FIELD=VALUE"):
-        parse(text)
 
 
 def test_a_record_is_compared_with_the_baseline_of_its_own_version(measured):
