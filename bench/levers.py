@@ -6,7 +6,8 @@
 
 `measure` runs `lenet-bench run` in groups of the default and a few levers, whose workers take turns. The members differ
 in the seed, which changes no speed; `applied/sitecustomize.py` applies the lever of a seed in its worker. `measure`
-continues a folder that it was interrupted in.
+continues a folder that it was interrupted in. Levers that look good are measured again, in other combinations: the
+table has all groups of a lever together.
 
 `table` prints the ratio of each lever to the default with its 95% interval and verdict, by the package's own analysis:
 Holm's correction is for all levers of a mode. The lever `nothing` shows what two equal members differ by. With
@@ -157,7 +158,8 @@ def measure(
         meant = [each for each in chosen if each.modes is None or name in each.modes]
         case = ["--mode", name, "--batch-size", str(batch_size), "--profile", profile, *_data(data_dir)]
         for first in range(0, len(meant), BESIDE):
-            _run(run / f"{name}-{first:02}", meant[first : first + BESIDE], groups, case)
+            beside = meant[first : first + BESIDE]
+            _run(run / "-".join([name, *(each.name for each in beside)]), beside, groups, case)
     table(run)
 
 
@@ -182,8 +184,8 @@ def _data(folder: Path | None) -> list[str]:
 
 
 def results(run: Path) -> Iterator[Result]:
-    """What was measured, mode by mode."""
-    found: dict[str, list[tuple[str, str, SpeedDifference, str]]] = {}
+    """What was measured, mode by mode. A lever that was measured more than once has all its groups together."""
+    together: dict[str, dict[str, tuple[list[Record], list[Record]]]] = {}
     for folder in sorted(run.iterdir()):
         if not (folder / "manifest.json").exists():
             continue
@@ -191,22 +193,24 @@ def results(run: Path) -> Iterator[Result]:
         by_seed: dict[int, list[Record]] = {}
         for record in Store.open(folder).records():
             by_seed.setdefault(record.case.hyperparameters.seed, []).append(record)
-        default = measured(by_seed.get(DEFAULT_SEED, []))
         for seed, name in names.items():
-            members = by_seed.get(int(seed), [])
-            failed = [each for each in members if each.status is not Status.OK]
-            why = f"{len(failed)} of {len(members)} failed: {failed[0].reason[:60]}" if failed else ""
-            if default and (beside := measured(members)):
-                apart = difference(default, beside)
-            else:
-                apart = SpeedDifference("groups", None, None, None)
-            if members:
-                case = members[0].case
-                found.setdefault(case.mode.value, []).append((name, seeds.words(case), apart, why))
-    for mode, listed in found.items():
-        marks = decide([apart for _, _, apart, _ in listed])
-        for (name, case, apart, why), (mark, _) in zip(listed, marks, strict=True):
-            yield Result(name, mode, case, apart, mark, why)
+            if members := by_seed.get(int(seed), []):
+                case = together.setdefault(seeds.words(members[0].case), {})
+                defaults, levered = case.setdefault(name, ([], []))
+                defaults += by_seed.get(DEFAULT_SEED, [])
+                levered += members
+    for case, levered in together.items():
+        listed = [_result(case, name, *records) for name, records in levered.items()]
+        for each, (mark, _) in zip(listed, decide([each.found for each in listed]), strict=True):
+            yield each._replace(mark=mark)
+
+
+def _result(case: str, name: str, defaults: Sequence[Record], levered: Sequence[Record]) -> Result:
+    default, beside = measured(defaults), measured(levered)
+    found = difference(default, beside) if default and beside else SpeedDifference("groups", None, None, None)
+    failed = [each for each in levered if each.status is not Status.OK]
+    why = f"{len(failed)} of {len(levered)} failed: {failed[0].reason[:60]}" if failed else ""
+    return Result(name, levered[0].case.mode.value, case, found, Mark.UNRESOLVED, why)
 
 
 def cell(found: SpeedDifference) -> tuple[str, str]:

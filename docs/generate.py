@@ -174,7 +174,7 @@ def levers() -> str:
     parts = [
         table(
             ("lever", "what it does"),
-            [(f"[`{each['name']}`]({links[each['name']]})", each["what"]) for each in declared["lever"]],
+            [(f"[`{each['name']}`]({links[each['name']]})", _what(each)) for each in declared["lever"]],
         ),
         "Not measured, as they are of no use to this training on CPU:",
         table(
@@ -188,6 +188,10 @@ def levers() -> str:
         lines = [(f"`{name}`", *(_gain(found.get(name)) for found in cases.values())) for name in names]
         parts.append(table(("lever", *cases), lines))
     return "\n\n".join(parts)
+
+
+def _what(lever: dict[str, Any]) -> str:
+    return f"{lever['what']}; the setting `{lever['setting']}`" if "setting" in lever else lever["what"]
 
 
 def _gain(found: dict[str, Any] | None) -> str:

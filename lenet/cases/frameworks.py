@@ -84,7 +84,9 @@ ABILITIES: Mapping[Framework, Abilities] = {
         # Records of older versions, and whoever runs both frameworks, call its eager mode by MindSpore's name.
         other_names={Mode.PYNATIVE: Mode.EAGER},
         data_parallel=False,
-        profile_settings=frozenset({"operator_threads", "dispatch_threads", "launch_blocking", "onednn_isa"}),
+        profile_settings=frozenset(
+            {"operator_threads", "dispatch_threads", "launch_blocking", "onednn_isa", "allocator"}
+        ),
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -13,10 +13,23 @@ TUNED = "tuned"
 """The profile that `lenet-bench tune` saved for a machine, framework version, device, mode and batch size."""
 
 
+class Allocator(NamedTuple):
+    """A memory allocator in place of the C library's."""
+
+    library: str
+    """The name of the shared library."""
+    package: str
+    """Debian's and Ubuntu's package with it."""
+
+
+ALLOCATORS = {"tcmalloc": Allocator("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4")}
+"""The allocators that a profile may name: those that made a training faster (docs/tuning.md)."""
+
+
 class RuntimeProfile(Frozen):
     """Settings around the training that change its speed and not its definition. `default` sets nothing."""
 
-    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.+=-]{0,159}$")
+    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_.+=-]{0,239}$")
     operator_threads: int | None = Field(default=None, ge=1, le=1024)
     dispatch_threads: int | None = Field(default=None, ge=1, le=1024)
     dataset_workers: int | None = Field(default=None, ge=1, le=1024)
@@ -28,6 +41,8 @@ class RuntimeProfile(Frozen):
     onednn_isa: Literal["SSE41", "AVX", "AVX2", "AVX512_CORE"] | None = None
     jit_level: Literal["O0", "O1"] | None = None
     """How far MindSpore fuses a graph; PyNative mode has none."""
+    allocator: Literal["tcmalloc"] | None = None
+    """The memory allocator in place of the C library's. Its shared library has to be installed."""
     deterministic: bool = False
     """Make the kernels and sums of the device deterministic, if it has such switches."""
     tuned_by: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,119}$")
@@ -53,6 +68,11 @@ class RuntimeProfile(Frozen):
     def unresolved(self) -> bool:
         """Whether it is only the name `tuned`: the settings are those saved for a case."""
         return self.name == TUNED and self.tuned_by is None
+
+    @property
+    def preloaded(self) -> str:
+        """The shared library that the dynamic linker has to load before the worker's interpreter; empty if none."""
+        return ALLOCATORS[self.allocator].library if self.allocator is not None else ""
 
     @property
     def environment(self) -> dict[str, str]:

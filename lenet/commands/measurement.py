@@ -13,6 +13,7 @@ from pathlib import Path
 from lenet.cases.case import Case
 from lenet.cases.matrix import Matrix
 from lenet.cases.presets import override
+from lenet.cases.profile import ALLOCATORS
 from lenet.dataset import Dataset
 from lenet.engine import Engine
 from lenet.errors import StoreError, UsageError, failing_as
@@ -20,6 +21,7 @@ from lenet.files.cache import named_by
 from lenet.files.text import make_folder
 from lenet.machine.card import MachineCard, describe, present_devices
 from lenet.machine.cores import usable_cores
+from lenet.machine.installed import has_library
 from lenet.machine.platforms import measurable
 from lenet.report import render, rows
 from lenet.report.table.forms import TABLES
@@ -153,10 +155,7 @@ def begin(
     machine = machine or describe()
     named = (case.model_copy(update={"dataset": by_name[case.dataset].card.name}) for case in cases)
     planned = resolve(named, machine.id)
-    cores = len(usable_cores())
-    for profile in (case.profile for case in planned):
-        if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
-            raise UsageError(f"--profile {profile.name}: this machine lets a worker use {cores} cores; choose less")
+    _check_profiles(planned)
     if resume is not None:
         store = _resumed(resume, planned, output)
     else:
@@ -165,6 +164,20 @@ def begin(
         output = output or _new_folder((named_by(RESULTS) or Path("results")) / f"run-{stamp}-{matrix.name}")
         store = Store.create(output, matrix, planned, {name: each.card for name, each in datasets.items()}, machine)
     return Run(store, datasets, tuple(planned))
+
+
+def _check_profiles(cases: Iterable[Case]) -> None:
+    """Refuse profiles that this machine cannot apply."""
+    cores = len(usable_cores())
+    for profile in dict.fromkeys(case.profile for case in cases):
+        if profile.cpu_affinity is not None and profile.cpu_affinity > cores:
+            raise UsageError(f"--profile {profile.name}: this machine lets a worker use {cores} cores; choose less")
+        if profile.allocator is not None and not has_library(profile.preloaded):
+            package = ALLOCATORS[profile.allocator].package
+            raise UsageError(
+                f"--profile {profile.name}: {profile.preloaded} is not installed here: install it (Debian and Ubuntu: "
+                f"apt-get install {package}), or leave {profile.allocator} out"
+            )
 
 
 def _new_folder(wanted: Path) -> Path:

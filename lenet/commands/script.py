@@ -95,6 +95,7 @@ def _values(case: Case, data: DatasetCard) -> dict[str, Any]:
         "TRAINING_IMAGES": data.training_images,
         "TEST_IMAGES": data.test_images,
         "ENVIRONMENT": {**dict.fromkeys(PROFILE_VARIABLES), **case.profile.environment},
+        "PRELOADED": case.profile.preloaded,
         "SETTINGS": case.profile.settings,
         "EPOCHS": plan.epochs,
         "WARMUP_STEPS": plan.warmup_steps,

@@ -22,6 +22,7 @@ from lenet.analysis.tune.search import Search
 from lenet.analysis.tune.space import space
 from lenet.cases.case import TUNED, WARMUP_STEPS_AT_LEAST, Case, Plan, RuntimeProfile
 from lenet.cases.matrix import Matrix
+from lenet.cases.profile import ALLOCATORS
 from lenet.commands.measurement import Find, Log, Run, begin
 from lenet.engine.environments import releases
 from lenet.engine.local import Judged, LocalEngine
@@ -29,6 +30,7 @@ from lenet.engine.turns import takes_turns
 from lenet.errors import UsageError
 from lenet.files.plain import as_text
 from lenet.machine.card import MachineCard, describe
+from lenet.machine.installed import has_library
 from lenet.store.profiles import Scope, TunedProfile, save, writable
 from lenet.store.record import Record, Status, Window
 
@@ -142,7 +144,9 @@ def tune(
 
 
 def _space(case: Case, machine: MachineCard) -> list[RuntimeProfile]:
-    return space(case.framework, case.device_target, case.mode, machine.usable_cores, machine.instruction_sets)
+    allocators = [name for name, each in ALLOCATORS.items() if has_library(each.library)]
+    sets = machine.instruction_sets
+    return space(case.framework, case.device_target, case.mode, machine.usable_cores, sets, allocators)
 
 
 class RaceJudge:

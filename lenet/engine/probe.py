@@ -31,7 +31,7 @@ def probe(
     request = ProbeRequest(assignment=assignment, method=method, steps=steps).model_dump_json().encode()
     answer: ProbeResult | Failed | None = None
     try:
-        with worker(command, request, log.resolve(), limits) as process:
+        with worker(command, request, log.resolve(), limits, preloaded=case.profile.preloaded) as process:
             for line in process.lines():
                 try:
                     answer = parse(line)

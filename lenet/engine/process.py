@@ -96,7 +96,7 @@ def worker_command(python: str = sys.executable, module: str = "lenet.worker") -
 
 @contextlib.contextmanager
 def worker(
-    command: Sequence[str], assignment: bytes, log: Path, limits: TimeLimits, turns: bool = False
+    command: Sequence[str], assignment: bytes, log: Path, limits: TimeLimits, turns: bool = False, preloaded: str = ""
 ) -> Iterator[WorkerProcess]:
     """A worker in a temporary folder of its own; it is killed when the block raises.
 
@@ -114,7 +114,7 @@ def worker(
         ) from error
     with temporary as folder:
         try:
-            process = WorkerProcess(command, assignment, log, Path(folder), limits, turns)
+            process = WorkerProcess(command, assignment, log, Path(folder), limits, turns, preloaded)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
             raise WorkerStartError(f"the worker cannot be started: {error}") from error
         try:
@@ -130,12 +130,19 @@ class WorkerProcess:
     code = 0
 
     def __init__(
-        self, command: Sequence[str], assignment: bytes, log: Path, folder: Path, limits: TimeLimits, turns: bool
+        self,
+        command: Sequence[str],
+        assignment: bytes,
+        log: Path,
+        folder: Path,
+        limits: TimeLimits,
+        turns: bool,
+        preloaded: str,
     ) -> None:
         """Start `command FD` in `folder` with `assignment` on its standard input.
 
         With `turns` it is `command FD TURNS`: the worker is stopped when it reports a pause, and `give_turn` continues
-        it.
+        it. The dynamic linker loads the shared library `preloaded` first, before those that are preloaded here.
 
         Raises:
             OSError: it cannot be started or the log cannot be written.
@@ -167,7 +174,7 @@ class WorkerProcess:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=folder,
-                    env=self._environment(command[0], folder, foreign),
+                    env=self._environment(command[0], folder, foreign, preloaded),
                     pass_fds=inherited,
                     start_new_session=True,
                 )
@@ -278,7 +285,7 @@ class WorkerProcess:
             else:
                 raise OverdueError(f"no sign of life for {silence:g} s (--silence-timeout)")
 
-    def _environment(self, interpreter: str, folder: Path, foreign: bool) -> dict[str, str]:
+    def _environment(self, interpreter: str, folder: Path, foreign: bool, preloaded: str) -> dict[str, str]:
         """The worker's variables; it is `foreign` if its interpreter is another environment's."""
         package = folder if foreign else Path(lenet.__file__).parents[1]
         # MindSpore looks for tools (msrun among them) that are installed beside the interpreter.
@@ -289,6 +296,8 @@ class WorkerProcess:
         # else that is named relative to this one.
         paths = {name: names for name, names in SEARCHED.items() if inherited.get(name)}
         inherited |= {name: _absolute(inherited[name], names) for name, names in paths.items()}
+        if preloaded:
+            inherited["LD_PRELOAD"] = os.pathsep.join(filter(None, [preloaded, inherited.get("LD_PRELOAD")]))
         modules = [str(package), *filter(None, [inherited.pop("PYTHONPATH", None)])]
         if foreign:
             inherited.pop("PYTHONHOME", None)

@@ -83,7 +83,10 @@ class Session:
         ).model_dump_json()
         try:
             self._process = self._opened.enter_context(
-                worker(command, assignment.encode(), self._log, limits, turn_seconds is not None)
+                worker(
+                    *(command, assignment.encode(), self._log, limits, turn_seconds is not None),
+                    preloaded=self.case.profile.preloaded,
+                )
             )
         except WorkerStartError as error:
             self.end(Status.CRASHED, str(error))

@@ -6,6 +6,7 @@ No framework is imported: its files are read, and a library is loaded in a proce
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import shutil
 import sys
@@ -34,6 +35,19 @@ v = library.dnnl_version().contents
 print(f"{v.major}.{v.minor}.{v.patch}")
 """
 """Calls `dnnl_version` of oneDNN's C interface; later fields of the structure are not declared."""
+
+
+LIBRARY_QUERY = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
+
+
+@functools.cache
+def has_library(name: str) -> bool:
+    """Whether the dynamic linker finds the shared library of that name, and can load it."""
+    try:
+        output(sys.executable, "-I", "-c", LIBRARY_QUERY, name, seconds=QUERY_SECONDS)
+    except ProgramError:
+        return False
+    return True
 
 
 def package_version(package: str) -> str | None:

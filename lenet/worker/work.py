@@ -6,6 +6,7 @@ FD. Standard output and standard error are the case's log, to which frameworks p
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -39,10 +40,14 @@ def set_environment(profile: RuntimeProfile) -> None:
     """Set the profile's variables and cores, before the framework is imported.
 
     Raises:
-        ValueError: the profile `tuned` has not been looked up, or more cores are wanted than there are.
+        ValueError: the profile `tuned` has not been looked up, more cores are wanted than there are, or the memory
+            allocator was not loaded when this process started.
     """
     if profile.unresolved:
         raise ValueError(f"profile {profile.name} has no settings: look it up before the case is run")
+    if profile.preloaded and not is_loaded(profile.preloaded):
+        # The dynamic linker only warns of a library that it does not find.
+        raise ValueError(f"allocator={profile.allocator}: {profile.preloaded} is not installed, or cannot be loaded")
     for name in PROFILE_VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(profile.environment)
@@ -50,6 +55,15 @@ def set_environment(profile: RuntimeProfile) -> None:
         from lenet.machine.cores import confine
 
         confine(profile.cpu_affinity)
+
+
+def is_loaded(library: str) -> bool:
+    """Whether this process has loaded the shared library of that name."""
+    try:
+        ctypes.CDLL(library, mode=os.RTLD_NOLOAD)
+    except OSError:
+        return False
+    return True
 
 
 def failure(error: BaseException) -> Failed:

@@ -13,6 +13,7 @@ import pytest
 
 from lenet.cases.case import Case, Hyperparameters, Mode
 from lenet.cases.matrix import Matrix
+from lenet.cases.profile import RuntimeProfile
 from lenet.machine.card import describe
 from lenet.store.record import Status, Window
 from lenet.store.run import Store
@@ -110,6 +111,13 @@ class TestDeclared:
             for function, _ in each.get("calls", ()):
                 assert f"{function.rpartition('.')[2]}(" not in own
 
+    def test_one_that_became_a_setting_is_that_setting(self):
+        became = [each for each in levers.DECLARED["lever"] if "setting" in each]
+        assert became
+        for each in became:
+            preloaded = RuntimeProfile.parse(each["setting"]).preloaded
+            assert each["environment"]["LD_PRELOAD"].removeprefix("AVAILABLE:") in preloaded
+
     def test_this_machine_is_in_the_values(self):
         value = {"list": ["0-LAST"], "main": ["LAST"], "other": 1}
         assert levers.resolved(value, 3) == {"list": ["0-3"], "main": [3], "other": 1}
@@ -146,40 +154,42 @@ SPEEDS = {1: 1000.0, 2: 1001.0, 3: 1300.0}
 
 @pytest.fixture
 def measured(tmp_path, digits, plain_record, monkeypatch):
-    """A run of the default, the lever `nothing` and a faster one, and one that fails: eight groups."""
+    """The default, the lever `nothing`, a faster one, and one that fails: two runs with four groups each."""
     cases = [
         Case(mode=Mode.GRAPH, dataset="digits", repetition=group, hyperparameters=Hyperparameters(seed=seed))
-        for group in range(8)
+        for group in range(4)
         for seed in (*SPEEDS, 4)
     ]
-    store = Store.create(tmp_path / "graph-00", Matrix(), cases, {digits.card.name: digits.card}, describe())
-    for case in cases:
-        seed = case.hyperparameters.seed
-        record = plain_record(case, *([Status.CRASHED, "no such thing"] if seed == 4 else []))
-        rate = SPEEDS.get(seed, 1.0) * (1 + 0.01 * ((case.repetition * seed) % 3 - 1))
-        windows = tuple(
-            Window(
-                epoch=1,
-                first_step=60 + turn,
-                steps=1,
-                images=32,
-                seconds=32 / rate,
-                warmup=False,
-                cycle=turn,
-                turn=turn,
+    for run in ("graph-first", "graph-again"):
+        store = Store.create(tmp_path / run, Matrix(), cases, {digits.card.name: digits.card}, describe())
+        for case in cases:
+            seed = case.hyperparameters.seed
+            record = plain_record(case, *([Status.CRASHED, "no such thing"] if seed == 4 else []))
+            rate = SPEEDS.get(seed, 1.0) * (1 + 0.01 * ((case.repetition * seed) % 3 - 1))
+            windows = tuple(
+                Window(
+                    epoch=1,
+                    first_step=60 + turn,
+                    steps=1,
+                    images=32,
+                    seconds=32 / rate,
+                    warmup=False,
+                    cycle=turn,
+                    turn=turn,
+                )
+                for turn in range(6 if seed in SPEEDS else 0)
             )
-            for turn in range(6 if seed in SPEEDS else 0)
-        )
-        store.write_record(record.model_copy(update={"group": f"g{case.repetition}", "windows": windows}))
-    store.release()
-    names = {"2": "nothing", "3": "fast", "4": "broken"}
-    (tmp_path / "graph-00.json").write_text(json.dumps(names), encoding="utf-8")
+            fields = {"group": f"{run[6:]}{case.repetition}", "windows": windows}
+            store.write_record(record.model_copy(update=fields))
+        store.release()
+        names = {"2": "nothing", "3": "fast", "4": "broken"}
+        (tmp_path / f"{run}.json").write_text(json.dumps(names), encoding="utf-8")
     monkeypatch.setattr(levers, "MEASURED", tmp_path / "levers.json")
     return tmp_path
 
 
 class TestTable:
-    def test_each_lever_has_its_ratio_in_groups_and_a_verdict(self, measured):
+    def test_each_lever_has_its_ratio_in_the_groups_of_all_runs_and_a_verdict(self, measured):
         found = {each.lever: each for each in levers.results(measured)}
         assert found["fast"].found.ratio == pytest.approx(1.3, rel=0.01)
         assert (found["fast"].mark.value, found["fast"].found.groups) == ("faster", 8)

@@ -15,20 +15,24 @@ import pytest
 
 from lenet import training
 from lenet.cases.case import Case, Mode, Plan, RuntimeProfile
+from lenet.cases.profile import ALLOCATORS, Allocator
 from lenet.commands.measurement import begin
 from lenet.commands.script import from_options, from_record, script
 from lenet.dataset.known import KNOWN
 from lenet.engine.local import LocalEngine
 from lenet.errors import UsageError
 from lenet.machine import cores
+from lenet.machine.installed import has_library
+from lenet.store.record import Status
 from lenet.store.run import Store
 from lenet.worker.work import set_environment
 
 FAST = "onednn_isa=AVX2+launch_blocking"
-EVERY_SETTING = (
+SETTINGS_OF_CPU = (
     "operator_threads=1+dispatch_threads=1+dataset_workers=1+dataset_prefetch=2+cpu_affinity=1+launch_blocking+"
-    "onednn_isa=AVX2+jit_level=O0+deterministic"
+    "onednn_isa=AVX2+jit_level=O0"
 )
+EVERY_SETTING = f"{SETTINGS_OF_CPU}+deterministic+allocator=tcmalloc"
 
 
 def values(text):
@@ -53,6 +57,7 @@ def test_the_options_of_a_case_are_in_its_script():
         "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2", "MS_DEV_LAUNCH_BLOCKING": None,
         "HCCL_DETERMINISTIC": "true",
     }  # fmt: skip
+    assert found["PRELOADED"] == "libtcmalloc_minimal.so.4"
     assert "lenet." not in text
     assert "noqa" not in text
 
@@ -138,7 +143,7 @@ SETTINGS = [
 
 
 def test_every_setting_is_compared():
-    fields = set(RuntimeProfile.model_fields) - {"name", "tuned_by"}
+    fields = set(RuntimeProfile.model_fields) - {"name", "tuned_by", "allocator"}  # that has a test of its own
     assert {text.partition("=")[0] for text in SETTINGS} == {"default", *fields}
 
 
@@ -200,7 +205,7 @@ class TestReal:
         ("mode", "pipeline", "profile"),
         [
             ("pynative", "tutorial", FAST),
-            ("graph", "cached", EVERY_SETTING.removesuffix("+deterministic")),
+            ("graph", "cached", SETTINGS_OF_CPU),
             ("jit", "tutorial", FAST),
             ("model", "tutorial", FAST),
         ],
@@ -215,6 +220,19 @@ class TestReal:
         assert found["losses"] == trained[:60]
         assert found["images_per_second"] > 0
         assert "images/s, the median of 4 windows" in printed
+
+    def test_the_allocator_changes_no_loss_of_script_or_worker(self, trained, digits, tmp_path):
+        profile = RuntimeProfile.parse(f"{FAST}+allocator=tcmalloc")
+        if not has_library(profile.preloaded):
+            pytest.skip("tcmalloc is not installed")
+        plan = Plan(warmup_steps=10, window_steps=10, window_seconds=0, windows=3, resident_windows=0)
+        case = Case(dataset="digits", profile=profile, plan=plan)
+        run = begin([case], lambda name: digits, tmp_path / "run")
+        (record,) = LocalEngine().run([case], {"digits": digits}, run.store)
+        assert record.status is Status.OK, record.reason
+        worker = [loss for event in run.store.events(case) for loss in getattr(event, "losses", ())]
+        found, _ = run_script(case, [str(digits.folder)], tmp_path, "--steps", "40")
+        assert found["losses"] == worker[:40] == trained[:40]
 
     def test_without_data_it_trains_on_random_images(self, tmp_path):
         plan = Plan(warmup_steps=2, window_steps=3, window_seconds=0, windows=3, evaluation_images=64)
@@ -269,3 +287,20 @@ def test_a_script_spreads_its_cores_as_a_worker_does(affinity):
     for count in (1, 3, 5, 8):
         names["confine"](count)
         assert sorted(affinity[-1]) == cores.confine(count)
+
+
+@pytest.mark.parametrize("library", ["libBrokenLocale.so.1", "libnowhere.so.9"])
+def test_a_script_starts_anew_with_its_allocator_and_ends_without_it(library, tmp_path, monkeypatch):
+    """The library is one of glibc's that no program loads; what the script does before it imports MindSpore is run."""
+    monkeypatch.setitem(ALLOCATORS, "tcmalloc", Allocator(library, "a-package"))
+    monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
+    text = script(Case(profile=RuntimeProfile.parse("allocator=tcmalloc")), None)
+    path = tmp_path / "case.py"
+    path.write_text(text[: text.index("def confine")] + "print(os.environ['LD_PRELOAD'], sys.argv[1:], PRELOADED)\n")
+    done = subprocess.run([sys.executable, str(path), "--steps", "2"], capture_output=True, text=True, check=False)
+    if library == "libnowhere.so.9":
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1] == "libnowhere.so.9 is not installed"
+    else:
+        assert done.stderr == ""
+        assert done.stdout == f"{library}:libm.so.6 ['--steps', '2'] {library}\n"

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from lenet.cases.case import Case, Hyperparameters, Plan
+from lenet.cases.case import Case, Hyperparameters, Plan, RuntimeProfile
 from lenet.commands.verify import verify
 from lenet.engine import SilentObserver, TimeLimits
 from lenet.engine.local import LocalEngine
@@ -298,3 +298,12 @@ def test_a_worker_whose_parent_was_killed_ends_by_itself(tmp_path, digits):
     os.close(read_end)
     worker.communicate(assignment.model_dump_json().encode(), timeout=60)
     assert worker.returncode == 1
+
+
+def test_the_allocator_of_a_profile_is_loaded_before_the_worker(run, monkeypatch):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    cases = [Case(dataset="digits", profile=RuntimeProfile.parse("allocator=tcmalloc")), Case(dataset="digits")]
+    _, store = run("print('preloaded', os.environ.get('LD_PRELOAD'), flush=True)\ngood()", cases=cases)
+    logs = [store.log_path(case).read_text(encoding="utf-8").splitlines() for case in cases]
+    assert "preloaded libtcmalloc_minimal.so.4" in logs[0]
+    assert "preloaded None" in logs[1]

@@ -195,3 +195,15 @@ def test_what_is_named_relative_to_the_users_folder_is_found_by_a_worker_in_anot
     assert python.endswith(f"{os.pathsep}{tmp_path}")
     assert libraries == f"{tmp_path}/lib:$ORIGIN/x:/abs"
     assert loaded == f"libc.so.6:{tmp_path}/no\u0302.so"
+
+
+@pytest.mark.parametrize("library", ["libBrokenLocale.so.1", "libnowhere.so.9"])
+def test_a_worker_knows_whether_its_allocator_is_loaded(library, tmp_path, monkeypatch):
+    """The library is one of glibc's that no program loads. What the user preloads stays, after it."""
+    monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
+    code = "import os, lenet.worker.work as w; print(os.environ['LD_PRELOAD'], w.is_loaded(os.environ['LIBRARY']))"
+    monkeypatch.setenv("LIBRARY", library)
+    with worker((sys.executable, "-c", code), b"", tmp_path / "log", TimeLimits(), preloaded=library) as started:
+        assert list(started.lines()) == []
+    found = library == "libBrokenLocale.so.1"
+    assert (tmp_path / "log").read_text().splitlines()[-1] == f"{library}:libm.so.6 {found}"

@@ -1,4 +1,4 @@
-"""The version of a framework, read from the package that pip installs it as."""
+"""The version of a framework, read from the package that pip installs it as, and the shared libraries here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from lenet.cases.case import Case, Mode
 from lenet.cases.frameworks import Framework
 from lenet.engine.environments import releases
-from lenet.machine.installed import framework_version
+from lenet.machine.installed import framework_version, has_library
 from lenet.store.freshness import conditions
 from lenet.store.profiles import Scope
 
@@ -51,3 +51,8 @@ def test_every_consumer_sees_the_same(install, framework):
 def test_a_framework_that_is_not_installed_has_none(monkeypatch, framework):
     monkeypatch.setattr("sys.path", [])
     assert framework_version(framework) is None
+
+
+def test_a_shared_library_is_one_that_the_dynamic_linker_loads():
+    assert has_library("libm.so.6")
+    assert not has_library("libnowhere.so.9")

@@ -9,6 +9,7 @@ import pytest
 from lenet.cases.case import TUNED, Case, Hyperparameters, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
 from lenet.cases.matrix import Matrix
+from lenet.cases.profile import ALLOCATORS, Allocator
 from lenet.commands.measurement import begin
 from lenet.errors import StoreError, UsageError
 from lenet.machine.card import describe
@@ -157,6 +158,24 @@ def test_more_cores_than_there_are_is_bad_input(digits, tmp_path):
     matrix = Matrix(datasets=("digits",), profiles=(f"cpu_affinity={len(usable_cores()) + 1}",))
     with pytest.raises(UsageError, match="choose less"):
         begin(matrix.cases(), lambda _: digits, tmp_path / "run")
+
+
+@pytest.mark.parametrize("library", ["libnowhere.so.9", "libBrokenLocale.so.1"])
+def test_an_allocator_that_is_not_installed_is_bad_input(library, digits, tmp_path, monkeypatch):
+    monkeypatch.setitem(ALLOCATORS, "tcmalloc", Allocator(library, "a-package"))
+    matrix = Matrix(datasets=("digits",), profiles=("allocator=tcmalloc",))
+    if library == "libnowhere.so.9":
+        with pytest.raises(UsageError, match=r"libnowhere\.so\.9 is not installed here: .*apt-get install a-package"):
+            begin(matrix.cases(), lambda _: digits, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    else:
+        begin(matrix.cases(), lambda _: digits, tmp_path / "run")
+
+
+def test_a_worker_refuses_an_allocator_that_was_not_loaded(monkeypatch):
+    monkeypatch.setitem(ALLOCATORS, "tcmalloc", Allocator("libnowhere.so.9", "a-package"))
+    with pytest.raises(ValueError, match=r"allocator=tcmalloc: libnowhere\.so\.9 is not installed"):
+        set_environment(RuntimeProfile.parse("allocator=tcmalloc"))
 
 
 def test_a_worker_refuses_a_name_without_settings():

@@ -16,15 +16,21 @@ NOT_TOGETHER = frozenset({"cpu_affinity"})
 
 
 def space(
-    framework: Framework, device: DeviceTarget, mode: Mode, cores: int, instruction_sets: Iterable[str]
+    framework: Framework,
+    device: DeviceTarget,
+    mode: Mode,
+    cores: int,
+    instruction_sets: Iterable[str],
+    allocators: Sequence[str] = (),
 ) -> list[RuntimeProfile]:
     """The settings that are worth a measurement on such a machine, each alone, the most promising first.
 
     First come the fixes of what `explain` finds: oneDNN's reference convolution, which a cap of the instruction set
     avoids, and an asynchronous launch that starves the kernels of cores.
 
-    `cores` are those that a worker may use. A setting that the framework or the CPU does not support, or that is the
-    default already, is not in it: a cap to AVX2 makes sense only on a CPU with AVX-512.
+    `cores` are those that a worker may use, `allocators` those that are installed. A setting that the framework or the
+    CPU does not support, or that is the default already, is not in it: a cap to AVX2 makes sense only on a CPU with
+    AVX-512.
     """
     settings: list[str] = []
     cpu, mindspore = device is DeviceTarget.CPU, framework is Framework.MINDSPORE
@@ -33,6 +39,7 @@ def space(
     if mindspore and mode not in GRAPH_MODES:
         settings.append("launch_blocking")
     threads = _fewer(cores) if cpu else []
+    settings += [f"allocator={name}" for name in allocators if cpu]
     settings += [f"operator_threads={count}" for count in threads[:1]]
     if mindspore:
         settings.append("dispatch_threads=1")

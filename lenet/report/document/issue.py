@@ -76,6 +76,7 @@ def _versions(record: Record) -> list[tuple[str, str]]:
         *software.details.items(),
         ("Settings", record.case.profile.text),
         *record.case.profile.environment.items(),
+        *([("LD_PRELOAD", record.case.profile.preloaded)] if record.case.profile.preloaded else []),
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 from lenet.analysis.tune.space import alone, space, together, without
 from lenet.cases.case import Case, DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.frameworks import ABILITIES, Framework
+from lenet.cases.profile import ALLOCATORS
 
 
 class TestSpace:
@@ -32,6 +33,19 @@ class TestSpace:
         texts = self.texts(device=DeviceTarget.GPU)
         assert not any(text.startswith(("operator_threads", "onednn_isa", "cpu_affinity")) for text in texts)
 
+    def test_an_allocator_that_is_installed_is_tried_on_the_cpu(self):
+        ours, peer, on_gpu = (
+            [each.text for each in space(framework, DeviceTarget(device), Mode.PYNATIVE, 2, ["avx512f"], ["tcmalloc"])]
+            for framework, device in (
+                (Framework.MINDSPORE, "CPU"),
+                (Framework.PYTORCH, "CPU"),
+                (Framework.MINDSPORE, "GPU"),
+            )
+        )
+        assert ours[:3] == ["onednn_isa=AVX2", "launch_blocking", "allocator=tcmalloc"]
+        assert "allocator=tcmalloc" in peer
+        assert not any("allocator" in text for text in (*on_gpu, *self.texts()))
+
     def test_a_machines_settings_are_few_and_within_it(self, machine_card):
         sets, cores = machine_card.instruction_sets, machine_card.usable_cores
         found = space(Framework.MINDSPORE, DeviceTarget.CPU, Mode.PYNATIVE, cores, sets)
@@ -47,7 +61,7 @@ class TestSpace:
 @pytest.mark.parametrize("framework", list(Framework))
 def test_every_framework_can_train_with_every_profile_of_its_space(framework, device, cores):
     for mode in ABILITIES[framework].modes:
-        found = space(framework, DeviceTarget(device), mode, cores, ["avx2", "avx512f"])
+        found = space(framework, DeviceTarget(device), mode, cores, ["avx2", "avx512f"], list(ALLOCATORS))
         for profile in (*found, together(found)):
             Case(framework=framework, device_target=device, mode=mode, profile=profile)
 
