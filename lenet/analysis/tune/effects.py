@@ -31,6 +31,9 @@ VAGUE = 1.0
 OWN = 0.025
 """Prior standard deviation of what a profile differs by from the sum of its settings' effects: up to 0.03 there."""
 
+GAINED = {"allocator": 0.05}
+"""Prior mean of the effects of settings that gained where they were measured, as a logarithm (docs/tuning.md)."""
+
 KEPT = 2.0
 """Prior mean of what it costs to change a setting of the profile to start from, as a multiple of the variance of a
 process: the less the processes tell, the more stays as it is."""
@@ -148,11 +151,12 @@ class Effects:
         return mean[:kept], covariance[:kept, :kept], own
 
     def _expected(self, item: Item) -> float:
-        """The prior mean of an effect: the values of the profile to start from are favoured."""
+        """The prior mean of an effect: what gained elsewhere is favoured, and the values of the start."""
         name, value = item
+        gained = GAINED.get(name, 0.0)
         if self._base.get(name) == value:
-            return KEPT * self._noise**2
-        return 0.0 if name in self._base else -KEPT * self._noise**2
+            return gained + KEPT * self._noise**2
+        return gained if name in self._base else gained - KEPT * self._noise**2
 
 
 def _row(profile: RuntimeProfile, items: Iterable[Item]) -> Array:

@@ -141,3 +141,15 @@ class TestADesign:
         near = measured([[profile(), profile(A)]] * 8, additive)
         first, *_ = Effects(DEFAULT, near, 0.02).design([profile()], [profile(A), profile(B)])
         assert first == profile(B)
+
+
+def test_what_gained_elsewhere_is_taken_to_gain_until_the_processes_say_otherwise():
+    fast = "allocator=tcmalloc"
+    item, few = ("allocator", "tcmalloc"), [[profile(), profile(fast)]]
+    many = [[one for each in ALL for one in (each, each.with_settings(profile(fast)))] * 2]
+    for looks, truth, low, high in ((few, 0.0, 0.02, 0.04), (many, 0.0, 0.0, 0.015), (many, -0.1, -0.1, -0.08)):
+        near = measured(looks, lambda each, truth=truth: additive(each, allocator=truth))
+        found = Effects(DEFAULT, near, 0.03)
+        assert low < found.mean(item) < high
+        shown = next(each for each in found.table() if each.setting == fast)
+        assert shown.value == pytest.approx(math.exp(truth), rel=0.003)
