@@ -191,21 +191,35 @@ class TestAllCombinations:
             reached += truth(winner) >= 0.95 * best
         assert reached >= 37
 
-    @pytest.mark.parametrize(("mode", "measurements"), [(Mode.PYNATIVE, 14), (Mode.GRAPH, 17)])
-    def test_they_are_reached_with_an_allocator_that_gains_what_it_gained_elsewhere(self, mode, measurements):
-        """5% are hardly seen in so few processes: the prior mean finds them."""
+    def allocator(self, mode):
+        """How many times faster the allocator is, over the combinations of two other settings."""
+        measured = json.loads((self.here / "allocator-dd7541b6.json").read_text(encoding="utf-8"))
+        rates = {
+            frozenset(RuntimeProfile.parse(text).settings.items()): np.array(each)
+            for text, each in measured["images_per_second"][mode.value].items()
+        }
+        item = ("allocator", "tcmalloc")
+        return float(gmean([rates[each | {item}] / rates[each] for each in rates if item not in each], axis=None))
+
+    @pytest.mark.parametrize("mode", [Mode.PYNATIVE, Mode.GRAPH])
+    @pytest.mark.parametrize("gain", [None, 1.055])
+    def test_they_are_reached_with_an_allocator_too(self, mode, gain):
+        """A gain of 5% is hardly seen in so few processes; the prior mean finds it. None: what it gained there."""
         without, best = self.truth(mode)
+        gain = gain or self.allocator(mode)
+        assert gain > 1
 
         def truth(profile):
             settings = {name: value for name, value in profile.settings.items() if name != "allocator"}
-            return without(RuntimeProfile(**settings)) * (1.055 if profile.allocator else 1)
+            return without(RuntimeProfile(**settings)) * (gain if profile.allocator else 1)
 
         settings = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"], ["tcmalloc"])
+        measurements = {Mode.PYNATIVE: 14, Mode.GRAPH: 17}[mode]
         reached = 0
         for seed in range(40):
             machine = Machine(truth, scatter(seed, 0.035), scatter(seed + 100, 0.1))
             winner = machine.search(settings=settings, measurements=measurements, noise=0.035).winner.profile
-            reached += truth(winner) >= 0.95 * best * 1.055
+            reached += truth(winner) >= 0.95 * best * gain
         assert reached >= 37
 
 
