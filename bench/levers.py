@@ -10,7 +10,7 @@ continues a folder that it was interrupted in. Levers that look good are measure
 table has all groups of a lever together.
 
 `table` prints the ratio of each lever to the default with its 95% interval and verdict, by the package's own analysis:
-Holm's correction is for all levers of a mode. The lever `nothing` shows what two equal members differ by. With
+Holm's correction is for all levers of a case. The lever `nothing` shows what two equal members differ by. With
 `--write` the results go into `levers.json`, and so into the table of docs/tuning.md.
 
 `script` compares the exported script of a case (`lenet-bench script`) with the worker in the same way: the script's own
@@ -184,7 +184,7 @@ def _data(folder: Path | None) -> list[str]:
 
 
 def results(run: Path) -> Iterator[Result]:
-    """What was measured, mode by mode. A lever that was measured more than once has all its groups together."""
+    """What was measured, case by case. A lever that was measured more than once has all its groups together."""
     together: dict[str, dict[str, tuple[list[Record], list[Record]]]] = {}
     for folder in sorted(run.iterdir()):
         if not (folder / "manifest.json").exists():
@@ -200,17 +200,17 @@ def results(run: Path) -> Iterator[Result]:
                 defaults += by_seed.get(DEFAULT_SEED, [])
                 levered += members
     for case, levered in together.items():
-        listed = [_result(case, name, *records) for name, records in levered.items()]
-        for each, (mark, _) in zip(listed, decide([each.found for each in listed]), strict=True):
-            yield each._replace(mark=mark)
+        differences = [_difference(*records) for records in levered.values()]
+        marks = decide(differences)
+        for (name, (_, members)), apart, (mark, _) in zip(levered.items(), differences, marks, strict=True):
+            failed = [each for each in members if each.status is not Status.OK]
+            why = f"{len(failed)} of {len(members)} failed: {failed[0].reason[:60]}" if failed else ""
+            yield Result(name, members[0].case.mode.value, case, apart, mark, why)
 
 
-def _result(case: str, name: str, defaults: Sequence[Record], levered: Sequence[Record]) -> Result:
+def _difference(defaults: Sequence[Record], levered: Sequence[Record]) -> SpeedDifference:
     default, beside = measured(defaults), measured(levered)
-    found = difference(default, beside) if default and beside else SpeedDifference("groups", None, None, None)
-    failed = [each for each in levered if each.status is not Status.OK]
-    why = f"{len(failed)} of {len(levered)} failed: {failed[0].reason[:60]}" if failed else ""
-    return Result(name, levered[0].case.mode.value, case, found, Mark.UNRESOLVED, why)
+    return difference(default, beside) if default and beside else SpeedDifference("groups", None, None, None)
 
 
 def cell(found: SpeedDifference) -> tuple[str, str]:

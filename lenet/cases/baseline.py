@@ -60,14 +60,12 @@ def baselines(
     apart = {*wanted, *(["framework_version"] if "framework" in wanted else [])}
     fields = [held(item) for item in items]
     keys = [tuple(each.identity for name, each in of_item.items() if name not in apart) for of_item in fields]
+    releases = [of_item["framework_version"].identity for of_item in fields]
     found: dict[tuple[str, ...], list[tuple[str, Item]]] = {}
-    for item, of_item, key in zip(items, fields, keys, strict=True):
+    for item, of_item, key, release in zip(items, fields, keys, releases, strict=True):
         if all(_is_named(name, text, of_item[name]) for name, text in wanted.items()):
-            found.setdefault(key, []).append((of_item["framework_version"].identity, item))
-    return [
-        _of_release(of_item["framework_version"].identity, found.get(key, []))
-        for of_item, key in zip(fields, keys, strict=True)
-    ]
+            found.setdefault(key, []).append((release, item))
+    return [_of_release(release, found.get(key, [])) for key, release in zip(keys, releases, strict=True)]
 
 
 def _of_release(release: str, found: Sequence[tuple[str, Item]]) -> Item | None:

@@ -84,7 +84,11 @@ class Session:
         try:
             self._process = self._opened.enter_context(
                 worker(
-                    *(command, assignment.encode(), self._log, limits, turn_seconds is not None),
+                    command,
+                    assignment.encode(),
+                    self._log,
+                    limits,
+                    turns=turn_seconds is not None,
                     preloaded=self.case.profile.preloaded,
                 )
             )

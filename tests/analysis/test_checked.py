@@ -11,7 +11,8 @@ from lenet.analysis.compare import compare
 from lenet.analysis.verdict import Mark
 from lenet.cases.case import Case, Plan
 from lenet.store.proof import TrainingProof, TrainingStatus
-from lenet.store.record import DatasetCard, Evaluation, Record, Status, Window
+from lenet.store.record import DatasetCard, Evaluation, Record, Status
+from tests.steady import steady
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
@@ -29,10 +30,7 @@ def record(repetition, rate=1000.0, status=Status.OK, training_loss=None):
         case_id=case.id, case=case, status=status, reason="", machine_id="m", started_at=NOW, finished_at=NOW,
         dataset=DatasetCard(name="mnist", sha256="ab" * 32, training_images=60_000, test_images=10_000),
         evaluations=tuple(evaluations) if epochs else (),
-        windows=tuple(
-            Window(epoch=1, first_step=60 + i, steps=1, images=100, seconds=100 / (rate + i), warmup=False)
-            for i in range(3)
-        ),
+        windows=steady(rate + i for i in range(3)),
     )  # fmt: skip
 
 

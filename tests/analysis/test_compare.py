@@ -17,7 +17,8 @@ from lenet.analysis.selection import parse_over, select
 from lenet.analysis.statistics import processes_needed
 from lenet.analysis.verdict import Mark
 from lenet.cases.case import Case, Hyperparameters, Mode, RuntimeProfile
-from lenet.store.record import DatasetCard, Record, Software, Status, Window
+from lenet.store.record import DatasetCard, Record, Software, Status
+from tests.steady import steady
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 DATA = Path(__file__).parent / "data"
@@ -33,10 +34,7 @@ def record(
         started_at=NOW, finished_at=NOW,
         dataset=DatasetCard(name=case.dataset, sha256=sha * 32, training_images=60000, test_images=10000),
         software=Software(framework_version=version, python_version="3", numpy_version="1", details=details or {}),
-        windows=tuple(
-            Window(epoch=1, first_step=60 + i, steps=1, images=100, seconds=100 / rate, warmup=False)
-            for i, rate in enumerate(rates)
-        ),
+        windows=steady(rates),
     )  # fmt: skip
 
 

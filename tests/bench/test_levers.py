@@ -15,9 +15,10 @@ from lenet.cases.case import Case, Hyperparameters, Mode
 from lenet.cases.matrix import Matrix
 from lenet.cases.profile import RuntimeProfile
 from lenet.machine.card import describe
-from lenet.store.record import Status, Window
+from lenet.store.record import Status
 from lenet.store.run import Store
 from lenet.worker.work import PROFILE_VARIABLES
+from tests.steady import steady
 
 ROOT = Path(__file__).parents[2]
 
@@ -166,19 +167,7 @@ def measured(tmp_path, digits, plain_record, monkeypatch):
             seed = case.hyperparameters.seed
             record = plain_record(case, *([Status.CRASHED, "no such thing"] if seed == 4 else []))
             rate = SPEEDS.get(seed, 1.0) * (1 + 0.01 * ((case.repetition * seed) % 3 - 1))
-            windows = tuple(
-                Window(
-                    epoch=1,
-                    first_step=60 + turn,
-                    steps=1,
-                    images=32,
-                    seconds=32 / rate,
-                    warmup=False,
-                    cycle=turn,
-                    turn=turn,
-                )
-                for turn in range(6 if seed in SPEEDS else 0)
-            )
+            windows = steady([rate] * (6 if seed in SPEEDS else 0), images=32, turns=True)
             fields = {"group": f"{run[6:]}{case.repetition}", "windows": windows}
             store.write_record(record.model_copy(update=fields))
         store.release()

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile, Scaling
 from lenet.cases.matrix import Matrix
+from lenet.cases.profile import ALLOCATORS
 
 
 def test_the_defaults_are_the_tutorials():
@@ -156,6 +157,12 @@ class TestProfile:
     def test_default_sets_nothing(self):
         assert RuntimeProfile.parse("default") == RuntimeProfile()
         assert RuntimeProfile().environment == {}
+
+    def test_each_allocator_that_may_be_named_has_its_library(self):
+        for name in ALLOCATORS:
+            assert RuntimeProfile.parse(f"allocator={name}").preloaded == ALLOCATORS[name].library
+        with pytest.raises(ValueError, match=f"Input should be '{', '.join(ALLOCATORS)}'"):
+            RuntimeProfile.parse("allocator=another")
 
     def test_settings(self):
         profile = RuntimeProfile.parse("onednn_isa=AVX2+launch_blocking+operator_threads=2")

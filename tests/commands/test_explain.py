@@ -28,11 +28,12 @@ from lenet.report.text.explain import explanation_text
 from lenet.store.events import Failed
 from lenet.store.freshness import workload_sha256
 from lenet.store.parts import PartTimes
-from lenet.store.record import Phases, Record, Software, Status, Window, summarise
+from lenet.store.record import Phases, Record, Software, Status, summarise
 from lenet.store.run import Store
 from lenet.worker.instruments import ProbeResult
 from lenet.worker.profilers import OperatorTime
 from lenet.workload.layers import training_flops
+from tests.steady import steady
 
 SETTINGS = "dataset_workers=1+dataset_prefetch=3+cpu_affinity=1+operator_threads=1"
 
@@ -217,19 +218,8 @@ class PlannedEngine:
         failed = any(name in case.profile.text for name in self.failing)
         # It alternates from block to block of two turns.
         noise = 1 + self.noise.get(case.profile.text, 0.02)
-        windows = tuple(
-            Window(
-                epoch=1,
-                first_step=60 + turn,
-                steps=1,
-                images=32,
-                seconds=32 / self.speed(case) * noise ** (turn // 2 % 2 - 0.5),
-                warmup=False,
-                cycle=turn if group else None,
-                turn=turn if group else None,
-            )
-            for turn in range(0 if failed else 12)
-        )
+        rates = (self.speed(case) / noise ** (turn // 2 % 2 - 0.5) for turn in range(0 if failed else 12))
+        windows = steady(rates, images=32, turns=bool(group))
         phases = Phases(**{name: self.seconds if name == "wall_seconds" else 0.0 for name in Phases.model_fields})
         return Record(
             case_id=case.id,

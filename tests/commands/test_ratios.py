@@ -19,9 +19,10 @@ from lenet.commands.sampling import Goal
 from lenet.engine.turns import groups as alive_together
 from lenet.engine.turns import start_order
 from lenet.errors import UsageError
-from lenet.store.record import Status, Window
+from lenet.store.record import Status
 from lenet.store.run import Store
 from tests.analysis.test_compare import NOW, record
+from tests.steady import steady
 
 MODES = (Mode.PYNATIVE, Mode.GRAPH, Mode.JIT)
 GOAL = Goal(0.03, 1e9, "mode=pynative")
@@ -51,8 +52,7 @@ class Machine:
                 self._write(case, 1000 * np.exp(shared + own), name if len(together) + len(members) > 1 else "")
 
     def _write(self, case, rates, group):
-        plain = record(rates.tolist())
-        windows = tuple(Window(**{**each.model_dump(), "cycle": i, "turn": i}) for i, each in enumerate(plain.windows))
+        plain, windows = record(rates.tolist()), steady(rates.tolist(), turns=True)
         status = Status.CRASHED if case.mode is self.failing else Status.OK
         fields = {"case": case, "case_id": case.id, "windows": windows, "group": group, "status": status, "reason": "x"}
         self.store.write_record(plain.model_copy(update=fields | {"started_at": NOW, "finished_at": NOW}))

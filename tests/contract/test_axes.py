@@ -44,7 +44,8 @@ from lenet.report.table import versions as versions_table
 from lenet.report.table.columns import for_page, for_table
 from lenet.report.table.groups import grouped
 from lenet.report.table.speed_ups import speed_ups
-from lenet.store.record import DatasetCard, Record, Software, Window, summarise
+from lenet.store.record import DatasetCard, Record, Software, summarise
+from tests.steady import steady
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -103,10 +104,7 @@ def two_cases(axis):
 def record(case, rate=1000.0, version="2.10.0", machine="here", repetition=None):
     if repetition is not None:
         case = case.model_copy(update={"repetition": repetition})
-    windows = tuple(
-        Window(epoch=1, first_step=60 + i, steps=1, images=100, seconds=100 / (rate + i), warmup=False)
-        for i in range(3)
-    )
+    windows = steady(rate + i for i in range(3))
     return Record(
         case_id=case.id, case=case, status="ok", machine_id=machine, started_at=NOW, finished_at=NOW,
         dataset=DatasetCard(

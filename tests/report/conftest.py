@@ -16,6 +16,7 @@ from lenet.machine.card import MachineCard
 from lenet.store.events import Steps
 from lenet.store.record import DatasetCard, Evaluation, Phases, Record, Software, Status, Window, summarise
 from lenet.store.run import Store
+from tests.steady import steady
 
 MACHINE = Path(__file__).parents[1] / "machines" / "amd-epyc-avx2-2c.json"
 REFERENCE = Path(__file__).parents[1] / "reference" / "digits-b32-lr0.05-m0.9.json"
@@ -40,10 +41,7 @@ def measured():
             plan=Plan(epochs=epochs),
             **case_fields,
         )
-        windows = tuple(
-            Window(epoch=1, first_step=60 + i, steps=1, images=100, seconds=100 / rate, warmup=False)
-            for i, rate in enumerate(rates)
-        )
+        windows = steady(rates)
         evaluations = ()
         phases = None
         if rates:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lenet.analysis.explain.trials import GAIN_AT_LEAST, speed, tried
-from lenet.store.record import Status, Window
+from lenet.store.record import Status
 from tests.analysis.test_compare import record
+from tests.steady import steady
 
 
 @pytest.fixture
@@ -19,11 +20,7 @@ def numbers():
 
 def member(rates, group, repetition):
     """A process that took turns, one window in each cycle."""
-    plain = record(rates, repetition)
-    windows = tuple(
-        Window(**{**window.model_dump(), "cycle": cycle, "turn": cycle}) for cycle, window in enumerate(plain.windows)
-    )
-    return plain.model_copy(update={"group": group, "windows": windows})
+    return record(rates, repetition).model_copy(update={"group": group, "windows": steady(rates, turns=True)})
 
 
 def groups(numbers, count, factor):

@@ -15,7 +15,7 @@ from scipy.stats import gmean, ttest_1samp
 from lenet.analysis.paired import LEAST_GROUPS, TimedTurn
 from lenet.analysis.tune.candidate import LEAST_RACED_TURNS, Measured
 from lenet.analysis.tune.search import FIRST_ALIVE, MOST_ALIVE, MOST_GROUPS, PROCESS_SECONDS, Search
-from lenet.analysis.tune.space import DEFAULT, space, together
+from lenet.analysis.tune.space import DEFAULT, space, together, without
 from lenet.cases.case import DeviceTarget, Mode, RuntimeProfile
 from lenet.cases.frameworks import Framework
 
@@ -147,6 +147,8 @@ class TestTheMeasuredLandscapes:
         assert sum(found) >= 18
 
 
+PROCESSES = {Mode.PYNATIVE: 14, Mode.GRAPH: 17}
+"""Of a race, as many as the default budget holds on the machine of all combinations."""
 FIXES = {Mode.PYNATIVE: "onednn_isa=AVX2+launch_blocking", Mode.GRAPH: "onednn_isa=AVX2"}
 
 
@@ -158,12 +160,16 @@ class TestAllCombinations:
 
     here = Path(__file__).parent
 
-    def truth(self, mode):
-        measured = json.loads((self.here / "combinations-dd7541b6.json").read_text(encoding="utf-8"))
-        rates = {
-            frozenset(RuntimeProfile.parse(text).settings.items()): float(gmean(each))
-            for text, each in measured["images_per_second"][mode.value].items()
+    def measured(self, name, mode):
+        """Images/s of each process, by settings."""
+        content = json.loads((self.here / f"{name}-dd7541b6.json").read_text(encoding="utf-8"))
+        return {
+            frozenset(RuntimeProfile.parse(text).settings.items()): np.array(each)
+            for text, each in content["images_per_second"][mode.value].items()
         }
+
+    def truth(self, mode):
+        rates = {settings: float(gmean(each)) for settings, each in self.measured("combinations", mode).items()}
         fixes = RuntimeProfile.parse(FIXES[mode])
         all_fixes = frozenset(fixes.settings.items())
         of_affinity = rates[all_fixes | {("cpu_affinity", 1)}] / rates[all_fixes]
@@ -178,49 +184,39 @@ class TestAllCombinations:
 
         return rate, max(rates.values())
 
-    @pytest.mark.parametrize(("mode", "measurements"), [(Mode.PYNATIVE, 14), (Mode.GRAPH, 17)])
-    def test_95_percent_of_the_best_are_reached(self, mode, measurements):
-        """With as many processes as the default budget holds there, and with their noise."""
-        truth, best = self.truth(mode)
-        settings = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"])
-        assert len(settings) == len(FIXES[mode].split("+")) + 5
-        reached = 0
+    def reached(self, mode, truth, best, allocators=()):
+        """In how many of 40 searches, with the noise of processes there, the winner has 95% of the best speed."""
+        settings = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"], allocators)
+        assert len(settings) == len(FIXES[mode].split("+")) + 5 + len(allocators)
+        count = 0
         for seed in range(40):
             machine = Machine(truth, scatter(seed, 0.035), scatter(seed + 100, 0.1))
-            winner = machine.search(settings=settings, measurements=measurements, noise=0.035).winner.profile
-            reached += truth(winner) >= 0.95 * best
-        assert reached >= 37
+            found = machine.search(settings=settings, measurements=PROCESSES[mode], noise=0.035)
+            count += truth(found.winner.profile) >= 0.95 * best
+        return count
+
+    @pytest.mark.parametrize("mode", list(PROCESSES))
+    def test_95_percent_of_the_best_are_reached(self, mode):
+        assert self.reached(mode, *self.truth(mode)) >= 37
 
     def allocator(self, mode):
         """How many times faster the allocator is, over the combinations of two other settings."""
-        measured = json.loads((self.here / "allocator-dd7541b6.json").read_text(encoding="utf-8"))
-        rates = {
-            frozenset(RuntimeProfile.parse(text).settings.items()): np.array(each)
-            for text, each in measured["images_per_second"][mode.value].items()
-        }
-        item = ("allocator", "tcmalloc")
+        rates, item = self.measured("allocator", mode), ("allocator", "tcmalloc")
         return float(gmean([rates[each | {item}] / rates[each] for each in rates if item not in each], axis=None))
 
-    @pytest.mark.parametrize("mode", [Mode.PYNATIVE, Mode.GRAPH])
+    @pytest.mark.parametrize("mode", list(PROCESSES))
     @pytest.mark.parametrize("gain", [None, 1.055])
     def test_they_are_reached_with_an_allocator_too(self, mode, gain):
         """A gain of 5% is hardly seen in so few processes; the prior mean finds it. None: what it gained there."""
-        without, best = self.truth(mode)
+        beside, best = self.truth(mode)
         gain = gain or self.allocator(mode)
         assert gain > 1
 
         def truth(profile):
-            settings = {name: value for name, value in profile.settings.items() if name != "allocator"}
-            return without(RuntimeProfile(**settings)) * (gain if profile.allocator else 1)
+            others = without(profile, "allocator") if profile.allocator else profile
+            return beside(others) * (gain if profile.allocator else 1)
 
-        settings = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"], ["tcmalloc"])
-        measurements = {Mode.PYNATIVE: 14, Mode.GRAPH: 17}[mode]
-        reached = 0
-        for seed in range(40):
-            machine = Machine(truth, scatter(seed, 0.035), scatter(seed + 100, 0.1))
-            winner = machine.search(settings=settings, measurements=measurements, noise=0.035).winner.profile
-            reached += truth(winner) >= 0.95 * best * gain
-        assert reached >= 37
+        assert self.reached(mode, truth, best * gain, ["tcmalloc"]) >= 37
 
 
 def interacting(profile):
