@@ -2,7 +2,8 @@
 
 The worker holds the clock: it alone can synchronise the device before it reads the time. pytest-benchmark's timer
 therefore replays the worker's own training clock: each call of the benchmarked function is one training step, each
-round is one window, and its iterations are the window's steps. Windows of any length can be compared.
+round is one window. pytest-benchmark wants the same number of iterations in all rounds, and turns may have different
+numbers of steps: a round has as many steps as the first window, each as long as those of its own window.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import chain, repeat
 import pytest
 
 from lenet.report import rows
-from lenet.store.record import Record, Status, Window
+from lenet.store.record import Status, Window, full_windows
 
 
 class WorkerClock:
@@ -23,9 +24,9 @@ class WorkerClock:
         self._now = 0.0
         self._steps: Iterator[float] = iter(())
 
-    def load(self, windows: Sequence[Window]) -> None:
-        """Replay these windows next. Each step of a window takes the window's seconds over its steps."""
-        self._steps = chain.from_iterable(repeat(each.seconds / each.steps, each.steps) for each in windows)
+    def load(self, windows: Sequence[Window], iterations: int) -> None:
+        """Replay these windows next, `iterations` steps of each. A step takes the window's seconds over its steps."""
+        self._steps = chain.from_iterable(repeat(each.seconds / each.steps, iterations) for each in windows)
 
     def step(self) -> None:
         """One training step. After the last one the clock stands: pytest-benchmark calls once more for the result."""
@@ -39,20 +40,13 @@ class WorkerClock:
 CLOCK = WorkerClock()
 
 
-def full_windows(record: Record) -> list[Window]:
-    """The steady windows of full length; the last one of an epoch may be shorter."""
-    steady = [window for window in record.windows if not window.warmup]
-    full = max((window.steps for window in steady), default=0)
-    return [window for window in steady if window.steps == full]
-
-
 @pytest.mark.benchmark(timer=CLOCK)
 def test_training_step(benchmark, case, session):
     record = session.measure(case)
     if record.status is Status.UNAVAILABLE:
         pytest.skip(record.reason)
     assert record.status is Status.OK, f"{record.status.value}: {record.reason}"
-    windows = full_windows(record)
+    windows = full_windows(record.windows)
     if not windows:
         pytest.skip("no time per step: training ended within the warm-up; raise --epochs or lower --batch-size")
     words = [case.device_target.value, f"batch {case.hyperparameters.batch_size}", record.dataset.name]
@@ -61,5 +55,6 @@ def test_training_step(benchmark, case, session):
     benchmark.group = f"seconds per training step: {', '.join(words)}"
     (row,) = rows([record], session.run.store.path.name)
     benchmark.extra_info.update(row.model_dump(mode="json"), group=record.group)
-    CLOCK.load(windows)
-    benchmark.pedantic(CLOCK.step, rounds=len(windows), iterations=windows[0].steps)
+    iterations = windows[0].steps
+    CLOCK.load(windows, iterations)
+    benchmark.pedantic(CLOCK.step, rounds=len(windows), iterations=iterations)

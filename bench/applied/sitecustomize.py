@@ -70,4 +70,4 @@ if LEVERS and "lenet.worker" in sys.orig_argv:
 elif "lenet.cli" in sys.orig_argv and any(lever.get("script") for lever in LEVERS.values()):
     from lenet.engine import turns
 
-    turns.LEAD_IN_SECONDS = 0.0
+    turns.TURN = turns.TURN.model_copy(update={"lead_in_seconds": 0.0, "pace_change": None})

@@ -64,6 +64,18 @@ class SteadyWindows(NamedTuple):
     """Training steps before each, at the start of a turn, whose times do not count."""
 
 
+class TurnLength(Frozen):
+    """How long a worker that takes turns trains in each of them."""
+
+    seconds: float = Field(gt=0)
+    """Of its window, about."""
+    lead_in_seconds: float = Field(default=0.0, ge=0)
+    """Of the steps before the window, about, whose times do not count."""
+    pace_change: float | None = Field(default=None, gt=1)
+    """How many times slower or faster than planned the steps of the turns so far are when turns get another number of
+    steps; None keeps the number that the warm-up gave."""
+
+
 class Plan(Frozen):
     """How much of the training is run and measured.
 
@@ -93,26 +105,24 @@ class Plan(Frozen):
     """Report weights and batches of every step instead of times, with full float32 arithmetic on every device: for
     comparing trainings. Without `epochs`, `warmup_steps` steps are trained."""
 
-    def steady_windows(
-        self, pace: float, turn_seconds: float | None = None, lead_in_seconds: float = 0.0
-    ) -> SteadyWindows:
+    def steady_windows(self, pace: float, turn: TurnLength | None = None) -> SteadyWindows:
         """Length and number of the steady windows of a training whose steps take `pace` seconds after the warm-up.
 
-        A worker that takes turns trains one window of about `turn_seconds` in each turn. Every member of a group gets
+        A worker that takes turns trains one window in each `turn`. Every member of a group gets
         the same time, `windows` times `window_seconds`, so that a slow one does not hold up the others, but at least
-        the steps of one window of the plan. Before each window it trains the whole steps that `lead_in_seconds` hold.
+        the steps of one window of the plan. Before each window it trains the whole steps that the lead-in holds.
         """
-        if turn_seconds is None:
+        if turn is None:
             steps = max(self.window_steps, math.ceil(self.window_seconds / pace))
             return SteadyWindows(steps, self.windows, self.resident_windows)
-        steps = max(1, math.ceil(turn_seconds / pace))
+        steps = max(1, math.ceil(turn.seconds / pace))
         if self.window_seconds:
             wanted = max(self.windows * self.window_seconds / pace, self.window_steps)
         else:
             wanted = self.windows * self.window_steps
         count = max(STEADY_WINDOWS_AT_LEAST, math.ceil(wanted / steps))
         resident_windows = math.ceil(count * self.resident_windows / self.windows)
-        return SteadyWindows(steps, count, resident_windows, math.floor(lead_in_seconds / pace))
+        return SteadyWindows(steps, count, resident_windows, math.floor(turn.lead_in_seconds / pace))
 
 
 class Case(Frozen):

@@ -17,7 +17,7 @@ from lenet.engine.environments import releases
 from lenet.engine.observer import Observer, SilentObserver
 from lenet.engine.process import TimeLimits, worker_command
 from lenet.engine.session import Session
-from lenet.engine.turns import LEAD_IN_SECONDS, TURN_SECONDS, Interleave, Judge, Schedule, groups, start_order
+from lenet.engine.turns import TURN, Interleave, Judge, Schedule, groups, start_order
 from lenet.errors import UsageError
 from lenet.files.locks import Notify, print_notice
 from lenet.machine.container import memory_available
@@ -153,7 +153,7 @@ class LocalEngine:
         if isinstance(command, Refusal):
             session.end(command.status, command.reason)
         else:
-            session.start(command, limits, *((TURN_SECONDS, LEAD_IN_SECONDS) if turns else ()))
+            session.start(command, limits, TURN if turns else None)
 
     def _room_for_another(self, sessions: Sequence[Session]) -> bool:
         """Whether the free memory holds one more worker like the largest so far, beside what those alive still take.

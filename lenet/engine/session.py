@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from lenet.cases.case import Case
+from lenet.cases.case import Case, TurnLength
 from lenet.dataset import Dataset
 from lenet.engine.builder import RecordBuilder
 from lenet.engine.observer import Observer
@@ -15,7 +15,7 @@ from lenet.errors import StoreError
 from lenet.machine.load import LoadMeter
 from lenet.machine.redact import without_names
 from lenet.store.events import Event, Failed
-from lenet.store.record import Record, Status, Window
+from lenet.store.record import Record, Status, Window, turn_fields
 from lenet.store.run import Store
 from lenet.worker.turns import Paused, Turn, parse
 from lenet.worker.work import Assignment
@@ -68,18 +68,16 @@ class Session:
         self,
         command: Sequence[str],
         limits: TimeLimits,
-        turn_seconds: float | None = None,
-        lead_in_seconds: float = 0.0,
+        turn: TurnLength | None = None,
     ) -> None:
-        """Start the worker, which sets itself up meanwhile. With `turn_seconds` it then waits for turns."""
+        """Start the worker, which sets itself up meanwhile. With `turn` it then waits for turns of that length."""
         self._meter = LoadMeter()
-        self._in_group |= {"turn_seconds": turn_seconds, "lead_in_seconds": lead_in_seconds}
+        self._in_group |= turn_fields(turn)
         assignment = Assignment(
             case=self.case,
             dataset_folder=self._dataset.folder.resolve(),
             dataset=self._dataset.card,
-            turn_seconds=turn_seconds,
-            lead_in_seconds=lead_in_seconds,
+            turn=turn,
         ).model_dump_json()
         try:
             self._process = self._opened.enter_context(
@@ -88,7 +86,7 @@ class Session:
                     assignment.encode(),
                     self._log,
                     limits,
-                    turns=turn_seconds is not None,
+                    turns=turn is not None,
                     preloaded=self.case.profile.preloaded,
                 )
             )

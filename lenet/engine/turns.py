@@ -8,18 +8,16 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Literal, Protocol, TypeVar
 
-from lenet.cases.case import Case, DeviceTarget
+from lenet.cases.case import Case, DeviceTarget, TurnLength
 from lenet.store.record import Window
 
 Interleave = Literal["windows", "rounds"]
 
-TURN_SECONDS = 0.1
+TURN = TurnLength(seconds=0.1, lead_in_seconds=0.05, pace_change=2.0)
 """Recorded groups of two identical cases scatter least at this length: shorter turns pay for switching, longer ones no
-longer see the same machine (docs/statistics.md)."""
-
-LEAD_IN_SECONDS = 0.05
-"""In recorded turns the first step takes 25% longer than those after a third of a second, the next ones 6 to 3% longer:
-the caches hold what the others used (docs/statistics.md). These steps do not count."""
+longer see the same machine. In recorded turns the first step takes 25% longer than those after a third of a second, the
+next ones 6 to 3% longer: the caches hold what the others used (docs/statistics.md). Where slow and fast steps
+alternate, turns that were planned from fast ones would hold up the others."""
 
 Member = TypeVar("Member")
 

@@ -23,6 +23,7 @@ WORKLOAD_SOURCES = (
     "worker/**/*.py",
     "cases/case.py",
     "cases/profile.py",
+    "cases/window_sizes.py",
     "machine/cores.py",
 )
 """The packages and modules whose source decides what is trained and how it is timed."""

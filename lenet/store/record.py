@@ -14,7 +14,7 @@ from enum import Enum
 from pydantic import Field
 
 from lenet.cases.base import Instant
-from lenet.cases.case import Case, Frozen, Plan
+from lenet.cases.case import Case, Frozen, Plan, TurnLength
 from lenet.machine.load import CaseLoad
 
 SCHEMA_VERSION = 1
@@ -162,6 +162,17 @@ class Summary(Frozen):
     peak_memory_bytes: int | None = None
 
 
+def turn_fields(turn: TurnLength | None) -> dict[str, object]:
+    """The fields of a record that say which turns its worker was to take: those that `Record.turn` reads."""
+    if turn is None:
+        return {}
+    return {
+        "turn_seconds": turn.seconds,
+        "lead_in_seconds": turn.lead_in_seconds,
+        "pace_change": turn.pace_change,
+    }
+
+
 class Record(Frozen):
     """The outcome of one case."""
 
@@ -181,6 +192,9 @@ class Record(Frozen):
     """The length of a turn that was asked for; null where the case ran alone."""
     lead_in_seconds: float = Field(default=0.0, ge=0)
     """The time at the start of a turn that was asked not to count; 0 where the case ran alone, and in older records."""
+    pace_change: float | None = Field(default=None, gt=1)
+    """How many times slower or faster the steps had to become for turns to get another number of steps; null where the
+    case ran alone, and in older records, whose turns kept their number."""
     planned_looks: tuple[int, ...] = Field(default=(), max_length=32)
     """Numbers of groups at which sampling to a precision could stop; empty where nothing was sampled that way."""
     machine_id: str = ""
@@ -208,6 +222,13 @@ class Record(Frozen):
     summary: Summary = Summary()
 
     @property
+    def turn(self) -> TurnLength | None:
+        """The turns that the worker was to take; None where the case ran alone."""
+        if self.turn_seconds is None:
+            return None
+        return TurnLength(seconds=self.turn_seconds, lead_in_seconds=self.lead_in_seconds, pace_change=self.pace_change)
+
+    @property
     def windows_between_lead_ins(self) -> tuple[Window, ...]:
         """The windows of the warm-up, and those past it without the lead-ins of turns."""
         return tuple(each for each in self.windows if not each.leads_in(self.case.plan))
@@ -225,15 +246,21 @@ class Record(Frozen):
         return max(0.0, (self.finished_at - self.started_at).total_seconds() - waited)
 
 
-def steady_rates(windows: Iterable[Window]) -> list[float]:
-    """Images/s of each full window after the warm-up, in order.
+def full_windows(windows: Iterable[Window]) -> list[Window]:
+    """The windows after the warm-up whose rates count, in order: all turns, or else those of full length.
 
-    A shorter window (the rest of an epoch) is not used if there is a full one: its rate contains a start-up over few
-    steps.
+    Where workers do not take turns, a shorter window is the rest of an epoch, and its rate contains a start-up over
+    few steps. A turn becomes shorter where the steps become slower (`lenet.cases.window_sizes`): without these, the
+    slow ones would be missing.
     """
     steady = [window for window in windows if not window.warmup]
     full = max((window.steps for window in steady), default=0)
-    return [window.images_per_second for window in steady if window.steps == full]
+    return [window for window in steady if window.turn is not None or window.steps == full]
+
+
+def steady_rates(windows: Iterable[Window]) -> list[float]:
+    """Images/s of each of the `full_windows`, in order."""
+    return [window.images_per_second for window in full_windows(windows)]
 
 
 def throughput(windows: Iterable[Window]) -> Throughput | None:

@@ -37,7 +37,7 @@ def main() -> int:
                 from lenet.worker.ranks.launch import launch
 
                 return launch(assignment, emit, _BORN)
-            turns = Turns(int(sys.argv[2]), emit) if assignment.turn_seconds is not None else None
+            turns = Turns(int(sys.argv[2]), emit) if assignment.turn is not None else None
             work(assignment, emit, _BORN, turns=turns)
         except (BrokenPipeError, ParentGoneError):
             return 1  # the parent has ended

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case, SteadyWindows
+from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, Case, TurnLength
+from lenet.cases.window_sizes import WindowSizes
 from lenet.store.events import Compiled, Evaluated, Event, Resident, Sketched, Steps
 from lenet.store.record import DatasetCard
 from lenet.store.sketch import SKETCHED_STEPS, layers
@@ -19,11 +20,6 @@ from lenet.worker.turns import Turn, Turns
 if TYPE_CHECKING:
     from lenet.training import Trainer
     from lenet.worker.trace import Tracer
-
-
-PACE_CHANGED = 2.0
-"""How many times slower or faster than planned the steps of the turns so far are when turns get another length: where
-slow and fast steps alternate, turns that were planned from fast ones would hold up the others."""
 
 
 class DivergedError(RuntimeError):
@@ -41,10 +37,10 @@ class TrainingLoop:
     `agree` returns the value of the first process to every process of a data-parallel training, and waits until all of
     them have called it. A decision by the clock must be the same in all, or one would wait for another's gradients.
 
-    With `turns`, the warm-up and every steady window wait for a turn; a window lasts about `turn_seconds`. Before it
-    come the steps of about `lead_in_seconds`, a window of their own that counts as warm-up: the others have left their
-    data in the caches, and the first steps of a turn are slower. Both are reported after the turn, so that nobody
-    handles an event while the counted steps run.
+    With `turns`, the warm-up and every steady window wait for a turn; its length is `turn_length`. Before it come the
+    steps of the lead-in, a window of their own that counts as warm-up: the others have left their data in the caches,
+    and the first steps of a turn are slower. Both are reported after the turn, so that nobody handles an event while
+    the counted steps run.
     """
 
     def __init__(
@@ -56,8 +52,7 @@ class TrainingLoop:
         emit: Callable[[Event], None],
         agree: Callable[[float], float] = own_value,
         turns: Turns | None = None,
-        turn_seconds: float | None = None,
-        lead_in_seconds: float = 0.0,
+        turn_length: TurnLength | None = None,
     ) -> None:
         self._plan = case.plan
         self._trainer = trainer
@@ -65,34 +60,24 @@ class TrainingLoop:
         self._emit = emit
         self._agree = agree
         self._images_per_step = case.rank_batch_size
-        self._steps_per_epoch = dataset.training_images // case.global_batch_size
+        steps_per_epoch = dataset.training_images // case.global_batch_size
+        self._sizes = WindowSizes(case.plan, steps_per_epoch, turn_length)
         self._turns = turns
-        self._turn_seconds = turn_seconds
-        self._lead_in_seconds = lead_in_seconds
-        self._lead_in = 0
-        self._pace = 0.0
-        self._timed_steps, self._timed_seconds = 0, 0.0
         self._leads_in = False
         self._unreported: Steps | None = None
         self._turn: Turn | None = None
-        self._windows_wanted, self._resident_windows = self._plan.windows, self._plan.resident_windows
         self._pending: list[Any] = []
         self._step = 0
         self._steady = 0
         self._window_began = 0.0
         self._epoch_losses: list[float] = []
         self._losses_digest = hashlib.sha256()
-        self._window_steps = self._at_most_an_epoch(self._plan.window_steps)
         self._sketched_steps = () if self._plan.trace else SKETCHED_STEPS[: self._plan.warmup_steps]
         self._tracer: Tracer | None = None
         if self._plan.trace:
             from lenet.worker.trace import Tracer
 
             self._tracer = Tracer(trainer.weights, emit)
-
-    def _at_most_an_epoch(self, steps: int) -> int:
-        # A window of whole-epoch training never spans an evaluation.
-        return steps if self._plan.epochs is None else min(steps, self._steps_per_epoch)
 
     def run(self) -> None:
         """Train and evaluate as planned."""
@@ -119,7 +104,7 @@ class TrainingLoop:
 
     @property
     def _turns_left(self) -> int:
-        return self._windows_wanted - self._steady + self._resident_windows
+        return self._sizes.windows - self._steady + self._sizes.resident_windows
 
     def _train_epoch(self, epoch: int) -> bool:
         """Train an epoch, or less if a plan without whole epochs is complete before its end; return whether it is."""
@@ -131,7 +116,7 @@ class TrainingLoop:
                 self._trainer.synchronize(loss)
                 self._tracer.record(self._step)
             boundary = self._step in (1, self._plan.warmup_steps)
-            full = boundary or len(self._pending) >= (self._lead_in if self._leads_in else self._window_steps)
+            full = boundary or len(self._pending) >= (self._sizes.lead_in if self._leads_in else self._sizes.steps)
             if full:
                 self._close_window(epoch)
             if self._step in self._sketched_steps:
@@ -143,7 +128,7 @@ class TrainingLoop:
                     return True
                 if self._turns is not None and self._step >= self._plan.warmup_steps:
                     self._window_began = self._wait("training", self._turns_left, ended="other")
-                    self._leads_in = self._lead_in > 0
+                    self._leads_in = self._sizes.lead_in > 0
         if self._pending and self._plan.epochs is not None:
             self._close_window(epoch)
         return False
@@ -161,7 +146,7 @@ class TrainingLoop:
     def _enough(self) -> bool:
         if self._plan.trace:
             return self._step >= self._plan.warmup_steps
-        if self._steady >= self._windows_wanted:
+        if self._steady >= self._sizes.windows:
             return True
         if self._steady < STEADY_WINDOWS_AT_LEAST:
             return False
@@ -196,26 +181,14 @@ class TrainingLoop:
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
         if self._step == self._plan.warmup_steps and first > 0:
-            steady = self._planned(self._agree((now - self._window_began) / len(losses)))
-            self._windows_wanted, self._resident_windows = steady.windows, steady.resident_windows
-        elif turn is not None and self._pace:
-            self._timed_steps += len(losses)
-            self._timed_seconds += now - self._window_began
-            pace = self._timed_seconds / self._timed_steps
-            if not 1 / PACE_CHANGED < pace / self._pace < PACE_CHANGED:
-                self._planned(pace)
+            self._sizes.warmed_up(self._agree(window.seconds / window.steps))
+        elif turn is not None:
+            self._sizes.turn_ended(window.steps, window.seconds)
         # Windows are adjacent: the time to report one is part of the next, so that throughput contains all costs.
         self._window_began = now
         self._pending.clear()
         if diverged is not None:
             raise DivergedError(f"the loss of step {first + diverged + 1} is {losses[diverged]}")
-
-    def _planned(self, pace: float) -> SteadyWindows:
-        """The steady windows of steps that take `pace` seconds; those to come have their length."""
-        steady = self._plan.steady_windows(pace, self._turn_seconds, self._lead_in_seconds)
-        self._pace, self._lead_in = pace, steady.lead_in
-        self._window_steps = self._at_most_an_epoch(steady.steps)
-        return steady
 
     def _report(self, window: Steps) -> None:
         """Report a window, after the lead-in before it."""
@@ -263,27 +236,28 @@ class TrainingLoop:
         self._final_weights = self._trainer.weights_sha256()
         if self._tracer is None and self._step not in self._sketched_steps:
             self._report_weights()
-        if not self._resident_windows:
+        count, size = self._sizes.resident_windows, self._sizes.steps
+        if not count:
             return
         steps = self._trainer.train_resident()
         self._trainer.synchronize(next(steps))  # fetches the batch
         began = self._clock.enter("resident")
-        for index in range(self._resident_windows):
+        for index in range(count):
             if self._turns is not None:
-                began = self._wait("resident", self._resident_windows - index, ended="other")
-                if lead_in := list(islice(steps, self._lead_in)):
+                began = self._wait("resident", count - index, ended="other")
+                if lead_in := list(islice(steps, self._sizes.lead_in)):
                     self._trainer.synchronize(lead_in[-1])
                     began = self._clock.enter("resident")
-            for loss in islice(steps, self._window_steps):
+            for loss in islice(steps, size):
                 last = loss
             self._trainer.synchronize(last)
             now = self._clock.enter("resident")
             self._emit(
                 Resident(
                     epoch=1,
-                    first_step=index * self._window_steps,
-                    steps=self._window_steps,
-                    images=self._window_steps * self._images_per_step,
+                    first_step=index * size,
+                    steps=size,
+                    images=size * self._images_per_step,
                     seconds=now - began,
                     warmup=False,
                     cycle=self._turn.cycle if self._turn else None,

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lenet.cases.case import Case, Frozen, RuntimeProfile
+from lenet.cases.case import Case, Frozen, RuntimeProfile, TurnLength
 from lenet.store.events import Event, Failed, Finished, Started
 from lenet.store.record import DatasetCard, Status
 from lenet.worker.clock import PhaseClock
@@ -30,10 +30,8 @@ class Assignment(Frozen):
     case: Case
     dataset_folder: Path
     dataset: DatasetCard
-    turn_seconds: float | None = None
-    """Length of a turn if the worker takes turns with others; None if it trains without pauses."""
-    lead_in_seconds: float = 0.0
-    """Time at the start of a turn that does not count."""
+    turn: TurnLength | None = None
+    """If the worker takes turns with others; None if it trains without pauses."""
 
 
 def set_environment(profile: RuntimeProfile) -> None:
@@ -108,8 +106,7 @@ def work(
         emit,
         agree,
         turns,
-        assignment.turn_seconds,
-        assignment.lead_in_seconds,
+        assignment.turn,
     )
     loop.run()
     clock.enter("other")

@@ -6,8 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from lenet.analysis.stability import full_windows
-from lenet.store.record import Status
+from lenet.store.record import Status, full_windows
 from lenet.store.run import Store
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lenet.store.record import full_windows
 from lenet.store.run import Store
 
 ROOT = Path(__file__).parents[2]
@@ -81,12 +82,10 @@ def test_a_round_is_a_window_in_seconds_per_step_without_the_extra_test(bench, t
     assert "seconds per training step: CPU, batch 32, digits" in done.stdout
     (measured,) = json.loads((tmp_path / "bench.json").read_text())["benchmarks"]
     (record,) = Store.open(tmp_path / "run").records()
-    windows = [window for window in record.windows if not window.warmup]
-    full = max(window.steps for window in windows)
-    expected = [window.seconds / window.steps for window in windows if window.steps == full]
-    assert full > 1
-    assert measured["stats"]["data"] == pytest.approx(expected)
-    assert measured["stats"]["iterations"] == full
+    windows = full_windows(record.windows)
+    assert windows[0].steps > 1
+    assert measured["stats"]["data"] == pytest.approx([window.seconds / window.steps for window in windows])
+    assert measured["stats"]["iterations"] == windows[0].steps
     assert 0.01 < measured["stats"]["median"] < 0.1
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile, Scaling
+from lenet.cases.case import Case, DeviceTarget, Hyperparameters, Mode, Plan, RuntimeProfile, Scaling, TurnLength
 from lenet.cases.matrix import Matrix
 from lenet.cases.profile import ALLOCATORS
 
@@ -143,11 +143,11 @@ class TestRefused:
 
 class TestSteadyWindows:
     def test_a_turn_is_about_as_long_as_asked_for_and_its_lead_in_has_whole_steps(self):
-        assert Plan().steady_windows(0.009, 0.1, 0.05) == (12, 47, 15, 5)
-        assert Plan().steady_windows(0.009, 0.1) == (12, 47, 15, 0)
+        assert Plan().steady_windows(0.009, TurnLength(seconds=0.1, lead_in_seconds=0.05)) == (12, 47, 15, 5)
+        assert Plan().steady_windows(0.009, TurnLength(seconds=0.1)) == (12, 47, 15, 0)
 
     def test_a_step_that_is_longer_than_the_lead_in_has_none(self):
-        assert Plan().steady_windows(0.18, 0.1, 0.05) == (1, 28, 9, 0)
+        assert Plan().steady_windows(0.18, TurnLength(seconds=0.1, lead_in_seconds=0.05)) == (1, 28, 9, 0)
 
     def test_a_worker_that_trains_alone_has_none(self):
         assert Plan().steady_windows(0.009) == (56, 10, 3, 0)

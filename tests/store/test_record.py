@@ -38,6 +38,15 @@ def test_the_rest_of_an_epoch_counts_without_a_full_window():
     assert throughput((window(1, steps=3, images=96),)).median == 96
 
 
+def test_turns_of_any_length_count():
+    """Where steps become slower, turns become shorter: the throughput is not that of the fast ones."""
+    turns = [window(1.0).model_copy(update={"cycle": each, "turn": each}) for each in range(3)]
+    slow = [window(1.0, steps=1, images=32).model_copy(update={"cycle": each, "turn": each}) for each in range(3, 7)]
+    lead_in = window(1e-3, steps=5, images=160, warmup=True, first_step=99)
+    found = throughput((*turns, lead_in, *slow))
+    assert (found.median, found.windows) == (32, 7)
+
+
 def test_no_steady_window():
     assert throughput(()) is None
     assert throughput((window(1, warmup=True),)) is None

@@ -2,87 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 
-import numpy as np
 import pytest
 
-from lenet.cases.case import Case, Hyperparameters, Plan
 from lenet.store.events import Steps
 from lenet.store.record import Status
 from lenet.worker.clock import PhaseClock
-from lenet.worker.loop import DivergedError, TrainingLoop
-from lenet.worker.turns import Turn
-from lenet.worker.work import failure
-from lenet.workload.evaluation import EvaluationResult
-
-PLAN = Plan(warmup_steps=4, window_steps=2, window_seconds=0.02, windows=3, resident_windows=0, evaluation_images=16)
-
-
-class Sleeper:
-    """A trainer whose step takes a millisecond; it knows how many it has trained, and which one diverges."""
-
-    def __init__(self, diverges_at, slow_from=math.inf):
-        self.steps, self.diverges_at, self.slow_from = 0, diverges_at, slow_from
-
-    def train_epoch(self, observe=None):
-        for _ in range(80):
-            time.sleep(0.001 if self.steps < self.slow_from else 0.02)
-            self.steps += 1
-            yield math.nan if self.steps == self.diverges_at else 1 / self.steps
-
-    def read(self, losses):
-        return list(losses)
-
-    def synchronize(self, loss):
-        pass
-
-    def weights(self):
-        yield "weights", np.zeros((2, 3), "<f4")
-
-    def weights_sha256(self):
-        return "0" * 64
-
-    def evaluate(self, images):
-        return EvaluationResult(images, 1, 1)
-
-
-class Turns:
-    """Gives a turn whenever it is asked for one."""
-
-    given = 0
-
-    def wait(self, turns_left):
-        self.given += 1
-        return Turn(cycle=self.given, number=self.given)
-
-
-def train(digits, diverges_at=None, clock=None, reporting_seconds=0.0, slow_from=math.inf, plan=PLAN):
-    """A training in turns: each event, and the steps that were trained when it was reported."""
-    case = Case(dataset="digits", plan=plan, hyperparameters=Hyperparameters(batch_size=16))
-    trainer = Sleeper(diverges_at, slow_from)
-    reported = []
-
-    def report(event):
-        time.sleep(reporting_seconds)
-        reported.append((event, trainer.steps))
-
-    loop = TrainingLoop(
-        case,
-        digits.card,
-        trainer,
-        clock or PhaseClock(time.perf_counter()),
-        report,
-        turns=Turns(),
-        turn_seconds=0.02,
-        lead_in_seconds=0.01,
-    )
-    try:
-        loop.run()
-    except DivergedError as error:
-        reported.append((failure(error), trainer.steps))
-    return reported
+from tests.worker.sleeper import PLAN, train
 
 
 def test_a_lead_in_is_reported_after_its_turn_and_before_its_window(digits):

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from lenet.analysis.verify.evidence import Evidence, Messages
-from lenet.cases.case import STEADY_WINDOWS_AT_LEAST, SteadyWindows
+from lenet.cases.case import STEADY_WINDOWS_AT_LEAST
+from lenet.cases.window_sizes import WindowSizes
 from lenet.store.events import Compiled, Evaluated, Event, Failed, Finished, Resident, Sketched, Started, Steps, Traced
 
 CLASSES = 10
@@ -71,28 +72,31 @@ def window_sizes(e: Evidence) -> Messages:
     """Windows end where the worker ends them: after the first step, the warm-up, an epoch, or when they are full."""
     plan, whole = e.case.plan, e.case.plan.epochs is not None
     epoch = e.steps_per_epoch
-    size = min(plan.window_steps, epoch) if whole else plan.window_steps
-    lead_in, leads_in = 0, False
+    sizes = _planned_sizes(e)
+    leads_in = False
     for line, event in e.attempt.of(Steps):
         first, end = event.first_step, event.first_step + event.steps
-        leads_in = lead_in > 0 and not leads_in
-        ends = [first + (lead_in if leads_in else size), *(mark for mark in (1, plan.warmup_steps) if mark > first)]
+        leads_in = sizes.lead_in > 0 and not leads_in
+        ends = [
+            first + (sizes.lead_in if leads_in else sizes.steps),
+            *(mark for mark in (1, plan.warmup_steps) if mark > first),
+        ]
         if whole:
             ends.append((first // epoch + 1) * epoch)
         if end != min(ends):
             yield e.on(line), f"ends after step {end}, and this plan ends it after {min(ends)}"
         if event.warmup != (first < plan.warmup_steps or plan.trace or leads_in):
-            words = f"the warm-up has {plan.warmup_steps} steps, and a turn's lead-in {lead_in}"
+            words = f"the warm-up has {plan.warmup_steps} steps, and a turn's lead-in {sizes.lead_in}"
             yield e.on(line), f"warmup is {event.warmup}, and {words}"
         if event.epoch != math.ceil(end / epoch):
             yield e.on(line), f"epoch is {event.epoch}, and an epoch has {epoch} steps"
         if end == plan.warmup_steps and first > 0:
-            steady = _at_pace_of(event, e)
-            size = min(steady.steps, epoch) if whole else steady.steps
-            lead_in = steady.lead_in
+            sizes.warmed_up(event.seconds / event.steps)
+        elif event.turn is not None:
+            sizes.turn_ended(event.steps, event.seconds)
     for line, resident in e.attempt.of(Resident):
-        if resident.steps != size or resident.epoch != 1 or resident.warmup:
-            yield e.on(line), f"is not a resident window of {size} steps"
+        if resident.steps != sizes.steps or resident.epoch != 1 or resident.warmup:
+            yield e.on(line), f"is not a resident window of {sizes.steps} steps"
 
 
 def answers(e: Evidence) -> Messages:
@@ -135,7 +139,10 @@ def plan_fulfilled(e: Evidence) -> Messages:
     finished = e.attempt.first(Finished)
     if finished is None:
         return
-    line, plan, planned = finished[0], e.case.plan, _steady_windows(e)
+    line, plan, planned = finished[0], e.case.plan, _planned_sizes(e)
+    for _, window in e.attempt.of(Steps):
+        if 0 < window.first_step == plan.warmup_steps - window.steps:
+            planned.warmed_up(window.seconds / window.steps)
     evaluated, resident = e.attempt.of(Evaluated), e.attempt.of(Resident)
     if len(evaluated) != (plan.epochs or 1):
         yield e.on(line), f"finished with {len(evaluated)} evaluations, and the plan has {plan.epochs or 1}"
@@ -153,18 +160,8 @@ def plan_fulfilled(e: Evidence) -> Messages:
         yield e.on(line), message
 
 
-def _steady_windows(e: Evidence) -> SteadyWindows:
-    """What the plan asks for after the warm-up, at the pace of its last window."""
-    plan = e.case.plan
-    last = [event for _, event in e.attempt.of(Steps) if 0 < event.first_step == plan.warmup_steps - event.steps]
-    if not last:  # the warm-up is the first step, which has no pace
-        return SteadyWindows(plan.window_steps, plan.windows, plan.resident_windows)
-    return _at_pace_of(last[0], e)
-
-
-def _at_pace_of(event: Steps, e: Evidence) -> SteadyWindows:
-    pace = event.seconds / event.steps
-    return e.case.plan.steady_windows(pace, e.record.turn_seconds, e.record.lead_in_seconds)
+def _planned_sizes(e: Evidence) -> WindowSizes:
+    return WindowSizes(e.case.plan, e.steps_per_epoch, e.record.turn)
 
 
 def turns(e: Evidence) -> Messages:
@@ -183,11 +180,14 @@ def turns(e: Evidence) -> Messages:
             yield e.on(line), f"is turn {event.turn} of cycle {event.cycle} after turn {number} of cycle {cycle}"
         else:
             number, cycle = event.turn, event.cycle
+    if e.record.turn_seconds is not None:
+        return
     waited = e.record.phases.waiting_seconds if e.record.phases else 0
-    if waited and e.record.turn_seconds is None:
+    if waited:
         yield e.at("phases", "waiting_seconds"), f"is {waited}, and the worker took no turns"
-    if e.record.lead_in_seconds and e.record.turn_seconds is None:
-        yield e.at("lead_in_seconds"), f"is {e.record.lead_in_seconds}, and the worker took no turns"
+    for name in ("lead_in_seconds", "pace_change"):
+        if value := getattr(e.record, name):
+            yield e.at(name), f"is {value:g}, and the worker took no turns"
 
 
 RULES = (images, order, windows_touch, window_sizes, turns, answers, evaluations_in_place, plan_fulfilled)
