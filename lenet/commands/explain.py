@@ -5,7 +5,7 @@ Instruments slow the training down, so no figure of an instrumented process is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lenet.analysis.explain.findings import Explanation, SpeedFinding, SpeedLine, conclude
@@ -27,9 +27,7 @@ from lenet.engine.environments import releases
 from lenet.machine.installed import framework_version
 from lenet.store.record import Status
 
-PLAN = Plan(
-    window_steps=10, window_seconds=0.25, windows=12, resident_windows=4, budget_seconds=30, evaluation_images=1
-)
+PLAN = Plan(window_steps=2, window_seconds=0.25, windows=12, resident_windows=4, budget_seconds=30, evaluation_images=1)
 """A slow case takes ten seconds to warm up, and still gets as many turns as an interval over them needs."""
 PART_SHARE = 1 / 60
 """Share of the budget for each of the three kinds of windows in which the parts of a step are measured, each time."""
@@ -54,7 +52,7 @@ class Explainer:
         self._trials = Trials(run, engine)
         self._watcher = Watcher(run, limits, self._say, budget.seconds * PART_SHARE)
         self._found: dict[Key, tuple[Suspicion, Changes]] = {}
-        self._attempted: set[frozenset[Change]] = set()
+        self._attempted: set[frozenset[Change]] = {frozenset()}
         self._untried: dict[frozenset[Change], str] = {}
         """What should have been tried at some time, by its options."""
         self._notes: list[str] = []
@@ -108,13 +106,21 @@ class Explainer:
         self._look_seconds = left - self._budget.left
         return observed
 
-    def _has_time(self, cases: Sequence[Case]) -> bool:
-        """Whether there is time for a group of these cases, and to watch one more case."""
-        return self._budget.left > self._trials.seconds(cases) + self._look_seconds
+    def _has_time(self, sets: Iterable[Changes], twin: Case | None = None) -> bool:
+        """Whether there is time for a group of the case with these changes, and its twin, and to watch one more."""
+        seconds = sum(map(self._seconds, sets)) + (self._trials.most_seconds if twin is not None else 0)
+        return self._budget.left > seconds + self._look_seconds
 
-    def _group_fits(self, fixes: Changes, tried: Sequence[Changes]) -> bool:
-        """Whether there is time for a group of the fixes and what is tried beside them."""
-        return self._has_time([self._with(each) for each in (fixes, *tried)])
+    def _seconds(self, changes: Changes) -> float:
+        """About how long the case takes with the changes.
+
+        Where that is new, as long as with some of them: what is suspected makes it faster, or else hardly slower.
+        """
+        if (known := self._trials.seconds(self._with(changes))) is not None:
+            return known
+        parts = [self._with(tuple(tried)) for tried in self._attempted if tried < frozenset(changes)]
+        found = [seconds for each in parts if (seconds := self._trials.seconds(each)) is not None]
+        return min(found, default=self._trials.most_seconds)
 
     def _with(self, fixes: Sequence[Change]) -> Case:
         return changed(self._case, fixes)
@@ -139,13 +145,16 @@ class Explainer:
         controls = [(*fixes, each.control) for each in suspected if each.control is not None]
         proposed += [each for each in controls if frozenset(each) not in self._attempted]
         self._untried |= {frozenset(each): options(each) or AS_IT_IS for each in proposed}
-        while proposed and not self._group_fits(fixes, proposed):
+        # What has gained so far is compared with the case as it is and with PyTorch at the end.
+        account: list[Changes] = [(), fixes] if fixes else []
+        twin = twin_of(self._with(fixes)) if fixes else None
+        while proposed and not self._has_time([fixes, *proposed, *account], twin):
             proposed.pop()
         self._attempted |= {frozenset(each) for each in (fixes, *proposed)}
         tried = [each for each in proposed if each not in controls]
         unsettled = proposed
         for _ in range(GROUPS):
-            if not unsettled or not self._group_fits(fixes, unsettled):
+            if not unsettled or not self._has_time([fixes, *unsettled, *account], twin):
                 break
             self._say(f"trying together: {', '.join(options(each) or AS_IT_IS for each in unsettled)}")
             self._measure([self._with(each) for each in (fixes, *unsettled)])
@@ -168,16 +177,24 @@ class Explainer:
     def _compare_all(self, fixes: Changes, twin: Case | None) -> None:
         """Measure in as many groups as there is time for.
 
-        Members are the case as it is, with each fix alone, all but one of them and all of them, what tells causes
-        apart, and the twin.
+        Members are the case as it is and with all fixes, the twin, what tells causes apart, each fix alone, and all but
+        one of them: the last ones are left out where there is no time for all.
         """
-        sets = [(), *((each,) for each in fixes), *(tuple(o for o in fixes if o is not each) for each in fixes), fixes]
+        sets: list[Changes] = [(), fixes]
         sets += [(*where, each.control) for each, where in self._found.values() if each.control is not None]
+        sets += [*((each,) for each in fixes), *(tuple(o for o in fixes if o is not each) for each in fixes)]
+        sets = list(dict.fromkeys(sets))
+        least, wanted = 2 if fixes else 1, len(sets)
+        while len(sets) > least and not self._has_time(sets, twin):
+            sets.pop()
+        if len(sets) < wanted:
+            left_out = wanted - len(sets)
+            self._notes.append(f"{left_out} of {wanted} sets of fixes are not in the last groups: no time (--budget)")
         members = list(dict.fromkeys([*map(self._with, sets), *filter(None, [twin])]))
         if len(members) < 2:
             return
         for number in range(GROUPS):
-            if not self._has_time(members):
+            if not self._has_time(sets, twin):
                 self._notes.append(f"the time was over after {number} of {GROUPS} groups of all fixes (--budget)")
                 return
             self._say(f"measuring {len(members)} cases together: group {number + 1} of {GROUPS}")

@@ -60,7 +60,11 @@ class Trials:
         """The effect of a change; None if one of the two has no process that ended well."""
         return tried(change, self.records(before), self.records(after))
 
-    def seconds(self, cases: Sequence[Case]) -> float:
-        """About how long one more group of these cases takes; a case that is new takes as long as the slowest."""
-        known = {case: records[-1].own_seconds for case, records in self._records.items()}
-        return sum(known.get(case, max(known.values(), default=0.0)) for case in cases)
+    def seconds(self, case: Case) -> float | None:
+        """How long the case took the last time, without waiting for the others; None if it is new."""
+        return records[-1].own_seconds if (records := self.records(case)) else None
+
+    @property
+    def most_seconds(self) -> float:
+        """The longest that a case took."""
+        return max((records[-1].own_seconds for records in self._records.values()), default=0.0)
