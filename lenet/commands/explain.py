@@ -5,7 +5,7 @@ Instruments slow the training down, so no figure of an instrumented process is r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lenet.analysis.explain.findings import Explanation, SpeedFinding, SpeedLine, conclude
@@ -83,8 +83,10 @@ class Explainer:
         twin = twin_of(self._with(fixes))
         self._compare_all(fixes, twin)
         measured = None
-        if twin is not None and self._budget.left > 0:
+        if twin is not None and self._budget.left > self._look_seconds:
             measured = self._watcher.parts(twin, self._trials.records(twin))
+        elif twin is not None:
+            self._notes.append("the time was over before the parts of PyTorch's step were measured (--budget)")
         suspected = [self._suspected(suspicion, where, fixes) for suspicion, where in self._found.values()]
         remaining = observed if fixes else None
         if untried := [words for changes, words in self._untried.items() if changes not in self._attempted]:
@@ -106,10 +108,14 @@ class Explainer:
         self._look_seconds = left - self._budget.left
         return observed
 
-    def _has_time(self, sets: Iterable[Changes], twin: Case | None = None) -> bool:
+    def _has_time(self, sets: Sequence[Changes], twin: Case | None = None, *, watches: bool = True) -> bool:
         """Whether there is time for a group of the case with these changes, and its twin, and to watch one more."""
-        seconds = sum(map(self._seconds, sets)) + (self._trials.most_seconds if twin is not None else 0)
-        return self._budget.left > seconds + self._look_seconds
+        seconds = sum(map(self._seconds, sets)) + (self._look_seconds if watches else 0)
+        if twin is not None:
+            known = self._trials.seconds(twin)
+            # Hardly longer than what it is compared with, which is the fastest of them.
+            seconds += known if known is not None else min(map(self._seconds, sets))
+        return self._budget.left > seconds
 
     def _seconds(self, changes: Changes) -> float:
         """About how long the case takes with the changes.
@@ -194,7 +200,8 @@ class Explainer:
         if len(members) < 2:
             return
         for number in range(GROUPS):
-            if not self._has_time(sets, twin):
+            # One group, with its intervals, says more than a look at PyTorch.
+            if not self._has_time(sets, twin, watches=number > 0):
                 self._notes.append(f"the time was over after {number} of {GROUPS} groups of all fixes (--budget)")
                 return
             self._say(f"measuring {len(members)} cases together: group {number + 1} of {GROUPS}")

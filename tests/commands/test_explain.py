@@ -191,8 +191,9 @@ class Clock:
 class PlannedEngine:
     """Measures nothing: every case has its planned speed, and takes its planned time."""
 
-    def __init__(self, clock, speeds, failing=(), noise=None, seconds=10.0, modes=None):
-        self.clock, self.speeds, self.failing, self.seconds = clock, speeds, failing, seconds
+    def __init__(self, clock, speeds, failing=(), noise=None, seconds=None, modes=None):
+        self.clock, self.speeds, self.failing = clock, speeds, failing
+        self.seconds = seconds or (lambda case: 10.0)
         self.noise = noise or {}
         self.modes = modes or {}
         self.groups = []
@@ -203,7 +204,7 @@ class PlannedEngine:
         records = [self._record(case, datasets[case.dataset], store, group) for case in cases]
         for record in records:
             store.write_record(record)
-        self.clock.now += self.seconds * len(cases)
+        self.clock.now += sum(map(self.seconds, cases))
         return records
 
     def speed(self, case):
@@ -220,7 +221,7 @@ class PlannedEngine:
         noise = 1 + self.noise.get(case.profile.text, 0.02)
         rates = (self.speed(case) / noise ** (turn // 2 % 2 - 0.5) for turn in range(0 if failed else 12))
         windows = steady(rates, images=32, turns=bool(group))
-        phases = Phases(**{name: self.seconds if name == "wall_seconds" else 0.0 for name in Phases.model_fields})
+        phases = Phases(**{name: self.seconds(case) if name == "wall_seconds" else 0.0 for name in Phases.model_fields})
         return Record(
             case_id=case.id,
             case=case,
@@ -230,7 +231,7 @@ class PlannedEngine:
             machine_id=store.manifest.machine.id,
             workload_sha256=workload_sha256(),
             started_at=now,
-            finished_at=now + timedelta(seconds=self.seconds),
+            finished_at=now + timedelta(seconds=self.seconds(case)),
             dataset=dataset.card,
             software=Software(
                 framework_version=framework_version(case.framework) or "1",
@@ -266,11 +267,11 @@ def planned(tmp_path, digits, monkeypatch):
     monkeypatch.setattr(watch.roofline, "measure", lambda: Roofline(gflops=200, gigabytes_per_second=20))
     monkeypatch.setattr(explain, "framework_version", lambda framework: "2.0")
 
-    def go(budget=10_000.0, resume=None, failing=(), speeds=SPEEDS, noise=None, modes=None, **axes):
+    def go(budget=10_000.0, resume=None, failing=(), speeds=SPEEDS, noise=None, modes=None, seconds=None, **axes):
         case = Case(**{"dataset": "digits", "mode": Mode.PYNATIVE, "plan": PLAN, **axes})
         output = None if resume else tmp_path / "run"
         run = prepare(case, lambda _: digits, print, output, resume)
-        engine = PlannedEngine(clock, speeds, failing, noise, modes=modes)
+        engine = PlannedEngine(clock, speeds, failing, noise, seconds, modes)
         began = clock.now
         limits = TimeLimits(10)
         try:
@@ -431,6 +432,23 @@ class TestBudget:
         found, engine, _ = planned(55)
         assert [case.profile.text for case in engine.groups[1]] == ["default", "launch_blocking+onednn_isa=AVX2"]
         assert found.fixes == BOTH
+
+    def test_a_slow_case_leaves_time_for_each_suspicion_alone_and_for_pytorch(self, planned):
+        """What is as slow as the case is only what leaves out what gains."""
+
+        def seconds(case):
+            return 10 if case.profile.onednn_isa or case.framework is Framework.PYTORCH else 25
+
+        modes = {Mode.GRAPH: 3, Mode.MODEL: 3}
+        found, engine, spent = planned(240, mode=Mode.JIT, modes=modes, seconds=seconds)
+        assert spent <= 240
+        alone = [(case.mode, case.profile.text) for case in engine.groups[1]]
+        assert {(Mode.GRAPH, "default"), (Mode.MODEL, "default"), (Mode.JIT, "launch_blocking")} <= set(alone)
+        last = {(each.framework, each.mode) for each in engine.groups[-1]}
+        assert len(engine.groups[-1]) == len(last) == 3, "the case, all fixes and PyTorch"
+        assert found.twin.unit == "groups"
+        assert found.speeds[-2].compared.unit == "groups"
+        assert any("sets of fixes are not in the last groups" in note for note in found.notes)
 
     def test_with_time_enough_nothing_is_left_out(self, planned):
         assert planned(1000)[0].notes == ()
