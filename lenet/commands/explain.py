@@ -33,6 +33,8 @@ PART_SHARE = 1 / 60
 """Share of the budget for each of the three kinds of windows in which the parts of a step are measured, each time."""
 GROUPS = LEAST_GROUPS
 """The most groups of the same cases: the fewest whose interval speaks for other processes."""
+SLACK = 1.2
+"""A group may take this many times what its members took before."""
 AS_IT_IS = "as it is"
 """The case without any fix."""
 
@@ -110,12 +112,12 @@ class Explainer:
 
     def _has_time(self, sets: Sequence[Changes], twin: Case | None = None, *, watches: bool = True) -> bool:
         """Whether there is time for a group of the case with these changes, and its twin, and to watch one more."""
-        seconds = sum(map(self._seconds, sets)) + (self._look_seconds if watches else 0)
+        seconds = sum(map(self._seconds, sets))
         if twin is not None:
             known = self._trials.seconds(twin)
             # Hardly longer than what it is compared with, which is the fastest of them.
             seconds += known if known is not None else min(map(self._seconds, sets))
-        return self._budget.left > seconds
+        return self._budget.left > SLACK * seconds + (self._look_seconds if watches else 0)
 
     def _seconds(self, changes: Changes) -> float:
         """About how long the case takes with the changes.

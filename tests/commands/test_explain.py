@@ -191,7 +191,9 @@ class Clock:
 class PlannedEngine:
     """Measures nothing: every case has its planned speed, and takes its planned time."""
 
-    def __init__(self, clock, speeds, failing=(), noise=None, seconds=None, modes=None):
+    def __init__(self, clock, speeds, failing=(), noise=None, seconds=None, modes=None, overhead=1.0):
+        self.overhead = overhead
+        """How many times what its members take a group takes."""
         self.clock, self.speeds, self.failing = clock, speeds, failing
         self.seconds = seconds or (lambda case: 10.0)
         self.noise = noise or {}
@@ -204,7 +206,7 @@ class PlannedEngine:
         records = [self._record(case, datasets[case.dataset], store, group) for case in cases]
         for record in records:
             store.write_record(record)
-        self.clock.now += sum(map(self.seconds, cases))
+        self.clock.now += sum(map(self.seconds, cases)) * (self.overhead if group else 1)
         return records
 
     def speed(self, case):
@@ -267,11 +269,21 @@ def planned(tmp_path, digits, monkeypatch):
     monkeypatch.setattr(watch.roofline, "measure", lambda: Roofline(gflops=200, gigabytes_per_second=20))
     monkeypatch.setattr(explain, "framework_version", lambda framework: "2.0")
 
-    def go(budget=10_000.0, resume=None, failing=(), speeds=SPEEDS, noise=None, modes=None, seconds=None, **axes):
+    def go(
+        budget=10_000.0,
+        resume=None,
+        failing=(),
+        speeds=SPEEDS,
+        noise=None,
+        modes=None,
+        seconds=None,
+        overhead=1.0,
+        **axes,
+    ):
         case = Case(**{"dataset": "digits", "mode": Mode.PYNATIVE, "plan": PLAN, **axes})
         output = None if resume else tmp_path / "run"
         run = prepare(case, lambda _: digits, print, output, resume)
-        engine = PlannedEngine(clock, speeds, failing, noise, seconds, modes)
+        engine = PlannedEngine(clock, speeds, failing, noise, seconds, modes, overhead)
         began = clock.now
         limits = TimeLimits(10)
         try:
@@ -415,8 +427,9 @@ class TestWholeStep:
 
 class TestBudget:
     @pytest.mark.parametrize("budget", [60, 90, 120, 150, 200])
-    def test_it_is_kept(self, planned, budget):
-        found, _, spent = planned(budget)
+    @pytest.mark.parametrize("overhead", [1.0, 1.2])
+    def test_it_is_kept(self, planned, budget, overhead):
+        found, _, spent = planned(budget, overhead=overhead)
         assert spent <= budget
         assert found.notes
         assert all("(--budget)" in note for note in found.notes)
