@@ -68,8 +68,14 @@ class Effects:
         self._mean, self._covariance, self._own = self._fitted(self._items)
 
     def mean(self, item: Item) -> float:
-        """The effect of a setting, as the logarithm of a factor; 0 for one in which the profiles do not differ."""
-        return float(self._mean[1 + self._items.index(item)]) if item in self._items else 0.0
+        """The effect of a setting, as the logarithm of a factor.
+
+        Of one in which the profiles do not differ it is what is expected of it, if that is a gain, or else 0.
+        """
+        if item in self._items:
+            return float(self._mean[1 + self._items.index(item)])
+        name, value = item
+        return max(self._expected(item), 0.0) if value is not None and name not in self._base else 0.0
 
     def deviation(self, a: Item, b: Item) -> float:
         """Standard deviation of the difference of the effects of two values of a setting."""

@@ -100,6 +100,11 @@ class Standing:
     def _best(self) -> RuntimeProfile:
         choices = {name: [value] for name, value in self.start.profile.settings.items()} | self.effects.varied
         own = self.start.profile.settings.items()
+        # Beside a start that nothing else is near, nobody has seen what gained elsewhere.
+        for setting in filter(self._hopeful, self._settings):
+            for name, value in setting.settings.items():
+                if self.effects.mean((name, value)) > WORTH and name not in NOT_TOGETHER:
+                    choices.setdefault(name, [None, value])
 
         def gained(profile: RuntimeProfile) -> float:
             return self.effects.of(profile) - WORTH * len(profile.settings.items() - own)

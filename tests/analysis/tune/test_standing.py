@@ -71,6 +71,31 @@ def test_a_value_that_is_slow_whatever_else_there_is_is_not_tried_again():
     assert not any(each.operator_threads for each in standing(rates).next())
 
 
+class TestWhatGainedElsewhere:
+    """The allocator gained where it was measured. Here the fastest is so far ahead that nothing near it has it."""
+
+    settings = (*SETTINGS, RuntimeProfile.parse("allocator=tcmalloc"))
+
+    def best(self, **more):
+        rates = {"default": 100, "onednn_isa=AVX2": 1000, together(self.settings).text: 500, **more}
+        return standing(rates, settings=self.settings).best.text
+
+    @pytest.mark.parametrize("alone", [None, 103, 97])
+    def test_it_is_in_the_best_while_nothing_speaks_against_it(self, alone):
+        more = {"allocator=tcmalloc": alone} if alone else {}
+        assert self.best(**more) == "onednn_isa=AVX2+allocator=tcmalloc"
+
+    def test_what_is_slow_alone_is_not(self):
+        assert self.best(**{"allocator=tcmalloc": 60}) == "onednn_isa=AVX2"
+
+    def test_what_was_measured_beside_the_fastest_decides(self):
+        assert self.best(**{"onednn_isa=AVX2+allocator=tcmalloc": 850}) == "onednn_isa=AVX2"
+
+    def test_what_failed_is_not(self):
+        rates = {"default": 100, "onednn_isa=AVX2": 1000, "onednn_isa=AVX2+allocator=tcmalloc": None}
+        assert standing(rates, settings=self.settings).best.text == "onednn_isa=AVX2"
+
+
 def test_what_failed_is_not_proposed():
     rates = {"default": 100, "onednn_isa=AVX2": 1000, "launch_blocking": None, together(SETTINGS).text: None}
     found = standing(rates)
