@@ -60,9 +60,9 @@ KEPT_SECONDS = 5.0
 """Of the budget, for what the command itself takes: to begin, to end the last workers and to write; in a small budget a
 twentieth of it."""
 
-SETTLED_TURNS = 3
-"""Turns past the tuning of the kernels from which only they count. Of a slow process that was ended before, all do: its
-few steps scatter more than the tuning changes."""
+SETTLED_TURNS = 8
+"""Turns past the tuning of the kernels from which only they count. Where there are fewer, all do: they scatter more
+than the tuning changes. In whole-step jit turns of one process differ tenfold, and the last three say nothing."""
 
 
 @dataclass(frozen=True)
