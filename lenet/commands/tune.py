@@ -175,6 +175,12 @@ class RaceJudge:
         return {case: f"dropped from the race: the fastest is {lead:.1f} times faster" for case, lead in found.items()}
 
 
+def counted_turns(steady: Sequence[Window]) -> Sequence[Window]:
+    """Of the windows after the warm-up of a race those that count: past the tuning of the kernels, or else all."""
+    settled = [window for window in steady if window.first_step >= WARMUP_STEPS_AT_LEAST]
+    return settled if len(settled) >= SETTLED_TURNS else steady
+
+
 class Looks:
     """Measures the looks of a search as groups of a case's workers, and compares their losses with the default's.
 
@@ -227,13 +233,12 @@ class Looks:
             words = f"differs from the default's by more than {TRACE_TOLERANCE:g}"
             fault = f"changes the training: the loss of step {agreement.first_beyond + 1} {words}"
             return Measured(None, fault, seconds=seconds)
-        settled = [window for window in steady if window.first_step >= WARMUP_STEPS_AT_LEAST]
-        counted = settled if len(settled) >= SETTLED_TURNS else steady
+        counted = counted_turns(steady)
         return Measured(
             sum(window.images for window in counted) / sum(window.seconds for window in counted),
             group=group,
             turns=TimedTurn.of(counted),
-            settled=bool(settled) or record.case.plan.warmup_steps >= WARMUP_STEPS_AT_LEAST,
+            settled=steady[-1].first_step >= WARMUP_STEPS_AT_LEAST,
             seconds=seconds,
         )
 

@@ -15,7 +15,7 @@ from known_speed import WORKER
 from lenet.analysis.paired import LEAST_GROUPS
 from lenet.cases.case import Case, Mode, RuntimeProfile
 from lenet.cases.matrix import Matrix
-from lenet.commands.tune import CONFIRMATION, RACE, prepare
+from lenet.commands.tune import CONFIRMATION, RACE, counted_turns, prepare
 from lenet.commands.tune import tune as run_search
 from lenet.commands.verify import verify
 from lenet.engine import TimeLimits
@@ -26,6 +26,7 @@ from lenet.report.text.tune import tuning_text
 from lenet.store.profiles import load, resolve
 from lenet.store.record import Status
 from lenet.store.run import Store
+from tests.steady import steady
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +201,13 @@ def raced(tmp_path_factory, digits):
         patch.setattr("lenet.analysis.tune.search.MOST_GROUPS", 3)
         (result,) = run_search(run, 600, print, engine)
     return result, folder / "run"
+
+
+@pytest.mark.parametrize(("turns", "first"), [(20, 12), (19, 0), (3, 0)])
+def test_turns_before_the_tuning_of_kernels_count_only_where_few_come_after_it(turns, first):
+    """Of five steps each, so that the kernels are tuned after the first twelve."""
+    windows = [each.model_copy(update={"first_step": 5 * number}) for number, each in enumerate(steady([100] * turns))]
+    assert counted_turns(windows) == windows[first:]
 
 
 class TestWorkersThatTakeTurns:
