@@ -204,6 +204,13 @@ class TestAllCombinations:
         rates, item = self.measured("allocator", mode), ("allocator", "tcmalloc")
         return float(gmean([rates[each | {item}] / rates[each] for each in rates if item not in each], axis=None))
 
+    def test_24_groups_of_whole_step_jit_do_not_tell_whether_the_allocator_gains(self):
+        """So both profiles are the best known there (docs/tuning.md)."""
+        without_it, with_it = self.measured("allocator", Mode.JIT).values()
+        found = ttest_1samp(np.log(with_it / without_it), 0).confidence_interval(0.95)
+        assert len(with_it) == 24
+        assert found.low < 0 < math.log(1.02) < (found.low + found.high) / 2
+
     @pytest.mark.parametrize("mode", list(PROCESSES))
     @pytest.mark.parametrize("gain", [None, 1.055])
     def test_they_are_reached_with_an_allocator_too(self, mode, gain):
