@@ -238,7 +238,7 @@ class Looks:
             sum(window.images for window in counted) / sum(window.seconds for window in counted),
             group=group,
             turns=TimedTurn.of(counted),
-            settled=steady[-1].first_step >= WARMUP_STEPS_AT_LEAST,
+            settled=max(steady[-1].first_step, record.case.plan.warmup_steps) >= WARMUP_STEPS_AT_LEAST,
             seconds=seconds,
         )
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from lenet.cases.case import Case, Mode, RuntimeProfile
-from lenet.cases.frameworks import Framework
 from lenet.commands import tune
 from lenet.errors import UsageError
 from lenet.machine.card import describe
 from lenet.store.profiles import Scope, resolve
+from tests.installed import FRAMEWORKS
 
 WORKER = (sys.executable, "-I", "-S", str(Path(__file__).parents[1] / "fake_worker.py"))
 ONE_CASE = ("--mode", "graph", "--batch-size", "32", "--dataset", "digits", "--device", "cpu")
@@ -109,7 +109,7 @@ def test_tune_as_json(lenet_bench, run, tmp_path, monkeypatch):
     assert Path(result["path"]).parent == tmp_path / "profiles"
 
 
-@pytest.mark.parametrize("framework", Framework)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_command_that_a_missing_profile_names_tunes_that_scope(lenet_bench, monkeypatch, framework):
     case = Case(framework=framework, mode=Mode.PYNATIVE, profile=RuntimeProfile.parse("tuned"))
     with pytest.raises(UsageError) as missing:

@@ -33,6 +33,7 @@ from lenet.store.run import Store
 from lenet.worker.instruments import ProbeResult
 from lenet.worker.profilers import OperatorTime
 from lenet.workload.layers import training_flops
+from tests.installed import NEEDS_PYTORCH
 from tests.steady import steady
 
 SETTINGS = "dataset_workers=1+dataset_prefetch=3+cpu_affinity=1+operator_threads=1"
@@ -467,6 +468,7 @@ class TestBudget:
         assert planned(1000)[0].notes == ()
 
 
+@NEEDS_PYTORCH
 def test_a_resumed_explanation_measures_nothing_twice(planned, tmp_path):
     first, _, _ = planned()
     again, engine, _ = planned(resume=tmp_path / "run")
@@ -474,6 +476,7 @@ def test_a_resumed_explanation_measures_nothing_twice(planned, tmp_path):
     assert again == first
 
 
+@NEEDS_PYTORCH
 def test_a_resumed_explanation_measures_what_is_missing(planned, tmp_path):
     _, before, _ = planned()
     records = sorted((tmp_path / "run" / "records").iterdir())

@@ -16,6 +16,7 @@ from lenet.machine.card import describe
 from lenet.machine.cores import usable_cores
 from lenet.store.profiles import Scope, TunedProfile, folder, load, resolve, save
 from lenet.worker.work import set_environment
+from tests.installed import FRAMEWORKS, NEEDS_PYTORCH
 
 SETTINGS = {"operator_threads": 1, "dataset_workers": 1}
 
@@ -79,6 +80,7 @@ def test_the_sentence_names_the_command_that_helps():
         resolve([case], "a-machine")
 
 
+@NEEDS_PYTORCH
 def test_one_command_tunes_all_cases_that_need_it():
     cases = [
         wanted(mode=mode, hyperparameters=Hyperparameters(batch_size=size), dataset="digits")
@@ -183,7 +185,7 @@ def test_a_worker_refuses_a_name_without_settings():
         set_environment(RuntimeProfile.parse("tuned"))
 
 
-@pytest.mark.parametrize("framework", Framework)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_profile_of_every_framework_is_found_again(keep, framework):
     case = wanted(framework=framework, mode=Mode.PYNATIVE)
     with pytest.raises(UsageError, match=f"for {framework.value} ") as caught:
