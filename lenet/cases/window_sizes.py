@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenet.cases.case import Plan, TurnLength
+from lenet.cases.case import Plan, SteadyWindows, TurnLength
 
 
 class WindowSizes:
@@ -28,9 +28,8 @@ class WindowSizes:
 
     def warmed_up(self, pace: float) -> None:
         """Plan the steady windows: the steps at the end of the warm-up take `pace` seconds."""
-        planned = self._plan.steady_windows(pace, self._turn)
+        planned = self._resize(pace)
         self.windows, self.resident_windows = planned.windows, planned.resident_windows
-        self._resize(pace)
 
     def turn_ended(self, steps: int, seconds: float) -> None:
         """Take the window of a turn into account, without its lead-in. The number of windows stays."""
@@ -43,10 +42,11 @@ class WindowSizes:
         if not 1 / change < pace / self._pace < change:
             self._resize(pace)
 
-    def _resize(self, pace: float) -> None:
+    def _resize(self, pace: float) -> SteadyWindows:
         planned = self._plan.steady_windows(pace, self._turn)
         self._pace, self.lead_in = pace, planned.lead_in
         self.steps = self._limited(planned.steps)
+        return planned
 
     def _limited(self, steps: int) -> int:
         return steps if self._at_most is None else min(steps, self._at_most)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 
 import pytest
@@ -11,6 +10,7 @@ from fast import FAST
 
 from lenet.cases.case import Case, DeviceTarget, Mode, Pipeline, RuntimeProfile
 from lenet.machine.card import present_devices
+from tests.installed import NEEDS_PYTORCH
 
 __all__ = ["found", "reference"]  # fixtures
 
@@ -43,14 +43,10 @@ class TestMindSporeModel(TrainerContract):
     case = Case(mode=Mode.MODEL, profile=FAST)
 
 
-TORCH = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])"
-)
-
 GPU = pytest.mark.skipif(DeviceTarget.GPU not in present_devices(), reason="no GPU is here")
 
 
-@TORCH
+@NEEDS_PYTORCH
 class TestTorchEager(TrainerContract):
     case = Case(framework="pytorch", mode=Mode.EAGER)
 
@@ -59,13 +55,13 @@ class TestTorchEager(TrainerContract):
         assert found["software"]["details"]["precision"] == "float32"
 
 
-@TORCH
+@NEEDS_PYTORCH
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 class TestTorchCompiled(TrainerContract):
     case = Case(framework="pytorch", mode=Mode.COMPILE)
 
 
-@TORCH
+@NEEDS_PYTORCH
 class TestTorchCachedWithItsOwnThreads(TrainerContract):
     case = Case(
         framework="pytorch",
@@ -78,7 +74,7 @@ class TestTorchCachedWithItsOwnThreads(TrainerContract):
         assert found["software"]["details"]["operator_threads"] == "1"
 
 
-@TORCH
+@NEEDS_PYTORCH
 @GPU
 class TestTorchEagerOnGpu(TrainerContract):
     case = Case(framework="pytorch", device_target=DeviceTarget.GPU, mode=Mode.EAGER)
@@ -89,7 +85,7 @@ class TestTorchEagerOnGpu(TrainerContract):
         assert found["software"]["details"]["precision"] == "float32"
 
 
-@TORCH
+@NEEDS_PYTORCH
 @GPU
 class TestTorchCompiledCachedOnGpu(TrainerContract):
     case = Case(framework="pytorch", device_target=DeviceTarget.GPU, mode=Mode.COMPILE, pipeline=Pipeline.CACHED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from lenet.cases.case import Case, DeviceTarget, Mode, Plan
@@ -13,10 +11,9 @@ from lenet.engine.local import LocalEngine
 from lenet.machine.card import present_devices
 from lenet.store.proof import TrainingStatus
 from lenet.store.record import Status
+from tests.installed import NEEDS_PYTORCH
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])"
-)
+pytestmark = NEEDS_PYTORCH
 
 
 GPU = pytest.mark.skipif(DeviceTarget.GPU not in present_devices(), reason="no GPU is here")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from lenet.analysis.explain.account import account
@@ -13,12 +11,9 @@ from lenet.cases.frameworks import Framework
 from lenet.engine import TimeLimits
 from lenet.engine.probe import probe
 from lenet.worker.instruments import LEAST_ROUNDS, ProbeResult, _precise, _Round, _round
+from tests.installed import NEEDS_PYTORCH
 
 STEPS = 12
-
-pytorch = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])"
-)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +24,7 @@ def watched(digits, tmp_path_factory):
     return found
 
 
-@pytorch
+@NEEDS_PYTORCH
 class TestPyTorch:
     def test_every_round_has_all_parts(self, watched):
         assert len(watched.rounds) >= LEAST_ROUNDS

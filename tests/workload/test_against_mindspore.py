@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 from contract import child
@@ -15,6 +13,7 @@ from lenet.workload.initial import initial_weights
 from lenet.workload.layers import PARAMETERS
 from lenet.workload.order import order
 from lenet.workload.pixels import network_input, resize
+from tests.installed import NEEDS_PYTORCH
 
 STEPS = 300
 TOLERANCE = 2e-6
@@ -68,7 +67,7 @@ def test_the_reference_recomputes_a_training_of_mindspore(name, request, tmp_pat
     assert theirs["evaluation"] == vars(ours.evaluation)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed (lenet-bench[torch])")
+@NEEDS_PYTORCH
 def test_the_reference_recomputes_a_training_of_pytorch(mnist, tmp_path):
     case = Case(framework="pytorch", mode=Mode.EAGER)
     theirs = train(case, mnist.folder, 100, tmp_path / "out.json")

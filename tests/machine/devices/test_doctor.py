@@ -15,6 +15,7 @@ from lenet.machine.devices import cuda, doctor
 from lenet.machine.devices.doctor import Check, DeviceReport, DoctorReport, diagnose
 from lenet.machine.installed import framework_version
 from lenet.report.text.doctor import doctor_text
+from tests.installed import NEEDS_PYTORCH
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_where_only_pytorch_computes(bare, monkeypatch):
     assert (gpu.works, gpu.peers) == (True, ("PyTorch",)), "MindSpore is none of its own peers"
 
 
-@pytest.mark.skipif(framework_version(Framework.PYTORCH) is None, reason="PyTorch is not installed")
+@NEEDS_PYTORCH
 def test_pytorch_computes_on_the_cpu():
     check = doctor.probe(DeviceTarget.CPU, Framework.PYTORCH, 120)
     assert (check.name, check.passed) == ("PyTorch computes", True), check.message
