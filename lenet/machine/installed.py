@@ -37,17 +37,32 @@ print(f"{v.major}.{v.minor}.{v.patch}")
 """Calls `dnnl_version` of oneDNN's C interface; later fields of the structure are not declared."""
 
 
-LIBRARY_QUERY = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
+LIBRARY_QUERY = """
+import ctypes, sys
+try:
+    ctypes.CDLL(sys.argv[1])
+except OSError:
+    print("no")
+else:
+    print("yes")
+"""
+
+
+def has_library(name: str) -> bool:
+    """Whether the dynamic linker finds the shared library of that name, and can load it."""
+    with contextlib.suppress(ProgramError):
+        return _is_loaded(name)
+    return False
 
 
 @functools.cache
-def has_library(name: str) -> bool:
-    """Whether the dynamic linker finds the shared library of that name, and can load it."""
-    try:
-        output(sys.executable, "-I", "-c", LIBRARY_QUERY, name, seconds=QUERY_SECONDS)
-    except ProgramError:
-        return False
-    return True
+def _is_loaded(name: str) -> bool:
+    """What the dynamic linker says.
+
+    Raises:
+        ProgramError: it cannot be asked; the next call asks again.
+    """
+    return output(sys.executable, "-I", "-c", LIBRARY_QUERY, name, seconds=QUERY_SECONDS) == "yes"
 
 
 def package_version(package: str) -> str | None:

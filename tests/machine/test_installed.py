@@ -56,3 +56,11 @@ def test_a_framework_that_is_not_installed_has_none(monkeypatch, framework):
 def test_a_shared_library_is_one_that_the_dynamic_linker_loads():
     assert has_library("libm.so.6")
     assert not has_library("libnowhere.so.9")
+
+
+def test_what_the_dynamic_linker_could_not_be_asked_is_asked_again(monkeypatch):
+    name = "libdl.so.2"
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/nowhere/python")
+        assert not has_library(name)
+    assert has_library(name)

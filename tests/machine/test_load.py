@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
-from lenet.machine.load import CaseLoad, Load, LoadMeter, _Span, measure
+from lenet.machine.load import CaseLoad, Load, LoadMeter, _own_seconds, _Span, measure
 
 BUSY = "import time; end = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
 
 
 def test_the_load_of_another_process_is_measured():
-    neighbour = subprocess.Popen([sys.executable, "-c", BUSY.format(30)])
+    started = f"{shlex.quote(sys.executable)} -c {shlex.quote(BUSY.format(30))} >&- 2>&- & echo $!"
+    # The shell ends, so that the process is nobody's child here.
+    neighbour = int(subprocess.run(["sh", "-c", started], stdout=subprocess.PIPE, check=True).stdout)
     try:
+        assert neighbour not in [each.pid for each in psutil.Process().children(recursive=True)]
         assert measure(1.0).foreign_cores > 0.1
     finally:
-        neighbour.kill()
-        neighbour.wait()
+        os.kill(neighbour, signal.SIGKILL)
+
+
+def test_the_time_of_a_child_is_own_time():
+    before = _own_seconds()
+    child = subprocess.Popen([sys.executable, "-c", BUSY.format(30)])
+    try:
+        time.sleep(1.0)
+        assert _own_seconds() - before > 0.1
+    finally:
+        child.kill()
+        child.wait()
+    assert _own_seconds() - before > 0.1
 
 
 def test_the_case_itself_is_not_foreign_load(monkeypatch):
