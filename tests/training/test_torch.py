@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from lenet.cases.case import Case, DeviceTarget, Mode, Plan
@@ -36,6 +41,22 @@ def test_without_a_compiler_compile_is_unavailable_with_its_reason(
     assert record.status is Status.UNAVAILABLE, record.reason
     assert f"cannot compile here, it needs {needed}" in record.reason
     assert "\n" not in record.reason
+
+
+def test_compilation_finds_nothing_that_an_earlier_process_compiled(tmp_path):
+    """Each process has a new folder, for Triton too: on a GPU it keeps what gcc compiled, and then needs no gcc."""
+    old = tmp_path / "old"
+    code = (
+        "import os, torch\n"
+        "from lenet.training.torch import compiled\n"
+        "_, folder = compiled(torch.nn.ReLU(), torch.device('cpu'))\n"
+        "print(folder.name, os.environ['TORCHINDUCTOR_CACHE_DIR'], os.environ['TRITON_CACHE_DIR'], sep='\\n')\n"
+    )
+    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(old), "TRITON_CACHE_DIR": str(old)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    folder, *caches = map(Path, done.stdout.split())
+    assert all(each == folder or folder in each.parents for each in caches)
+    assert not old.exists()
 
 
 def test_an_old_records_pynative_is_eager(digits, new_store):
