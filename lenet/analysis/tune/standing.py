@@ -27,6 +27,10 @@ EQUAL = 0.01
 WORTH = math.log(GAIN_AT_LEAST)
 """What a setting has to gain, as a logarithm, to be added to the profile to start from."""
 
+BEFORE_MORE = 4
+"""Combinations in a look before the settings that are not switched on with all others. Each of these tells of itself
+alone, and in a short race there is no time for it."""
+
 CLEARLY = 3.0
 """Standard deviations of a difference that is no noise, even if it is the largest of many."""
 
@@ -70,9 +74,9 @@ class Standing:
         pool = [each for each in self._combinations(self._choices()) if not self._behind(each)]
         if len(pool) < 2:
             return distinct([self.best, *(self._neighbours(likely=True) or self._neighbours(likely=False))])
-        first = [self.best, *self._more()]
         pool.sort(key=lambda each: (each.text in self._raced, -self.effects.of(each)))
-        return distinct([*first, *self.effects.design(first, pool)])
+        design = self.effects.design([self.best], pool)
+        return distinct([self.best, *design[:BEFORE_MORE], *self._more(), *design[BEFORE_MORE:]])
 
     def _ahead(self, start: Candidate) -> Candidate:
         """The profile to start from, or one that is clearly ahead of it.

@@ -35,6 +35,12 @@ def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float)
     notes += [f"{each.profile.text}: {each.fault}" for each in tried if each.fault]
     if outcome.untried:
         notes.append(f"Not tried, the time was over (--budget): {', '.join(outcome.untried)}.")
+    if outcome.short:
+        raced = count(sum(len(each.raced) for each in (default, *tried)), "process", "processes")
+        notes.append(
+            f"The race had time for {raced}, too few to tell apart settings of a few percent: a longer --budget may "
+            "find a faster profile."
+        )
     notes.append(
         "n: processes. gain: over the default, from groups of processes that took turns; an interval of fewer than "
         f"{LEAST_GROUPS} groups is of these processes only. Or what a setting does to profiles that are nearly as "
