@@ -109,7 +109,7 @@ def compiled(network: Any, device: Any) -> tuple[Any, tempfile.TemporaryDirector
     folder = tempfile.TemporaryDirectory(prefix="lenet-bench-compile-", ignore_cleanup_errors=True)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder.name
     # On a GPU Triton compiles some code before Inductor gives it a folder of its own.
-    os.environ["TRITON_CACHE_DIR"] = os.path.join(folder.name, "triton")
+    os.environ["TRITON_CACHE_DIR"] = f"{folder.name}/triton"
     # One thread: the functions are few, and a pool of compiling processes would live as long as the worker.
     options = {"compile_threads": 1}
     try:
