@@ -30,7 +30,8 @@ def space(
 
     `cores` are those that a worker may use, `allocators` those that are installed. A setting that the framework or the
     CPU does not support, or that is the default already, is not in it: a cap to AVX2 makes sense only on a CPU with
-    AVX-512.
+    AVX-512. Nor are those that cost speed wherever they were measured: fewer prefetched batches, and the affinity to
+    one core (docs/tuning.md).
     """
     settings: list[str] = []
     cpu, mindspore = device is DeviceTarget.CPU, framework is Framework.MINDSPORE
@@ -44,9 +45,8 @@ def space(
     if mindspore:
         settings.append("dispatch_threads=1")
         settings += [f"dataset_workers={count}" for count in _fewer(min(cores, 8))[:1]]
-        settings.append("dataset_prefetch=2")
     settings += [f"operator_threads={count}" for count in threads[1:]]
-    settings += [f"cpu_affinity={count}" for count in threads[-1:]]
+    settings += [f"cpu_affinity={count}" for count in threads[-1:] if count > 1]
     if mindspore:
         settings += [f"dataset_workers={count}" for count in _fewer(min(cores, 8))[1:]]
     supported = ABILITIES[framework].profile_settings

@@ -46,6 +46,12 @@ class TestSpace:
         assert "allocator=tcmalloc" in peer
         assert not any("allocator" in text for text in (*on_gpu, *self.texts()))
 
+    @pytest.mark.parametrize("mode", list(ABILITIES[Framework.MINDSPORE].modes))
+    def test_what_cost_speed_wherever_it_was_measured_is_not_tried(self, mode):
+        assert not any("dataset_prefetch" in text for text in self.texts(mode))
+        assert not any("cpu_affinity" in text for text in self.texts(mode, cores=2))
+        assert "cpu_affinity=4" in self.texts(mode, cores=8)
+
     def test_a_machines_settings_are_few_and_within_it(self, machine_card):
         sets, cores = machine_card.instruction_sets, machine_card.usable_cores
         found = space(Framework.MINDSPORE, DeviceTarget.CPU, Mode.PYNATIVE, cores, sets)
@@ -70,7 +76,7 @@ def test_together_has_the_first_value_of_each_setting_and_takes_no_cores_away():
     found = together(space(Framework.MINDSPORE, DeviceTarget.CPU, Mode.PYNATIVE, 8, ["avx512f"]))
     assert found.settings == {
         "onednn_isa": "AVX2", "launch_blocking": True, "operator_threads": 1, "dispatch_threads": 1,
-        "dataset_workers": 1, "dataset_prefetch": 2,
+        "dataset_workers": 1,
     }  # fmt: skip
     assert found.text == RuntimeProfile.parse(found.text).text
 
