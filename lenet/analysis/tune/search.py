@@ -32,8 +32,8 @@ FIRST_ALIVE = 5
 """Members of the first look: until it is over, nobody knows how long a process takes here."""
 
 LEAST_MEASUREMENTS = 13
-"""Processes of a race that tell apart settings of a few percent: of simulated searches with 12 or more 95% found the
-fastest, and with 8 hardly one."""
+"""Processes of a race that tell apart settings of a few percent: of simulated searches of PyNative mode, all 100 reach
+95% of the best speed with so many, 95 with 12, and 75 with 10."""
 
 MOST_MEASUREMENTS = 30
 """Processes of the race; a search that needs more is lost in noise."""
