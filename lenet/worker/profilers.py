@@ -101,11 +101,11 @@ def _torch(train: Callable[[], None]) -> Read:
 
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as running:
         marks = []
-        for number in range(TORCH_MARKS):
+        for name in (f"{TORCH_BEGIN}{number}" for number in range(TORCH_MARKS)):
             began = time.time_ns()
-            with torch.profiler.record_function(f"{TORCH_BEGIN}{number}"):
+            with torch.profiler.record_function(name):
                 pass
-            marks.append((time.time_ns() - began, began, f"{TORCH_BEGIN}{number}"))
+            marks.append((time.time_ns() - began, began, name))
         train()
     _, now, mark = min(marks)
 

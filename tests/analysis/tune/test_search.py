@@ -192,10 +192,15 @@ class TestAllCombinations:
 
         return rate, max(rates.values())
 
-    def reached(self, mode, truth, best, allocators=()):
-        """In how many of 40 searches, with the noise of processes there, the winner has 95% of the best speed."""
+    def offered(self, mode, allocators):
+        """The whole space of that machine."""
         settings = space(Framework.MINDSPORE, DeviceTarget.CPU, mode, 2, ["avx2", "avx512f"], allocators)
         assert len(settings) == len(FIXES[mode].split("+")) + 3 + len(allocators)
+        return settings
+
+    def reached(self, mode, truth, best, allocators=()):
+        """In how many of 40 searches, with the noise of processes there, the winner has 95% of the best speed."""
+        settings = self.offered(mode, allocators)
         count = 0
         for seed in range(40):
             machine = Machine(truth, scatter(seed, 0.035), scatter(seed + 100, 0.1))
@@ -241,7 +246,7 @@ class TestAllCombinations:
     def test_they_are_reached_though_a_slow_process_has_two_turns_and_every_turn_scatters(self):
         """As in real races, whose turns of a tenth of a second differ by a sixth."""
         truth, best = self.with_allocator(Mode.PYNATIVE)
-        settings = space(Framework.MINDSPORE, DeviceTarget.CPU, Mode.PYNATIVE, 2, ["avx2", "avx512f"], ["tcmalloc"])
+        settings = self.offered(Mode.PYNATIVE, ["tcmalloc"])
         count = 0
         for seed in range(100):
             found = RacingMachine(truth, seed).search(settings=settings, measurements=16, noise=NOISE)
@@ -251,7 +256,7 @@ class TestAllCombinations:
     def test_they_are_reached_in_time_though_the_default_warms_up_for_15_s(self):
         """Slower than usual, as on a busy machine: the time that is kept for the confirmation leaves a race."""
         truth, best = self.with_allocator(Mode.PYNATIVE)
-        settings = space(Framework.MINDSPORE, DeviceTarget.CPU, Mode.PYNATIVE, 2, ["avx2", "avx512f"], ["tcmalloc"])
+        settings = self.offered(Mode.PYNATIVE, ["tcmalloc"])
         reached = confirmed = 0
         for seed in range(40):
             machine = UnevenMachine(lambda profile: 0.6 * truth(profile), seed, warm_up_images=1920)
