@@ -184,11 +184,11 @@ def tuned(word, speed):
     gain = ratio(groups, twice)
     effects = [SettingEffect("operator_threads=128", speed, Interval(speed / 2, speed * 2), 99)] * 2
     found = [
-        SearchResult(default, (best, out), best, best, gain, tuple(effects), (word, word), True),
-        SearchResult(default, (best, out), best, default, gain, tuple(effects[:1]), (), False),
-        SearchResult(default, (best,), best, default, None, (), (), True),
-        SearchResult(default, (), default, default, None, (), (), False),
-        SearchResult(out, (), out, out, None, (), (word,), False),
+        SearchResult(default, (best, out), best, best, gain, tuple(effects), (word, word), 8, True),
+        SearchResult(default, (best, out), best, default, gain, tuple(effects[:1]), (), 8, False),
+        SearchResult(default, (best,), best, default, None, (), (), 8, True),
+        SearchResult(default, (), default, default, None, (), (), 8, False),
+        SearchResult(out, (), out, out, None, (), (word,), 8, False),
     ]
     return "".join(tuning_text(case, each, 200, 1e-4) for each in found)
 

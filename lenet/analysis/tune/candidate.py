@@ -179,6 +179,8 @@ class SearchResult:
     """What each setting does to the fastest profiles of the race, the largest effect first."""
     untried: tuple[str, ...]
     """Settings that no look had time for."""
+    raced: int
+    """Processes of the race."""
     short: bool
     """Whether the time was over before enough processes had raced to tell apart settings of a few percent."""
 

@@ -41,12 +41,9 @@ MOST_MEASUREMENTS = 30
 MOST_GROUPS = 5
 """Groups of the confirmation where there is time; there are at least `LEAST_GROUPS`."""
 
-RESERVE = 1.25
+RESERVE = 1.2
 """How many times what it is expected to take the time kept for the confirmation is: a look may take longer than the one
 before, and without a confirmation a tenfold gain is worth nothing."""
-
-LEAST_RESERVE = 1.2
-"""The same while the race has had fewer than `LEAST_MEASUREMENTS` processes."""
 
 PROCESS_SECONDS = 6.0
 """What a process of a look takes, until the first look has shown it."""
@@ -85,9 +82,10 @@ class Search:
         self._deadline = clock() + budget_seconds
         self._alive = max(2, min(alive or MOST_ALIVE, MOST_ALIVE))
         self._noise = noise
-        self._left = measurements
+        self._measurements = measurements
         self._warm_up_images = warm_up_images
         self._process_seconds = PROCESS_SECONDS
+        self._raced = 0
         self._short = False
         self._known: dict[str, Candidate] = {}
         self._default = self._candidate(DEFAULT)
@@ -114,6 +112,7 @@ class Search:
             gain=gain,
             effects=tuple(standing.effects.table()) if standing else (),
             untried=tuple(each.text for each in self._settings if not each.settings.items() <= values),
+            raced=self._raced,
             short=self._short,
         )
 
@@ -126,27 +125,18 @@ class Search:
         Time is kept for so many groups that confirm the best so far.
         """
         first = not self._default.raced
-        least = LEAST_MEASUREMENTS - sum(len(each.raced) for each in self._known.values())
-        kept = self._confirmation((self._default, best)) * groups
-        until = self._deadline - kept * RESERVE
-        fits = self._fitting(until)
+        until = self._deadline - self._confirmation((self._default, best)) * groups * RESERVE
+        fits = int((until - self._clock()) / self._process_seconds)
         if first:  # whatever the budget: until then, what a process takes is a guess
             fits, until = min(max(fits, 2), FIRST_ALIVE), max(until, (self._clock() + self._deadline) / 2)
-        elif fits < least:
-            until = self._deadline - kept * LEAST_RESERVE
-            fits = min(self._fitting(until), least)
-        count = min(len(profiles), self._alive, self._left, fits)
+        count = min(len(profiles), self._alive, self._measurements - self._raced, fits)
         if count < 2:
-            self._short = least > 0 and fits < 2 <= len(profiles)
+            self._short = fits < 2 <= len(profiles) and self._raced < LEAST_MEASUREMENTS
             return False
-        self._left -= count
+        self._raced += count
         seconds = self._look(Look(tuple(profiles[:count]), until)) / count
         self._process_seconds = seconds if first else max(seconds, self._process_seconds)
         return True
-
-    def _fitting(self, until: float) -> int:
-        """How many processes of a look there is time for."""
-        return int((until - self._clock()) / self._process_seconds)
 
     def _look(self, look: Look) -> float:
         """Measure a look; return the seconds that it took or, if it was measured earlier, had taken."""

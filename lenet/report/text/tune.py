@@ -36,7 +36,7 @@ def tuning_text(case: Case, outcome: SearchResult, steps: int, tolerance: float)
     if outcome.untried:
         notes.append(f"Not tried, the time was over (--budget): {', '.join(outcome.untried)}.")
     if outcome.short:
-        raced = count(sum(len(each.raced) for each in (default, *tried)), "process", "processes")
+        raced = count(outcome.raced, "process", "processes")
         notes.append(
             f"The race had time for {raced}, too few to tell apart settings of a few percent: a longer --budget may "
             "find a faster profile."

@@ -119,7 +119,7 @@ class TestTheMeasuredLandscapes:
         settings = [each for each in (*more, *offered) if each.settings.items() <= known]
         machine = Machine(table.truth, of_process, of_look)
         result = machine.search(settings=settings, measurements=measurements, **options)
-        assert len(machine.raced) <= measurements
+        assert result.raced == len(machine.raced) <= measurements
         return table.reaches_the_best(result.winner.profile)
 
     @pytest.mark.parametrize("mode", [Mode.PYNATIVE, Mode.GRAPH, Mode.JIT])
