@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, ValidationError
 
@@ -88,6 +88,8 @@ class RuntimeProfile(Frozen):
     def parse(cls, text: str) -> RuntimeProfile:
         """A profile from its name or from settings joined by `+`, as in `onednn_isa=AVX2+launch_blocking`.
 
+        Values that are words are read in any case: `name`, which tables show, is lower case.
+
         Raises:
             ValueError: an unknown name or setting, or a value out of range.
         """
@@ -102,7 +104,9 @@ class RuntimeProfile(Frozen):
                 raise ValueError(
                     f"unknown profile setting {key!r}; use 'default', 'tuned' or settings of {listed}, joined by +"
                 )
-            settings[key] = value if separator else True
+            choices = [each for kind in get_args(cls.model_fields[key].annotation) for each in get_args(kind)]
+            spelled = {each.lower(): each for each in choices}
+            settings[key] = spelled.get(value.lower(), value) if separator else True
         try:
             return cls(name=text.lower(), **settings)
         except ValidationError as error:

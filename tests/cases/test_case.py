@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from itertools import zip_longest
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -153,6 +155,13 @@ class TestSteadyWindows:
         assert Plan().steady_windows(0.009) == (56, 10, 3, 0)
 
 
+def _values(setting):
+    """Values of a setting: all that it can have, if they are words."""
+    kind = RuntimeProfile.model_fields[setting].annotation
+    words = [word for each in get_args(kind) for word in get_args(each)]
+    return words or ([True] if kind is bool else [2])
+
+
 class TestProfile:
     def test_default_sets_nothing(self):
         assert RuntimeProfile.parse("default") == RuntimeProfile()
@@ -170,6 +179,14 @@ class TestProfile:
         assert profile.name == "onednn_isa=avx2+launch_blocking+operator_threads=2"
         assert set(profile.environment) == {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}
         assert set(profile.environment.values()) == {"AVX2"}
+
+    def test_the_name_that_tables_show_can_be_typed(self):
+        fields = [name for name in RuntimeProfile.model_fields if name not in ("name", "tuned_by")]
+        for values in zip_longest(*(_values(name) for name in fields)):
+            settings = {name: value for name, value in zip(fields, values, strict=True) if value is not None}
+            profile = RuntimeProfile().with_settings(RuntimeProfile(**settings))
+            assert profile.settings == settings
+            assert RuntimeProfile.parse(profile.name) == profile
 
     @pytest.mark.parametrize(
         "text", ["", "fast", "onednn_isa", "onednn_isa=MMX", "operator_threads=0", "operator_threads=x", "name=x", "+"]
