@@ -8,8 +8,8 @@ from lenet.cases.case import Plan, SteadyWindows, TurnLength
 class WindowSizes:
     """The sizes of the next windows, by the times of those before.
 
-    Whoever uses it calls `warmed_up` after the last window of the warm-up, unless that is the first step, which has no
-    pace, and `turn_ended` after each turn of the training.
+    Whoever uses it calls `warmed_up` after the window that `ends_warmup`, and `turn_ended` after each turn of the
+    training.
     """
 
     def __init__(self, plan: Plan, steps_per_epoch: int, turn: TurnLength | None = None) -> None:
@@ -25,6 +25,10 @@ class WindowSizes:
         """Training steps of the next window, where nothing ends it before."""
         self.lead_in = 0
         """Training steps before it, at the start of a turn, whose times do not count."""
+
+    def ends_warmup(self, first_step: int, steps: int) -> bool:
+        """Whether a window is the last of the warm-up and tells its pace, as the first step does not."""
+        return first_step > 0 and first_step + steps == self._plan.warmup_steps
 
     def warmed_up(self, pace: float) -> None:
         """Plan the steady windows: the steps at the end of the warm-up take `pace` seconds."""

@@ -180,7 +180,7 @@ class TrainingLoop:
             self._report(window)
         if first == 0:
             self._emit(Compiled(seconds=now - self._window_began))
-        if self._step == self._plan.warmup_steps and first > 0:
+        if self._sizes.ends_warmup(first, window.steps):
             self._sizes.warmed_up(self._agree(window.seconds / window.steps))
         elif turn is not None:
             self._sizes.turn_ended(window.steps, window.seconds)

@@ -19,6 +19,18 @@ def test_before_the_warm_up_has_ended_windows_are_those_of_the_plan():
     assert (found.steps, found.lead_in, found.windows, found.resident_windows) == (20, 0, 10, 3)
 
 
+@pytest.mark.parametrize(
+    ("first_step", "steps", "last"), [(0, 1, False), (1, 59, True), (41, 19, True), (1, 20, False), (60, 20, False)]
+)
+def test_the_window_up_to_the_last_step_of_the_warm_up_ends_it(first_step, steps, last):
+    assert Plan().warmup_steps == 60
+    assert sizes().ends_warmup(first_step, steps) is last
+
+
+def test_a_warm_up_of_the_first_step_alone_has_no_window_that_tells_its_pace():
+    assert not WindowSizes(Plan(warmup_steps=1), 1875, TURN).ends_warmup(0, 1)
+
+
 def test_the_warm_up_plans_turns():
     found = sizes()
     found.warmed_up(0.009)

@@ -29,7 +29,8 @@ TOLERANCE = 1e-4
 def child(job, *arguments, environment=None):
     """Run a job of `child.py` and return what it wrote."""
     command = [sys.executable, str(CHILD), job, *map(str, arguments)]
-    env = {**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    env = {**os.environ, **(environment or {}), "PYTHONPATH": path}
     done = subprocess.run(command, env=env, cwd=Path(arguments[-1]).parent, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(Path(arguments[-1]).read_text(encoding="utf-8"))

@@ -90,7 +90,7 @@ def window_sizes(e: Evidence) -> Messages:
             yield e.on(line), f"warmup is {event.warmup}, and {words}"
         if event.epoch != math.ceil(end / epoch):
             yield e.on(line), f"epoch is {event.epoch}, and an epoch has {epoch} steps"
-        if end == plan.warmup_steps and first > 0:
+        if sizes.ends_warmup(first, event.steps):
             sizes.warmed_up(event.seconds / event.steps)
         elif event.turn is not None:
             sizes.turn_ended(event.steps, event.seconds)
@@ -141,7 +141,7 @@ def plan_fulfilled(e: Evidence) -> Messages:
         return
     line, plan, planned = finished[0], e.case.plan, _planned_sizes(e)
     for _, window in e.attempt.of(Steps):
-        if 0 < window.first_step == plan.warmup_steps - window.steps:
+        if planned.ends_warmup(window.first_step, window.steps):
             planned.warmed_up(window.seconds / window.steps)
     evaluated, resident = e.attempt.of(Evaluated), e.attempt.of(Resident)
     if len(evaluated) != (plan.epochs or 1):
