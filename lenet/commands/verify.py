@@ -213,9 +213,14 @@ def _table_violations(
         form = TABLES[name]
 
         def rendered(run_name: str, over: str | None, form: Format = form, intervals: bool = True) -> str:
-            # The default baseline is named even if no row is it; one that was asked for is a row.
             every = [with_names(row) for row in rows(records, run_name, references, proofs)]
-            return render(every, form, None if over == DEFAULT else over, intervals)
+            try:
+                return render(every, form, over, intervals)
+            except UsageError:
+                # The default baseline is named even if no row is it; one that was asked for is a row.
+                if over != DEFAULT:
+                    raise
+                return render(every, form, None, intervals)
 
         try:
             if form == "json":

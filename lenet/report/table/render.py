@@ -9,7 +9,6 @@ from typing import Literal
 from lenet.analysis.convergence import ConvergenceStatus
 from lenet.cases.axes import IDENTIFYING, values_of
 from lenet.cases.axis import Kind
-from lenet.cases.baseline import DEFAULT
 from lenet.cases.case import TUNED, Case
 from lenet.errors import UsageError
 from lenet.report.layout import DASH
@@ -19,7 +18,7 @@ from lenet.report.table.forms import STRUCK, Format, Layout, as_csv, as_json, sh
 from lenet.report.table.groups import Group, grouped
 from lenet.report.table.profiles import called, meanings
 from lenet.report.table.rows import Row
-from lenet.report.table.speed_ups import SpeedUp, caption, speed_ups, with_speed_ups
+from lenet.report.table.speed_ups import SpeedUp, caption, speed_ups, usual_baseline, with_speed_ups
 from lenet.report.table.sureness import legend_of, samples_caption
 from lenet.report.table.words import few
 
@@ -62,7 +61,7 @@ def laid_out(
     groups = grouped(table)
     ratios = speed_ups(groups, baseline, intervals)
     lines, notes = _lines(groups, ratios)
-    captions = _captions(table, groups, caption(ratios, baseline or DEFAULT))
+    captions = _captions(table, groups, caption(ratios, baseline or usual_baseline(table)))
     columns = for_table(groups, "terminal" if form == "terminal" else "document")
     if form == "terminal":
         return _narrow(lines, columns, notes, [*captions, *legend_of(groups)])

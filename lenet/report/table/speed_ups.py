@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lenet.analysis.difference import SpeedDifference, Unit, difference, unit_of
 from lenet.analysis.statistics import Interval
 from lenet.analysis.verdict import MARGIN, Mark, decide
 from lenet.cases.baseline import DEFAULT, baselines, held_text, parse
+from lenet.cases.frameworks import shared_mode
+from lenet.cases.values import Mode
 from lenet.errors import UsageError
 from lenet.report.table.basis import basis, needed
 from lenet.report.table.groups import Group, merged
@@ -58,6 +60,12 @@ def _bases(groups: Sequence[Group], selector: str | None) -> list[Group | None]:
         choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in has.items())
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
     return found
+
+
+def usual_baseline(table: Iterable[Row]) -> str:
+    """The selector of the baseline where none is given, by the name of the mode in these rows, if there is one."""
+    names = {Mode(row.mode).value for row in table if shared_mode(Mode(row.mode)) is Mode.PYNATIVE}
+    return f"mode={names.pop()}" if len(names) == 1 else DEFAULT
 
 
 def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = True) -> list[SpeedUp | None]:
@@ -112,7 +120,8 @@ def with_speed_ups(table: Sequence[Row], selector: str | None = None) -> list[Ro
     Raises:
         UsageError: no row has the selector's values.
     """
-    changed = [row.model_copy(update={"speed_up_over": selector or DEFAULT}) for row in table]
+    over = selector or usual_baseline(table)
+    changed = [row.model_copy(update={"speed_up_over": over}) for row in table]
     found = speed_ups([merged([table[index] for index in indices]) for indices in repetitions(table)], selector)
     for indices, each in zip(repetitions(table), found, strict=True):
         if each is None:

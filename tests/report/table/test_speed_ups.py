@@ -57,6 +57,18 @@ class TestAgainstAnotherFramework:
         ]  # fmt: skip
         return [measured(rates, **fields) for rates, fields in cases]
 
+    def test_the_usual_baseline_is_called_as_its_rows_are(self, both, measured):
+        pynative = measured((50,), mode=Mode.PYNATIVE)
+        for records, over in (
+            (both, "eager"),
+            (both[2:], "eager"),
+            (both[:2], "pynative"),
+            ([*both, pynative], "pynative"),
+        ):
+            table = rows(records, "r")
+            assert f"Speed-up: over mode={over}, all else equal." in render(table, "github")
+            assert {row.speed_up_over for row in with_speed_ups(table)} == {f"mode={over}"}
+
     def test_each_case_of_the_same_batch_size_is_compared_with_the_peer(self, both):
         found = ratios(grouped(rows(both, "r")), "framework=pytorch,mode=eager,profile=default")
         assert found == pytest.approx([1 / 6, 0.5, 1, 1])

@@ -17,7 +17,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from lenet import __version__
-from lenet.cases.baseline import DEFAULT
 from lenet.cases.frameworks import Framework
 from lenet.report.charts import charts, first
 from lenet.report.charts.chart import DIVIDED, LABEL_LINE, LABEL_WIDTH, LINE_HEIGHT, MOST_BARS, MOST_PANELS, Chart
@@ -33,7 +32,7 @@ from lenet.report.content.headline import headline
 from lenet.report.content.matrices import caption, matrices, shares
 from lenet.report.document.html.details import details
 from lenet.report.table.columns import for_page
-from lenet.report.table.speed_ups import with_speed_ups
+from lenet.report.table.speed_ups import usual_baseline, with_speed_ups
 from lenet.report.table.words import count
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def page(report: Report, baseline: str | None = None) -> str:
     folded = [chart for chart, _ in drawn if chart not in shown]
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
-    content = _content(report, data, [*shown, *folded], baseline or DEFAULT)
+    content = _content(report, data, [*shown, *folded], baseline or usual_baseline(report.rows))
     return str(
         _template().render(
             policy=policy(scripts),
