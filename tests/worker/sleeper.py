@@ -1,9 +1,8 @@
-"""A training that takes turns, in this process, with steps that sleep."""
+"""A training that takes turns, in this process, whose steps move a clock that nothing else moves."""
 
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 
@@ -18,15 +17,26 @@ TURN = TurnLength(seconds=0.02, lead_in_seconds=0.01, pace_change=2.0)
 PLAN = Plan(warmup_steps=4, window_steps=2, window_seconds=0.02, windows=3, resident_windows=0, evaluation_images=16)
 
 
+class SimulatedClock(PhaseClock):
+    """The worker's clock of simulated time."""
+
+    def __init__(self):
+        self.seconds = 0.0
+        super().__init__(self.seconds, lambda: self.seconds)
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+
+
 class Sleeper:
     """A trainer whose step takes a millisecond; it knows how many it has trained, and which one diverges."""
 
-    def __init__(self, diverges_at, slow_from=math.inf):
-        self.steps, self.diverges_at, self.slow_from = 0, diverges_at, slow_from
+    def __init__(self, sleep, diverges_at, slow_from=math.inf):
+        self.sleep, self.steps, self.diverges_at, self.slow_from = sleep, 0, diverges_at, slow_from
 
     def train_epoch(self, observe=None):
         for _ in range(80):
-            time.sleep(0.001 if self.steps < self.slow_from else 0.02)
+            self.sleep(0.001 if self.steps < self.slow_from else 0.02)
             self.steps += 1
             yield math.nan if self.steps == self.diverges_at else 1 / self.steps
 
@@ -67,18 +77,19 @@ def case(plan):
 
 def train(digits, diverges_at=None, clock=None, reporting_seconds=0.0, slow_from=math.inf, plan=PLAN, turn=TURN):
     """A training in turns: each event, and the steps that were trained when it was reported."""
-    trainer = Sleeper(diverges_at, slow_from)
+    clock = clock or SimulatedClock()
+    trainer = Sleeper(clock.sleep, diverges_at, slow_from)
     reported = []
 
     def report(event):
-        time.sleep(reporting_seconds)
+        clock.sleep(reporting_seconds)
         reported.append((event, trainer.steps))
 
     loop = TrainingLoop(
         case(plan),
         digits.card,
         trainer,
-        clock or PhaseClock(time.perf_counter()),
+        clock,
         report,
         turns=Turns(),
         turn_length=turn,
