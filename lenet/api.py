@@ -32,6 +32,7 @@ from lenet.report.table import frames
 from lenet.report.table.forms import FORMATS, Format, as_fragment
 from lenet.report.table.render import laid_out, render
 from lenet.report.table.rows import Row, rows
+from lenet.report.table.words import count
 from lenet.store.manifest import run_folders
 from lenet.store.record import Record
 from lenet.store.run import Store
@@ -106,7 +107,11 @@ class Results:
         return self.table() if len(self) else f"<no record in {', '.join(map(str, self.folders))}>"
 
     def _repr_html_(self) -> str:
-        return as_fragment(laid_out(self.rows, "html")) if len(self) else f"<p>{len(self._stores)} runs, no record</p>"
+        return (
+            as_fragment(laid_out(self.rows, "html"))
+            if len(self)
+            else f"<p>{count(len(self._stores), 'run')}, no record</p>"
+        )
 
 
 class Comparisons(Sequence[Comparison]):

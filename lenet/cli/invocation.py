@@ -104,13 +104,14 @@ class Invocation:
         from lenet.commands.environment import misleading_variables, recorded_variables
         from lenet.report.progress.live import LiveObserver
         from lenet.report.progress.plain import PlainObserver
+        from lenet.report.table.words import count
 
         store = run.store
         matrix = store.manifest.matrix
         counts = ""
         if cases is not None:
             done = len(store.manifest.cases) - len(cases)
-            counts = f": {len(cases)} cases{f', {done} done before' if done else ''}"
+            counts = f": {count(len(cases), 'case')}{f', {done} done before' if done else ''}"
         self.note(f"{matrix.name}{counts} → {store.path}")
         self.note(matrix.description or matrix.span)
         if recorded := recorded_variables():

@@ -30,6 +30,7 @@ def submit(
     """
     from lenet.commands import submit as command
     from lenet.report.layout import wrapped
+    from lenet.report.table.words import count
     from lenet.store.signature import default_key
 
     if output == STANDARD_OUTPUT:
@@ -45,4 +46,4 @@ def submit(
         raise typer.Exit(FAILED)
     signer = done.verification.signer
     signed = f", signed by {signer.text}" if signer is not None else ""
-    print(wrapped(f"{done.path}: {done.verification.records} records, {done.size:,} bytes{signed}"))
+    print(wrapped(f"{done.path}: {count(done.verification.records, 'record')}, {done.size:,} bytes{signed}"))

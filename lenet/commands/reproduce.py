@@ -28,6 +28,7 @@ from lenet.errors import DatasetError, StoreError, UsageError, failing_as, reaso
 from lenet.files.http import Client, DownloadError
 from lenet.files.plain import read_named
 from lenet.files.text import MAX_FILE_BYTES
+from lenet.report.table.words import count
 from lenet.store.manifest import MANIFEST, run_folders
 from lenet.store.proof import TrainingProof
 from lenet.store.record import SCHEMA_VERSION, Record
@@ -161,7 +162,7 @@ def prepare(
             raise DatasetError(f"{name} is {found.card.sha256[:12]}… here and was {then.sha256[:12]}…: other data")
         return found
 
-    matrix = Matrix.around(cases, "reproduction", f"{len(cases)} recorded cases again")
+    matrix = Matrix.around(cases, "reproduction", f"{count(len(cases), 'recorded case')} again")
     if not exact:
         releases.prepare(cases, log)
     return begin(cases, same_data, output, resume=resume, matrix=matrix)

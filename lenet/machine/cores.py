@@ -44,7 +44,7 @@ def confine(count: int) -> list[int]:
     """
     cores = usable_cores()
     if count > len(cores):
-        raise ValueError(f"cpu_affinity={count}: this process may use {len(cores)} cores")
+        raise ValueError(f"cpu_affinity={count}: this process may not use more cores than {len(cores)}")
     if not hasattr(os, "sched_setaffinity"):
         raise ValueError("cpu_affinity: this system cannot confine a process to cores")
     chosen = spread(cores)[:count]

@@ -30,5 +30,5 @@ def test_a_confined_process_and_its_threads_stay_there():
 
 
 def test_more_cores_than_there_are():
-    with pytest.raises(ValueError, match=f"this process may use {len(usable_cores())} cores"):
+    with pytest.raises(ValueError, match=f"more cores than {len(usable_cores())}"):
         confine(len(usable_cores()) + 1)

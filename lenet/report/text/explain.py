@@ -9,7 +9,7 @@ from lenet.analysis.explain.observation import Observed
 from lenet.cases.case import Case
 from lenet.cases.frameworks import ABILITIES, Framework
 from lenet.report.layout import DASH, grid, number, wrapped
-from lenet.report.table.words import times, with_dataset
+from lenet.report.table.words import count, times, with_dataset
 
 MOST_LINES = 8
 """Lines of a table; the rest is one line."""
@@ -91,7 +91,7 @@ def _operators(seen: Observed) -> str:
     shown, rest = seen.operators[:MOST_LINES], seen.operators[MOST_LINES:]
     table = [(each.name, number(each.calls, 1), each.milliseconds) for each in shown]
     if rest:
-        table.append((f"{len(rest)} others", "", sum(each.milliseconds for each in rest)))
+        table.append((count(len(rest), "other"), "", sum(each.milliseconds for each in rest)))
     total = sum(ms for *_, ms in table)
     lines = [[name, calls, number(ms, 3), f"{ms / total:.0%}" if total else ""] for name, calls, ms in table]
     titles = [f"operator ({ABILITIES[seen.case.framework].title}'s profiler)", "calls/step", "ms/step", "share"]
