@@ -41,10 +41,11 @@ class Script:
         update = {"window_seconds": TURN_SECONDS, "windows": windows}
         self.case = case.model_copy(update={"plan": plan.model_copy(update=update)})
         self.folder = str(dataset.folder)
-        # MindSpore compiles only what a module that can be imported holds.
-        Path("exported_case.py").write_text(script(self.case, dataset.card), encoding="utf-8")
+        # MindSpore compiles only what a module that can be imported holds. Functions of a module whose name begins with
+        # `export` are taken for an export: whole-step jit then ends with "Can't find run graph func" (MindSpore 2.10).
+        Path("case_script.py").write_text(script(self.case, dataset.card), encoding="utf-8")
         sys.path.insert(0, str(Path.cwd()))
-        self.module = importlib.import_module("exported_case")
+        self.module = importlib.import_module("case_script")
         self.module.open_device()
         self.module.apply_settings()
         self.built = self.module.build(self.folder)

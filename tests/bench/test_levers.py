@@ -199,10 +199,11 @@ class TestTable:
 
 
 @pytest.mark.mindspore
-def test_the_exported_script_takes_turns_with_a_worker(tmp_path, monkeypatch):
-    """Real MindSpore, once: the script's own loop reports what it measures as a worker does."""
+@pytest.mark.parametrize("mode", ["graph", "jit"])
+def test_the_exported_script_takes_turns_with_a_worker(tmp_path, monkeypatch, mode):
+    """Real MindSpore: the script's own loop reports what it measures as a worker does."""
     monkeypatch.setattr(levers, "MATRIX", levers.MATRIX.replace("windows = 10", "windows = 2"))
-    case = ["--mode", "graph", "--batch-size", "64", "--profile", "onednn_isa=AVX2", "--dataset", "digits"]
+    case = ["--mode", mode, "--batch-size", "64", "--profile", "onednn_isa=AVX2", "--dataset", "digits"]
     levers._run(tmp_path / "run", [levers.Lever(levers.SCRIPT, {"script": True})], 1, case)
     records = Store.open(tmp_path / "run").records()
     assert [(each.status, each.reason) for each in records if each.status is not Status.OK] == []
