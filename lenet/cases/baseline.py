@@ -11,6 +11,8 @@ from lenet.errors import UsageError
 Item = TypeVar("Item")
 
 DEFAULT = "mode=pynative"
+USUAL = (DEFAULT, "profile=default", "pipeline=tutorial", "device=CPU")
+"""What is the baseline where none is given: the first with which something is compared."""
 
 
 class Held(NamedTuple):
@@ -66,6 +68,24 @@ def baselines(
         if all(_is_named(name, text, of_item[name]) for name, text in wanted.items()):
             found.setdefault(key, []).append((release, item))
     return [_of_release(release, found.get(key, [])) for key, release in zip(keys, releases, strict=True)]
+
+
+def usual(items: Sequence[Item], held: Callable[[Item], Mapping[str, Held]]) -> str:
+    """The first of `USUAL` with which an item is compared; the first of all if none is.
+
+    A value is named as the items name it: `mode=pynative` is PyTorch's `eager` too. The arguments are those of
+    `baselines`.
+    """
+    named = []
+    for selector in USUAL:
+        wanted = parse(selector)
+        bases = baselines(items, wanted, held)
+        (name,) = wanted
+        words = {held_text(name, held(base)[name].plain) for base in bases if base is not None}
+        named.append(f"{selector.partition('=')[0]}={words.pop()}" if len(words) == 1 else selector)
+        if any(base is not None and base is not item for item, base in zip(items, bases, strict=True)):
+            return named[-1]
+    return named[0]
 
 
 def _of_release(release: str, found: Sequence[tuple[str, Item]]) -> Item | None:

@@ -99,7 +99,10 @@ Quiet = Annotated[bool, option(OUTPUT, "Show no progress.", "--quiet")]
 Baseline = Annotated[
     str | None,
     option(
-        OUTPUT, "Compare with the rows that have these values, by default mode=pynative.", metavar="FIELD=VALUE,..."
+        OUTPUT,
+        "Compare with the rows that have these values, by default mode=pynative; if that compares nothing, "
+        "profile=default, pipeline=tutorial or device=CPU.",
+        metavar="FIELD=VALUE,...",
     ),
 ]
 TextFormat = Annotated[str, option(OUTPUT, "terminal or json.", "--format", metavar="FORMAT")]

@@ -214,13 +214,8 @@ def _table_violations(
 
         def rendered(run_name: str, over: str | None, form: Format = form, intervals: bool = True) -> str:
             every = [with_names(row) for row in rows(records, run_name, references, proofs)]
-            try:
-                return render(every, form, over, intervals)
-            except UsageError:
-                # The default baseline is named even if no row is it; one that was asked for is a row.
-                if over != DEFAULT:
-                    raise
-                return render(every, form, None, intervals)
+            # The default baseline is named even if no row is it; one that was asked for is a row.
+            return render(every, form, over, intervals, required=over != DEFAULT)
 
         try:
             if form == "json":

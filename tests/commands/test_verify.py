@@ -9,7 +9,7 @@ import sys
 import pytest
 from forging import edit, refused_by
 
-from lenet.cases.case import Case, Hyperparameters, Plan
+from lenet.cases.case import Case, Hyperparameters, Plan, RuntimeProfile
 from lenet.commands.verify import verify
 from lenet.engine.local import LocalEngine
 from lenet.errors import StoreError, UsageError
@@ -33,6 +33,20 @@ def test_tables_with_another_baseline_are_honest_too(run, baseline):
     for name, form in TABLES.items():
         store.write_text(name, render(table, form, baseline))
     assert verify(run).violations == []
+
+
+def test_a_table_of_an_earlier_version_names_a_baseline_that_no_row_is(digits, new_store, numpy_worker):
+    plan = Plan(windows=1, warmup_steps=2, window_steps=2, resident_windows=0, window_seconds=0, evaluation_images=32)
+    profiles = (RuntimeProfile(), RuntimeProfile.parse("dispatch_threads=1"))
+    cases = [Case(dataset="digits", plan=plan, profile=profile) for profile in profiles]
+    store = new_store(cases, digits)
+    LocalEngine(command=numpy_worker).run(cases, {"digits": digits}, store)
+    table = rows(store.records(), "run")
+    for over, required in ((None, True), ("mode=pynative", False)):
+        for name, form in TABLES.items():
+            store.write_text(name, render(table, form, over, required=required))
+        assert (over or "profile=default") in (store.path / "table.md").read_text("utf-8")
+        assert [str(each) for each in verify(store.path).violations] == []
 
 
 @pytest.mark.parametrize("baseline", [5, ["mode=graph"], "speed=9", "mode=fast", "mode=pynative"])

@@ -28,10 +28,17 @@ LONGEST_PROFILE = 15
 """Characters of a profile's name in a terminal's table; a longer one has a letter there."""
 
 
-def render(table: Sequence[Row], form: Format, baseline: str | None = None, intervals: bool = True) -> str:
+def render(
+    table: Sequence[Row],
+    form: Format,
+    baseline: str | None = None,
+    intervals: bool = True,
+    required: bool = True,
+) -> str:
     """The rows in `form`. CSV and JSON have one row per record; the others merge repetitions.
 
-    Without `intervals` speed-ups are the bare quotients that tables of earlier versions had.
+    Without `intervals` speed-ups are the bare quotients that tables of earlier versions had. Those also named a
+    baseline that no row was, which is no error where none is `required`.
 
     Raises:
         UsageError: there is no row, or no row is the baseline.
@@ -41,10 +48,10 @@ def render(table: Sequence[Row], form: Format, baseline: str | None = None, inte
             "there is no record to show: the run has none yet; continue it with `lenet-bench run --resume RUN`"
         )
     if form == "json":
-        return as_json([each.model_dump(mode="json") for each in with_speed_ups(table, baseline)])
+        return as_json([each.model_dump(mode="json") for each in with_speed_ups(table, baseline, required)])
     if form == "csv":
-        return as_csv(each.flat() for each in with_speed_ups(table, baseline))
-    return shown(laid_out(table, form, baseline, intervals), form)
+        return as_csv(each.flat() for each in with_speed_ups(table, baseline, required))
+    return shown(laid_out(table, form, baseline, intervals, required), form)
 
 
 def laid_out(
@@ -52,16 +59,17 @@ def laid_out(
     form: Literal["terminal", "github", "html"],
     baseline: str | None = None,
     intervals: bool = True,
+    required: bool = True,
 ) -> Layout:
-    """The table with its notes; in a terminal it has fewer columns. `intervals` as in `render`.
+    """The table with its notes; in a terminal it has fewer columns. The arguments are those of `render`.
 
     Raises:
         UsageError: no row is the baseline.
     """
     groups = grouped(table)
-    ratios = speed_ups(groups, baseline, intervals)
+    ratios = speed_ups(groups, baseline, intervals, required)
     lines, notes = _lines(groups, ratios)
-    captions = _captions(table, groups, caption(ratios, baseline or usual_baseline(table)))
+    captions = _captions(table, groups, caption(ratios, baseline or usual_baseline(groups)))
     columns = for_table(groups, "terminal" if form == "terminal" else "document")
     if form == "terminal":
         return _narrow(lines, columns, notes, [*captions, *legend_of(groups)])

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lenet.analysis.difference import SpeedDifference, Unit, difference, unit_of
 from lenet.analysis.statistics import Interval
 from lenet.analysis.verdict import MARGIN, Mark, decide
-from lenet.cases.baseline import DEFAULT, baselines, held_text, parse
-from lenet.cases.frameworks import shared_mode
-from lenet.cases.values import Mode
+from lenet.cases.baseline import baselines, held_text, parse, usual
 from lenet.errors import UsageError
 from lenet.report.table.basis import basis, needed
 from lenet.report.table.groups import Group, merged
@@ -47,28 +45,29 @@ class SpeedUp:
         return max(self.interval.high / self.value - 1, 1 - self.interval.low / self.value)
 
 
-def _bases(groups: Sequence[Group], selector: str | None) -> list[Group | None]:
+def _bases(groups: Sequence[Group], selector: str | None, required: bool) -> list[Group | None]:
     """The baseline of each group, as the selector says.
 
     Raises:
-        UsageError: no group at all has the selector's values.
+        UsageError: no group at all has the selector's values, and that is `required`.
     """
-    wanted = parse(selector or DEFAULT)
+    wanted = parse(selector or usual_baseline(groups))
     found = baselines(groups, wanted, lambda group: held(group.row))
-    if selector is not None and not any(found):
+    if required and selector is not None and not any(found):
         has = {name: sorted({held_text(name, getattr(group.row, name)) for group in groups}) for name in wanted}
         choices = "; ".join(f"{name}: {', '.join(itertools.islice(values, 12))}" for name, values in has.items())
         raise UsageError(f"--baseline {selector!r}: no row has it; the table has {choices}")
     return found
 
 
-def usual_baseline(table: Iterable[Row]) -> str:
-    """The selector of the baseline where none is given, by the name of the mode in these rows, if there is one."""
-    names = {Mode(row.mode).value for row in table if shared_mode(Mode(row.mode)) is Mode.PYNATIVE}
-    return f"mode={names.pop()}" if len(names) == 1 else DEFAULT
+def usual_baseline(groups: Sequence[Group]) -> str:
+    """The selector of the baseline where none is given."""
+    return usual(groups, lambda group: held(group.row))
 
 
-def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = True) -> list[SpeedUp | None]:
+def speed_ups(
+    groups: Sequence[Group], selector: str | None, intervals: bool = True, required: bool = True
+) -> list[SpeedUp | None]:
     """Each group's speed-up over its baseline; None if there is none, or if one of the two has no valid figure.
 
     Where both were members of the same groups of workers that took turns, it is estimated within these, otherwise from
@@ -76,11 +75,11 @@ def speed_ups(groups: Sequence[Group], selector: str | None, intervals: bool = T
     images/s, and without `intervals` it always is.
 
     Raises:
-        UsageError: no group at all has the selector's values.
+        UsageError: no group at all has the selector's values, and that is `required`.
     """
     found: list[SpeedUp | None] = []
     tested: list[tuple[int, Group, Group]] = []
-    for index, (base, group) in enumerate(zip(_bases(groups, selector), groups, strict=True)):
+    for index, (base, group) in enumerate(zip(_bases(groups, selector, required), groups, strict=True)):
         if base is None or not base.speed or not group.speed:
             found.append(None)
             continue
@@ -114,15 +113,16 @@ def _decided(pairs: Sequence[tuple[Group, Group]]) -> list[SpeedUp | None]:
     ]
 
 
-def with_speed_ups(table: Sequence[Row], selector: str | None = None) -> list[Row]:
+def with_speed_ups(table: Sequence[Row], selector: str | None = None, required: bool = True) -> list[Row]:
     """The rows, each successful one with the speed-up of its case.
 
     Raises:
-        UsageError: no row has the selector's values.
+        UsageError: no row has the selector's values, and that is `required`.
     """
-    over = selector or usual_baseline(table)
+    groups = [merged([table[index] for index in indices]) for indices in repetitions(table)]
+    over = selector or usual_baseline(groups)
     changed = [row.model_copy(update={"speed_up_over": over}) for row in table]
-    found = speed_ups([merged([table[index] for index in indices]) for indices in repetitions(table)], selector)
+    found = speed_ups(groups, selector, required=required)
     for indices, each in zip(repetitions(table), found, strict=True):
         if each is None:
             continue

@@ -12,7 +12,7 @@ import pytest
 
 from lenet.analysis.compare import compare
 from lenet.analysis.selection import parse_over, select
-from lenet.cases.case import Mode
+from lenet.cases.case import DeviceTarget, Mode, Pipeline
 from lenet.cases.frameworks import Framework
 from lenet.errors import UsageError
 from lenet.report import render
@@ -45,6 +45,27 @@ def test_against_a_batch_size(groups):
     assert ratios(groups, "batch_size=64") == pytest.approx([0.5, 250 / 300, 1, 1])
 
 
+@pytest.mark.parametrize(
+    ("cases", "over"),
+    [
+        ([{}], "mode=pynative"),
+        ([{"profile": "fast"}, {"profile": "faster"}], "mode=pynative"),
+        ([{}, {"mode": Mode.PYNATIVE}, {"profile": "fast"}], "mode=pynative"),
+        ([{}, {"profile": "fast"}], "profile=default"),
+        ([{"mode": Mode.PYNATIVE}, {"mode": Mode.PYNATIVE, "profile": "fast"}], "profile=default"),
+        ([{}, {"pipeline": Pipeline.CACHED}], "pipeline=tutorial"),
+        ([{}, {"device_target": DeviceTarget.GPU}], "device=CPU"),
+        ([{"mode": Mode.EAGER, "framework": Framework.PYTORCH}], "mode=eager"),
+        ([{"mode": mode, "framework": Framework.PYTORCH} for mode in (Mode.EAGER, Mode.COMPILE)], "mode=eager"),
+    ],
+)
+def test_the_usual_baseline_is_the_first_that_compares_something(measured, cases, over):
+    """It is called as the rows call it, and two processes of one case are no comparison."""
+    table = rows([measured((100,), **each, repetition=number) for each in cases for number in range(2)], "r")
+    assert f"Speed-up: over {over}, all else equal." in render(table, "github")
+    assert {row.speed_up_over for row in with_speed_ups(table)} == {over}
+
+
 class TestAgainstAnotherFramework:
     """A release is one of its framework, so that it is no other axis."""
 
@@ -56,18 +77,6 @@ class TestAgainstAnotherFramework:
             ((600,), {**peer, "version": "2.13.0"}), ((900,), {**peer, "version": "2.13.0", "batch_size": 64}),
         ]  # fmt: skip
         return [measured(rates, **fields) for rates, fields in cases]
-
-    def test_the_usual_baseline_is_called_as_its_rows_are(self, both, measured):
-        pynative = measured((50,), mode=Mode.PYNATIVE)
-        for records, over in (
-            (both, "eager"),
-            (both[2:], "eager"),
-            (both[:2], "pynative"),
-            ([*both, pynative], "pynative"),
-        ):
-            table = rows(records, "r")
-            assert f"Speed-up: over mode={over}, all else equal." in render(table, "github")
-            assert {row.speed_up_over for row in with_speed_ups(table)} == {f"mode={over}"}
 
     def test_each_case_of_the_same_batch_size_is_compared_with_the_peer(self, both):
         found = ratios(grouped(rows(both, "r")), "framework=pytorch,mode=eager,profile=default")

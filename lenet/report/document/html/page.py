@@ -32,6 +32,7 @@ from lenet.report.content.headline import headline
 from lenet.report.content.matrices import caption, matrices, shares
 from lenet.report.document.html.details import details
 from lenet.report.table.columns import for_page
+from lenet.report.table.groups import grouped
 from lenet.report.table.speed_ups import usual_baseline, with_speed_ups
 from lenet.report.table.words import count
 
@@ -100,7 +101,7 @@ def page(report: Report, baseline: str | None = None) -> str:
     folded = [chart for chart, _ in drawn if chart not in shown]
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
-    content = _content(report, data, [*shown, *folded], baseline or usual_baseline(report.rows))
+    content = _content(report, data, [*shown, *folded], baseline or usual_baseline(grouped(report.rows)))
     return str(
         _template().render(
             policy=policy(scripts),
