@@ -137,10 +137,9 @@ def run(
 
 def _goal(until: str, budget: float, baseline: str | None) -> Goal:
     """The goal that `--until` names."""
-    from lenet.cases.baseline import DEFAULT
     from lenet.commands.sampling import Goal
 
     kind, colon, precision = until.rpartition(":")
     if colon and kind != "ratio":
         raise UsageError(f"--until {until!r}: write 3%, or ratio:3% for the ratios to the baseline")
-    return Goal(options.share("--until", precision), budget, (baseline or DEFAULT) if colon else None)
+    return Goal(options.share("--until", precision), budget, (baseline or "") if colon else None)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from lenet.analysis.difference import measured, shared_groups
 from lenet.analysis.paired import LOOKS, PLANNED_LEVEL, PairedRatio, next_look, paired_ratio, precise
 from lenet.cases.axes import IDENTIFYING
-from lenet.cases.baseline import Held, baselines, parse
+from lenet.cases.baseline import Held, baselines, parse, usual
 from lenet.cases.case import Case
 from lenet.commands.sampling import Goal, by_case, named, spent
 from lenet.engine.turns import takes_turns
@@ -47,6 +47,11 @@ class RatioPrecision:
         return f"{self.case.label} (±{found.interval.high / found.value - 1:.1%} of {found.groups} groups)"
 
 
+def selector_of(goal: Goal, cases: Iterable[Case]) -> str:
+    """The selector of the baseline of a goal of ratios: the usual one of these cases, if the goal names none."""
+    return goal.baseline or usual(_known(cases), _held)
+
+
 def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
     """The baselines among the cases, as `--baseline` selects them, each with the cases that it is the baseline of.
 
@@ -59,7 +64,7 @@ def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
     wanted = parse(selector)
     if outside := sorted(wanted.keys() & {"run", "machine"}):
         raise UsageError(f"--baseline {selector!r}: with {OPTION} it is a case of this run: omit {', '.join(outside)}")
-    known = list(dict.fromkeys(case.first_repetition for case in cases))
+    known = _known(cases)
     for case in known:
         if not takes_turns(case):
             raise UsageError(
@@ -77,6 +82,10 @@ def families(cases: Iterable[Case], selector: str) -> dict[Case, list[Case]]:
             "with --baseline"
         )
     return found
+
+
+def _known(cases: Iterable[Case]) -> list[Case]:
+    return list(dict.fromkeys(case.first_repetition for case in cases))
 
 
 def _held(case: Case) -> dict[str, Held]:
@@ -102,7 +111,8 @@ def sample_ratios(
         UsageError: as `families`.
         StoreError: the run cannot be written.
     """
-    planned = families(store.manifest.cases, goal.baseline or "")
+    selector = selector_of(goal, store.manifest.cases)
+    planned = families(store.manifest.cases, selector)
     looks = ", ".join(map(str, LOOKS))
     log(f"--until: planned looks at {looks} groups, each at intervals of {PLANNED_LEVEL:.1%}: stopping early keeps 95%")
     while True:
@@ -110,12 +120,12 @@ def sample_ratios(
         known = [each for baseline, members in planned.items() for each in _precisions(baseline, members, processes)]
         wide = [each for each in known if not precise(each.found, goal.precision)]
         open_ = {each.case: each.groups for each in wide if next_look(each.groups) is not None}
-        counts = f"{len(wide)} of {len(known)} ratios to {goal.baseline} are wider than ±{goal.precision:.2%}"
+        counts = f"{len(wide)} of {len(known)} ratios to {selector} are wider than ±{goal.precision:.2%}"
         if not known:
             log("--until: there is no ratio: a case or its baseline failed")
             return
         if not wide:
-            log(f"--until: all {len(known)} ratios to {goal.baseline} are within ±{goal.precision:.2%}")
+            log(f"--until: all {len(known)} ratios to {selector} are within ±{goal.precision:.2%}")
             return
         if not open_:
             log(f"--until: the last planned look is over; {counts}: {named([each.words for each in wide])}")

@@ -15,7 +15,7 @@ from lenet.cases.matrix import Matrix
 from lenet.cases.presets import load_file, load_preset
 from lenet.cases.wheels import is_wheel
 from lenet.commands.measurement import Find, Log, Run, begin, open_run, with_devices
-from lenet.commands.ratios import OPTION, families, sample_ratios
+from lenet.commands.ratios import OPTION, families, sample_ratios, selector_of
 from lenet.commands.sampling import Goal, sample_until
 from lenet.engine import Observer, TimeLimits, available, choose
 from lenet.engine.busy import Busy
@@ -86,7 +86,7 @@ class RunRequest:
             raise UsageError(f"{OPTION} needs workers that take turns: omit --interleave {self.interleave}")
         if self.alive == 1:
             raise UsageError(f"{OPTION} needs two workers alive together: choose --alive 2 or more")
-        families(cases, self.goal.baseline)
+        families(cases, selector_of(self.goal, cases))
 
     def _make_environments(self, cases: Sequence[Case], log: Log) -> None:
         """Before the run begins, so that a release that cannot be installed leaves no folder."""

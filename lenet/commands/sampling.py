@@ -23,7 +23,8 @@ class Goal:
     precision: float
     budget_seconds: float
     baseline: str | None = None
-    """The intervals are of the ratios to this baseline, as `--baseline` names it; None: of each case's images/s."""
+    """The intervals are of the ratios to this baseline, as `--baseline` names it, or the usual one if it is
+    empty; None: of each case's images/s."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import pytest
 
 from lenet.analysis import paired
 from lenet.analysis.paired import LOOKS
-from lenet.cases.case import Case, DeviceTarget, Mode, Plan
+from lenet.cases.case import Case, DeviceTarget, Mode, Plan, RuntimeProfile
 from lenet.cases.frameworks import Framework
 from lenet.commands import ratios
-from lenet.commands.ratios import families, sample_ratios
+from lenet.commands.ratios import families, sample_ratios, selector_of
 from lenet.commands.run import RunRequest
 from lenet.commands.sampling import Goal
 from lenet.engine.turns import groups as alive_together
@@ -185,6 +185,19 @@ class TestFamilies:
         with pytest.raises(UsageError, match=message) as error:
             families(cases, selector)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cases", "selector"),
+    [
+        ([Case(), Case(mode=Mode.PYNATIVE)], "mode=pynative"),
+        ([Case(), Case(profile=RuntimeProfile.parse("launch_blocking"))], "profile=default"),
+        ([Case(), Case(repetition=1)], "mode=pynative"),
+    ],
+)
+def test_without_a_baseline_it_is_that_of_a_table(cases, selector):
+    assert selector_of(Goal(0.03, 1e9, ""), cases) == selector
+    assert selector_of(Goal(0.03, 1e9, "mode=jit"), cases) == "mode=jit"
 
 
 @pytest.mark.parametrize(
