@@ -11,6 +11,7 @@ from lenet.errors import StoreError
 from lenet.files.folder import scan
 from lenet.files.text import read_text, write_atomically, write_output
 from lenet.machine.programs import quoted
+from lenet.report.table.words import count
 from lenet.store.run import Store
 from lenet.store.seal import SEAL, SIGNATURE
 from lenet.store.signature import sign
@@ -42,7 +43,7 @@ def submit(root: Path, output: Path | None = None, key: Path | None = None) -> S
     store = Store.open(root)
     if missing := len(store.missing()):
         command = f"`lenet-bench run --resume {quoted(str(root))}`"
-        raise StoreError(f"{root} is not finished: {missing} cases have no record; {command}")
+        raise StoreError(f"{root} is not finished: {count(missing, 'case has', 'cases have')} no record; {command}")
     result = verify(root)
     if result.violations:
         return Submitted(result, None)

@@ -33,7 +33,7 @@ def test_results_are_on_standard_output_and_all_else_on_standard_error(run, tmp_
     (row,) = json.loads(done.stdout)
     assert row["status"] == "ok"
     lines = done.stderr.splitlines()
-    assert lines[0] == "quick-changed: 1 cases → run"
+    assert lines[0] == "quick-changed: 1 case → run"
     assert "[1/1] CPU · graph · batch 32" in done.stderr
     assert lines[-1] == "records and tables: run"
     assert json.loads((tmp_path / "run" / "table.json").read_text()) == [row]

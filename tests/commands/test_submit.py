@@ -124,7 +124,7 @@ def test_a_file_that_was_changed_without_sealing_again_is_refused(run, folder, t
 def test_a_run_that_is_not_finished_is_not_packed(run, tmp_path):
     case = Store.open(run).manifest.cases[0]
     Store.open(run).record_path(case).unlink()
-    with pytest.raises(StoreError, match="is not finished: 1 cases have no record"):
+    with pytest.raises(StoreError, match="is not finished: 1 case has no record"):
         submit(run, tmp_path / "mine.zip")
     with pytest.raises(StoreError, match="is not a run"):
         submit(tmp_path, tmp_path / "mine.zip")
