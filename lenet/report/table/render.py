@@ -67,9 +67,10 @@ def laid_out(
         UsageError: no row is the baseline.
     """
     groups = grouped(table)
-    ratios = speed_ups(groups, baseline, intervals, required)
+    over = baseline or usual_baseline(groups)
+    ratios = speed_ups(groups, over, intervals, required and baseline is not None)
     lines, notes = _lines(groups, ratios)
-    captions = _captions(table, groups, caption(ratios, baseline or usual_baseline(groups)))
+    captions = _captions(table, groups, caption(ratios, over))
     columns = for_table(groups, "terminal" if form == "terminal" else "document")
     if form == "terminal":
         return _narrow(lines, columns, notes, [*captions, *legend_of(groups)])

@@ -122,7 +122,7 @@ def with_speed_ups(table: Sequence[Row], selector: str | None = None, required: 
     groups = [merged([table[index] for index in indices]) for indices in repetitions(table)]
     over = selector or usual_baseline(groups)
     changed = [row.model_copy(update={"speed_up_over": over}) for row in table]
-    found = speed_ups(groups, selector, required=required)
+    found = speed_ups(groups, over, required=required and selector is not None)
     for indices, each in zip(repetitions(table), found, strict=True):
         if each is None:
             continue

@@ -32,8 +32,7 @@ from lenet.report.content.headline import headline
 from lenet.report.content.matrices import caption, matrices, shares
 from lenet.report.document.html.details import details
 from lenet.report.table.columns import for_page
-from lenet.report.table.groups import grouped
-from lenet.report.table.speed_ups import usual_baseline, with_speed_ups
+from lenet.report.table.speed_ups import with_speed_ups
 from lenet.report.table.words import count
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def page(report: Report, baseline: str | None = None) -> str:
     folded = [chart for chart, _ in drawn if chart not in shown]
     scripts = [drawing_library(), _program()]
     style = (HOME / "page.css").read_text(encoding="utf-8")
-    content = _content(report, data, [*shown, *folded], baseline or usual_baseline(grouped(report.rows)))
+    content = _content(report, data, [*shown, *folded])
     return str(
         _template().render(
             policy=policy(scripts),
@@ -126,7 +125,7 @@ def page(report: Report, baseline: str | None = None) -> str:
     )
 
 
-def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart], against: str) -> dict[str, Any]:
+def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart]) -> dict[str, Any]:
     """The data of the page's script: points, charts, columns, each record's raw figures."""
     rows = data["rows"]
     return {
@@ -136,7 +135,7 @@ def _content(report: Report, data: Mapping[str, Points], drawn: Sequence[Chart],
         "words": WORDS,
         "charts": [{**asdict(chart), "fields": chart.fields(rows[0])} for chart in drawn],
         "config": config(FONT),
-        "columns": [column.for_page() for column in for_page(rows, against)],
+        "columns": [column.for_page() for column in for_page(rows, rows[0]["speed_up_over"])],
         "fields": [name for name in rows[0] if name not in NAMES],
         "phases": [words for _, words in PHASES],
         "own": Framework.MINDSPORE.value,
